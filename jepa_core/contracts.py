@@ -1,0 +1,241 @@
+"""What the engine needs of components, and what they exchange.
+
+Shapes: S sequences in a split, B sequences in a batch, T context grids, M grids (any mix), H × W cells (square),
+N tokens of a grid, D embedding dimension, P projection dimension.
+
+Randomness: components draw from torch's global generator of their device. The engine seeds it before every phase as a
+function of (seed, step, phase), so a step can be repeated exactly and no generator travels.
+
+Results are stdlib frozen dataclasses, where configuration is attrs: torch.compile traces only the former.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from jepa_core.metrics import Metric
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequences:
+    """One split of a dataset: S sequences of T context grids and the target grid, in order."""
+
+    grids: Tensor
+    """(S, T+1, H, W) uint8, H = W, colours 0–9, 10 outside the grid; content in the top left corner."""
+    sizes: Tensor
+    """(S, T+1, 2) int64: height and width of each grid."""
+    tasks: Tensor
+    """(S,) int64: index into the dataset's `task_names`."""
+    labels: Mapping[str, Tensor] = field(default_factory=dict)
+    """Named classes of each sequence, (S,) int64, for probes; such as `rule`."""
+
+    def __len__(self) -> int:
+        return int(self.grids.shape[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridDataset:
+    """What a dataset configuration builds. No task is in both splits."""
+
+    train: Sequences
+    validation: Sequences
+    task_names: tuple[str, ...]
+    description: str
+    """A few words for the run's first line, such as "400 ARC-AGI-1 tasks, 3,021 sequences"."""
+    fingerprint: str
+    """SHA-256 over grids, sizes and split: equal for equal data."""
+    notes: tuple[str, ...] = ()
+    """What the user should know: tasks left out and why, and so on."""
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Tokens of grids and which of them are real. Masked-out tokens hold zeros."""
+
+    values: Tensor
+    """(..., N, D)."""
+    mask: Tensor
+    """(..., N) bool: True where a token is real. A grid may have none."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a step hands to `after_step`. Merging gives what one larger batch would have given."""
+
+    sums: Mapping[str, Tensor] = field(default_factory=dict)
+    """Added up over micro-batches and ranks."""
+    rows: Mapping[str, Tensor] = field(default_factory=dict)
+    """Concatenated along the first dimension over micro-batches and ranks."""
+
+    @staticmethod
+    def merge(parts: Sequence[Statistics]) -> Statistics:
+        first = parts[0]
+        return Statistics(
+            sums={key: torch.stack([part.sums[key] for part in parts]).sum(0) for key in first.sums},
+            rows={key: torch.cat([part.rows[key] for part in parts]) for key in first.rows},
+        )
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A quantizer's result."""
+
+    values: Tensor
+    """(..., N, D), with a straight-through gradient where codes are discrete; zeros where masked."""
+    codes: Tensor | None
+    """(..., N) int64, −1 where masked; None when there is no codebook."""
+    loss: Tensor
+    """Scalar: the quantizer's own term, weighted (such as commitment); zero when it has none."""
+    statistics: Statistics
+
+
+@dataclass(frozen=True)
+class View:
+    """A transformed copy of the batch, encoded by the online network in the same pass."""
+
+    z_context: Tensor
+    """(B, P): projected prediction from the transformed context grids."""
+    z_target: Tensor
+    """(B, P): online, with gradient: projected masked mean of the transformed target grid."""
+
+
+@dataclass(frozen=True)
+class Forward:
+    """All that a loss may look at. Projections are not of unit length; losses normalise where their paper does."""
+
+    z_context: Tensor
+    """(B, P): projected prediction, with gradient."""
+    z_target: Tensor
+    """(B, P): projected target from the EMA network, without gradient."""
+    predicted: Tensor
+    """(B, D): output of the predictor."""
+    state: Tensor
+    """(B, D): output of the aggregator."""
+    target: Tensor
+    """(B, D): masked mean of the target grid's quantized tokens, EMA network, without gradient."""
+    context_embeddings: Embeddings
+    """(B, T, N, D): the encoder's output, before the quantizer."""
+    context_quantized: Quantized
+    """(B, T, N, D): after the quantizer."""
+    target_tokens: Embeddings
+    """(B, N, D): the target grid's quantized tokens, EMA network, without gradient."""
+    views: Mapping[str, View] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """A loss's result for one micro-batch."""
+
+    value: Tensor
+    """Scalar, without the recipe's weight."""
+    figures: Mapping[str, Tensor] = field(default_factory=dict)
+    """Scalars for the metrics row, detached; each declared in the configuration's `metrics`."""
+    statistics: Statistics = field(default_factory=Statistics)
+
+
+ViewTransform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Grids (B, T+1, H, W) and sizes (B, T+1, 2) to the same shapes; draws are shared by all grids of a sequence."""
+
+
+class Dataset(Protocol):
+    """What `build` of a dataset's configuration returns is a `GridDataset`; this names the configuration itself."""
+
+    kind: ClassVar[str]
+
+    def build(self, facts: Any) -> GridDataset: ...
+
+
+class Encoder(Protocol):
+    """Grids (M, H, W) uint8 and sizes (M, 2) to tokens (M, N, D). An `nn.Module`."""
+
+    embedding_dim: int
+    num_tokens: int
+
+    def __call__(self, grids: Tensor, sizes: Tensor) -> Embeddings: ...
+
+
+class Quantizer(Protocol):
+    """Tokens (..., N, D) and mask (..., N) to `Quantized`. Pure in `forward`; an `nn.Module`."""
+
+    num_codes: int
+    """Size of the codebook; 0 when there is none."""
+
+    def __call__(self, values: Tensor, mask: Tensor, *, collect: bool) -> Quantized:
+        """`collect` asks for statistics: only tokens of the untransformed online context count."""
+        ...
+
+
+class Aggregator(Protocol):
+    """Tokens (B, T, N, D) and mask (B, T, N) to a state (B, D). An `nn.Module`."""
+
+    def __call__(self, values: Tensor, mask: Tensor) -> Tensor: ...
+
+
+class Predictor(Protocol):
+    """State (B, D) to predicted (B, D). An `nn.Module`."""
+
+    def __call__(self, state: Tensor) -> Tensor: ...
+
+
+class Loss(Protocol):
+    """`Forward` to `LossTerm`. An `nn.Module`; may hold parameters (they are trained) and buffers."""
+
+    def __call__(self, forward: Forward) -> LossTerm: ...
+
+
+@runtime_checkable
+class DeclaresViews(Protocol):
+    """A loss that wants transformed copies of the batch encoded in the same pass."""
+
+    def views(self) -> Mapping[str, ViewTransform]: ...
+
+
+@runtime_checkable
+class JudgesWholeSet(Protocol):
+    """A loss defined over a whole candidate list: validation uses this instead of the mean over batches."""
+
+    def over_candidates(self, z_context: Tensor, z_target: Tensor) -> Tensor:
+        """(V, P) and (V, P) to a scalar, without a queue."""
+        ...
+
+
+@runtime_checkable
+class NeedsInitialisation(Protocol):
+    """A component whose state starts from data: called once before step 0, never in `forward`."""
+
+    def initialise(self, sample: Tensor) -> None:
+        """`sample`: (K, D) real tokens of training contexts for a quantizer."""
+        ...
+
+
+@runtime_checkable
+class HasState(Protocol):
+    """A component with state outside the gradient, kept in buffers."""
+
+    def after_step(self, statistics: Statistics) -> None:
+        """Apply the merged statistics of one optimizer step, once. The engine undoes it on the device when the vote
+        says so; nothing here needs to look at it."""
+        ...
+
+
+@runtime_checkable
+class ShowsWeights(Protocol):
+    """An aggregator whose weights over time can be shown."""
+
+    def time_weights(self, values: Tensor, mask: Tensor) -> Tensor:
+        """(B, T), each row non-negative and summing to one."""
+        ...
+
+
+class ComponentConfig(Protocol):
+    """A configuration class: frozen attrs, fields made by `setting`, docstring's first line says what it is."""
+
+    kind: ClassVar[str]
+    metrics: ClassVar[tuple[Metric, ...]]
+
+    def build(self, facts: Any) -> Any: ...

@@ -1,0 +1,68 @@
+"""What a component is told when it is built: one frozen class of dimensions per family.
+
+Modules are built on the CPU under the run's seed and moved to the device by the engine, so that one seed gives one
+start on every device.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+NUM_COLOURS = 11
+"""Ten colours and the outside of the grid."""
+
+OUTSIDE = 10
+"""The value of cells beyond a grid's size."""
+
+
+@attrs.frozen(kw_only=True)
+class DatasetFacts:
+    """For datasets."""
+
+    seed: int
+    """The run's seed; a dataset's own seed fields take precedence for what they name."""
+
+
+@attrs.frozen(kw_only=True)
+class EncoderFacts:
+    """For encoders."""
+
+    height: int
+    width: int
+    num_colours: int = NUM_COLOURS
+
+
+@attrs.frozen(kw_only=True)
+class QuantizerFacts:
+    """For quantizers."""
+
+    embedding_dim: int
+
+
+@attrs.frozen(kw_only=True)
+class AggregatorFacts:
+    """For aggregators."""
+
+    embedding_dim: int
+    context_length: int
+    num_tokens: int
+
+
+@attrs.frozen(kw_only=True)
+class PredictorFacts:
+    """For predictors."""
+
+    embedding_dim: int
+    context_length: int
+
+
+@attrs.frozen(kw_only=True)
+class LossFacts:
+    """For losses."""
+
+    embedding_dim: int
+    projection_dim: int
+    context_length: int
+    num_tokens: int
+    batch_size: int
+    """Sequences in a micro-batch."""

@@ -1,0 +1,80 @@
+"""Declarations of metrics: name, unit, direction, range. The engine's own are here; components declare theirs.
+
+Together they are the closed set of names that watch rules may use. Knows nothing of torch or of files.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+Better = Literal["higher", "lower", "neither"]
+
+
+@attrs.frozen
+class Metric:
+    """One metric that may stand in a row. A name ending in `.*` declares a group, such as `loss.*`."""
+
+    name: str
+    doc: str
+    better: Better = "neither"
+    unit: str = ""
+    minimum: float | None = attrs.field(default=None, kw_only=True)
+    maximum: float | None = attrs.field(default=None, kw_only=True)
+
+
+ENGINE_METRICS: tuple[Metric, ...] = (
+    Metric("step", "optimizer steps taken", minimum=0),
+    Metric("epoch", "passes over the training sequences, a real number", minimum=0),
+    Metric("lr", "learning rate of the step", minimum=0),
+    Metric("loss.total", "weighted sum of all loss terms", "lower"),
+    Metric("grad.norm", "norm of the gradient before clipping", minimum=0),
+    Metric("grad.clipped", "share of steps clipped since the last row", minimum=0, maximum=1),
+    Metric("rank.context", "effective rank of the projected context embeddings", "higher", minimum=1),
+    Metric("rank.target", "effective rank of the projected target embeddings", "higher", minimum=1),
+    Metric("std.context", "mean standard deviation over dimensions of unit-length context embeddings", minimum=0),
+    Metric("std.target", "mean standard deviation over dimensions of unit-length target embeddings", minimum=0),
+    Metric("align", "mean squared distance of context and target embeddings, unit length", "lower", minimum=0),
+    Metric("uniform", "log of the mean Gaussian potential of the target embeddings, unit length", "lower"),
+    Metric("target.distance", "relative distance of the online from the EMA weights", minimum=0),
+    Metric("target.ema_decay", "decay of the EMA target", minimum=0, maximum=1),
+    Metric("attention.entropy", "entropy of the aggregator's weights over time, relative to uniform", maximum=1),
+    Metric(
+        "order.sensitivity", "how far the state moves when the context is permuted, relative to its norm", minimum=0
+    ),
+    Metric("vq.usage", "share of codes chosen at least once over the diagnostics sample", "higher", "%", maximum=1),
+    Metric("vq.perplexity", "exponential of the entropy of code use over the diagnostics sample", "higher"),
+    Metric("vq.dead", "codes never chosen over the diagnostics sample", "lower", minimum=0),
+    Metric("retrieval.mrr", "mean reciprocal rank of the target within the batch", "higher", maximum=1),
+    Metric("retrieval.top1", "share of targets ranked first within the batch", "higher", "%", maximum=1),
+    Metric("retrieval.top10", "share of targets ranked in the first ten within the batch", "higher", "%", maximum=1),
+    Metric("val.loss.total", "weighted sum of all loss terms on validation", "lower"),
+    Metric("val.retrieval.mrr", "mean reciprocal rank of the target among all validation targets", "higher", maximum=1),
+    Metric("val.retrieval.top1", "share of validation targets ranked first", "higher", "%", maximum=1),
+    Metric("val.retrieval.top10", "share of validation targets ranked in the first ten", "higher", "%", maximum=1),
+    Metric("val.retrieval.baseline_mrr", "the same list ranked by counting equal cells: learns nothing", maximum=1),
+    Metric("val.retrieval.baseline_top1", "top-1 of counting equal cells", unit="%", maximum=1),
+    Metric("val.rank.context", "effective rank of the context embeddings on validation", "higher", minimum=1),
+    Metric("val.rank.target", "effective rank of the target embeddings on validation", "higher", minimum=1),
+    Metric("val.order.sensitivity", "order sensitivity on validation", minimum=0),
+    Metric("time.step", "mean time of a step since the last row", "lower", "s"),
+    Metric("time.data", "mean time to draw and augment a batch since the last row", "lower", "s"),
+    Metric("throughput.samples_per_second", "training sequences a second since the last row", "higher"),
+    Metric("memory.device_gib", "peak memory on the device", "lower", "GiB"),
+)
+
+
+def loss_metrics(name: str) -> tuple[Metric, ...]:
+    """The metrics that every loss term brings: weighted and raw value, and its share of the gradient."""
+    return (
+        Metric(f"loss.{name}", f"loss term {name}, weighted", "lower"),
+        Metric(f"loss.{name}.raw", f"loss term {name}, without its weight", "lower"),
+        Metric(f"grad.share.{name}", f"share of {name} in the gradient at the encoder's output", maximum=1),
+        Metric(f"val.loss.{name}.raw", f"loss term {name} on validation, without its weight", "lower"),
+    )
+
+
+def part_metrics(part: str) -> tuple[Metric, ...]:
+    """The metrics that every part of the model with parameters brings."""
+    return (Metric(f"moved.{part}", f"relative change of the parameters of {part} since the start", minimum=0),)
