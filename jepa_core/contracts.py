@@ -88,7 +88,8 @@ class Quantized:
     values: Tensor
     """(..., N, D), with a straight-through gradient where codes are discrete; zeros where masked."""
     codes: Tensor | None
-    """(..., N) int64, −1 where masked; None when there is no codebook."""
+    """(..., N) int64, −1 where masked; None when there is no codebook. A quantizer of G > 1 codebooks side by side
+    gives (..., N, G), the codes of all of them numbered through: 0 … num_codes − 1."""
     loss: Tensor
     """Scalar: the quantizer's own term, weighted (such as commitment); zero when it has none."""
     statistics: Statistics
@@ -135,7 +136,8 @@ class LossTerm:
     """Scalar, without the recipe's weight."""
     figures: Mapping[str, Tensor] = field(default_factory=dict)
     """Scalars for the metrics row, detached; each declared in the configuration's `metrics`."""
-    statistics: Statistics = field(default_factory=Statistics)
+    statistics: Statistics | None = None
+    """For `after_step`; None when there is nothing to hand over."""
 
 
 ViewTransform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -163,7 +165,7 @@ class Quantizer(Protocol):
     """Tokens (..., N, D) and mask (..., N) to `Quantized`. Pure in `forward`; an `nn.Module`."""
 
     num_codes: int
-    """Size of the codebook; 0 when there is none."""
+    """Codes in all codebooks together; 0 when there is none."""
 
     def __call__(self, values: Tensor, mask: Tensor, *, collect: bool) -> Quantized:
         """`collect` asks for statistics: only tokens of the untransformed online context count."""
@@ -199,8 +201,9 @@ class DeclaresViews(Protocol):
 class JudgesWholeSet(Protocol):
     """A loss defined over a whole candidate list: validation uses this instead of the mean over batches."""
 
-    def over_candidates(self, z_context: Tensor, z_target: Tensor) -> Tensor:
-        """(V, P) and (V, P) to a scalar, without a queue."""
+    def over_candidates(self, z_context: Tensor, candidates: Tensor, positive: Tensor) -> Tensor:
+        """Predictions (V, P), distinct candidates (C, P), index of each prediction's own (V,) to a scalar, without a
+        queue."""
         ...
 
 

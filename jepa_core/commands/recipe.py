@@ -1,0 +1,162 @@
+"""`jepa recipe`: show, check and compare recipes, and their JSON Schema for editors."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from jepa_core.errors import RecipeError
+
+if TYPE_CHECKING:
+    from jepa_core.recipe.reading import LoadedRecipe
+
+app = App(name="recipe", help="Show, check and compare recipes.")
+
+Overrides = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+
+EXIT_FAULTY = 2
+
+
+@app.command
+def show(recipe: str, /, *, overrides: Overrides = (), toml: Flag = False) -> None:
+    """Show a recipe with everything that it extends and all defaults filled in.
+
+    For example: jepa recipe show optimized --set train.epochs=3
+
+    Parameters
+    ----------
+    recipe
+        A file, or the name of one in recipes/.
+    overrides
+        KEY=VALUE, such as train.epochs=3; may be repeated.
+    toml
+        Print TOML that can be saved and run.
+
+    Raises
+    ------
+    RecipeError
+        The recipe is faulty, or there is none of this name.
+    """
+    from jepa_core.presentation.recipe_view import recipe_view
+    from jepa_core.presentation.terminal import console_for
+    from jepa_core.recipe.writing import recipe_to_toml
+    from jepa_core.registry import installed
+
+    loaded = _load(recipe, overrides)
+    if toml:
+        sys.stdout.write(recipe_to_toml(loaded.table))
+    else:
+        console_for().print(recipe_view(loaded, installed()))
+
+
+@app.command
+def check(*recipes: str, overrides: Overrides = (), json: Flag = False) -> int:
+    """Check recipes: every fault with its file, line and what is allowed. Exits with 2 when there is one.
+
+    For example: jepa recipe check recipes/*.toml
+
+    Parameters
+    ----------
+    recipes
+        Files, or names of files in recipes/.
+    overrides
+        KEY=VALUE, such as train.epochs=3; may be repeated.
+    json
+        Print a JSON array with the faults of each recipe.
+    """
+    from jepa_core.presentation.terminal import console_for
+
+    if not recipes:
+        raise RecipeError("Which recipe? For example: jepa recipe check recipes/*.toml")
+    errors: dict[str, RecipeError | None] = {}
+    for recipe in recipes:
+        try:
+            _load(recipe, overrides)
+            errors[recipe] = None
+        except RecipeError as error:
+            errors[recipe] = error
+    if json:
+        _write_json([_checked(recipe, found) for recipe, found in errors.items()])
+    else:
+        for recipe, found in errors.items():
+            console_for().print(f"{recipe} is in order" if found is None else found)
+    return EXIT_FAULTY if any(found is not None for found in errors.values()) else 0
+
+
+@app.command
+def diff(left: str, right: str, /, *, overrides: Overrides = (), json: Flag = False) -> None:
+    """Compare two recipes key by key, after what they extend and with defaults.
+
+    For example: jepa recipe diff gentle_vq optimized
+
+    Parameters
+    ----------
+    left
+        A file, or the name of one in recipes/.
+    right
+        The other.
+    overrides
+        KEY=VALUE for the second recipe; may be repeated.
+    json
+        Print a JSON array of key, left and right.
+
+    Raises
+    ------
+    RecipeError
+        One of the recipes is faulty, or there is none of this name.
+    """
+    import attrs
+
+    from jepa_core.presentation.recipe_view import differences_view
+    from jepa_core.presentation.terminal import console_for
+    from jepa_core.recipe.difference import recipe_difference
+
+    first, second = _load(left), _load(right, overrides)
+    changes = recipe_difference(first.table, second.table)
+    if json:
+        _write_json([attrs.asdict(change) for change in changes])
+    else:
+        console_for().print(differences_view(changes, str(first.path), str(second.path)))
+
+
+@app.command
+def schema() -> None:
+    """Print the JSON Schema of recipes with the installed components, for completion in editors.
+
+    For example: jepa recipe schema > recipes/schema.json
+
+    A recipe that starts with the line `#:schema ./schema.json` is then completed and checked by Taplo.
+    """
+    from jepa_core.recipe.json_schema import recipe_schema
+    from jepa_core.registry import installed
+
+    _write_json(recipe_schema(installed()))
+
+
+def _load(recipe: str, overrides: tuple[str, ...] = ()) -> LoadedRecipe:
+    from jepa_core.recipe.finding import find_recipe
+    from jepa_core.recipe.reading import load_recipe
+    from jepa_core.registry import installed
+
+    return load_recipe(find_recipe(recipe), overrides=overrides, registry=installed())
+
+
+def _checked(recipe: str, error: RecipeError | None) -> dict[str, Any]:
+    from jepa_core.recipe.faults import Fault, RecipeFaultsError
+
+    faults: tuple[Fault, ...] = ()
+    if error is not None:
+        faults = (
+            error.faults if isinstance(error, RecipeFaultsError) else (Fault(where=recipe, key="", message=str(error)),)
+        )
+    entries = [{"where": f.where, "key": f.key, "message": f.message, "notes": list(f.notes)} for f in faults]
+    return {"recipe": recipe, "ok": error is None, "faults": entries}
+
+
+def _write_json(data: Any) -> None:
+    import orjson
+
+    sys.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -1,0 +1,37 @@
+"""`jepa runs`: the runs in a folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import attrs
+import orjson
+
+from jepa_core.presentation.runs_table import runs_table
+from jepa_core.presentation.terminal import console_for
+from jepa_core.recorded_numbers import encode
+from jepa_core.run_directory.naming import RUNS_DIR, runs_in
+from jepa_core.run_directory.summary import summarise
+
+
+def runs(*, runs_dir: Path = RUNS_DIR, json: bool = False) -> None:
+    """List runs, newest first: state, progress, best retrieval beside counting cells, verdict.
+
+    For example: jepa runs --runs-dir experiments
+
+    Parameters
+    ----------
+    runs_dir
+        The folder with the run directories.
+    json
+        Print a JSON array instead of a table.
+    """
+    summaries = [summarise(path) for path in reversed(runs_in(runs_dir))]
+    if json:
+        entries = [encode(attrs.asdict(summary)) for summary in summaries]
+        sys.stdout.write(orjson.dumps(entries, option=orjson.OPT_INDENT_2).decode() + "\n")
+    elif summaries:
+        console_for().print(runs_table(summaries))
+    else:
+        console_for().print(f"There are no runs in {runs_dir}/ yet. A first one: jepa run recipes/quickstart.toml")

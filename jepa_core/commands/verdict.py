@@ -1,0 +1,47 @@
+"""`jepa verdict RUN`: what a run came to."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import orjson
+
+from jepa_core.errors import RunDirectoryError
+from jepa_core.presentation.terminal import console_for
+from jepa_core.presentation.verdict_table import verdict_table
+from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, shortest_name
+from jepa_core.run_directory.reading import RunReader
+from jepa_core.watch.verdict import verdict_to_json
+
+
+def verdict(run: str = LATEST, /, *, runs_dir: Path = RUNS_DIR, json: bool = False) -> None:
+    """Show the verdict on a run: every must and nice with value and margin, the comparison, what to do next.
+
+    For example: jepa verdict optimized-2026
+
+    Parameters
+    ----------
+    run
+        A run directory, or the start of a run's name; the newest run when not given.
+    runs_dir
+        The folder with the run directories.
+    json
+        Print verdict.json, which has the exit code too.
+
+    Raises
+    ------
+    RunDirectoryError
+        There is no such run, or it has no verdict.
+    """
+    reader = RunReader(find_run(run, runs_dir))
+    found = reader.verdict()
+    if found is None:
+        raise RunDirectoryError(
+            f"{reader.name} has no verdict: it is {reader.state().replace('_', ' ')}.\n"
+            f"Where it stands: jepa monitor {shortest_name(reader.path)} --once"
+        )
+    if json:
+        sys.stdout.write(orjson.dumps(verdict_to_json(found), option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        console_for().print(verdict_table(found), crop=False)

@@ -1,0 +1,51 @@
+"""When what is due, as pure functions of the number of optimizer steps done."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+from jepa_core.recipe.tables import Recipe
+
+
+@attrs.frozen
+class Calendar:
+    """The dates of one run. `done` counts optimizer steps taken."""
+
+    recipe: Recipe
+    batches_per_epoch: int
+
+    @property
+    def run_steps(self) -> int:
+        """Optimizer steps of the whole run: those that fit into its epochs, at least one."""
+        train = self.recipe.train
+        return max(1, train.epochs * self.batches_per_epoch // train.accumulate)
+
+    def epoch(self, done: int) -> float:
+        """Passes over the data after `done` steps, a real number."""
+        return done * self.recipe.train.accumulate / self.batches_per_epoch
+
+    def row_due(self, done: int) -> bool:
+        return done % self.recipe.diagnostics.log_every_steps == 0 or self.is_last(done)
+
+    def diagnosis_due(self, done: int) -> bool:
+        return done % self.recipe.diagnostics.every_steps == 0 or self.is_last(done)
+
+    def validation_due(self, done: int) -> bool:
+        return self._passed(done, self.recipe.diagnostics.validate_every_epochs) or self.is_last(done)
+
+    def checkpoint_due(self, done: int) -> bool:
+        config = self.recipe.checkpoint
+        by_epochs = config.every_epochs is not None and self._passed(done, config.every_epochs)
+        by_steps = config.every_steps is not None and done % config.every_steps == 0
+        return by_epochs or by_steps or self.is_last(done)
+
+    def is_last(self, done: int) -> bool:
+        return done >= self.run_steps
+
+    def _passed(self, done: int, epochs: float) -> bool:
+        """Whether the newest step reached the next multiple of `epochs`."""
+        # The small share keeps rounding from moving a date that falls exactly on a step.
+        now, before = ((self.epoch(steps) + 1e-9) / epochs for steps in (done, done - 1))
+        return math.floor(now) > math.floor(before)

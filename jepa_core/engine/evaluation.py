@@ -1,0 +1,207 @@
+"""Looking at a model without training it: `eval()` mode, no gradient, no `after_step`, in chunks that fit memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import attrs
+import torch
+from torch import Tensor
+
+from jepa_core.contracts import Forward, JudgesWholeSet, ShowsWeights, ViewTransform
+from jepa_core.engine.device import Compute
+from jepa_core.engine.objective import Grids, Objective
+from jepa_core.engine.representation import (
+    alignment,
+    code_usage,
+    effective_rank,
+    eigenvalues,
+    mean_std,
+    uniformity,
+)
+from jepa_core.engine.retrieval import CandidateList
+from jepa_core.engine.seeds import seed_phase
+
+
+@attrs.frozen(kw_only=True)
+class Gathered:
+    """What a pass over V sequences left, on the device."""
+
+    z_context: Tensor
+    """(V, P)"""
+    z_target: Tensor
+    """(V, P)"""
+    codes: Tensor | None
+    """Codes of the context's tokens, −1 where masked; None without a codebook."""
+    order_sensitivity: Tensor
+    """Scalar: how far the state moves when the context is rotated by one grid, relative to its norm."""
+    time_weights: Tensor | None
+    """(T,): mean weights over time, of aggregators that show them."""
+    attention_entropy: Tensor | None
+    """Scalar: mean entropy of the weights over time, relative to uniform."""
+    losses: Mapping[str, Tensor]
+    """Scalar figures, averaged over sequences; empty unless losses were asked for."""
+
+
+@contextmanager
+def evaluation_mode(objective: Objective) -> Iterator[None]:
+    """Switch to `eval()` and no gradient, and back to what it was."""
+    was_training = objective.training
+    objective.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        objective.train(was_training)
+
+
+def gather(
+    objective: Objective,
+    grids: Grids,
+    compute: Compute,
+    *,
+    chunk: int,
+    views: Mapping[str, ViewTransform] | None = None,
+) -> Gathered:
+    """Encode V sequences, `chunk` at a time. With `views` (which may be empty) the loss terms are computed, too."""
+    seed_phase(0, "evaluation")
+    parts: list[_Chunk] = []
+    with evaluation_mode(objective), compute.autocast():
+        for batch in zip(grids[0].split(chunk), grids[1].split(chunk), strict=True):
+            if views is None:
+                forward, losses = objective.encode(batch, {})[0], {}
+            else:
+                outcome = objective(batch, {name: view(*batch) for name, view in views.items()})
+                forward, losses = outcome.forward, outcome.figures
+            parts.append(_Chunk.of(objective, forward, losses))
+    return _joined(parts)
+
+
+@attrs.frozen(kw_only=True)
+class _Chunk:
+    forward_z: tuple[Tensor, Tensor]
+    codes: Tensor | None
+    moved: Tensor
+    time_weights: Tensor | None
+    losses: Mapping[str, Tensor]
+
+    @staticmethod
+    def of(objective: Objective, forward: Forward, losses: Mapping[str, Tensor]) -> _Chunk:
+        values, mask = forward.context_quantized.values, forward.context_embeddings.mask
+        rotated = objective.online.state(values.roll(1, dims=1), mask.roll(1, dims=1))
+        aggregator = objective.online.aggregator
+        state = forward.state.float()
+        return _Chunk(
+            forward_z=(forward.z_context.float(), forward.z_target.float()),
+            codes=forward.context_quantized.codes,
+            moved=(rotated.float() - state).norm(dim=-1) / state.norm(dim=-1).clamp(min=1e-12),
+            time_weights=aggregator.time_weights(values, mask).float()
+            if isinstance(aggregator, ShowsWeights)
+            else None,
+            losses=losses,
+        )
+
+
+def _joined(parts: list[_Chunk]) -> Gathered:
+    sizes = torch.tensor([part.moved.numel() for part in parts], dtype=torch.float32, device=parts[0].moved.device)
+    shares = sizes / sizes.sum()
+    codes = [part.codes for part in parts if part.codes is not None]
+    weights = [part.time_weights for part in parts if part.time_weights is not None]
+    time_weights = torch.cat(weights) if weights else None
+    return Gathered(
+        z_context=torch.cat([part.forward_z[0] for part in parts]),
+        z_target=torch.cat([part.forward_z[1] for part in parts]),
+        codes=torch.cat(codes) if codes else None,
+        order_sensitivity=torch.cat([part.moved for part in parts]).mean(),
+        time_weights=None if time_weights is None else time_weights.mean(0),
+        attention_entropy=None if time_weights is None else _relative_entropy(time_weights).mean(),
+        losses={name: (torch.stack([part.losses[name] for part in parts]) * shares).sum() for name in parts[0].losses},
+    )
+
+
+def _relative_entropy(weights: Tensor) -> Tensor:
+    """(V, T) to (V,): entropy over time divided by that of uniform weights; 1 for a single grid."""
+    if weights.shape[-1] == 1:
+        return torch.ones_like(weights[:, 0])
+    entropy = -(weights * weights.clamp(min=1e-12).log()).sum(-1)
+    return entropy / torch.log(torch.tensor(float(weights.shape[-1]), device=weights.device))
+
+
+def representation_figures(gathered: Gathered) -> dict[str, Tensor]:
+    """Figures of the embeddings: ranks, spread, alignment, order."""
+    figures = {
+        "rank.context": effective_rank(gathered.z_context),
+        "rank.target": effective_rank(gathered.z_target),
+        "std.context": mean_std(gathered.z_context),
+        "std.target": mean_std(gathered.z_target),
+        "align": alignment(gathered.z_context, gathered.z_target),
+        "uniform": uniformity(gathered.z_target),
+        "order.sensitivity": gathered.order_sensitivity,
+    }
+    if gathered.attention_entropy is not None:
+        figures["attention.entropy"] = gathered.attention_entropy
+    return figures
+
+
+def code_figures(gathered: Gathered, num_codes: int) -> tuple[dict[str, Tensor], Tensor | None]:
+    """Figures of code use, and the counts (K,); empty without a codebook."""
+    if gathered.codes is None:
+        return {}, None
+    use = code_usage(gathered.codes, num_codes)
+    return {"vq.usage": use.usage, "vq.perplexity": use.perplexity, "vq.dead": use.dead}, use.counts
+
+
+def spectrum(gathered: Gathered) -> dict[str, list[float]]:
+    """Eigenvalues of the covariance of context and target projections, descending, as shares of their sum."""
+    spectra = {}
+    for name, z in (("context", gathered.z_context), ("target", gathered.z_target)):
+        values = eigenvalues(z)
+        spectra[name] = (values / values.sum().clamp(min=1e-30)).tolist()
+    return spectra
+
+
+class Validation:
+    """The fixed validation split: what the run is judged by."""
+
+    def __init__(self, grids: Tensor, sizes: Tensor, compute: Compute, *, chunk: int) -> None:
+        self._grids = (grids.to(compute.device), sizes.to(compute.device))
+        self._compute = compute
+        self._chunk = chunk
+        self.candidates = CandidateList(self._grids[0])
+        self.baseline = self.candidates.by_cell_counting()
+
+    def __call__(self, objective: Objective, views: Mapping[str, ViewTransform]) -> dict[str, float]:
+        """Every `val.` figure."""
+        gathered = gather(objective, self._grids, self._compute, chunk=self._chunk, views=views)
+        figures = {name: value for name, value in gathered.losses.items() if name.endswith((".raw", ".total"))}
+        figures |= self._over_candidates(objective, gathered, figures)
+        figures |= representation_figures(gathered)
+        figures |= code_figures(gathered, num_codes(objective))[0]
+        values = torch.stack([value.float() for value in figures.values()]).tolist()
+        retrieval = self.candidates.by_model(gathered.z_context, gathered.z_target).named("retrieval")
+        retrieval |= {"retrieval.baseline_mrr": self.baseline.mrr, "retrieval.baseline_top1": self.baseline.top1}
+        return {f"val.{name}": value for name, value in [*zip(figures, values, strict=True), *retrieval.items()]}
+
+    def _over_candidates(
+        self, objective: Objective, gathered: Gathered, figures: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Terms defined over the whole candidate list, and the total with them."""
+        whole = {}
+        with evaluation_mode(objective):
+            for name, loss in objective.losses.items():
+                if isinstance(loss, JudgesWholeSet):
+                    whole[f"loss.{name}.raw"] = loss.over_candidates(
+                        gathered.z_context, gathered.z_target[self.candidates.representatives], self.candidates.positive
+                    )
+        change = [
+            objective.weights[name] * (whole[f"loss.{name}.raw"] - figures[f"loss.{name}.raw"])
+            for name in objective.losses
+            if f"loss.{name}.raw" in whole
+        ]
+        return whole | {"loss.total": figures["loss.total"] + sum(change, torch.zeros_like(figures["loss.total"]))}
+
+
+def num_codes(objective: Objective) -> int:
+    """Size of the codebook, 0 without one."""
+    return int(objective.online.quantizer.num_codes)  # type: ignore[arg-type]  # contract

@@ -1,0 +1,67 @@
+"""Figures that gather on the device between two metrics rows, and leave it in one copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Meters:
+    """Means over the steps since the last row."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._names: list[str] = []
+        self._sums = torch.zeros(0, device=device)
+        self._steps = 0
+        self._notes: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}
+
+    def add(self, micro_batches: Sequence[Mapping[str, Tensor]], step_figures: Mapping[str, Tensor]) -> None:
+        """One step's device scalars: those of each micro-batch are averaged."""
+        names = [*micro_batches[0], *step_figures]
+        rows = [torch.stack(list(figures.values())) for figures in micro_batches]
+        means = torch.stack(rows).mean(0) if len(rows) > 1 else rows[0]
+        values = torch.cat([means, torch.stack([value.float() for value in step_figures.values()])])
+        self._sums = self._sums + values if self._names == names else values
+        self._names = names
+        self._steps += 1
+
+    def note(self, figures: Mapping[str, float]) -> None:
+        """Host values of the newest step."""
+        self._notes |= figures
+
+    def note_time(self, name: str, seconds: float) -> None:
+        """Host seconds, added up over the steps."""
+        self._seconds[name] = self._seconds.get(name, 0.0) + seconds
+
+    @property
+    def steps(self) -> int:
+        """Steps since the last row."""
+        return self._steps
+
+    def take(self) -> dict[str, float]:
+        """The means since the last row, in one device-to-host copy; starts anew."""
+        if not self._steps:
+            return dict(self._notes)
+        means = (self._sums / self._steps).tolist()
+        seconds = {name: total / self._steps for name, total in self._seconds.items()}
+        row = dict(zip(self._names, means, strict=True)) | self._notes | seconds
+        self._sums = torch.zeros_like(self._sums)
+        self._steps = 0
+        self._seconds = {}
+        return row
+
+    def state(self) -> dict[str, Any]:
+        """For checkpoints: a run that is resumed between two rows writes the same row."""
+        return {"names": self._names, "sums": self._sums, "steps": self._steps, "notes": dict(self._notes)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """From a checkpoint."""
+        self._names = list(state["names"])
+        self._sums = state["sums"].to(self._device)
+        self._steps = int(state["steps"])
+        self._notes = dict(state["notes"])

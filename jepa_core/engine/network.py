@@ -1,0 +1,129 @@
+"""The online network and its EMA target: which part feeds which. Losses and optimisation are elsewhere.
+
+B sequences, T context grids, N tokens of a grid, D embedding dimension, P projection dimension.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from jepa_core.contracts import Embeddings, Quantized
+from jepa_core.engine.projector import build_projector
+from jepa_core.engine.seeds import seed_phase
+from jepa_core.facts import AggregatorFacts, EncoderFacts, LossFacts, PredictorFacts, QuantizerFacts
+from jepa_core.recipe.tables import Recipe
+
+
+class OnlineNetwork(nn.Module):
+    """Encoder → quantizer → aggregator → predictor → projector."""
+
+    encoder: nn.Module
+    quantizer: nn.Module
+    aggregator: nn.Module
+    predictor: nn.Module
+    projector: nn.Module
+
+    def __init__(self, recipe: Recipe, *, side: int, context_length: int) -> None:
+        super().__init__()
+        self.encoder = recipe.encoder.build(EncoderFacts(height=side, width=side))
+        dim, tokens = int(self.encoder.embedding_dim), int(self.encoder.num_tokens)  # type: ignore[arg-type]  # contract
+        self.embedding_dim, self.num_tokens = dim, tokens
+        self.quantizer = recipe.quantizer.build(QuantizerFacts(embedding_dim=dim))
+        self.aggregator = recipe.aggregator.build(
+            AggregatorFacts(embedding_dim=dim, context_length=context_length, num_tokens=tokens)
+        )
+        self.predictor = recipe.predictor.build(PredictorFacts(embedding_dim=dim, context_length=context_length))
+        self.projector = build_projector(recipe.projector, dim)
+
+    def encode(self, grids: Tensor, sizes: Tensor) -> Embeddings:
+        """Grids (M, H, W) and sizes (M, 2) to tokens (M, N, D)."""
+        embeddings: Embeddings = self.encoder(grids, sizes)
+        return embeddings
+
+    def quantize(self, values: Tensor, mask: Tensor, *, collect: bool) -> Quantized:
+        """Tokens (..., N, D) to quantized tokens of the same shape."""
+        quantized: Quantized = self.quantizer(values, mask, collect=collect)
+        return quantized
+
+    def state(self, values: Tensor, mask: Tensor) -> Tensor:
+        """Tokens (B, T, N, D) to the state (B, D)."""
+        state: Tensor = self.aggregator(values, mask)
+        return state
+
+
+class TargetNetwork(nn.Module):
+    """EMA copy of encoder and projector, never trained by gradient, without dropout (BYOL, arXiv 2006.07733).
+
+    The codebook is not copied: the target side reads the online one.
+    """
+
+    def __init__(self, online: OnlineNetwork) -> None:
+        super().__init__()
+        self.encoder = copy.deepcopy(online.encoder)
+        self.projector = copy.deepcopy(online.projector)
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> TargetNetwork:  # noqa: ARG002  # it stays in evaluation mode
+        """Stay in evaluation mode, whatever the online network does."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def follow(self, online: OnlineNetwork, decay: float, accept: Tensor) -> None:
+        """Move by (1 − decay) towards the online weights where `accept` (a bool scalar on the device) is true."""
+        weight = accept * (1.0 - decay)
+        for mine, theirs in ((self.encoder, online.encoder), (self.projector, online.projector)):
+            averages: list[Tensor] = list(mine.parameters())
+            sources: list[Tensor] = list(theirs.parameters())
+            steps = torch._foreach_sub(sources, averages)
+            torch._foreach_mul_(steps, weight)
+            torch._foreach_add_(averages, steps)
+            for average, source in zip(mine.buffers(), theirs.buffers(), strict=True):
+                average.copy_(torch.where(accept, source, average))
+
+
+def masked_mean(embeddings: Embeddings) -> Tensor:
+    """(..., N, D) to (..., D): mean over real tokens; zeros where there is none."""
+    weights = embeddings.mask.unsqueeze(-1).to(embeddings.values.dtype)
+    return (embeddings.values * weights).sum(-2) / weights.sum(-2).clamp(min=1)
+
+
+@attrs.frozen
+class Parts:
+    """All modules of a run."""
+
+    online: OnlineNetwork
+    target: TargetNetwork
+    losses: nn.ModuleDict
+    """By the names of the recipe's `losses` tables."""
+
+    def trained(self) -> dict[str, nn.Module]:
+        """Part name → module, for every part that the optimizer moves."""
+        online = self.online
+        parts: dict[str, nn.Module] = {
+            "encoder": online.encoder,
+            "quantizer": online.quantizer,
+            "aggregator": online.aggregator,
+            "predictor": online.predictor,
+            "projector": online.projector,
+        }
+        return parts | dict(self.losses.items())
+
+
+def build_parts(recipe: Recipe, *, side: int, context_length: int, device: torch.device) -> Parts:
+    """Build every module under the recipe's seed, on the CPU, and move it to the device."""
+    seed_phase(recipe.train.seed, "weights")
+    online = OnlineNetwork(recipe, side=side, context_length=context_length)
+    facts = LossFacts(
+        embedding_dim=online.embedding_dim,
+        projection_dim=recipe.projector.dim,
+        context_length=context_length,
+        num_tokens=online.num_tokens,
+        batch_size=recipe.train.batch_size,
+    )
+    losses = nn.ModuleDict({name: entry.config.build(facts) for name, entry in recipe.losses.items()})
+    return Parts(online.to(device), TargetNetwork(online).to(device), losses.to(device))

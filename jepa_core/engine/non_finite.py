@@ -1,0 +1,105 @@
+"""After the vote refused a step: repeat it eagerly and name the first tensor that is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from jepa_core.engine.step import TrainingStep
+
+
+@attrs.frozen
+class BadTensor:
+    """The first tensor that was not finite, in the order of the computation."""
+
+    where: str
+    """Such as "weights encoder.input.weight" or "output of encoder.layers.1"."""
+    count: int
+    """Elements that are not finite."""
+    shape: tuple[int, ...]
+
+    def describe(self) -> str:
+        shape = " × ".join(str(length) for length in self.shape) or "scalar"
+        return f"{self.where} ({shape}, {self.count} elements not finite)"
+
+
+def first_bad_tensor(training: TrainingStep, step: int) -> BadTensor | None:
+    """Replay the draws and forward passes of `step`, then its gradients. Changes no state but gradients.
+
+    None when the replay is finite, as can happen where kernels are not deterministic.
+    """
+    return _bad_state(training) or _bad_in_computation(training, step)
+
+
+def _bad_state(training: TrainingStep) -> BadTensor | None:
+    """Weights, EMA weights, codebook and queue."""
+    for name, module in (
+        ("", training.parts.online),
+        ("target ", training.parts.target),
+        ("loss ", training.parts.losses),
+    ):
+        for key, tensor in module.state_dict().items():
+            found = _examine(f"weights {name}{key}", tensor)
+            if found:
+                return found
+    return None
+
+
+def _bad_in_computation(training: TrainingStep, step: int) -> BadTensor | None:
+    training.optimizer.zero_grad()
+    training.parts.online.train()
+    for micro in range(training.recipe.train.accumulate):
+        batch, views = training.draw(step, micro)
+        with _watched(training.objective) as found, training.compute.autocast():
+            outcome = training.objective(batch, views)
+        if found:
+            return found[0]
+        for name, term in outcome.terms.items():
+            bad = _examine(f"loss {name} at micro-batch {micro}", term)
+            if bad:
+                return bad
+        training.loss_scale.scaled(outcome.total / training.recipe.train.accumulate).backward()
+    training.loss_scale.unscale_(list(training.parameters.values()))
+    gradients = ((n, p.grad) for n, p in training.parameters.items() if p.grad is not None)
+    examined = (_examine(f"gradient of {name}", gradient) for name, gradient in gradients)
+    return next((bad for bad in examined if bad), None)
+
+
+@contextmanager
+def _watched(root: nn.Module) -> Iterator[list[BadTensor]]:
+    """Collect bad module outputs, in the order of computation."""
+    found: list[BadTensor] = []
+
+    def hook_for(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def examine_output(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            for tensor in _tensors(output):
+                bad = _examine(f"output of {name}", tensor)
+                if bad:
+                    found.append(bad)
+
+        return examine_output
+
+    handles = [module.register_forward_hook(hook_for(name)) for name, module in root.named_modules() if name]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    if isinstance(output, Tensor):
+        return [output]
+    return [value for value in getattr(output, "__dict__", {}).values() if isinstance(value, Tensor)]
+
+
+def _examine(where: str, tensor: Tensor) -> BadTensor | None:
+    if not tensor.is_floating_point():
+        return None
+    bad = int((~torch.isfinite(tensor)).sum())
+    return BadTensor(where, bad, tuple(tensor.shape)) if bad else None

@@ -1,0 +1,81 @@
+"""Adam and AdamW over named parameters, fused, gated on the device by the vote; and the learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from jepa_core.recipe.tables import Optimizer, Schedule
+
+
+class GatedAdam:
+    """torch's fused Adam or AdamW (arXiv 1412.6980, 1711.05101), which changes nothing on a refused step."""
+
+    def __init__(self, config: Optimizer, parameters: Mapping[str, nn.Parameter]) -> None:
+        self.parameters = dict(parameters)
+        decayed = [p for p in self.parameters.values() if p.ndim >= 2 or config.kind == "adam"]
+        kept = [p for p in self.parameters.values() if p.ndim < 2 and config.kind == "adamw"]
+        groups = [
+            {"params": decayed, "weight_decay": config.weight_decay},
+            {"params": kept, "weight_decay": 0.0},
+        ]
+        kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
+        self._adam = kind(
+            [group for group in groups if group["params"]],
+            lr=config.lr,
+            betas=(config.beta1, config.beta2),
+            fused=True,
+        )
+
+    def step(self, lr: float, accept: Tensor) -> None:
+        """One update with this learning rate; none at all, moments included, where `accept` is false."""
+        for group in self._adam.param_groups:
+            group["lr"] = lr
+        # The fused kernels read this attribute as a gradient scaler would set it: 1 leaves everything as it was.
+        self._adam.found_inf = (~accept).float()  # type: ignore[attr-defined]  # not declared by torch
+        self._adam.step()
+
+    def zero_grad(self) -> None:
+        self._adam.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """Moments and step counts by parameter name, for checkpoints; empty before the first step."""
+        states = self._adam.state
+        return {name: dict(states[p]) for name, p in self.parameters.items() if p in states}
+
+    def restore(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """From a checkpoint."""
+        for name, moments in state.items():
+            parameter = self.parameters[name]
+            self._adam.state[parameter] = {key: value.to(parameter.device, copy=True) for key, value in moments.items()}
+
+
+def clip_gradients(parameters: list[nn.Parameter], grad_norm: Tensor, max_norm: float | None) -> Tensor:
+    """Scale gradients down to `max_norm` in place; returns whether that was needed, as 0 or 1 on the device."""
+    if max_norm is None:
+        return torch.zeros_like(grad_norm)
+    nn.utils.clip_grads_with_norm_(parameters, max_norm, grad_norm, foreach=True)
+    return (grad_norm > max_norm).float()
+
+
+def learning_rate(config: Schedule, peak: float, step: int, run_steps: int) -> float:
+    """Linear warm-up to `peak`, then a cosine (arXiv 1608.03983) down to `floor` × `peak`, constant after the end.
+
+    `step` counts from 0: the rate of the step about to be taken.
+    """
+    if step < config.warmup_steps:
+        return peak * (step + 1) / config.warmup_steps
+    total = config.total_steps or run_steps
+    progress = min(1.0, (step - config.warmup_steps) / max(1, total - config.warmup_steps))
+    return peak * (config.floor + (1 - config.floor) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def ema_decay(start: float, end: float | None, step: int, run_steps: int) -> float:
+    """The target's decay at a step: a cosine from `start` to `end` (arXiv 2006.07733), or constant."""
+    if end is None:
+        return start
+    progress = min(1.0, step / max(1, run_steps - 1))
+    return end - (end - start) * 0.5 * (1 + math.cos(math.pi * progress))

@@ -1,0 +1,177 @@
+"""Figures of a representation: ranks, spread, alignment, retrieval, use of codes. Pure functions of tensors, float32.
+
+Shapes: V embeddings, P projection dimension, C candidates. Results are tensors on the inputs' device and nothing waits
+for it, except eigenvalues and `unique_candidates`, which CUDA computes with a wait of its own.
+
+Knows nothing of models, batches or metric names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+ROWS_AT_A_TIME = 1024
+"""Rows of a similarity matrix held at once."""
+
+TIE = 1e-6
+"""Scores nearer than this tie. Cosines of equal embeddings differ by the rounding of a matrix product, about 1e-7."""
+
+
+ROUNDING = 1e-6
+"""Spread of embeddings, relative to their length, that is rounding."""
+
+
+@dataclass(frozen=True)
+class CodeUsage:
+    """How a sample of tokens uses the codes. Everything but `counts` is a scalar."""
+
+    usage: Tensor
+    """Share of codes chosen at least once; 0 when there is no token."""
+    perplexity: Tensor
+    """Exponential of the entropy of code use: 1 for a single code or none, the number of codes for even use."""
+    dead: Tensor
+    """Number of codes never chosen."""
+    counts: Tensor
+    """(num_codes,): tokens of each code."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Distinct grids of a list."""
+
+    index: Tensor
+    """(V,) int64: which distinct grid each grid is."""
+    representatives: Tensor
+    """(C,) int64: the first grid of the list that is each distinct grid."""
+
+
+def eigenvalues(z: Tensor) -> Tensor:
+    """(P,): eigenvalues of the covariance matrix of z (V, P), descending, never negative; NaN when z is not finite."""
+    with torch.autocast(device_type=z.device.type, enabled=False):
+        z = z.float()
+        is_finite = z.isfinite().all()
+        centred = torch.where(is_finite, z - z.mean(0), 0.0)
+        covariance = centred.T @ centred / max(len(z) - 1, 1)
+        ascending: Tensor = torch.linalg.eigvalsh(covariance)
+        # Equal embeddings that went through a matrix product differ by rounding, whose spectrum is flat.
+        floor = ROUNDING**2 * z.square().sum(1).mean()
+        values: Tensor = torch.where(ascending > floor, ascending, 0.0).flip(0)
+        return values.masked_fill(~is_finite, torch.nan)
+
+
+def effective_rank(z: Tensor) -> Tensor:
+    """Scalar from 1 to P: exponential of the entropy of the normalised eigenvalues (Roy & Vetterli 2007).
+
+    1 when all embeddings are equal.
+    """
+    return rank_of_spectrum(eigenvalues(z))
+
+
+def rank_of_spectrum(spectrum: Tensor) -> Tensor:
+    """Effective rank for eigenvalues (P,) at hand; 1 when all are zero."""
+    return _perplexity(spectrum / spectrum.sum().clamp(min=torch.finfo(spectrum.dtype).tiny))
+
+
+def mean_std(z: Tensor) -> Tensor:
+    """Scalar: standard deviation over the V unit-length embeddings, mean over dimensions; 1/√P for an even spread."""
+    return _unit(z).std(0, correction=0).mean()
+
+
+def alignment(z_context: Tensor, z_target: Tensor) -> Tensor:
+    """Scalar: mean squared distance of pairs, unit length (Wang & Isola, arXiv 2005.10242)."""
+    return (_unit(z_context) - _unit(z_target)).square().sum(-1).mean()
+
+
+def uniformity(z: Tensor) -> Tensor:
+    """Scalar: log of the mean of exp(−2 |a − b|²) over pairs of distinct rows, unit length (arXiv 2005.10242).
+
+    0 when all embeddings are equal, −4 at the lowest; NaN for fewer than two rows.
+    """
+    with torch.autocast(device_type=z.device.type, enabled=False):
+        z = _unit(z)
+        potential = torch.zeros((), device=z.device)
+        for rows in torch.split(z, ROWS_AT_A_TIME):
+            potential = potential + (4 * (rows @ z.T - 1)).exp().sum()
+        # Each row's pair with itself has distance zero and potential one.
+        num_rows = len(z)
+        return ((potential - num_rows) / (num_rows * (num_rows - 1)) if num_rows > 1 else potential * torch.nan).log()
+
+
+def retrieval_ranks(similarity: Tensor, positive_index: Tensor, tie: float = TIE) -> Tensor:
+    """(V,): rank of the right candidate: 1 + candidates that score higher + half of those that tie.
+
+    `similarity` is (V, C), `positive_index` (V,) int64. A score that is not a number ranks last.
+    """
+    positive = similarity.gather(1, positive_index[:, None])
+    num_candidates = similarity.shape[1]
+    not_higher = similarity <= positive + tie
+    lower = similarity < positive - tie
+    num_higher = num_candidates - not_higher.sum(1)
+    num_ties = (not_higher & ~lower).sum(1) - 1
+    ranks = 1 + num_higher + num_ties.clamp(min=0) / 2
+    return ranks.clamp(max=num_candidates)
+
+
+def rank_by_cosine(z_context: Tensor, candidates: Tensor, positive_index: Tensor) -> Tensor:
+    """(V,): rank of the right one of candidates (C, P) for each context (V, P), by cosine."""
+    with torch.autocast(device_type=z_context.device.type, enabled=False):
+        candidates = _unit(candidates)
+        return torch.cat(
+            [
+                retrieval_ranks(rows @ candidates.T, index)
+                for rows, index in zip(
+                    torch.split(_unit(z_context), ROWS_AT_A_TIME),
+                    torch.split(positive_index, ROWS_AT_A_TIME),
+                    strict=True,
+                )
+            ]
+        )
+
+
+def mean_reciprocal_rank(ranks: Tensor) -> Tensor:
+    """Scalar: mean of 1 / rank."""
+    return ranks.float().reciprocal().mean()
+
+
+def share_within(ranks: Tensor, top: int) -> Tensor:
+    """Scalar: share of ranks up to `top`, such as top-1 and top-10."""
+    return (ranks <= top).float().mean()
+
+
+def code_usage(codes: Tensor, num_codes: int) -> CodeUsage:
+    """Use of `num_codes` ≥ 1 codes by codes of any shape, −1 where masked.
+
+    Codes of grouped quantizers are numbered through all groups, and so are they counted.
+    """
+    codes = codes.flatten()
+    is_token = codes >= 0
+    counts = torch.zeros(num_codes, dtype=torch.int64, device=codes.device)
+    counts = counts.scatter_add(0, codes.clamp(min=0), is_token.long())
+    used = (counts > 0).sum()
+    return CodeUsage(
+        usage=used / num_codes,
+        perplexity=_perplexity(counts / counts.sum().clamp(min=1)),
+        dead=num_codes - used,
+        counts=counts,
+    )
+
+
+def unique_candidates(grids: Tensor) -> Candidates:
+    """Distinct ones among grids (V, H, W): equal target grids are one candidate."""
+    distinct, index = torch.unique(grids.flatten(1), dim=0, return_inverse=True)
+    position = torch.arange(len(grids), device=grids.device)
+    first = torch.full((len(distinct),), len(grids), dtype=torch.int64, device=grids.device)
+    return Candidates(index=index, representatives=first.scatter_reduce(0, index, position, "amin"))
+
+
+def _perplexity(shares: Tensor) -> Tensor:
+    entropy: Tensor = torch.special.entr(shares).sum()
+    return entropy.exp()
+
+
+def _unit(z: Tensor) -> Tensor:
+    return F.normalize(z.float(), dim=-1)

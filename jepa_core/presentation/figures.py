@@ -1,0 +1,71 @@
+"""Figures as people read them: the digits that carry information, the unit, and limits beside them."""
+
+from __future__ import annotations
+
+import math
+
+_MOST_DECIMALS = 6
+
+
+def figure_text(value: float, unit: str = "", *, decimals: int | None = None) -> str:
+    """0.412 → "0.412", 0.141 in % → "14.1 %", 12.43 → "12.4", 30.0 → "30"; non-finite as nan, inf, −inf."""
+    scaled = value * 100 if unit == "%" else value
+    suffix = f" {unit}" if unit else ""
+    return _number(scaled, _decimals(scaled, unit) if decimals is None else decimals) + suffix
+
+
+def limit_text(operator: str, limit: float, unit: str = "") -> str:
+    """A limit with its sign, without digits that say nothing: "> 10 %"."""
+    scaled = limit * 100 if unit == "%" else limit
+    number = _number(scaled, _MOST_DECIMALS if 1e-3 <= abs(scaled) < 1e4 else _decimals(scaled, unit))
+    whole, point, fraction = number.partition(".")
+    shown = f"{whole}{point}{fraction.rstrip('0')}".rstrip(".") if "e" not in number else number
+    return f"{operator} {shown}{f' {unit}' if unit else ''}".strip()
+
+
+def value_beside_limit(value: float, limit: float | None, unit: str = "") -> str:
+    """A value with enough digits to be told from its limit, unless they are equal."""
+    scale = 100 if unit == "%" else 1
+    decimals = _decimals(value * scale, unit)
+    shown = figure_text(value, unit, decimals=decimals)
+    if limit is None or not math.isfinite(value) or not math.isfinite(limit):
+        return shown
+    while value != limit and decimals < _MOST_DECIMALS and _reads_as(shown, limit * scale, unit):
+        decimals += 1
+        shown = figure_text(value, unit, decimals=decimals)
+    return shown
+
+
+def change_text(change: float) -> str:
+    """A relative change with its sign: 0.41 → "+41 %", −0.002 → "−0.2 %"."""
+    if not math.isfinite(change):
+        return ""
+    percent = abs(change) * 100
+    digits = 0 if percent >= 1 or percent == 0 else 1 if percent >= 0.095 else 2
+    return f"{'−' if change < 0 else '+'}{percent:,.{digits}f} %"
+
+
+def _decimals(value: float, unit: str) -> int:
+    size = abs(value)
+    if not math.isfinite(value):
+        return 0
+    if unit == "%":
+        return 1
+    if float(value).is_integer():
+        return 0
+    return 0 if size >= 1000 else 1 if size >= 10 else 2 if size >= 1 else 3
+
+
+def _number(value: float, decimals: int) -> str:
+    if not math.isfinite(value):
+        return str(value).replace("-", "−")
+    if value and (abs(value) < 10**-decimals / 2 or abs(value) >= 1e9):
+        text = f"{value:.2e}"
+    else:
+        text = f"{value:,.{decimals}f}"
+    return text.replace("-", "−")
+
+
+def _reads_as(shown: str, limit: float, unit: str) -> bool:
+    number = shown.removesuffix(f" {unit}").replace(",", "").replace("−", "-")
+    return math.isclose(float(number), limit, rel_tol=1e-9, abs_tol=1e-12)

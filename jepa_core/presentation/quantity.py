@@ -1,0 +1,16 @@
+"""Numbers as people write them: thousands, millions, durations."""
+
+from __future__ import annotations
+
+
+def count_text(count: int) -> str:
+    """4_170_000 → "4.2 M", 50_000 → "50,000"."""
+    return f"{count / 1e6:.1f} M" if count >= 1_000_000 else f"{count:,}"
+
+
+def duration_text(seconds: float) -> str:
+    """75.2 → "1 min 15 s", 9.13 → "9.1 s"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"

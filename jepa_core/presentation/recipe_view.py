@@ -1,0 +1,99 @@
+"""A resolved recipe on the terminal: every value with its unit and meaning, own values apart from defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jepa_core.presentation.sanitise import clean
+from jepa_core.recipe import layout
+from jepa_core.recipe.difference import Change
+from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
+from jepa_core.recipe.reading import LoadedRecipe
+from jepa_core.recipe.structuring import LossWeight
+from jepa_core.recipe.writing import value_to_toml
+from jepa_core.registry import Component, Registry
+
+
+def recipe_view(loaded: LoadedRecipe, registry: Registry) -> RenderableType:
+    """The whole recipe; values that are not defaults are bold."""
+    recipe = loaded.recipe
+    about = f" · {recipe.description}" if recipe.description else ""
+    parts: list[RenderableType] = [Text(clean(f"{recipe.name}{about} · {loaded.path}"), style="bold")]
+    for title, summary, values, fields in _sections(loaded, registry):
+        parts += [Text(), Text.assemble((clean(f"[{title}]"), "cyan"), f"  {clean(summary)}")]
+        parts.append(_fields_table(values, fields))
+    parts += [Text(), *_rules(loaded.table["watch"])]
+    return Group(*parts)
+
+
+def differences_view(changes: tuple[Change, ...], left: str, right: str) -> RenderableType:
+    """Changed keys with both values."""
+    if not changes:
+        return Text(clean(f"{left} and {right} are the same recipe."))
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
+    for title in ("key", left, right):
+        table.add_column(Text(clean(title)), overflow="fold")
+    for change in changes:
+        table.add_row(clean(change.key), *(_value_text(value) for value in (change.left, change.right)))
+    return table
+
+
+def _sections(
+    loaded: LoadedRecipe, registry: Registry
+) -> Iterator[tuple[str, str, dict[str, Any], tuple[FieldDescription, ...]]]:
+    """Title, summary, values and fields of every table."""
+    table = loaded.table
+    for name, owner in layout.COMPONENT_TABLES.items():
+        component = _component(registry, owner.family, table[name]["kind"])
+        yield name, _summary(component), table[name], describe_fields(component.config_class)
+    for name, values in table[layout.LOSSES].items():
+        component = _component(registry, "loss", values["kind"])
+        fields = (*describe_fields(LossWeight), *describe_fields(component.config_class))
+        yield f"{layout.LOSSES}.{name}", _summary(component), values, fields
+    for name, engine_class in layout.ENGINE_TABLES.items():
+        if name != "watch":
+            yield name, (engine_class.__doc__ or "").rstrip("."), table[name], describe_fields(engine_class)
+
+
+def _component(registry: Registry, family: str, kind: str) -> Component:
+    component = registry.get(family, kind)
+    assert component is not None, "a loaded recipe names installed components only"
+    return component
+
+
+def _summary(component: Component) -> str:
+    return f"{component.name}: {component.summary}"
+
+
+def _fields_table(values: dict[str, Any], fields: tuple[FieldDescription, ...]) -> Table:
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, show_header=False)
+    table.add_column(min_width=18)
+    table.add_column(min_width=12, overflow="fold")
+    table.add_column(style="dim")
+    for field in fields:
+        value = values.get(field.key)
+        style = "" if value == field.default else "bold"
+        unit = f" ({field.unit})" if field.unit else ""
+        table.add_row(f"  {field.key}", Text(_value_text(value), style=style), f"{field.meaning}{unit}")
+    return table
+
+
+def _rules(watch: dict[str, Any]) -> Iterator[RenderableType]:
+    yield Text("[watch]", style="cyan")
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, show_header=False)
+    for key in ("baseline", "early_stop"):
+        if key in watch:
+            table.add_row(f"  {key}", Text(_value_text(watch[key])), "")
+    for kind in layout.RULE_LISTS:
+        for rule in watch[kind]:
+            table.add_row(f"  {kind}", Text(clean(rule["id"])), Text(clean(rule["when"])))
+    yield table
+
+
+def _value_text(value: Any) -> str:
+    return "–" if value is None else clean(value_to_toml(value))

@@ -1,0 +1,62 @@
+"""The list of runs: state, progress, best retrieval beside counting cells, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jepa_core.presentation.figures import figure_text
+from jepa_core.presentation.sanitise import clean
+from jepa_core.run_directory.status import ShownState
+from jepa_core.run_directory.summary import RunSummary
+
+STATE_MARKS: dict[ShownState, tuple[str, str]] = {
+    "starting": ("○", "cyan"),
+    "running": ("●", "green"),
+    "finished": ("✔", "dim"),
+    "aborted": ("✘", "red"),
+    "failed": ("✘", "red"),
+    "interrupted": ("◌", "yellow"),
+    "rolled_back": ("◌", "yellow"),
+    "stale": ("?", "yellow"),
+    "crashed": ("✘", "red"),
+    "unknown": ("?", "dim"),
+}
+"""Sign and style of each state."""
+
+
+def state_text(state: ShownState) -> Text:
+    """A state with its sign."""
+    mark, style = STATE_MARKS[state]
+    return Text(f"{mark} {state.replace('_', ' ')}", style=style)
+
+
+def runs_table(summaries: Iterable[RunSummary]) -> RenderableType:
+    """One line a run, in the order given."""
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("run", overflow="fold")
+    table.add_column("state")
+    table.add_column("epoch", justify="right")
+    table.add_column("best val MRR", justify="right")
+    table.add_column("counting cells", justify="right")
+    table.add_column("verdict")
+    for run in summaries:
+        table.add_row(
+            Text(clean(run.name)),
+            state_text(run.state),
+            Text(_epochs(run)),
+            Text("" if run.best_mrr is None else f"{run.best_mrr:.3f}"),
+            Text("" if run.baseline_mrr is None else f"{run.baseline_mrr:.3f}", style="dim"),
+            Text(run.outcome + (f" against {clean(run.baseline, 40)}" if run.baseline else "")),
+        )
+    return table
+
+
+def _epochs(run: RunSummary) -> str:
+    if run.epoch is None:
+        return ""
+    total = f"/{figure_text(run.total_epochs)}" if run.total_epochs else ""
+    return f"{figure_text(run.epoch)}{total}"

@@ -1,0 +1,37 @@
+"""The console that commands print to: no markup, no guessing at numbers, and wide enough when it is no terminal."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+from typing import TextIO
+
+from rich.console import Console
+
+PLAIN_WIDTH = 160
+"""Columns where the output is a file or a pipe."""
+
+_PLAINER = {"✔": "+", "✘": "x", "◌": "o", "▲": "!", "●": "*", "○": "o", "−": "-", "–": "-", "·": "-", "…": "~",
+            "≥": ">", "≤": "<", "≠": "!", "τ": "t"}  # fmt: skip
+_ERRORS = "jepa_core.plainer"
+
+
+def console_for(stream: TextIO | None = None) -> Console:
+    """A console on `stream`, or on the standard output. Signs that its encoding lacks print as ASCII ones."""
+    out = sys.stdout if stream is None else stream
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors=_ERRORS)
+    width = None if out.isatty() else PLAIN_WIDTH
+    return Console(file=out, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+
+def _plainer(error: UnicodeError) -> tuple[str, int]:
+    """One ASCII character for each that cannot be encoded, so that columns stay where they are."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAINER.get(character, "?") for character in lacking), error.end
+
+
+codecs.register_error(_ERRORS, _plainer)

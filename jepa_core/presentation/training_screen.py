@@ -1,0 +1,101 @@
+"""What `jepa run` shows while it trains: a progress bar with the figures that matter, or one plain line per validation.
+
+Knows metric names, not models; everything persistent it prints also goes into the run's console.log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+_MARKS = {"info": ("·", "dim"), "warning": ("▲", "yellow"), "critical": ("✘", "red")}
+
+
+class TrainingScreen:
+    """Rows and events in, lines out."""
+
+    def __init__(self, console: Console, log: TextIO, *, epochs: int, total_steps: int) -> None:
+        self._console = console
+        self._log = Console(file=log, width=160, no_color=True, highlight=False, force_terminal=False)
+        self._epochs = epochs
+        self._latest: dict[str, float] = {}
+        self._progress = Progress(
+            TextColumn("{task.fields[epoch]}"),
+            BarColumn(bar_width=None, complete_style="cyan", finished_style="cyan"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left  {task.fields[rate]}"),
+            console=console,
+            expand=True,
+        )
+        self._task = self._progress.add_task("", total=total_steps, epoch=self._epoch_text(0.0), rate="")
+        self._live = Live(self._progress, console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> TrainingScreen:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def progress(self, step: int, epoch: float) -> None:
+        """Move the bar."""
+        self._progress.update(self._task, completed=step, epoch=self._epoch_text(epoch))
+
+    def row(self, row: Mapping[str, float]) -> None:
+        """Show a metrics row; a line of its own when it holds validation figures and this is no terminal."""
+        self._latest |= row
+        rate = self._latest.get("throughput.samples_per_second")
+        self._progress.update(self._task, rate="" if rate is None else f"{rate:,.0f} samples/s")
+        figures = figures_line(self._latest)
+        if self._console.is_terminal:
+            self._live.update(Group(self._progress, Text("  ").append(figures)))
+        if "val.retrieval.mrr" in row:
+            line = Text(f"{self._epoch_text(row['epoch'])}  step {row['step']:.0f}  ").append(figures)
+            self._log.print(line, soft_wrap=True)
+            if not self._console.is_terminal:
+                self._console.print(line, soft_wrap=True)
+
+    def event(self, severity: str, message: str, advice: str) -> None:
+        """Show a warning or worse; information stays in the log."""
+        mark, style = _MARKS[severity]
+        line = Text("  ").append(f"{mark} {message}", style=style).append(f"  {advice}" if advice else "", style="dim")
+        self._log.print(line, soft_wrap=True)
+        if severity != "info":
+            self._console.print(line, soft_wrap=True)
+
+    def _epoch_text(self, epoch: float) -> str:
+        return f"epoch {min(int(epoch + 1e-9), self._epochs)}/{self._epochs}"
+
+
+def figures_line(row: Mapping[str, float]) -> Text:
+    """The figures that matter, of those that the row has."""
+    parts = [f"{name.removeprefix('loss.').removesuffix('.raw')} {value:.3f}" for name, value in _loss_terms(row)]
+    if "rank.context" in row:
+        parts.append(f"rank {row['rank.context']:.1f} / {row['rank.target']:.1f}")
+    if "vq.usage" in row:
+        parts.append(f"codes {100 * row['vq.usage']:.1f} %")
+    if "temperature" in row:
+        parts.append(f"τ {row['temperature']:.3f}")
+    line = Text("   ".join(parts))
+    if "val.retrieval.mrr" in row:
+        line.append(f"   val MRR {row['val.retrieval.mrr']:.3f}", style="bold")
+        line.append(f"  (counting cells {row['val.retrieval.baseline_mrr']:.3f})", style="dim")
+    return line
+
+
+def _loss_terms(row: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Raw terms that are there, at most four, the quantizer's own left out."""
+    terms = [
+        (n, v) for n, v in row.items() if n.startswith("loss.") and n.endswith(".raw") and n != "loss.quantizer.raw"
+    ]
+    return terms[:4]

@@ -1,0 +1,157 @@
+"""The verdict as a table: the headline, every must and nice with value, limit and margin, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
+from jepa_core.presentation.sanitise import clean
+from jepa_core.watch.judgement import Judgement, State
+from jepa_core.watch.verdict import ComparedFigure, Verdict
+
+MARKS: dict[State, tuple[str, str]] = {
+    "holding": ("✔", "green"),
+    "clear": ("✔", "green"),
+    "failed": ("✘", "red"),
+    "fired": ("▲", "yellow"),
+    "pending": ("◌", "dim"),
+}
+"""Sign and style of each state."""
+
+_OUTCOME_STYLES = {
+    "success": "bold green",
+    "neutral": "bold",
+    "regression": "bold red",
+    "no baseline": "bold",
+    "no effect": "bold yellow",
+}
+_FIGURE_WORDS = {"val.retrieval.mrr": "retrieval MRR", "val.loss.info_nce.raw": "InfoNCE, raw"}
+
+
+def verdict_table(verdict: Verdict) -> RenderableType:
+    """The whole verdict; plain text where the console has no colour."""
+    parts: list[RenderableType] = [headline(verdict), Text()]
+    if verdict.musts or verdict.nices:
+        parts += [_judgements(verdict), Text()]
+    parts += [_facts(verdict)]
+    if verdict.next:
+        command, _, why = verdict.next.partition("  # ")
+        line = Text("\nNext: ", no_wrap=True, overflow="ignore").append(clean(command), style="bold cyan")
+        parts.append(line.append(f"        {clean(why)}" if why else "", style="dim"))
+    return Group(*parts)
+
+
+def headline(verdict: Verdict) -> Text:
+    """The outcome in one line."""
+    line = Text("Verdict: ").append(verdict.outcome, style=_OUTCOME_STYLES[verdict.outcome])
+    if verdict.outcome == "no effect":
+        return line.append(f". {clean(verdict.reason)}")
+    if verdict.baseline:
+        line.append(f" against {clean(verdict.baseline)}").append(_which_run(verdict), style="dim")
+        return line.append(f" · {clean(verdict.reason)}")
+    if verdict.ending in ("abort", "non-finite"):
+        return line.append(f" · {clean(verdict.reason)}")
+    return line.append(f" · {_musts_in_words(verdict.musts)}")
+
+
+def _which_run(verdict: Verdict) -> str:
+    if not verdict.baseline_run:
+        return " (figures of the recipe)"
+    data = {True: ", same data", False: ", OTHER data", None: ""}[verdict.same_data]
+    return f" (run {clean(verdict.baseline_run)}{data})"
+
+
+def _musts_in_words(musts: tuple[Judgement, ...]) -> str:
+    if not musts:
+        return "the recipe has no musts"
+    failed = sum(judgement.state == "failed" for judgement in musts)
+    unjudged = sum(judgement.state == "pending" for judgement in musts)
+    if not failed and not unjudged:
+        return "every must held"
+    parts = [f"{failed} of {len(musts)} musts failed" if failed else "", f"{unjudged} not judged" if unjudged else ""]
+    return ", ".join(part for part in parts if part)
+
+
+def _judgements(verdict: Verdict) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 4, 0, 0), pad_edge=False)
+    for justify in ("left", "right", "left", "right", "left"):
+        table.add_column(justify=justify, no_wrap=justify == "right")
+    header = [Text(word, style="dim") for word in ("value", "limit", "margin")]
+    for title, judgements in (("must", verdict.musts), ("nice", verdict.nices)):
+        if judgements:
+            table.add_row(Text(f"  {title}"), *header)
+            header = []
+            for judgement in judgements:
+                table.add_row(*_judgement_row(judgement))
+    return table
+
+
+def _judgement_row(judgement: Judgement) -> Iterable[Text]:
+    mark, style = MARKS[judgement.state]
+    yield Text("  ").append(mark, style=style).append(f" {clean(judgement.title, 60)}")
+    value, margin = judgement.decisive_value, judgement.decisive_margin
+    yield Text("" if value is None else value_beside_limit(value, judgement.limit, judgement.unit))
+    yield Text("" if judgement.limit is None else limit_text(judgement.operator, judgement.limit, judgement.unit))
+    yield Text(change_text(margin) if margin else "", style=style if judgement.state == "failed" else "")
+    yield Text(_remark(judgement), style="dim")
+
+
+def _remark(judgement: Judgement) -> str:
+    worst = judgement.worst
+    if judgement.state == "pending":
+        return "not enough data" if not judgement.evaluations else "open: the run did not finish"
+    if judgement.state == "failed" and worst is None and judgement.epoch is not None:
+        return f"since epoch {figure_text(judgement.epoch)}"
+    if worst is None:
+        return "" if judgement.value is not None or judgement.state == "holding" else clean(judgement.when, 60)
+    word = "lowest" if judgement.operator in ">≥" else "highest"
+    return f"{word} {figure_text(worst.value, judgement.unit)} at epoch {figure_text(worst.epoch)}"
+
+
+def _facts(verdict: Verdict) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 3, 0, 0), pad_edge=False)
+    for label, fact in _labelled_facts(verdict):
+        table.add_row(Text(f"  {label}", style="dim"), fact)
+    return table
+
+
+def _labelled_facts(verdict: Verdict) -> Iterator[tuple[str, Text]]:
+    if verdict.outcome == "no baseline" and verdict.ending in ("finished", "early stop"):
+        yield "no baseline", Text(clean(verdict.reason))
+    if verdict.compared:
+        yield f"against {clean(verdict.baseline)}", Text(" · ".join(map(_compared, verdict.compared)))
+    if verdict.retrieval is not None:
+        retrieval = verdict.retrieval
+        line = Text(_retrieval(retrieval.mrr, retrieval.top1, "MRR "), style="bold")
+        if retrieval.baseline_mrr is not None:
+            line.append(
+                f"      counting cells {_retrieval(retrieval.baseline_mrr, retrieval.baseline_top1)}", style="dim"
+            )
+        yield "retrieval on validation", line
+    if verdict.best is not None:
+        best = verdict.best
+        yield "best checkpoint", Text(f"step {best.step}, epoch {figure_text(best.epoch)}: {clean(best.why)}")
+    yield "while it ran", Text(_course(verdict))
+
+
+def _compared(figure: ComparedFigure) -> str:
+    change = "" if figure.change is None else f" ({change_text(figure.change)})"
+    words = _FIGURE_WORDS.get(figure.name, figure.name)
+    return f"{words} {figure_text(figure.value)} beside {figure_text(figure.baseline)}{change}"
+
+
+def _retrieval(mrr: float, top1: float | None, label: str = "") -> str:
+    return f"{label}{mrr:.3f}" + ("" if top1 is None else f" · {'top-1 ' if label else ''}{figure_text(top1, '%')}")
+
+
+def _course(verdict: Verdict) -> str:
+    count = len(verdict.warnings)
+    warnings = f"{count} {'warning' if count == 1 else 'warnings'}"
+    if count:
+        warnings += f" ({clean('; '.join(verdict.warnings), 120)})"
+    rollbacks = f"{verdict.rollbacks} {'rollback' if verdict.rollbacks == 1 else 'rollbacks'}"
+    return f"{warnings} · {rollbacks}"

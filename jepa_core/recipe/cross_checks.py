@@ -1,0 +1,147 @@
+"""What no single table can say about itself.
+
+Rules are held against the metrics that the recipe declares, a rollback's changes against the whole recipe, and the
+recipes it names against the folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from jepa_core.metrics import Metric
+from jepa_core.recipe.declared_metrics import declared_metrics, undeclared
+from jepa_core.recipe.faults import Problem, did_you_mean
+from jepa_core.recipe.key_path import KeyPath
+from jepa_core.recipe.merging import MergedRecipe
+from jepa_core.recipe.structuring import Structured, structure_recipe
+from jepa_core.registry import Registry
+from jepa_core.watch.language import Rule, RuleError, parse_rule
+from jepa_core.watch.rules import Abort, Baseline, Criterion, Rollback, Watch
+
+Metrics = Sequence[Metric] | None
+"""What may be named; None while the components, which declare it, are at fault themselves."""
+
+_WATCH = "watch"
+
+
+@attrs.frozen(kw_only=True)
+class CrossChecks:
+    """The checks of one recipe, as far as it could be read."""
+
+    structured: Structured
+    merged: MergedRecipe
+    path: Path
+    registry: Registry
+
+    def problems(self) -> list[Problem]:
+        """Everything that does not fit together."""
+        watch, recipe = self.structured.watch, self.structured.recipe
+        metrics = None if recipe is None else declared_metrics(recipe)
+        found = [*_rule_problems(watch, metrics), *_early_stop_problems(watch, metrics)]
+        if watch.baseline is not None:
+            found += _baseline_problems(watch.baseline, metrics)
+        for index, rollback in enumerate(watch.rollback):
+            found += self._rollback_problems(rollback, (_WATCH, "rollback", index))
+        return found
+
+    def _rollback_problems(self, rollback: Rollback, path: KeyPath) -> Iterator[Problem]:
+        if rollback.set and rollback.use:
+            yield Problem(path=(*path, "use"), message="give either set or use: use replaces the whole recipe")
+        if rollback.use and "resolved" not in self.merged.table:
+            yield from self._use_problems(rollback.use, (*path, "use"))
+        if rollback.set:
+            changed = self.merged.with_changes(dict(rollback.set))
+            known = {(problem.path, problem.message) for problem in self.structured.problems}
+            for problem in structure_recipe(changed, path=self.path, registry=self.registry).problems:
+                if (problem.path, problem.message) not in known:
+                    yield attrs.evolve(problem, path=(*path, "set", *_shared(problem.path, rollback.set)))
+
+    def _use_problems(self, name: str, path: KeyPath) -> Iterator[Problem]:
+        siblings = sorted(file.stem for file in self.path.parent.glob("*.toml"))
+        if name not in siblings:
+            message = f"no recipe of this name beside {self.path}.{did_you_mean(name, siblings)}"
+            yield Problem(path=path, message=message, notes=(f"recipes there: {', '.join(siblings)}",))
+
+
+def _rule_problems(watch: Watch, metrics: Metrics) -> Iterator[Problem]:
+    can_fire = {rule.id for rule in watch.abort} | {rule.id for rule in watch.rollback}
+    lists: dict[str, Sequence[Criterion | Abort | Rollback]] = {
+        "must": watch.must,
+        "nice": watch.nice,
+        "abort": watch.abort,
+        "rollback": watch.rollback,
+    }
+    for kind, rules in lists.items():
+        ids = [rule.id for rule in rules]
+        for index, rule in enumerate(rules):
+            path = (_WATCH, kind, index)
+            if rule.id in ids[:index]:
+                yield Problem(path=(*path, "id"), message=f"another rule of watch.{kind} has this id already")
+            yield from _condition_problems(rule.when, (*path, "when"), metrics, can_fire)
+
+
+def _early_stop_problems(watch: Watch, metrics: Metrics) -> Iterator[Problem]:
+    if watch.early_stop is not None:
+        for name in _undeclared([watch.early_stop.metric], metrics):
+            message = f"{name} is not reported by this recipe: no loss of it does"
+            yield Problem(path=(_WATCH, "early_stop", "metric"), message=message)
+
+
+def _condition_problems(text: str, path: KeyPath, metrics: Metrics, can_fire: Iterable[str]) -> Iterator[Problem]:
+    try:
+        rule = parse_rule(text)
+    except RuleError as error:
+        notes = (f"allowed: {error.allowed}",) if error.allowed else ()
+        span = (error.start, error.end) if error.end > error.start else None
+        yield Problem(path=path, message=error.problem, notes=notes, span=span)
+        return
+    yield from _name_problems(rule, path, metrics)
+    for name in sorted(rule.fired_ids.difference(can_fire)):
+        message = f"no abort or rollback rule has the id {name!r}.{did_you_mean(name, can_fire)}"
+        yield Problem(path=path, message=message, span=_span(text, name))
+
+
+def _name_problems(rule: Rule, path: KeyPath, metrics: Metrics) -> Iterator[Problem]:
+    for name in _undeclared(rule.names | rule.baseline_names, metrics):
+        hint = did_you_mean(name, _names(metrics))
+        message = f"no metric of this recipe is named {name}.{hint}"
+        yield Problem(path=path, message=message, span=_span(rule.text, name))
+
+
+def _baseline_problems(baseline: Baseline, metrics: Metrics) -> Iterator[Problem]:
+    path = (_WATCH, "baseline")
+    given = [key for key in ("recipe", "run", "figures") if getattr(baseline, key)]
+    if len(given) != 1:
+        message = f"give exactly one of recipe, run and figures, not {' and '.join(given) or 'none'}"
+        yield Problem(path=path, message=message, at_key=True)
+    for name in _undeclared(baseline.figures, metrics):
+        hint = did_you_mean(name, _names(metrics))
+        message = f"no metric of this recipe is named {name}.{hint}"
+        yield Problem(path=(*path, "figures", name), message=message, at_key=True)
+
+
+def _undeclared(names: Iterable[str], metrics: Metrics) -> list[str]:
+    return [] if metrics is None else undeclared(names, metrics)
+
+
+def _names(metrics: Metrics) -> list[str]:
+    return [metric.name for metric in metrics or ()]
+
+
+def _shared(path: KeyPath, changes: Mapping[str, Any]) -> KeyPath:
+    """The part of a path that the changes hold."""
+    node: Any = changes
+    for length, key in enumerate(path):
+        if not isinstance(node, Mapping) or key not in node:
+            return path[:length]
+        node = node[key]
+    return path
+
+
+def _span(text: str, part: str) -> tuple[int, int] | None:
+    start = text.find(part)
+    return None if start < 0 else (start, start + len(part))

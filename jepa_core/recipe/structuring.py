@@ -1,0 +1,214 @@
+"""A merged table made into a `Recipe`: every table structured by its owner's class, all problems collected.
+
+Knows the layout of a recipe and the registry; knows nothing of files, nor of what the watch rules say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from jepa_core.contracts import ComponentConfig
+from jepa_core.recipe import layout
+from jepa_core.recipe.expectations import value_words
+from jepa_core.recipe.faults import Problem, did_you_mean
+from jepa_core.recipe.key_path import KeyPath
+from jepa_core.recipe.refusals import TableReader
+from jepa_core.recipe.strict_converter import strict_converter
+from jepa_core.recipe.tables import LossEntry, Recipe
+from jepa_core.registry import Registry
+from jepa_core.settings import setting
+from jepa_core.watch.rules import Watch
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_LOSS_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+OWN_DISTRIBUTION = "jepa-core"
+
+
+@attrs.frozen(kw_only=True)
+class LossWeight:
+    """What every `[losses.NAME]` table has beside its component's fields."""
+
+    weight: float = setting("factor of the term in the objective", default=1.0, at_least=0)
+
+
+@attrs.frozen
+class Structured:
+    """A recipe as far as it could be read, and what is wrong with it."""
+
+    recipe: Recipe | None
+    """None when a component is at fault. Engine tables at fault are replaced by their defaults."""
+    watch: Watch
+    problems: tuple[Problem, ...]
+
+
+def structure_recipe(table: Mapping[str, Any], *, path: Path, registry: Registry) -> Structured:
+    """The recipe that a merged table describes; `path` gives its name when it has none."""
+    structuring = _Structuring(dict(table), registry)
+    components = structuring.components()
+    tables = structuring.engine_tables()
+    texts = structuring.texts(path.stem)
+    structuring.refuse_unknown_tables()
+    losses = components[layout.LOSSES]
+    whole = bool(losses) and all(part is not None for part in (*components.values(), *losses.values()))
+    recipe = Recipe(**texts, **components, **tables) if whole else None
+    return Structured(recipe, tables["watch"], tuple(structuring.problems))
+
+
+def recipe_table(recipe: Recipe) -> dict[str, Any]:
+    """The resolved recipe as plain TOML data, all defaults filled in; it structures to an equal recipe."""
+    plain = strict_converter().unstructure
+    components = {
+        name: {"kind": config.kind, **plain(config)}
+        for name in layout.COMPONENT_TABLES
+        for config in [getattr(recipe, name)]
+    }
+    losses = {
+        name: {"kind": entry.config.kind, "weight": entry.weight, **plain(entry.config)}
+        for name, entry in recipe.losses.items()
+    }
+    engine = {name: plain(getattr(recipe, name)) for name in layout.ENGINE_TABLES}
+    texts = {key: getattr(recipe, key) for key in layout.TEXT_KEYS}
+    return {**texts, **components, layout.LOSSES: losses, **engine}
+
+
+class _Structuring:
+    """Reads the tables of one recipe, gathering problems."""
+
+    def __init__(self, table: dict[str, Any], registry: Registry) -> None:
+        self.table = {key: value for key, value in table.items() if not _is_ignored(key, value)}
+        self.registry = registry
+        self.problems: list[Problem] = []
+
+    def components(self) -> dict[str, Any]:
+        """Configurations by table, and the losses; None for what is at fault."""
+        owners = layout.COMPONENT_TABLES.items()
+        configs = {name: self._component((name,), owner.family, owner.default_kind) for name, owner in owners}
+        return {**configs, layout.LOSSES: self._losses()}
+
+    def engine_tables(self) -> dict[str, Any]:
+        """The engine's tables; defaults for what is at fault."""
+        owners = layout.ENGINE_TABLES.items()
+        return {name: self._read((name,), self.table.get(name, {}), owner) or owner() for name, owner in owners}
+
+    def texts(self, default_name: str) -> dict[str, Any]:
+        """Name and description."""
+        return {"name": self._name(default_name), "description": self._description()}
+
+    def refuse_unknown_tables(self) -> None:
+        """Every key must be one that a recipe has."""
+        known = layout.all_keys()
+        for key in self.table:
+            if key not in known:
+                message = f"no table of this name in a recipe.{did_you_mean(key, known)}"
+                self._add((key,), message, f"tables: {', '.join(known)}", at_key=True)
+
+    def _name(self, default: str) -> str:
+        name = self.table.get("name", default)
+        if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+            message = f"expected at most 64 letters, digits, - and _, since runs are named so, got {value_words(name)}"
+            self._add(("name",), message)
+        return str(name)
+
+    def _description(self) -> str:
+        description = self.table.get("description", "")
+        if not isinstance(description, str):
+            self._add(("description",), f"expected text, got {value_words(description)}")
+        return str(description)
+
+    def _losses(self) -> dict[str, LossEntry | None]:
+        tables = self.table.get(layout.LOSSES, {})
+        if not isinstance(tables, dict):
+            self._add((layout.LOSSES,), f"expected tables such as [losses.info_nce], got {value_words(tables)}")
+            return {}
+        if not tables:
+            self._add((layout.LOSSES,), "a recipe needs at least one loss", self._installed("loss"))
+        return {name: self._loss(name) for name in tables}
+
+    def _loss(self, name: str) -> LossEntry | None:
+        path = (layout.LOSSES, name)
+        if _LOSS_NAME.fullmatch(name) is None or name in layout.RESERVED_LOSS_NAMES:
+            reserved = ", ".join(sorted(layout.RESERVED_LOSS_NAMES))
+            message = "a loss is named by at most 32 lower-case letters, digits and _, since metrics are named after it"
+            self._add(path, message, f"taken by the engine's own metrics: {reserved}", at_key=True)
+        config = self._component(path, "loss", name)
+        table = self.table[layout.LOSSES][name]
+        if not isinstance(table, dict):
+            return None
+        weight = self._read(path, {key: table[key] for key in ("weight",) if key in table}, LossWeight)
+        if config is None or weight is None:
+            return None
+        return LossEntry(name=name, weight=weight.weight, config=config)
+
+    def _component(self, path: KeyPath, family: str, default_kind: str | None) -> ComponentConfig | None:
+        table = self._table_at(path)
+        if table is None:
+            return None
+        kind = table.get("kind", default_kind)
+        if kind is None:
+            self._add(path, f"kind is missing: which {family}", self._installed(family), at_key=True)
+            return None
+        component = self.registry.get(family, kind) if isinstance(kind, str) else None
+        if component is None:
+            self._refuse_kind(path, family, kind, named="kind" in table)
+            return None
+        generic = layout.LOSS_KEYS if family == "loss" else ("kind",)
+        own = {key: value for key, value in table.items() if key not in generic}
+        config: ComponentConfig | None = self._read(path, own, component.config_class, component.name, generic)
+        return config
+
+    def _table_at(self, path: KeyPath) -> dict[str, Any] | None:
+        table: Any = self.table
+        for key in path:
+            table = table.get(key, {})
+        if isinstance(table, dict):
+            return table
+        name = ".".join(map(str, path))
+        self._add(path, f"expected a table [{name}], got {value_words(table)}")
+        return None
+
+    def _refuse_kind(self, path: KeyPath, family: str, kind: Any, *, named: bool) -> None:
+        if not isinstance(kind, str):
+            self._add((*path, "kind"), f"expected the name of a {family} as text, got {value_words(kind)}")
+            return
+        near = self.registry.closest(family, kind)
+        hint = f' Did you mean "{near}"?' if near else ""
+        other = [] if named or family != "loss" else ["a table named otherwise says which loss it is: kind = …"]
+        broken = [
+            f"{plugin.distribution} {plugin.version} could not be loaded and may offer it: {plugin.cause}"
+            for plugin in self.registry.broken
+        ]
+        notes = (self._installed(family), *other, *broken)
+        self._add(
+            (*path, "kind") if named else path,
+            f"no {family} of this name.{hint}",
+            *notes,
+            component=near or "",
+            at_key=not named,
+        )
+
+    def _installed(self, family: str) -> str:
+        names = [
+            c.name if c.distribution == OWN_DISTRIBUTION else f"{c.name} ({c.origin})"
+            for c in self.registry.family(family).values()
+        ]
+        return f"installed: {', '.join(names) or 'none'}"
+
+    def _read(
+        self, path: KeyPath, table: Any, owner: type[Any], component: str = "", generic: tuple[str, ...] = ()
+    ) -> Any:
+        reader = TableReader(root=self.table, path=path, component=component, generic_keys=generic)
+        instance, problems = reader.read(table, owner)
+        self.problems.extend(problems)
+        return instance
+
+    def _add(self, path: KeyPath, message: str, *notes: str, component: str = "", at_key: bool = False) -> None:
+        self.problems.append(Problem(path=path, message=message, notes=notes, component=component, at_key=at_key))
+
+
+def _is_ignored(key: str, value: Any) -> bool:
+    return key in layout.IGNORED_KEYS and isinstance(value, dict | list)

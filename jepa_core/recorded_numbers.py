@@ -1,0 +1,46 @@
+"""Figures as they stand in files. JSON has no non-finite numbers, so these are the texts "nan", "inf" and "-inf".
+
+Metrics rows, events and verdicts are all written and read with these. A rule on them fires from
+a file as it does in the trainer. Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+_FROM_TEXT = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def encode(value: Any) -> Any:
+    """`value` with every non-finite float in it, however deep, as text; tuples become lists, keys become text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in value]
+    return value
+
+
+def decode_number(value: Any) -> float | None:
+    """A recorded figure as a float; None for anything that is not one (text, true, a list, …)."""
+    if isinstance(value, str):
+        return _FROM_TEXT.get(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    return None
+
+
+def decode_row(recorded: Mapping[Any, Any]) -> dict[str, float]:
+    """A recorded metrics row with its figures as floats; entries that are no figures are left out."""
+    row = {}
+    for name, value in recorded.items():
+        figure = decode_number(value)
+        if figure is not None and isinstance(name, str):
+            row[name] = figure
+    return row

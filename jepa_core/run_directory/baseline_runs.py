@@ -1,0 +1,97 @@
+"""Finding what a run is compared with: the newest finished run of a recipe on the same data, a run, or figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.naming import RUNS_DIR, find_run, runs_in
+from jepa_core.run_directory.reading import RunReader
+from jepa_core.watch.baseline import BaselineValues, series_of
+from jepa_core.watch.rules import Baseline
+
+
+@attrs.frozen(kw_only=True)
+class ResolvedBaseline:
+    """What was found."""
+
+    values: BaselineValues | None
+    """None when there is nothing to compare with."""
+    reason: str
+    """Why there is none, or what to know about it; may be empty."""
+    baseline: Baseline | None
+    """For the resolved recipe: the run and the figures that were found, so that it means the same later."""
+
+
+def resolve_baseline(
+    baseline: Baseline | None, runs_dir: Path = RUNS_DIR, data_fingerprint: str = ""
+) -> ResolvedBaseline:
+    """Find the baseline's figures. Never fails: a baseline that is not there is a reason in words.
+
+    Args:
+        baseline: the recipe's `watch.baseline` table.
+        runs_dir: where runs are looked for.
+        data_fingerprint: of this run's data; a run of the baseline's recipe on other data does not count.
+    """
+    if baseline is None:
+        return ResolvedBaseline(values=None, reason="the recipe names none", baseline=None)
+    run, reason = _find(baseline, runs_dir, data_fingerprint)
+    if run is not None:
+        return _of_run(baseline, run, data_fingerprint)
+    if baseline.figures:
+        values = BaselineValues(
+            name=baseline.name or baseline.recipe or "the recipe's figures", figures=baseline.figures
+        )
+        return ResolvedBaseline(values=values, reason=reason, baseline=baseline)
+    return ResolvedBaseline(values=None, reason=reason, baseline=baseline)
+
+
+def _find(baseline: Baseline, runs_dir: Path, data_fingerprint: str) -> tuple[RunReader | None, str]:
+    if baseline.run:
+        try:
+            return RunReader(find_run(baseline.run, runs_dir)), ""
+        except RunDirectoryError as error:
+            return None, str(error).splitlines()[0]
+    if not baseline.recipe:
+        return None, ""
+    on_other_data = 0
+    for path in reversed(runs_in(runs_dir)):
+        reader = RunReader(path)
+        if not _is_finished(reader, baseline.recipe):
+            continue
+        if not data_fingerprint or reader.environment().get("data_fingerprint") == data_fingerprint:
+            return reader, ""
+        on_other_data += 1
+    others = f" ({on_other_data} on other data)" if on_other_data else ""
+    return None, (
+        f"no finished run of {baseline.recipe} on this data in {runs_dir}/{others}; "
+        f"make one with: jepa run recipes/{baseline.recipe}.toml"
+    )
+
+
+def _is_finished(reader: RunReader, recipe: str) -> bool:
+    status = reader.status()
+    return status is not None and status.state == "finished" and _recipe_name(reader) == recipe
+
+
+def _recipe_name(reader: RunReader) -> str:
+    status = reader.status()
+    return (status.recipe if status else "") or str(reader.recipe().get("name", ""))
+
+
+def _of_run(baseline: Baseline, reader: RunReader, data_fingerprint: str) -> ResolvedBaseline:
+    theirs = reader.environment().get("data_fingerprint")
+    same_data = theirs == data_fingerprint if theirs and data_fingerprint else None
+    values = BaselineValues(
+        name=baseline.name or _recipe_name(reader) or reader.name,
+        run=reader.name,
+        path=str(reader.path),
+        same_data=same_data,
+        series=series_of(reader.rows()),
+        figures=baseline.figures,
+    )
+    pinned = attrs.evolve(baseline, recipe="", run=str(reader.path), name=values.name)
+    reason = "" if same_data is not False else f"{reader.name} was trained on other data"
+    return ResolvedBaseline(values=values, reason=reason, baseline=pinned)

@@ -1,0 +1,161 @@
+"""Appending lines so that a reader, a crash and a full disk never meet half a line.
+
+Each line is one write. A write that fails or falls short is undone, and its line waits in memory for the next one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from jepa_core.errors import RunDirectoryError
+from jepa_core.recorded_numbers import encode
+
+FAILURES_IN_A_ROW = 5
+"""Failed writes after which a run is stopped rather than left without a record."""
+
+_BLOCK = 1 << 16
+
+
+class LineAppender:
+    """One JSON Lines file, open for appending; this process is its only writer."""
+
+    def __init__(self, path: Path, on_failure: Callable[[str], None] | None = None) -> None:
+        """Open `path`, make it where it is missing, and drop a line that was cut off.
+
+        Args:
+            path: the file.
+            on_failure: told once, with words for the user, when writes begin to fail.
+
+        Raises:
+            RunDirectoryError: the file cannot be opened.
+        """
+        self.path = path
+        self._on_failure = on_failure
+        self._waiting: list[bytes] = []
+        self._failures = 0
+        self._stump_at: int | None = None
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            end = end_of_last_line(self._descriptor)
+            if end < os.fstat(self._descriptor).st_size:
+                os.ftruncate(self._descriptor, end)
+        except OSError as error:
+            raise RunDirectoryError(f"{path} cannot be opened for writing: {error.strerror}.") from error
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Write one record as a line, after those that could not be written before.
+
+        Raises:
+            RunDirectoryError: this was the fifth failed write in a row.
+        """
+        self._waiting.append(orjson.dumps(encode(record), option=orjson.OPT_APPEND_NEWLINE))
+        try:
+            self._write_waiting()
+        except OSError as error:
+            self._note_failure(error)
+            return
+        self._failures = 0
+
+    def flush(self) -> bool:
+        """Try once more to write what waits; whether nothing waits now."""
+        try:
+            self._write_waiting()
+        except OSError:
+            return False
+        return True
+
+    def keep_until(self, step: float) -> None:
+        """Drop the first row later than `step` and all after it: on resume they will be made again.
+
+        Raises:
+            RunDirectoryError: the file cannot be read or cut.
+        """
+        try:
+            os.ftruncate(self._descriptor, _start_of_later_rows(self.path, step))
+        except OSError as error:
+            raise RunDirectoryError(f"{self.path} cannot be cut back to step {step:g}: {error.strerror}.") from error
+
+    def close(self) -> None:
+        """Try once more to write what waits, and close; a second call does nothing."""
+        if self._descriptor >= 0:
+            self.flush()
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            self._write(self._waiting[0])
+            del self._waiting[0]
+
+    def _write(self, line: bytes) -> None:
+        self._cut_stump()
+        start = os.fstat(self._descriptor).st_size
+        try:
+            written = os.write(self._descriptor, line)
+        except OSError:
+            self._stump_at = start
+            self._cut_stump(quiet=True)
+            raise
+        if written < len(line):
+            self._stump_at = start
+            self._cut_stump(quiet=True)
+            raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written")
+
+    def _cut_stump(self, *, quiet: bool = False) -> None:
+        """Undo a failed write; what cannot be undone now is undone before the next write."""
+        if self._stump_at is None:
+            return
+        try:
+            if os.fstat(self._descriptor).st_size > self._stump_at:
+                os.ftruncate(self._descriptor, self._stump_at)
+        except OSError:
+            if not quiet:
+                raise
+            return
+        self._stump_at = None
+
+    def _note_failure(self, error: OSError) -> None:
+        self._failures += 1
+        num_bytes = sum(map(len, self._waiting))
+        message = (
+            f"{self.path} cannot be written: {error.strerror}. {len(self._waiting)} lines ({num_bytes} bytes) wait"
+        )
+        if self._failures >= FAILURES_IN_A_ROW:
+            raise RunDirectoryError(
+                f"{message} after {self._failures} failed writes in a row.\n"
+                "Make room or mend the disk, then go on with: jepa run --resume"
+            ) from error
+        if self._failures == 1 and self._on_failure is not None:
+            self._on_failure(f"{message} in memory; the next line tries again")
+
+
+def end_of_last_line(descriptor: int) -> int:
+    """Offset after the last newline of a file; 0 when it has none."""
+    position = os.fstat(descriptor).st_size
+    while position > 0:
+        start = max(0, position - _BLOCK)
+        newline = os.pread(descriptor, position - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        position = start
+    return 0
+
+
+def _start_of_later_rows(path: Path, step: float) -> int:
+    offset = 0
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                row_step = orjson.loads(line).get("step", 0)
+                if row_step > step:
+                    break
+            except (orjson.JSONDecodeError, AttributeError, TypeError):
+                pass
+            offset += len(line)
+    return offset

@@ -1,0 +1,121 @@
+"""Names of run directories: NAME-YYYYMMDD-HHMMSS, made without collision and found again by their start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock, local_time
+from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, is_run
+
+RUNS_DIR = Path("runs")
+"""Where runs lie unless said otherwise, below the working directory."""
+
+LATEST = "latest"
+"""Stands for the newest run where a run's name is asked for."""
+
+_RECIPE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_STARTED = re.compile(r"-(\d{8}-\d{6})(?:-(\d+))?$")
+
+
+def create_run(runs_dir: Path, recipe_name: str, clock: Clock = SYSTEM_CLOCK) -> Path:
+    """Make a new run directory and return it. Two runs of one second get different names.
+
+    Raises:
+        RunDirectoryError: the name cannot be a folder's, or the directory cannot be written.
+    """
+    if _RECIPE_NAME.fullmatch(recipe_name) is None:
+        raise RunDirectoryError(
+            f"The recipe's name {recipe_name[:100]!r} cannot name a run directory.\n"
+            "Use letters, digits, dots, dashes and underscores, at most 100, beginning with a letter or digit."
+        )
+    stem = f"{recipe_name}-{local_time(clock.now(), '%Y%m%d-%H%M%S')}"
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        path = _make_unused(runs_dir, stem)
+        (path / CHECKPOINTS).mkdir()
+        (path / CONTROL).mkdir()
+    except OSError as error:
+        raise RunDirectoryError(
+            f"No run directory can be made in {runs_dir}: {error.strerror or error}.\n"
+            "Choose another place with --runs-dir."
+        ) from error
+    return path
+
+
+def _make_unused(runs_dir: Path, stem: str) -> Path:
+    for number in count(1):
+        path = runs_dir / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("count() never ends")
+
+
+def runs_in(runs_dir: Path) -> list[Path]:
+    """All run directories directly below `runs_dir`, oldest first; none when there is no such folder."""
+    try:
+        candidates = [path for path in runs_dir.iterdir() if is_run(path)]
+    except OSError:
+        return []
+    return sorted(candidates, key=_age_key)
+
+
+def _age_key(path: Path) -> tuple[str, int, str]:
+    """By the time in the name; a run that was renamed counts from when it was last changed."""
+    started = _STARTED.search(path.name)
+    if started is not None:
+        return started[1], int(started[2] or 1), path.name
+    try:
+        changed = path.stat().st_mtime
+    except OSError:
+        changed = 0.0
+    return local_time(changed, "%Y%m%d-%H%M%S"), 1, path.name
+
+
+def find_run(text: str, runs_dir: Path = RUNS_DIR) -> Path:
+    """The run meant by `text`: a run directory, the start of one run's name below `runs_dir`, or `latest`.
+
+    Raises:
+        RunDirectoryError: no run is meant, or more than one.
+    """
+    if text and "\0" not in text and is_run(Path(text)):
+        return Path(text)
+    runs = runs_in(runs_dir)
+    if text == LATEST and runs:
+        return runs[-1]
+    meant = [run for run in runs if run.name == text] or [run for run in runs if text and run.name.startswith(text)]
+    if len(meant) == 1:
+        return meant[0]
+    raise RunDirectoryError(_not_found(text, runs_dir, runs) if not meant else _ambiguous(text, meant))
+
+
+def shortest_name(run: Path) -> str:
+    """The shortest start of the run's name, date included, that means this run alone among those beside it."""
+    name = run.name
+    others = [other.name for other in runs_in(run.parent) if other.name != name]
+    started = _STARTED.search(name)
+    for length in range(started.start() + 5 if started else 1, len(name)):
+        if not any(other.startswith(name[:length]) for other in others):
+            return name[:length]
+    return name
+
+
+def _not_found(text: str, runs_dir: Path, runs: Sequence[Path]) -> str:
+    if not runs:
+        return f"No run {text[:100]!r}: there are no runs in {runs_dir}/. Give a run directory, or --runs-dir."
+    return f"No run directory is called {text[:100]!r}, and no run in {runs_dir}/ starts so.\n{_newest(runs)}"
+
+
+def _ambiguous(text: str, meant: Sequence[Path]) -> str:
+    return f"{len(meant)} runs start with {text!r}: give more of the name.\n{_newest(meant)}"
+
+
+def _newest(runs: Sequence[Path]) -> str:
+    shown = [f"  {run.name}" for run in runs[:-9:-1]]
+    return "\n".join(["Newest first:", *shown, *(["  …"] if len(runs) > len(shown) else [])])

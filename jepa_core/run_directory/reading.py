@@ -1,0 +1,185 @@
+"""Reading a run directory, live, finished, crashed, half copied or damaged, and never writing to it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+
+from jepa_core.errors import RunDirectoryError
+from jepa_core.recorded_numbers import decode_row
+from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
+from jepa_core.run_directory.events import Event, event_from_json
+from jepa_core.run_directory.layout import ENVIRONMENT, EVENTS, METRICS, RECIPE, VERDICT, is_run
+from jepa_core.run_directory.status import ShownState, Status, read_status, shown_state
+from jepa_core.run_directory.tail import NewLines, Tail
+from jepa_core.watch.verdict import Verdict, verdict_from_json
+
+MAX_FILE = 4 << 20
+"""Most bytes of a recipe, a verdict or an environment that are read."""
+
+
+@attrs.frozen(kw_only=True)
+class News:
+    """What came since the last poll."""
+
+    rows: tuple[dict[str, float], ...]
+    events: tuple[Event, ...]
+    rows_restarted: bool
+    """Forget all earlier rows: the file was replaced, or cut back by a resume. `rows` start from its beginning."""
+    events_restarted: bool
+    more: bool
+    """There is more to read already."""
+
+
+class RunReader:
+    """One run directory, read."""
+
+    def __init__(self, path: Path) -> None:
+        """
+        Raises:
+            RunDirectoryError: there is no run directory there.
+        """
+        if not is_run(path):
+            raise RunDirectoryError(
+                f"{path} is not a run directory: it has no status.json, metrics.jsonl or recipe.toml."
+            )
+        self.path = path
+        self.damaged = 0
+        """Lines of rows and events that could not be read, of those polled so far."""
+        self._rows = _Records(path / METRICS)
+        self._events = _Records(path / EVENTS)
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    def poll(self) -> News:
+        """Rows and events since the last poll."""
+        rows, events = self._rows.poll(), self._events.poll()
+        self.damaged = self._rows.damaged + self._events.damaged
+        return News(
+            rows=tuple(map(decode_row, rows.records)),
+            events=tuple(map(event_from_json, events.records)),
+            rows_restarted=rows.restarted,
+            events_restarted=events.restarted,
+            more=rows.more or events.more,
+        )
+
+    def rows(self, *, containing: str = "") -> Iterator[dict[str, float]]:
+        """All rows so far, from the first; with `containing`, only those whose line has that text."""
+        for record in _Records(self.path / METRICS, containing.encode()).all():
+            yield decode_row(record)
+
+    def events(self) -> Iterator[Event]:
+        """All events so far, from the first."""
+        for record in _Records(self.path / EVENTS).all():
+            yield event_from_json(record)
+
+    def last_events(self, count: int) -> tuple[Event, ...]:
+        """Up to `count` newest events, oldest first."""
+        return tuple(deque(self.events(), maxlen=count))
+
+    def status(self) -> Status | None:
+        """What status.json says; None when it is missing or damaged."""
+        return read_status(self.path)
+
+    def state(self, clock: Clock = SYSTEM_CLOCK) -> ShownState:
+        """The state as it should be told: also stale, crashed, or unknown."""
+        return shown_state(self.status(), clock)
+
+    def verdict(self) -> Verdict | None:
+        """The verdict; None when there is none yet.
+
+        Raises:
+            RunDirectoryError: verdict.json is damaged.
+        """
+        path = self.path / VERDICT
+        try:
+            return verdict_from_json(orjson.loads(_read_bounded(path)))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RunDirectoryError(f"{path} cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            raise RunDirectoryError(f"{path} is damaged: {error}") from error
+
+    def recipe(self) -> dict[str, Any]:
+        """The resolved recipe as plain tables; empty when it is missing or damaged."""
+        try:
+            return tomllib.loads(_read_bounded(self.path / RECIPE).decode())
+        except (OSError, ValueError, RecursionError):
+            return {}
+
+    def environment(self) -> dict[str, Any]:
+        """Versions, devices, command line, data fingerprint; empty when missing or damaged."""
+        try:
+            recorded = orjson.loads(_read_bounded(self.path / ENVIRONMENT))
+        except (OSError, ValueError):
+            return {}
+        return recorded if isinstance(recorded, dict) else {}
+
+
+@attrs.frozen(kw_only=True)
+class _NewRecords:
+    records: tuple[dict[str, Any], ...]
+    restarted: bool
+    more: bool
+
+
+class _Records:
+    """The JSON objects of a file of lines; counts the lines that are none."""
+
+    def __init__(self, path: Path, containing: bytes = b"") -> None:
+        self._tail = Tail(path)
+        self._containing = containing
+        self._unreadable = 0
+
+    @property
+    def damaged(self) -> int:
+        return self._unreadable + self._tail.too_long
+
+    def poll(self) -> _NewRecords:
+        return self._parsed(self._tail.poll())
+
+    def all(self) -> Iterator[dict[str, Any]]:
+        more = True
+        while more:
+            new = self.poll()
+            more = new.more
+            yield from new.records
+
+    def _parsed(self, new: NewLines) -> _NewRecords:
+        if new.restarted:
+            self._unreadable = 0
+        records = []
+        for line in new.lines:
+            if self._containing not in line:
+                continue
+            record = _parse(line)
+            if record is None:
+                self._unreadable += 1
+            else:
+                records.append(record)
+        return _NewRecords(records=tuple(records), restarted=new.restarted, more=new.more)
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = orjson.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _read_bounded(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(MAX_FILE + 1)
+    if len(content) > MAX_FILE:
+        raise ValueError(f"larger than {MAX_FILE} bytes")
+    return content

@@ -1,0 +1,100 @@
+"""What a recorded recipe says about judging its run: its watch rules and its metrics' declarations.
+
+Only the resolved recipe in the run directory is asked, never the installed components, so that a copied run can be
+judged anywhere. A recording may be damaged or of another version: what cannot be read is left out and said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import attrs
+import cattrs
+
+from jepa_core.metrics import ENGINE_METRICS, Metric, loss_metrics
+from jepa_core.watch.language import RuleError, parse_rule
+from jepa_core.watch.rules import Abort, Baseline, Criterion, EarlyStop, Rollback, Watch
+
+AnyRule = TypeVar("AnyRule", Criterion, Abort, Rollback)
+
+
+@attrs.frozen(kw_only=True)
+class RecordedWatch:
+    """The watch table as far as it can be read."""
+
+    watch: Watch
+    problems: tuple[str, ...]
+    """What was left out, in words."""
+
+
+def recorded_watch(recipe: Mapping[str, Any]) -> RecordedWatch:
+    """The `watch` table of a recorded recipe; a rule that cannot be read is left out."""
+    table = _table(recipe.get("watch"))
+    problems: list[str] = []
+    watch = Watch(
+        baseline=_part(Baseline, table.get("baseline"), "baseline", problems),
+        early_stop=_part(EarlyStop, table.get("early_stop"), "early_stop", problems),
+        must=_rules(Criterion, table, "must", problems),
+        nice=_rules(Criterion, table, "nice", problems),
+        abort=_rules(Abort, table, "abort", problems),
+        rollback=_rules(Rollback, table, "rollback", problems),
+    )
+    return RecordedWatch(watch=watch, problems=tuple(problems))
+
+
+def recorded_metrics(recipe: Mapping[str, Any]) -> tuple[Metric, ...]:
+    """The declarations in force: the recipe's own `metrics` tables, beside the engine's and those of its losses."""
+    losses = [metric for name in _table(recipe.get("losses")) for metric in loss_metrics(name)]
+    own = recipe.get("metrics")
+    recorded = [metric for entry in own if (metric := _metric(entry))] if isinstance(own, list) else []
+    return tuple({metric.name: metric for metric in (*ENGINE_METRICS, *losses, *recorded)}.values())
+
+
+def _rules(kind: type[AnyRule], table: Mapping[str, Any], name: str, problems: list[str]) -> tuple[AnyRule, ...]:
+    entries = table.get(name, [])
+    found = (
+        _part(kind, entry, f"{name} {index + 1}", problems)
+        for index, entry in enumerate(entries if isinstance(entries, list) else [])
+    )
+    return tuple(_parsable(found, name, problems))
+
+
+def _parsable(rules: Iterator[AnyRule | None], name: str, problems: list[str]) -> Iterator[AnyRule]:
+    for rule in rules:
+        if rule is None:
+            continue
+        try:
+            parse_rule(rule.when)
+        except RuleError as error:
+            problems.append(f"{name} {rule.id}: {error}")
+            continue
+        yield rule
+
+
+_Part = TypeVar("_Part")
+
+
+def _part(kind: type[_Part], entry: Any, where: str, problems: list[str]) -> _Part | None:
+    """One table as its class; None when it is absent or cannot be read."""
+    if entry is None:
+        return None
+    fields = (
+        {**entry, "evaluations": entry.get("for", entry.get("evaluations", 1))} if isinstance(entry, dict) else entry
+    )
+    try:
+        return cattrs.structure(fields, kind)
+    except (cattrs.BaseValidationError, TypeError, ValueError, KeyError, AttributeError) as error:
+        problems.append(f"{where}: {type(error).__name__}")
+        return None
+
+
+def _metric(entry: Any) -> Metric | None:
+    try:
+        return cattrs.structure(entry, Metric)
+    except (cattrs.BaseValidationError, TypeError, ValueError, KeyError, AttributeError):
+        return None
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,143 @@
+"""The status of a run: a small file that its process replaces as a whole, at most once a second while it trains."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import attrs
+import cattrs
+import orjson
+
+from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
+from jepa_core.run_directory.layout import STATUS
+from jepa_core.run_directory.line_appender import FAILURES_IN_A_ROW
+from jepa_core.run_directory.replacing import replace_file
+
+State = Literal["starting", "running", "finished", "aborted", "failed", "interrupted", "rolled_back"]
+ShownState = Literal[State, "stale", "crashed", "unknown"]
+"""Also: stale, running without a sign of life; crashed, running by its own word but its process is gone."""
+
+ALIVE: tuple[State, ...] = ("starting", "running")
+HEARTBEAT_SECONDS = 1.0
+"""Least time between two heartbeats in the file."""
+STALE_SECONDS = 60.0
+"""Age of the last heartbeat after which a run counts as stale."""
+
+
+@attrs.frozen(kw_only=True)
+class Status:
+    """What status.json says."""
+
+    state: State = "starting"
+    pid: int = 0
+    host: str = ""
+    recipe: str = ""
+    """Name of the recipe."""
+    step: int = 0
+    epoch: float = 0.0
+    total_steps: int = 0
+    total_epochs: float = 0.0
+    started: float = 0.0
+    """Seconds since 1970; kept over a resume."""
+    heartbeat: float = 0.0
+    """Last sign of life, seconds since 1970."""
+    elapsed: float = 0.0
+    """Seconds this process has been at it, by a clock that is never set back."""
+    exit_code: int | None = None
+    """None while it runs."""
+    parent: str = ""
+    """Name of the run that this one was rolled back from."""
+    child: str = ""
+    """Name of the run that continues this one after a rollback."""
+
+
+class StatusWriter:
+    """Keeps status.json."""
+
+    def __init__(self, run: Path, clock: Clock = SYSTEM_CLOCK, **first: Any) -> None:
+        """Write the first status; `first` are fields of `Status` such as recipe, total_steps, parent.
+
+        Raises:
+            RunDirectoryError: the file cannot be written.
+        """
+        self._path = run / STATUS
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._failures = 0
+        before = read_status(run)
+        kept = {"started": before.started, "parent": before.parent} if before else {"started": clock.now()}
+        self.status = Status(**{**kept, "pid": os.getpid(), "host": socket.gethostname(), **first})
+        self._written_at = self._began
+        try:
+            self._replace()
+        except OSError as error:
+            raise RunDirectoryError(f"{self._path} cannot be written: {error.strerror}.") from error
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of `Status`, and write it now.
+
+        Raises:
+            RunDirectoryError: five writes in a row have failed.
+        """
+        self.status = attrs.evolve(self.status, **changes)
+        self._written_at = self._clock.monotonic()
+        try:
+            self._replace()
+        except OSError as error:
+            self._failures += 1
+            if self._failures >= FAILURES_IN_A_ROW:
+                raise RunDirectoryError(
+                    f"{self._path} cannot be written: {error.strerror}, {self._failures} times in a row."
+                ) from error
+            return
+        self._failures = 0
+
+    def heartbeat(self, step: int, epoch: float) -> None:
+        """Note progress; cheap unless a second has passed since the last write."""
+        if self._clock.monotonic() - self._written_at >= HEARTBEAT_SECONDS:
+            self.update(step=step, epoch=epoch)
+
+    def _replace(self) -> None:
+        self.status = attrs.evolve(
+            self.status, heartbeat=self._clock.now(), elapsed=self._clock.monotonic() - self._began
+        )
+        replace_file(self._path, orjson.dumps(attrs.asdict(self.status), option=orjson.OPT_INDENT_2), durable=False)
+
+
+def read_status(run: Path) -> Status | None:
+    """What status.json says; None when it is missing or damaged."""
+    try:
+        with (run / STATUS).open("rb") as file:
+            recorded = orjson.loads(file.read(1 << 16))
+        if not isinstance(recorded, dict) or recorded.get("state") not in get_args(State):
+            return None
+        return cattrs.structure(recorded, Status)
+    except (OSError, ValueError, TypeError, OverflowError, cattrs.BaseValidationError):
+        return None
+
+
+def shown_state(status: Status | None, clock: Clock = SYSTEM_CLOCK, host: str | None = None) -> ShownState:
+    """The state as a reader should tell it, who can see whether the process still lives when it is on its host."""
+    if status is None:
+        return "unknown"
+    if status.state not in ALIVE:
+        return status.state
+    if status.host == (socket.gethostname() if host is None else host) and not _process_lives(status.pid):
+        return "crashed"
+    return "stale" if clock.now() - status.heartbeat > STALE_SECONDS else status.state
+
+
+def _process_lives(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True

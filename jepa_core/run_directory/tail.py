@@ -1,0 +1,116 @@
+"""Following a growing file of lines, whatever happens to it: cut off mid-line, truncated, replaced, deleted, damaged.
+
+Only complete lines are given out. Memory is bounded: a line longer than `MAX_LINE` is passed over, and one poll reads
+at most `POLL_BYTES`. Polling beats notification, which misses the writes of other NFS clients.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import attrs
+
+MAX_LINE = 1 << 20
+"""Longest line that is given out, in bytes."""
+
+POLL_BYTES = 16 << 20
+"""Most bytes that one poll reads."""
+
+_WITNESS = 256
+
+
+@attrs.frozen(kw_only=True)
+class NewLines:
+    """What a poll found."""
+
+    lines: tuple[bytes, ...]
+    restarted: bool
+    """The file is another one than before: forget what it gave so far. `lines` start from its beginning."""
+    more: bool
+    """There is more to read already."""
+
+
+class Tail:
+    """Reads one file from its beginning, poll by poll."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._forget()
+
+    def _forget(self) -> None:
+        self._offset = 0
+        self._head = b""
+        self._last = b""
+        self._skipping = False
+        self.too_long = 0
+        """Lines passed over because of their length."""
+
+    def poll(self) -> NewLines:
+        """The complete lines since the last poll."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return self._gone()
+        except OSError:
+            return NewLines(lines=(), restarted=False, more=False)
+        lines: list[bytes] = []
+        restarted = more = False
+        try:
+            restarted = not self._is_same_file(descriptor)
+            if restarted:
+                self._forget()
+            more = self._read(descriptor, lines)
+        except OSError:
+            more = False  # what was read so far counts; the next poll goes on from there
+        finally:
+            os.close(descriptor)
+        return NewLines(lines=tuple(lines), restarted=restarted, more=more)
+
+    def _gone(self) -> NewLines:
+        restarted = self._offset > 0
+        self._forget()
+        return NewLines(lines=(), restarted=restarted, more=False)
+
+    def _is_same_file(self, descriptor: int) -> bool:
+        """Whether what was read is still there, by its first and last bytes: an inode's number may be used again."""
+        last_at = self._offset - len(self._last)
+        return (
+            os.pread(descriptor, len(self._head), 0) == self._head
+            and os.pread(descriptor, len(self._last), last_at) == self._last
+        )
+
+    def _read(self, descriptor: int, lines: list[bytes]) -> bool:
+        """Add the complete lines to `lines`; whether there is more to read already."""
+        budget = POLL_BYTES
+        while budget > 0:
+            chunk = os.pread(descriptor, MAX_LINE + 1, self._offset)
+            complete = chunk.rfind(b"\n") + 1
+            if complete:
+                self._take(chunk[:complete], lines)
+            elif len(chunk) > MAX_LINE:
+                self._pass_over(chunk)
+            else:
+                return False
+            budget -= len(chunk)
+        return True
+
+    def _take(self, complete: bytes, lines: list[bytes]) -> None:
+        new = complete[:-1].split(b"\n")
+        if self._skipping:
+            del new[0]
+            self._skipping = False
+        lines.extend(new)
+        self._advance(complete)
+
+    def _pass_over(self, chunk: bytes) -> None:
+        if not self._skipping:
+            self.too_long += 1
+        self._skipping = True
+        self._advance(chunk)
+
+    def _advance(self, consumed: bytes) -> None:
+        if len(self._head) < _WITNESS:
+            self._head = (self._head + consumed)[:_WITNESS]
+        self._last = (self._last + consumed[-_WITNESS:])[-_WITNESS:]
+        self._offset += len(consumed)

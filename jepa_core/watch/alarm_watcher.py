@@ -1,0 +1,79 @@
+"""One abort or rollback rule while a run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from jepa_core.watch.closures import Scene
+from jepa_core.watch.judgement import Judgement, Kind, margin_of, title_of
+from jepa_core.watch.language import Reading, Rule
+from jepa_core.watch.rules import Abort, Rollback
+
+
+class AlarmWatcher:
+    """Evaluates an alarm on each row that concerns it; fires once, when enough evaluations in a row are true.
+
+    With `at_epoch` it is evaluated once, on the first validation row at or after that epoch that gives enough data.
+    """
+
+    def __init__(self, kind: Kind, alarm: Abort | Rollback, rule: Rule, units: Mapping[str, str]) -> None:
+        self.alarm = alarm
+        self.rule = rule
+        self._kind = kind
+        self._units = units
+        self._wants_validation_name = any(name.startswith("val.") for name in rule.names)
+        self._in_a_row = 0
+        self._evaluations = 0
+        self._reading: Reading | None = None
+        self.fired_at: float | None = None
+
+    def observe(self, row: Mapping[str, object], scene: Scene) -> bool:
+        """Take in a row that the scene's history holds already; True when the alarm fires on it."""
+        if self.fired_at is not None or not self._is_due(row, scene.history.epoch):
+            return False
+        result = self.rule.holds(scene)
+        if result is None:
+            return False
+        self._evaluations += 1
+        self._reading = self.rule.reading(scene)
+        self._in_a_row = self._in_a_row + 1 if result else 0
+        if self._in_a_row < self.alarm.evaluations:
+            return False
+        self.fired_at = scene.history.epoch
+        return True
+
+    def judgement(self) -> Judgement:
+        """The state now."""
+        reading = self._reading
+        judgement = Judgement(
+            id=self.alarm.id,
+            kind=self._kind,
+            title=title_of(self.alarm.title, self.alarm.id),
+            when=self.alarm.when,
+            state="fired" if self.fired_at is not None else "clear" if self._evaluations else "pending",
+            evaluations=self._evaluations,
+            epoch=self.fired_at,
+        )
+        if reading is None:
+            return judgement
+        margin = margin_of(reading.value, reading.operator, reading.limit)
+        return attrs.evolve(
+            judgement,
+            value=reading.value,
+            operator=reading.operator,
+            limit=reading.limit,
+            margin=None if margin is None else -margin,
+            unit=self._units.get(reading.metric, ""),
+        )
+
+    def _is_due(self, row: Mapping[str, object], epoch: float) -> bool:
+        alarm = self.alarm
+        if alarm.after_epoch is not None and not epoch > alarm.after_epoch:
+            return False
+        if alarm.at_epoch is None:
+            return self.rule.concerns(row)
+        if self._evaluations or not epoch >= alarm.at_epoch or not any(name.startswith("val.") for name in row):
+            return False
+        return not self._wants_validation_name or self.rule.concerns(row)

@@ -1,0 +1,143 @@
+"""The meaning of the rule language's parts, as closures over what a run has recorded.
+
+Numbers are floats, conditions are true or false, and either may be unknown (None): a name without a value yet, a window
+that is not full, a division by zero. Unknown spreads through arithmetic and comparisons; `and` and `or` are decided
+without it where the other side decides. Not-a-number compares false with everything.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from jepa_core.watch.baseline import BaselineValues
+from jepa_core.watch.history import History, Point
+
+
+@attrs.frozen
+class Scene:
+    """What a rule is evaluated against."""
+
+    history: History
+    baseline: BaselineValues | None
+    fired: set[str]
+    """Ids of the rules that have fired."""
+
+
+Number = Callable[[Scene], float | None]
+Condition = Callable[[Scene], bool | None]
+
+
+def binary(operation: Callable[[float, float], float], left: Number, right: Number) -> Number:
+    """`left OP right`."""
+
+    def evaluate(scene: Scene) -> float | None:
+        a, b = left(scene), right(scene)
+        if a is None or b is None or (operation is operator.truediv and b == 0):
+            return None
+        return operation(a, b)
+
+    return evaluate
+
+
+def compared(comparison: Callable[[float, float], bool], left: Number, right: Number) -> Condition:
+    """`left OP right`, false when either is not a number."""
+
+    def evaluate(scene: Scene) -> bool | None:
+        a, b = left(scene), right(scene)
+        if a is None or b is None:
+            return None
+        return not (math.isnan(a) or math.isnan(b)) and comparison(a, b)
+
+    return evaluate
+
+
+def all_of(parts: Sequence[Condition]) -> Condition:
+    """`and`."""
+
+    def evaluate(scene: Scene) -> bool | None:
+        results = [part(scene) for part in parts]
+        return False if False in results else None if None in results else True
+
+    return evaluate
+
+
+def any_of(parts: Sequence[Condition]) -> Condition:
+    """`or`."""
+
+    def evaluate(scene: Scene) -> bool | None:
+        results = [part(scene) for part in parts]
+        return True if True in results else None if None in results else False
+
+    return evaluate
+
+
+def negated(inner: Condition) -> Condition:
+    """`not`."""
+
+    def evaluate(scene: Scene) -> bool | None:
+        result = inner(scene)
+        return None if result is None else not result
+
+    return evaluate
+
+
+def is_finite(inner: Number) -> Condition:
+    """`finite(x)`."""
+
+    def evaluate(scene: Scene) -> bool | None:
+        value = inner(scene)
+        return None if value is None else math.isfinite(value)
+
+    return evaluate
+
+
+def over_window(figure: Callable[[tuple[Point, ...]], float | None], name: str, num_values: int) -> Number:
+    """`figure` of the newest `num_values` values of `name`."""
+
+    def evaluate(scene: Scene) -> float | None:
+        points = scene.history.window(name, num_values)
+        return None if points is None else figure(points)
+
+    return evaluate
+
+
+def _mean(points: tuple[Point, ...]) -> float:
+    return sum(point.value for point in points) / len(points)
+
+
+def _slope(points: tuple[Point, ...]) -> float | None:
+    """Least-squares slope per epoch; None when all points lie in one instant or say no epoch."""
+    mean_epoch = sum(point.epoch for point in points) / len(points)
+    spread = sum((point.epoch - mean_epoch) * (point.epoch - mean_epoch) for point in points)
+    if math.isnan(spread) or spread == 0:
+        return None
+    mean_value = _mean(points)
+    return sum((point.epoch - mean_epoch) * (point.value - mean_value) for point in points) / spread
+
+
+def _lowest(points: tuple[Point, ...]) -> float:
+    return min((p.value for p in points if not math.isnan(p.value)), default=math.nan)
+
+
+def _highest(points: tuple[Point, ...]) -> float:
+    return max((p.value for p in points if not math.isnan(p.value)), default=math.nan)
+
+
+OVER_POINTS: dict[str, Callable[[tuple[Point, ...]], float | None]] = {
+    "mean": _mean,
+    "slope": _slope,
+    "min": _lowest,
+    "max": _highest,
+}
+
+WHOLE_SERIES: dict[str, Callable[[History, str], float | None]] = {
+    "first": History.first,
+    "last": History.last,
+    "best": History.best,
+    "min": History.minimum,
+    "max": History.maximum,
+}

@@ -1,0 +1,275 @@
+"""The rule language: a whitelist over Python's syntax tree, turned into closures.
+
+A node that is not listed here is refused; nothing else evaluates. What the parts mean is in `closures`, text and
+positions are in `language`.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable
+
+import attrs
+
+from jepa_core.watch.closures import (
+    OVER_POINTS,
+    WHOLE_SERIES,
+    Condition,
+    Number,
+    all_of,
+    any_of,
+    binary,
+    compared,
+    is_finite,
+    negated,
+    over_window,
+)
+from jepa_core.watch.history import MAX_WINDOW
+
+_ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_COMPARISONS: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] = {
+    ast.Lt: ("<", operator.lt),
+    ast.LtE: ("≤", operator.le),
+    ast.Gt: (">", operator.gt),
+    ast.GtE: ("≥", operator.ge),
+    ast.Eq: ("=", operator.eq),
+    ast.NotEq: ("≠", operator.ne),
+}
+_FLIPPED = {"<": ">", "≤": "≥", ">": "<", "≥": "≤", "=": "=", "≠": "≠"}
+FUNCTIONS = (
+    "finite(x)",
+    "first(name)",
+    "last(name)",
+    "best(name)",
+    "min(name[, n])",
+    "max(name[, n])",
+    "mean(name, n)",
+    "slope(name, n)",
+    "fired('ID')",
+)
+
+
+class RefusedError(Exception):
+    """A node that the language does not have."""
+
+    def __init__(self, problem: str, node: ast.AST, allowed: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.start = int(getattr(node, "col_offset", 0))
+        self.end = int(getattr(node, "end_col_offset", None) or self.start + 1)
+        self.allowed = allowed
+
+
+@attrs.frozen(kw_only=True)
+class Comparison:
+    """A rule of the form `value OP limit`, with the run's figures on the left."""
+
+    value: Number
+    operator: str
+    limit: Number
+    metric: str
+    """The metric whose unit the value has; empty when it has none of its own."""
+
+
+@attrs.frozen(kw_only=True)
+class Compiled:
+    """A rule's condition, and all names in it."""
+
+    condition: Condition
+    comparison: Comparison | None
+    names: frozenset[str]
+    baseline_names: frozenset[str]
+    directed_names: frozenset[str]
+    """Names whose `best` is asked for."""
+    fired_ids: frozenset[str]
+
+
+def compile_condition(node: ast.expr) -> Compiled:
+    """The closures of a whole rule.
+
+    Raises:
+        RefusedError: something in it is not in the language.
+    """
+    compiler = _Compiler()
+    condition = compiler.condition(node)
+    return Compiled(
+        condition=condition,
+        comparison=_comparison(node),
+        names=frozenset(compiler.names),
+        baseline_names=frozenset(compiler.baseline_names),
+        directed_names=frozenset(compiler.directed_names),
+        fired_ids=frozenset(compiler.fired_ids),
+    )
+
+
+def _comparison(node: ast.expr) -> Comparison | None:
+    match node:
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            pass
+        case _:
+            return None
+    left_compiler, right_compiler = _Compiler(), _Compiler()
+    value, limit = left_compiler.number(left), right_compiler.number(right)
+    sign = _COMPARISONS[type(op)][0]
+    if left_compiler.names:
+        return Comparison(value=value, operator=sign, limit=limit, metric=_unit_metric(left))
+    return Comparison(value=limit, operator=_FLIPPED[sign], limit=value, metric=_unit_metric(right))
+
+
+def _unit_metric(node: ast.expr) -> str:
+    """The metric whose unit a figure has: of a bare name, and of functions but `slope`."""
+    match node:
+        case ast.Call(func=ast.Name(id=function), args=[name, *_]) if function != "slope":
+            return _dotted(name)
+        case ast.Name() | ast.Attribute():
+            return _dotted(node)
+        case _:
+            return ""
+
+
+class _Compiler:
+    """Walks the tree once and collects the names on its way."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.baseline_names: set[str] = set()
+        self.directed_names: set[str] = set()
+        self.fired_ids: set[str] = set()
+
+    def condition(self, node: ast.expr) -> Condition:
+        match node:
+            case ast.BoolOp(op=ast.And(), values=parts):
+                return all_of([self.condition(part) for part in parts])
+            case ast.BoolOp(op=ast.Or(), values=parts):
+                return any_of([self.condition(part) for part in parts])
+            case ast.UnaryOp(op=ast.Not(), operand=inner):
+                return negated(self.condition(inner))
+            case ast.Compare(left=left, ops=ops, comparators=comparators):
+                return self._chain([left, *comparators], ops, node)
+            case ast.Call(func=ast.Name(id="finite")):
+                return is_finite(self.number(self._arguments(node, 1)[0]))
+            case ast.Call(func=ast.Name(id="fired")):
+                return self._fired(node)
+        if isinstance(node, ast.Constant | ast.Name | ast.Attribute | ast.BinOp | ast.UnaryOp | ast.Call):
+            self.number(node)  # says first what is wrong inside it
+            raise RefusedError("a condition is wanted here, not a number", node, "such as vq.usage > 0.1")
+        raise _unlisted(node)
+
+    def number(self, node: ast.expr) -> Number:
+        match node:
+            case ast.Constant(value=value):
+                return _constant(value, node)
+            case ast.Name() | ast.Attribute():
+                return self._name(node)
+            case ast.UnaryOp(op=ast.USub(), operand=inner):
+                return binary(operator.sub, lambda _: 0.0, self.number(inner))
+            case ast.UnaryOp(op=ast.UAdd(), operand=inner):
+                return self.number(inner)
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
+                return binary(_ARITHMETIC[type(op)], self.number(left), self.number(right))
+            case ast.Call(func=ast.Name(id="mean" | "slope" | "first" | "last" | "best" | "min" | "max" as function)):
+                return self._function(function, node)
+            case ast.BoolOp() | ast.Compare() | ast.UnaryOp(op=ast.Not()):
+                raise RefusedError("a number is wanted here, not a condition", node)
+            case ast.Call(func=ast.Name(id="finite" | "fired")):
+                raise RefusedError("a number is wanted here, not a condition", node)
+        raise _unlisted(node)
+
+    def _chain(self, sides: list[ast.expr], ops: list[ast.cmpop], node: ast.expr) -> Condition:
+        if any(type(op) not in _COMPARISONS for op in ops):
+            raise RefusedError("only < <= > >= == != compare", node)
+        numbers = [self.number(side) for side in sides]
+        links = [
+            compared(_COMPARISONS[type(op)][1], left, right)
+            for op, left, right in zip(ops, numbers, numbers[1:], strict=False)
+        ]
+        return links[0] if len(links) == 1 else all_of(links)
+
+    def _name(self, node: ast.expr) -> Number:
+        name = _dotted(node)
+        if name == "baseline":
+            raise RefusedError("baseline needs a metric's name", node, "such as baseline.val.retrieval.mrr")
+        if name.startswith("baseline."):
+            compared = name.removeprefix("baseline.")
+            self.baseline_names.add(compared)
+            return lambda scene: scene.baseline.at(compared, scene.history.epoch) if scene.baseline else None
+        self.names.add(name)
+        return lambda scene: scene.history.last(name)
+
+    def _fired(self, node: ast.Call) -> Condition:
+        (argument,) = self._arguments(node, 1)
+        match argument:
+            case ast.Constant(value=str(rule_id)) if rule_id:
+                self.fired_ids.add(rule_id)
+                return lambda scene: rule_id in scene.fired
+        raise RefusedError("fired wants a rule's id in quotes", argument, "such as fired('A')")
+
+    def _function(self, function: str, node: ast.Call) -> Number:
+        windowed = function in ("mean", "slope")
+        arguments = self._arguments(node, 2 if windowed else 1, at_most=2 if function in ("min", "max") else None)
+        name = _dotted(arguments[0])
+        if name.partition(".")[0] == "baseline":
+            raise RefusedError(f"{function} looks at this run's values, not the baseline's", arguments[0])
+        self.names.add(name)
+        if function == "best":
+            self.directed_names.add(name)
+        if len(arguments) == 1:
+            of_series = WHOLE_SERIES[function]
+            return lambda scene: of_series(scene.history, name)
+        return over_window(OVER_POINTS[function], name, _window_size(arguments[1], 2 if function == "slope" else 1))
+
+    def _arguments(self, node: ast.Call, count: int, *, at_most: int | None = None) -> list[ast.expr]:
+        if node.keywords or not count <= len(node.args) <= (at_most or count):
+            wanted = {1: "one argument", 2: "a name and a count"}[count]
+            raise RefusedError(f"{ast.unparse(node.func)} wants {wanted}", node, " ".join(FUNCTIONS))
+        return node.args
+
+
+def _unlisted(node: ast.expr) -> RefusedError:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return RefusedError(f"there is no function {node.func.id!r}", node, " ".join(FUNCTIONS))
+    return RefusedError("the rule language has nothing like this", node, _ALLOWED)
+
+
+_ALLOWED = "numbers, metric names, + - * /, comparisons, and, or, not, baseline.NAME, " + " ".join(FUNCTIONS)
+
+
+def _dotted(node: ast.expr) -> str:
+    """A chain of attributes as one metric name."""
+    parts: list[str] = []
+    inner = node
+    while isinstance(inner, ast.Attribute):
+        parts.append(inner.attr)
+        inner = inner.value
+    if not isinstance(inner, ast.Name):
+        raise RefusedError("a metric's name is wanted here", node, "such as vq.usage")
+    parts.append(inner.id)
+    if any(part.startswith("_") for part in parts):
+        raise RefusedError("no part of a metric's name starts with an underscore", node)
+    return ".".join(reversed(parts))
+
+
+def _constant(value: object, node: ast.expr) -> Number:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RefusedError("a number is wanted here", node, "text stands only in fired('ID')")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise RefusedError("this number is too large", node, "finite(x) asks whether a figure is finite")
+    return lambda _: number
+
+
+def _window_size(node: ast.expr, at_least: int) -> int:
+    match node:
+        case ast.Constant(value=int(count)) if not isinstance(count, bool) and at_least <= count <= MAX_WINDOW:
+            return count
+    raise RefusedError("a count of values is wanted here", node, f"a whole number from {at_least} to {MAX_WINDOW}")

@@ -1,0 +1,35 @@
+"""One shape for everything that audits, checks and scenarios find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+Severity = Literal["info", "warning", "critical"]
+
+
+@attrs.frozen(kw_only=True)
+class Finding:
+    """What was found, where in the run, what shows it, and what to do."""
+
+    name: str
+    severity: Severity
+    message: str
+    step: float | None = None
+    epoch: float | None = None
+    evidence: Mapping[str, Any] = attrs.field(factory=dict)
+    """The figures that show it; for a rule `when`, `rows` (the newest recorded values) and `baseline`."""
+    advice: str = ""
+    set: Mapping[str, Any] = attrs.field(factory=dict)
+    """Recipe values that would mend it, as nested tables."""
+
+
+@attrs.frozen(kw_only=True)
+class Firing(Finding):
+    """A rule that has just fired, or a must or nice that can no longer hold."""
+
+    kind: Literal["must", "nice", "abort", "rollback"]
+    use: str = ""
+    """Another recipe that would mend it, whole."""

@@ -1,0 +1,72 @@
+"""What to say when a rule fires: the message, and the recorded figures that show it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from jepa_core.watch.closures import Scene
+from jepa_core.watch.findings import Firing
+from jepa_core.watch.judgement import Judgement
+from jepa_core.watch.language import Rule
+from jepa_core.watch.rules import Abort, Criterion, Rollback
+
+EVIDENCE_VALUES = 3
+"""Newest values of each metric that a firing shows."""
+
+
+def firing_of_criterion(criterion: Criterion, judgement: Judgement, rule: Rule, scene: Scene) -> Firing:
+    """A must or nice that has failed for good."""
+    return Firing(
+        name=criterion.id,
+        kind="must" if judgement.kind == "must" else "nice",
+        severity="warning" if judgement.kind == "must" else "info",
+        message=f"{judgement.title}: does not hold, {_figures(judgement)}",
+        step=_known(scene.history.step),
+        epoch=_known(scene.history.epoch),
+        evidence=_evidence(rule, scene),
+    )
+
+
+def firing_of_alarm(alarm: Abort | Rollback, judgement: Judgement, rule: Rule, scene: Scene) -> Firing:
+    """An abort or a rollback that has fired."""
+    scenario = alarm if isinstance(alarm, Rollback) else None
+    return Firing(
+        name=alarm.id,
+        kind="abort" if scenario is None else "rollback",
+        severity="critical" if scenario is None else "warning",
+        message=f"{judgement.title}: {_figures(judgement)}",
+        step=_known(scene.history.step),
+        epoch=_known(scene.history.epoch),
+        evidence=_evidence(rule, scene),
+        advice=alarm.advice,
+        set=scenario.set if scenario else {},
+        use=scenario.use if scenario else "",
+    )
+
+
+def _figures(judgement: Judgement) -> str:
+    """The rule, with the value that decided it where it is one comparison."""
+    if judgement.value is None or judgement.limit is None:
+        return judgement.when
+    return f"{judgement.when}, value {judgement.value:.4g}, limit {judgement.limit:.4g}"
+
+
+def _evidence(rule: Rule, scene: Scene) -> dict[str, Any]:
+    rows: dict[tuple[float, float], dict[str, Any]] = {}
+    for name in sorted(rule.names):
+        for point in scene.history.recent(name, EVIDENCE_VALUES):
+            row = rows.setdefault((point.step, point.epoch), {"step": _known(point.step), "epoch": _known(point.epoch)})
+            row[name] = point.value
+    evidence: dict[str, Any] = {"when": rule.text, "rows": [rows[moment] for moment in sorted(rows)]}
+    if rule.baseline_names and scene.baseline is not None:
+        evidence["baseline"] = {
+            name: scene.baseline.at(name, scene.history.epoch) for name in sorted(rule.baseline_names)
+        }
+    if rule.fired_ids:
+        evidence["fired"] = sorted(rule.fired_ids & set(scene.fired))
+    return evidence
+
+
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number

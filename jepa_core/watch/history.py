@@ -1,0 +1,133 @@
+"""The figures of a run seen so far, as far as rules ask for them: first, last, extremes, and a window of recent values.
+
+Memory is bounded: only the names asked for are kept, and of each at most `MAX_WINDOW` values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+import attrs
+
+from jepa_core.metrics import Better
+from jepa_core.recorded_numbers import decode_number
+
+MAX_WINDOW = 1000
+"""Most values that `mean`, `slope`, `min` and `max` may look back on."""
+
+
+@attrs.frozen
+class Point:
+    """One recorded value and when it was recorded."""
+
+    step: float
+    epoch: float
+    value: float
+
+
+class Series:
+    """The values of one metric."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first = math.nan
+        self.last = math.nan
+        self.minimum = math.nan
+        self.maximum = math.nan
+        self._recent: deque[Point] = deque(maxlen=MAX_WINDOW)
+
+    def append(self, point: Point) -> None:
+        value = point.value
+        if not self.count:
+            self.first = value
+        self.count += 1
+        self.last = value
+        self.minimum = _fmin(self.minimum, value)
+        self.maximum = -_fmin(-self.maximum, -value)
+        self._recent.append(point)
+
+    def recent(self, num_values: int) -> tuple[Point, ...]:
+        """The newest `num_values` points, oldest first; fewer when there are no more."""
+        newest_first = islice(reversed(self._recent), num_values)
+        return tuple(newest_first)[::-1]
+
+
+class History:
+    """All series of a run, fed row by row."""
+
+    def __init__(self, names: Iterable[str], better: Mapping[str, Better] | None = None) -> None:
+        """Keep the series of `names`; `better` says for each metric which direction is good, for `best`."""
+        self._series = {name: Series() for name in names}
+        self._better = dict(better or {})
+        self.step = math.nan
+        """Of the newest row that said so."""
+        self.epoch = math.nan
+        """Of the newest row that said so."""
+
+    def observe(self, row: Mapping[str, Any]) -> None:
+        """Take in one row. Values that are no figures, and names that nobody asked for, are ignored."""
+        self.step = _figure(row, "step", self.step)
+        self.epoch = _figure(row, "epoch", self.epoch)
+        for name, value in row.items():
+            series = self._series.get(name)
+            figure = decode_number(value) if series is not None else None
+            if series is not None and figure is not None:
+                series.append(Point(self.step, self.epoch, figure))
+
+    def first(self, name: str) -> float | None:
+        series = self._seen(name)
+        return series.first if series else None
+
+    def last(self, name: str) -> float | None:
+        series = self._seen(name)
+        return series.last if series else None
+
+    def minimum(self, name: str) -> float | None:
+        """Lowest value so far, passing over not-a-number."""
+        series = self._seen(name)
+        return series.minimum if series else None
+
+    def maximum(self, name: str) -> float | None:
+        """Highest value so far, passing over not-a-number."""
+        series = self._seen(name)
+        return series.maximum if series else None
+
+    def best(self, name: str) -> float | None:
+        """Lowest or highest value by the metric's declared direction; None when it declares none."""
+        match self._better.get(name):
+            case "higher":
+                return self.maximum(name)
+            case "lower":
+                return self.minimum(name)
+            case _:
+                return None
+
+    def window(self, name: str, num_values: int) -> tuple[Point, ...] | None:
+        """The newest `num_values` points, oldest first; None when there are not that many yet."""
+        series = self._seen(name)
+        return series.recent(num_values) if series and series.count >= num_values else None
+
+    def recent(self, name: str, num_values: int) -> tuple[Point, ...]:
+        """Up to `num_values` newest points, oldest first."""
+        series = self._seen(name)
+        return series.recent(num_values) if series else ()
+
+    def _seen(self, name: str) -> Series | None:
+        series = self._series.get(name)
+        return series if series is not None and series.count else None
+
+
+def _figure(row: Mapping[str, Any], name: str, otherwise: float) -> float:
+    figure = decode_number(row.get(name))
+    return otherwise if figure is None or not math.isfinite(figure) else figure
+
+
+def _fmin(a: float, b: float) -> float:
+    """The lower one; the other when one is not a number."""
+    if math.isnan(a):
+        return b
+    return a if math.isnan(b) or a <= b else b

@@ -1,0 +1,95 @@
+"""The judge: feeds live or recorded rows to all rules of a recipe, and says what fired and what holds.
+
+Trainer, monitor and checks share it: the same rows give the same judgement, live or replayed. Acting on a firing is
+its readers' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jepa_core.metrics import Metric
+from jepa_core.recorded_numbers import decode_row
+from jepa_core.watch.alarm_watcher import AlarmWatcher
+from jepa_core.watch.baseline import BaselineValues
+from jepa_core.watch.closures import Scene
+from jepa_core.watch.criterion_watcher import CriterionWatcher
+from jepa_core.watch.findings import Firing
+from jepa_core.watch.firings import firing_of_alarm, firing_of_criterion
+from jepa_core.watch.history import History
+from jepa_core.watch.judgement import Judgement
+from jepa_core.watch.language import parse_rule
+from jepa_core.watch.rules import Watch
+
+
+class Judge:
+    """Judges one run. Feed it every row in order, after a resume also those that were recorded before it."""
+
+    def __init__(
+        self, watch: Watch, declarations: Iterable[Metric] = (), baseline: BaselineValues | None = None
+    ) -> None:
+        """`declarations` give units, and the direction that `best` goes by.
+
+        Raises:
+            RuleError: a rule cannot be parsed.
+        """
+        declared = tuple(declarations)
+        units = {metric.name: metric.unit for metric in declared}
+        self.baseline = baseline
+        self.finals: dict[str, float] = {}
+        """The newest value of every metric."""
+        self._criteria = [
+            *(CriterionWatcher("must", criterion, parse_rule(criterion.when), units) for criterion in watch.must),
+            *(CriterionWatcher("nice", criterion, parse_rule(criterion.when), units) for criterion in watch.nice),
+        ]
+        self._alarms = [
+            *(AlarmWatcher("abort", alarm, parse_rule(alarm.when), units) for alarm in watch.abort),
+            *(AlarmWatcher("rollback", alarm, parse_rule(alarm.when), units) for alarm in watch.rollback),
+        ]
+        # Rules on fired('…') come last, so that they see what a row set off.
+        self._alarms_in_turn = sorted(self._alarms, key=lambda alarm: bool(alarm.rule.fired_ids))
+        rules = [watcher.rule for watcher in self._criteria] + [watcher.rule for watcher in self._alarms]
+        names = {name for rule in rules for name in rule.names}
+        self.history = History(names, {metric.name: metric.better for metric in declared})
+        self._scene = Scene(self.history, baseline, set())
+
+    @property
+    def fired(self) -> frozenset[str]:
+        """Ids of the abort and rollback rules that have fired."""
+        return frozenset(self._scene.fired)
+
+    def observe(self, row: Mapping[str, Any]) -> list[Firing]:
+        """Take in one row; the aborts and rollbacks that fire on it, and the musts and nices that it ends.
+
+        Values may be numbers or their recorded text ("nan", "inf", "-inf"); others are ignored.
+        """
+        figures = decode_row(row)
+        self.finals.update(figures)
+        self.history.observe(figures)
+        firings = [
+            firing_of_criterion(watcher.criterion, watcher.judgement(at_end=False), watcher.rule, self._scene)
+            for watcher in self._criteria
+            if watcher.observe(figures, self._scene)
+        ]
+        for watcher in self._alarms_in_turn:
+            if watcher.observe(figures, self._scene):
+                self._scene.fired.add(watcher.alarm.id)
+                firings.append(firing_of_alarm(watcher.alarm, watcher.judgement(), watcher.rule, self._scene))
+        return firings
+
+    def judgements(self) -> tuple[Judgement, ...]:
+        """Where every rule stands now: musts, nices, aborts, rollbacks."""
+        return self._judgements(at_end=False)
+
+    def conclude(self, *, finished: bool = True) -> tuple[Judgement, ...]:
+        """Where every rule stands at the end.
+
+        A run that did not finish has not decided what was still open, so its `end` and `once` rules stay pending
+        unless they hold.
+        """
+        return self._judgements(at_end=finished)
+
+    def _judgements(self, *, at_end: bool) -> tuple[Judgement, ...]:
+        criteria = [watcher.judgement(at_end=at_end) for watcher in self._criteria]
+        return (*criteria, *(watcher.judgement() for watcher in self._alarms))

@@ -1,0 +1,119 @@
+"""The verdict on a run: what it was compared with, what every must and nice came to, and what to do next.
+
+How the outcome is decided is in `outcome`; how it looks is in `jepa_core.presentation.verdict_table`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+import cattrs
+
+from jepa_core.recorded_numbers import encode
+from jepa_core.watch.judgement import Judgement
+
+Outcome = Literal["success", "neutral", "regression", "no baseline", "no effect"]
+Ending = Literal["finished", "early stop", "abort", "non-finite"]
+
+EXIT_FINISHED = 0
+EXIT_STOPPED = 3
+EXIT_MUST_FAILED = 4
+
+
+@attrs.frozen(kw_only=True)
+class ComparedFigure:
+    """One figure beside the baseline's."""
+
+    name: str
+    value: float
+    baseline: float
+    change: float | None
+    """Relative to the baseline, positive when better; None where that has no meaning."""
+
+
+@attrs.frozen(kw_only=True)
+class Retrieval:
+    """Retrieval on validation beside counting equal cells, which learns nothing."""
+
+    mrr: float
+    top1: float | None = None
+    baseline_mrr: float | None = None
+    baseline_top1: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class BestCheckpoint:
+    """The checkpoint to go on with."""
+
+    step: int
+    epoch: float
+    why: str
+    """Such as "highest retrieval"."""
+    path: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """What a run came to."""
+
+    run: str
+    """Name of the run directory."""
+    outcome: Outcome
+    reason: str
+    """Why this outcome, in a sentence."""
+    ending: Ending
+    cause: str = ""
+    """What stopped the run, where something did."""
+    baseline: str = ""
+    """Name of what it was compared with."""
+    baseline_run: str = ""
+    """The baseline's run directory's name; empty when there is none."""
+    same_data: bool | None = None
+    """Whether the baseline saw equal data; None when that is not known."""
+    judgements: tuple[Judgement, ...] = ()
+    compared: tuple[ComparedFigure, ...] = ()
+    retrieval: Retrieval | None = None
+    best: BestCheckpoint | None = None
+    warnings: tuple[str, ...] = ()
+    rollbacks: int = 0
+    next: str = ""
+    """The command to type next, with why after two spaces and a hash."""
+
+    @property
+    def musts(self) -> tuple[Judgement, ...]:
+        return tuple(judgement for judgement in self.judgements if judgement.kind == "must")
+
+    @property
+    def nices(self) -> tuple[Judgement, ...]:
+        return tuple(judgement for judgement in self.judgements if judgement.kind == "nice")
+
+    @property
+    def every_must_held(self) -> bool:
+        """A must that was never judged has not held."""
+        return all(judgement.held for judgement in self.musts)
+
+    @property
+    def exit_code(self) -> int:
+        """0: finished and every must held; 3: stopped; 4: finished, but a must did not hold."""
+        if self.ending in ("abort", "non-finite"):
+            return EXIT_STOPPED
+        return EXIT_FINISHED if self.every_must_held else EXIT_MUST_FAILED
+
+
+def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
+    """As plain values for JSON, the exit code with it; non-finite numbers as text."""
+    plain = encode(attrs.asdict(verdict))
+    return {"run": plain.pop("run"), "outcome": plain.pop("outcome"), "exit_code": verdict.exit_code, **plain}
+
+
+def verdict_from_json(recorded: Any) -> Verdict:
+    """The inverse; fields of other versions are ignored.
+
+    Raises:
+        ValueError: it is not a verdict.
+    """
+    try:
+        return cattrs.structure(recorded, Verdict)
+    except (cattrs.BaseValidationError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a verdict: {error}") from error

@@ -1,0 +1,108 @@
+"""Sequences from a JSONL manifest: records with `input` and `output`, or with `frames` of which the last is the target.
+
+`id`, `task` and `rule_trace` are optional; a record without `task` is a task of its own. Knows nothing of how the
+records were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import attrs
+import torch
+from torch import Tensor
+
+from jepa_core.contracts import GridDataset
+from jepa_core.errors import DataError
+from jepa_core.facts import DatasetFacts
+from jepa_core.metrics import Metric
+from jepa_core.settings import setting
+from jepa_plugins.datasets.manifest_records import Record, read_records
+from jepa_plugins.datasets.packing import Grid, pack_grids
+from jepa_plugins.datasets.task_split import TaskSplit, fingerprint
+
+
+@attrs.frozen(kw_only=True)
+class ManifestConfig:
+    """Sequences from a JSONL file (also .gz) of records with input and output, or frames."""
+
+    kind: ClassVar[str] = "manifest"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    path: str = setting("JSONL file, plain or .gz, one record per line")
+    context_length: int = setting("context grids; of longer records the last ones count", default=3, at_least=1)
+    short_context: Literal["error", "repeat"] = setting(
+        "what to do with records of fewer context grids: refuse them, or repeat their earliest grid",
+        default="error",
+        choices=("error", "repeat"),
+    )
+    validation_share: float = setting("share of tasks that validate", default=0.02, above=0, below=1)
+    split_seed: int = setting("decides which tasks validate", default=13, at_least=0)
+    limit: int | None = setting("take only the first records", default=None, at_least=2, unit="records")
+
+    def build(self, facts: DatasetFacts) -> GridDataset:  # noqa: ARG002  # the same data under every run's seed
+        """Raises DataError for an unreadable file, malformed records, and records of too few context grids."""
+        path = Path(self.path).expanduser()
+        records = read_records(path, self.limit)
+        short = [record for record in records if len(record.frames) <= self.context_length]
+        if short and self.short_context == "error":
+            raise DataError(self._too_short(path, short, len(records)))
+        task_numbers = _numbered([record.task for record in records])
+        grids, sizes = self._pack(records)
+        split = TaskSplit(share=self.validation_share, seed=self.split_seed)
+        train, validation = split.apply(
+            grids=grids,
+            sizes=sizes,
+            tasks=torch.tensor([task_numbers[record.task] for record in records]),
+            labels=_rule_labels(records),
+        )
+        return GridDataset(
+            train=train,
+            validation=validation,
+            task_names=tuple(task_numbers),
+            description=f"{len(records):,} sequences of {path.name}, {len(task_numbers):,} tasks",
+            fingerprint=fingerprint(train, validation),
+            notes=(self._repeated(len(short), len(records)),) if short else (),
+        )
+
+    def _pack(self, records: Sequence[Record]) -> tuple[Tensor, Tensor]:
+        windows = [self._window(record.frames) for record in records]
+        side = max(grid.side for window in windows for grid in window)
+        grids, sizes = pack_grids(list(chain.from_iterable(windows)), side)
+        return grids.unflatten(0, (len(windows), -1)), sizes.unflatten(0, (len(windows), -1))
+
+    def _window(self, frames: tuple[Grid, ...]) -> tuple[Grid, ...]:
+        """T + 1 grids: the last ones, the earliest repeated in front where they do not suffice."""
+        num_missing = max(self.context_length + 1 - len(frames), 0)
+        return frames[:1] * num_missing + frames[-self.context_length - 1 :]
+
+    def _too_short(self, path: Path, short: Sequence[Record], num_records: int) -> str:
+        longest = max(len(record.frames) for record in short) - 1
+        return (
+            f"{path}: {len(short):,} of {num_records:,} records have fewer grids before the target than "
+            f"data.context_length = {self.context_length}. Set data.context_length = {longest}, or "
+            'data.short_context = "repeat" to fill up with copies of the earliest grid, which carry no information.'
+        )
+
+    def _repeated(self, num_short: int, num_records: int) -> str:
+        return (
+            f"{num_short:,} of {num_records:,} records have fewer than {self.context_length} context grids: the "
+            "earliest is repeated, so what depends on their order cannot matter there"
+        )
+
+
+def _numbered(names: Sequence[str]) -> dict[str, int]:
+    """Distinct names in order of appearance → their index."""
+    return {name: index for index, name in enumerate(dict.fromkeys(names))}
+
+
+def _rule_labels(records: Sequence[Record]) -> dict[str, Tensor]:
+    """The label `rule`, when every record has one."""
+    rules = [record.rule for record in records if record.rule is not None]
+    if len(rules) < len(records):
+        return {}
+    numbers = _numbered(rules)
+    return {"rule": torch.tensor([numbers[rule] for rule in rules])}

@@ -1,0 +1,160 @@
+"""InfoNCE: the target of a context must score higher than other targets.
+
+van den Oord, Li & Vinyals, "Representation Learning with Contrastive Predictive Coding", arXiv 1807.03748; the queue of
+earlier targets is MoCo's (He et al., arXiv 1911.05722); the learnable temperature is CLIP's (Radford et al.,
+arXiv 2103.00020).
+
+Shapes: B sequences, P projection dimension, Q slots of the queue, C = B + Q candidates.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import attrs
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from jepa_core.contracts import Forward, LossTerm, Statistics
+from jepa_core.facts import LossFacts
+from jepa_core.metrics import Metric
+from jepa_core.settings import setting
+from jepa_plugins.losses.unit_length import unit_length
+
+
+@attrs.frozen(kw_only=True)
+class InfoNceConfig:
+    """Contrast of the right target with other targets."""
+
+    kind: ClassVar[str] = "info_nce"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("temperature", "temperature of the contrast", minimum=0),
+        Metric("queue.filled", "share of the negatives queue that holds targets", unit="%", minimum=0, maximum=1),
+    )
+
+    temperature: float = setting("divisor of cosine similarities, at the start", default=0.07, above=0)
+    temperature_min: float = setting("lowest temperature", default=0.05, above=0)
+    temperature_max: float = setting("highest temperature", default=0.20, above=0)
+    learn_temperature: bool = setting("train the temperature within its bounds", default=True)
+    queue: int = setting("earlier targets kept as further negatives", default=0, at_least=0, unit="targets")
+    symmetric: bool = setting("average with the contrast of the right context among the batch's", default=False)
+    duplicate_similarity: float | None = setting(
+        "leave out negatives whose target is at least this similar (cosine) to the right one, as they are false ones; "
+        "near 1, or a collapse looks like success; all count when not given",
+        default=None,
+        above=0,
+        at_most=1,
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.temperature_min <= self.temperature <= self.temperature_max:
+            raise ValueError(
+                f"temperature must be within temperature_min {self.temperature_min:g} and temperature_max "
+                f"{self.temperature_max:g} (got {self.temperature:g})"
+            )
+
+    def build(self, facts: LossFacts) -> InfoNce:
+        return InfoNce(self, facts.projection_dim)
+
+
+class InfoNce(nn.Module):
+    """Mean over the batch of −log softmax of the right target among all candidates."""
+
+    log_temperature: Tensor
+    queue: Tensor
+    """(Q, P): targets of earlier steps, unit length."""
+    next_slot: Tensor
+    num_filled: Tensor
+
+    def __init__(self, config: InfoNceConfig, projection_dim: int) -> None:
+        super().__init__()
+        self.config = config
+        log_temperature = torch.tensor(math.log(config.temperature))
+        if config.learn_temperature:
+            self.log_temperature = nn.Parameter(log_temperature)
+        else:
+            self.register_buffer("log_temperature", log_temperature)
+        self.register_buffer("queue", torch.zeros(config.queue, projection_dim))
+        self.register_buffer("next_slot", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("num_filled", torch.zeros((), dtype=torch.int64))
+
+    def temperature(self) -> Tensor:
+        """Scalar within its bounds.
+
+        The gradient ignores the bounds, where a plain clamp would hold the parameter at a bound for ever;
+        `after_step` brings the parameter back.
+        """
+        raw = self.log_temperature
+        return (self._bounded(raw.detach()) + (raw - raw.detach())).exp()
+
+    def forward(self, forward: Forward) -> LossTerm:
+        """Cosine similarities of `z_context` with `z_target` and with the queue."""
+        with torch.autocast(device_type=forward.z_context.device.type, enabled=False):
+            z_context, z_target = unit_length(forward.z_context), unit_length(forward.z_target.detach())
+            temperature = self.temperature()
+            candidates_CP = torch.cat([z_target, self.queue])
+            logits_BC = (z_context / temperature) @ candidates_CP.T
+            logits_BC = logits_BC.masked_fill(self._left_out(z_target, candidates_CP), -torch.inf)
+            value = self._cross_entropy(logits_BC)
+        return LossTerm(
+            value=value, figures=self._figures(temperature), statistics=Statistics(rows=self._new_negatives(z_target))
+        )
+
+    def over_candidates(self, z_context: Tensor, candidates: Tensor, positive: Tensor) -> Tensor:
+        """Scalar: contrast of each context (V, P) with one list of distinct candidates (C, P), its own at `positive`.
+
+        Without queue, symmetry and left-out duplicates, so that recipes which differ in these can be compared.
+        """
+        with torch.autocast(device_type=z_context.device.type, enabled=False):
+            logits_VC = (unit_length(z_context) / self.temperature()) @ unit_length(candidates).T
+            return F.cross_entropy(logits_VC, positive)
+
+    @torch.no_grad()
+    def after_step(self, statistics: Statistics) -> None:
+        """Bring the temperature back within its bounds, and append the step's targets to the queue."""
+        self.log_temperature.copy_(self._bounded(self.log_temperature))
+        if not self.config.queue:
+            return
+        newest = statistics.rows["z_target"][-self.config.queue :]
+        slots = (self.next_slot + torch.arange(len(newest), device=newest.device)) % self.config.queue
+        self.queue.index_copy_(0, slots, newest)
+        self.next_slot.add_(len(newest)).remainder_(self.config.queue)
+        self.num_filled.add_(len(newest)).clamp_(max=self.config.queue)
+
+    def _bounded(self, log_temperature: Tensor) -> Tensor:
+        return log_temperature.clamp(math.log(self.config.temperature_min), math.log(self.config.temperature_max))
+
+    def _cross_entropy(self, logits_BC: Tensor) -> Tensor:
+        own_B = torch.arange(len(logits_BC), device=logits_BC.device)
+        value = F.cross_entropy(logits_BC, own_B)
+        if self.config.symmetric:
+            value = (value + F.cross_entropy(logits_BC[:, : len(logits_BC)].T, own_B)) / 2
+        return value
+
+    def _left_out(self, z_target: Tensor, candidates_CP: Tensor) -> Tensor:
+        """(B, C) or (1, C) bool: candidates that do not count: empty slots, and duplicates where asked."""
+        num_old = torch.arange(len(candidates_CP), device=z_target.device) - len(z_target)
+        is_empty_1C = (num_old >= self.num_filled)[None]
+        return is_empty_1C | self._duplicates(z_target, candidates_CP)
+
+    def _duplicates(self, z_target: Tensor, candidates_CP: Tensor) -> Tensor:
+        """(B, C) bool: candidates all but equal to the right one, which is on the diagonal and never among them.
+
+        (1, 1) and false when the recipe lets all count.
+        """
+        if self.config.duplicate_similarity is None:
+            return torch.zeros(1, 1, dtype=torch.bool, device=z_target.device)
+        similarity_BC = z_target @ candidates_CP.T
+        is_own_BC = torch.eye(*similarity_BC.shape, dtype=torch.bool, device=z_target.device)
+        return (similarity_BC >= self.config.duplicate_similarity) & ~is_own_BC
+
+    def _new_negatives(self, z_target: Tensor) -> dict[str, Tensor]:
+        return {"z_target": z_target} if self.config.queue else {}
+
+    def _figures(self, temperature: Tensor) -> dict[str, Tensor]:
+        figures = {"temperature": temperature.detach()}
+        if self.config.queue:
+            figures["queue.filled"] = self.num_filled / self.config.queue
+        return figures

@@ -1,0 +1,134 @@
+"""Relational: the target grid's objects shall lie to each other as the context grids' objects do.
+
+Relational knowledge distillation (Park et al., arXiv 1904.05068) compares distances between embeddings instead of the
+embeddings. With d²_ij the squared distance of a grid's quantized tokens i and j, two grids X and Y differ by
+
+    normalized      ∫ |q_X(u) − q_Y(u)| du, with q the quantile function of d²_ij / mean d² over the pairs i < j:
+                    the Wasserstein-1 distance, within 0 … 2 whatever the scale, order and number of objects;
+    not normalized  the mean of (d²_X,ij − d²_Y,ij)² over pairs whose tokens are real in both grids: grows with the
+                    fourth power of the scale, and takes objects of one index to be the same object.
+
+The value is the mean over all context grids against the target grid, plus `context_self_weight` times the mean over
+consecutive context grids. Grids with fewer than two distinct objects count in neither.
+
+Shapes: B sequences, T context grids, N tokens, D embedding dimension, Q points of a quantile function.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from jepa_core.contracts import Forward, LossTerm
+from jepa_core.facts import LossFacts
+from jepa_core.metrics import Metric
+from jepa_core.settings import setting
+
+QUANTILES = 64
+"""Points at which quantile functions are compared."""
+
+DISTINCT = 1e-8
+"""Tokens whose mean squared distance is below this share of their mean square are one point: rounding, not geometry."""
+
+
+@attrs.frozen(kw_only=True)
+class RelationalConfig:
+    """Distances among objects that stay alike from grid to grid."""
+
+    kind: ClassVar[str] = "relational"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("relational.context", "relational difference of consecutive context grids", "lower", minimum=0),
+    )
+
+    normalized: bool = setting("compare distances whatever their scale and the order of objects", default=True)
+    context_self_weight: float = setting(
+        "weight of consecutive context grids, beside 1 for context against target", default=0.25, at_least=0
+    )
+    max_tokens: int = setting(
+        "tokens of a grid that are compared, evenly spaced where it has more: the cost grows with the square",
+        default=32,
+        at_least=2,
+    )
+
+    def build(self, facts: LossFacts) -> Relational:  # noqa: ARG002  # dimensions are read off the embeddings
+        return Relational(self)
+
+
+class Relational(nn.Module):
+    """Compares the geometry of grids, with a gradient through the context grids."""
+
+    def __init__(self, config: RelationalConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, forward: Forward) -> LossTerm:
+        """Quantized context tokens (B, T, N, D) against each other and against target tokens (B, N, D)."""
+        with torch.autocast(device_type=forward.z_context.device.type, enabled=False):
+            context, context_mask = self._thinned(forward.context_quantized.values, forward.context_embeddings.mask)
+            target, target_mask = self._thinned(forward.target_tokens.values.detach(), forward.target_tokens.mask)
+            compare = profile_difference if self.config.normalized else paired_difference
+            to_target = compare(context, context_mask, target[:, None], target_mask[:, None])
+            to_next = compare(context[:, :-1], context_mask[:, :-1], context[:, 1:], context_mask[:, 1:])
+            value = to_target + self.config.context_self_weight * to_next
+        return LossTerm(value=value, figures={"relational.context": to_next.detach()})
+
+    def _thinned(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """At most `max_tokens` tokens of each grid, float32, zeros where masked."""
+        num_tokens = mask.shape[-1]
+        if num_tokens > self.config.max_tokens:
+            kept = torch.linspace(0, num_tokens - 1, self.config.max_tokens, device=mask.device).long()
+            values, mask = values[..., kept, :], mask[..., kept]
+        return torch.where(mask[..., None], values.float(), 0.0), mask
+
+
+def profile_difference(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
+    """Mean Wasserstein-1 distance of the relative squared distances within grids x and y, which broadcast; scalar."""
+    (x_profile, x_counts), (y_profile, y_counts) = distance_profile(x, x_mask), distance_profile(y, y_mask)
+    return _mean_where(x_counts & y_counts, (x_profile - y_profile).abs().mean(-1))
+
+
+def paired_difference(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
+    """Mean squared difference of squared distances, objects paired by index; grids broadcast; scalar."""
+    in_both = x_mask & y_mask
+    is_pair = _is_pair(in_both)
+    difference = (_squared_distances(x, x_mask) - _squared_distances(y, y_mask)).square()
+    num_pairs = is_pair.sum((-2, -1))
+    per_grid = torch.where(is_pair, difference, 0.0).sum((-2, -1)) / num_pairs.clamp(min=1)
+    return _mean_where(num_pairs > 0, per_grid)
+
+
+def distance_profile(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Quantile function (..., Q) of d²_ij / mean d² for grids (..., N, D), and which grids have one, (...) bool."""
+    is_pair = _is_pair(mask).flatten(-2)
+    distances = _squared_distances(values, mask).flatten(-2)
+    num_pairs = is_pair.sum(-1)
+    mean = torch.where(is_pair, distances, 0.0).sum(-1) / num_pairs.clamp(min=1)
+    mean_square = values.detach().square().sum((-2, -1)) / mask.sum(-1).clamp(min=1)
+    has_profile = mean.detach() > DISTINCT * mean_square
+    relative = distances / torch.where(has_profile, mean, 1.0)[..., None]
+    ascending = torch.where(is_pair, relative, torch.inf).sort(-1).values
+    points = (torch.arange(QUANTILES, device=values.device) + 0.5) / QUANTILES
+    profile = ascending.gather(-1, (points * num_pairs[..., None]).long())
+    return torch.where(has_profile[..., None], profile, 0.0), has_profile
+
+
+def _squared_distances(values: Tensor, mask: Tensor) -> Tensor:
+    """(..., N, N), through the Gram matrix of the centred tokens: centring keeps its rounding small."""
+    mean = values.sum(-2, keepdim=True) / mask.sum(-1).clamp(min=1)[..., None, None]
+    centred = values - mean
+    gram = centred @ centred.transpose(-2, -1)
+    squares = gram.diagonal(dim1=-2, dim2=-1)
+    return (squares[..., :, None] + squares[..., None, :] - 2 * gram).clamp(min=0)
+
+
+def _is_pair(mask: Tensor) -> Tensor:
+    """(..., N, N) bool: i < j, and both tokens real."""
+    return (mask[..., :, None] & mask[..., None, :]).triu(1)
+
+
+def _mean_where(counts: Tensor, values: Tensor) -> Tensor:
+    """Mean of the values that count; zero, with a gradient of zero, when none does."""
+    return torch.where(counts, values, 0.0).sum() / counts.sum().clamp(min=1)

@@ -1,0 +1,191 @@
+"""Vector quantization with a codebook that follows its tokens by moving averages.
+
+van den Oord, Vinyals & Kavukcuoglu, "Neural Discrete Representation Learning", arXiv 1711.00937, appendix A.1; Razavi,
+van den Oord & Vinyals, arXiv 1906.00446. With several groups: product quantization (Jégou, Douze & Schmid 2011), each
+slice of the embedding with a codebook of its own, so that G groups of K codes tell K^G tokens apart.
+
+Shapes: M tokens, D embedding dimension, G groups, d = D / G, K codes in a group's codebook, R candidates for revival.
+
+The codebook is a buffer: `forward` never writes it, and one module serves the online and the target side. Knows
+nothing of who calls it, nor of the vote that may undo a step.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import attrs
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from jepa_core.contracts import Quantized, Statistics
+from jepa_core.errors import RecipeError
+from jepa_core.facts import QuantizerFacts
+from jepa_core.metrics import Metric
+from jepa_core.settings import setting
+from jepa_plugins.quantizers.k_means import k_means
+from jepa_plugins.quantizers.nearest import nearest_codes
+
+
+@attrs.frozen(kw_only=True)
+class EmaVqConfig:
+    """Nearest code of a codebook that follows its tokens by moving averages."""
+
+    kind: ClassVar[str] = "ema_vq"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    codes: int = setting("codes in a codebook", default=768, at_least=2)
+    groups: int = setting("slices of the embedding, each with a codebook of its own", default=1, at_least=1)
+    commitment: float = setting("weight of the pull of tokens towards their codes", default=0.15, at_least=0)
+    decay: float = setting("decay of the moving averages per optimizer step", default=0.95, at_least=0, below=1)
+    epsilon: float = setting("Laplace smoothing of the codes' use, in tokens", default=1e-5, above=0)
+    initial: Literal["kmeans++", "data"] = setting(
+        "how codes start: k-means of training tokens, or a random draw of them",
+        default="kmeans++",
+        choices=("kmeans++", "data"),
+    )
+    revive_every: int = setting("steps between revivals of dead codes", default=20, at_least=1, unit="steps")
+    revive_below: float = setting(
+        "a code is dead below this share of the mean use of codes", default=0.01, at_least=0, at_most=1
+    )
+    revive_at_most: int = setting(
+        "dead codes of a codebook revived at a time; 0 revives none", default=8, at_least=0, unit="codes"
+    )
+
+    def build(self, facts: QuantizerFacts) -> EmaVq:
+        """Raises RecipeError when the groups do not divide the embedding."""
+        if facts.embedding_dim % self.groups:
+            raise RecipeError(
+                f"quantizer.groups = {self.groups} does not divide the encoder's embedding dimension "
+                f"{facts.embedding_dim}. Choose a divisor, or another width of the encoder."
+            )
+        return EmaVq(self, facts.embedding_dim)
+
+
+class EmaVq(nn.Module):
+    """Tokens to their nearest codes, with a straight-through gradient."""
+
+    codebook: Tensor
+    """(G, K, d)."""
+    ema_counts: Tensor
+    """(G, K): moving average of the tokens a step assigns to each code."""
+    ema_sums: Tensor
+    """(G, K, d): moving average of the sum of those tokens."""
+    num_steps: Tensor
+    """Scalar int64: calls of `after_step`."""
+
+    def __init__(self, config: EmaVqConfig, embedding_dim: int) -> None:
+        super().__init__()
+        self.config = config
+        self.num_codes = config.groups * config.codes
+        codebook = torch.randn(config.groups, config.codes, embedding_dim // config.groups)
+        self.register_buffer("codebook", codebook)
+        self.register_buffer("ema_counts", torch.ones(config.groups, config.codes))
+        self.register_buffer("ema_sums", codebook.clone())
+        self.register_buffer("num_steps", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def initialise(self, sample: Tensor) -> None:
+        """Start the codebook from real tokens (K, D) of training contexts."""
+        for group, rows in enumerate(self._split(sample.float())):
+            if self.config.initial == "kmeans++":
+                codes, counts = k_means(rows, self.config.codes)
+            else:
+                codes = rows[torch.randint(len(rows), (self.config.codes,), device=rows.device)]
+                counts = torch.ones_like(codes[:, 0])
+            self.codebook[group] = codes
+            # A code that starts unused keeps its place until its average has decayed.
+            self.ema_counts[group] = counts.clamp(min=1)
+        self.ema_sums.copy_(self.codebook * self.ema_counts[..., None])
+
+    def forward(self, values: Tensor, mask: Tensor, *, collect: bool) -> Quantized:
+        """Values (..., N, D) and mask (..., N); codes of group g are numbered from g·K on."""
+        with torch.autocast(device_type=values.device.type, enabled=False):
+            is_token_M = mask.flatten()
+            tokens_MD = torch.where(mask[..., None], values.float(), 0.0).flatten(0, -2)
+            tokens_GMd = self._split(tokens_MD.detach())
+            codes_GM = nearest_codes(tokens_GMd, self.codebook) + self._first_codes()
+            chosen_MD = F.embedding(codes_GM, self.codebook.flatten(0, 1)).transpose(0, 1).flatten(1)
+            error_M = torch.where(is_token_M, (tokens_MD - chosen_MD).square().mean(-1), 0.0)
+            # Adding x − x keeps the codes exact, where x + (code − x) would round.
+            straight_through_MD = chosen_MD + (tokens_MD - tokens_MD.detach())
+            quantized_MD = torch.where(is_token_M[:, None], straight_through_MD, 0.0)
+            commitment = error_M.sum() / is_token_M.sum().clamp(min=1)
+        codes_MG = torch.where(is_token_M[:, None], codes_GM.T, -1)
+        return Quantized(
+            values=quantized_MD.view_as(values).to(values.dtype),
+            codes=codes_MG.view(mask.shape if self.config.groups == 1 else (*mask.shape, -1)),
+            loss=self.config.commitment * commitment,
+            statistics=self._statistics(tokens_GMd, codes_GM, is_token_M, error_M.detach())
+            if collect
+            else Statistics(),
+        )
+
+    @torch.no_grad()
+    def after_step(self, statistics: Statistics) -> None:
+        """Move averages and codes by the tokens of one optimizer step; revive dead codes when it is their turn."""
+        self.num_steps.add_(1)
+        weight = 1 - self.config.decay
+        self.ema_counts.lerp_(statistics.sums["counts"].view_as(self.ema_counts), weight)
+        self.ema_sums.lerp_(statistics.sums["sums"].view_as(self.ema_sums), weight)
+        self.codebook.copy_(self.ema_sums / self._smoothed_counts()[..., None])
+        self._revive(statistics.rows["tokens"], statistics.rows["keys"])
+
+    def _split(self, tokens_MD: Tensor) -> Tensor:
+        """(M, D) to (G, M, d)."""
+        num_groups, _, group_dim = self.codebook.shape
+        return tokens_MD.reshape(-1, num_groups, group_dim).transpose(0, 1)
+
+    def _first_codes(self) -> Tensor:
+        """(G, 1): the number of each group's first code."""
+        return torch.arange(0, self.num_codes, self.config.codes, device=self.codebook.device)[:, None]
+
+    def _smoothed_counts(self) -> Tensor:
+        """(G, K): use of codes with `epsilon` added to each, scaled to the same total."""
+        total = self.ema_counts.sum(1, keepdim=True)
+        epsilon = self.config.epsilon
+        return (self.ema_counts + epsilon) * (total / (total + self.config.codes * epsilon))
+
+    def _statistics(self, tokens_GMd: Tensor, codes_GM: Tensor, is_token_M: Tensor, error_M: Tensor) -> Statistics:
+        """Count and sum of the tokens of each code, and candidates for revival."""
+        codes = codes_GM.flatten()
+        counts = torch.zeros_like(self.ema_counts).flatten()
+        sums = torch.zeros_like(self.ema_sums).flatten(0, 1)
+        return Statistics(
+            sums={
+                "counts": counts.index_add(0, codes, is_token_M.float().repeat(self.config.groups)),
+                # Masked tokens are zeros by now, and add nothing.
+                "sums": sums.index_add(0, codes, tokens_GMd.flatten(0, 1)),
+            },
+            rows=self._candidates(tokens_GMd, error_M),
+        )
+
+    def _candidates(self, tokens_GMd: Tensor, error_M: Tensor) -> dict[str, Tensor]:
+        """Tokens drawn without replacement in proportion to their squared error, as k-means++ draws its seeds.
+
+        The draw takes the largest of log(error) + Gumbel noise (Efraimidis & Spirakis 2006), so the largest of
+        several micro-batches' keys are a draw from all their tokens. Masked and exactly met tokens have key −∞.
+        """
+        num_candidates = min(self.config.revive_at_most, len(error_M))
+        gumbel_M = -(-torch.rand_like(error_M).log()).log()
+        keys_R, chosen_R = (error_M.log() + gumbel_M).topk(num_candidates)
+        return {"tokens": tokens_GMd[:, chosen_R].transpose(0, 1).flatten(1), "keys": keys_R}
+
+    def _revive(self, tokens_RD: Tensor, keys_R: Tensor) -> None:
+        """Move the least used dead codes onto candidates, and give them mean use to prove themselves with."""
+        num = min(self.config.revive_at_most, self.config.codes, len(keys_R))
+        keys_r, chosen_r = keys_R.topk(num)
+        candidates_Grd = self._split(tokens_RD[chosen_r])
+        mean_G1 = self.ema_counts.mean(1, keepdim=True)
+        counts_Gr, codes_Gr = self.ema_counts.topk(num, dim=1, largest=False)
+        is_due = self.num_steps % self.config.revive_every == 0
+        is_revived_Gr = (counts_Gr < self.config.revive_below * mean_G1) & keys_r.isfinite() & is_due
+        index_Grd = codes_Gr[..., None].expand_as(candidates_Grd)
+        for state, revived_Grd in (
+            (self.codebook, candidates_Grd),
+            (self.ema_sums, candidates_Grd * mean_G1[..., None]),
+        ):
+            kept_Grd = state.gather(1, index_Grd)
+            state.scatter_(1, index_Grd, torch.where(is_revived_Gr[..., None], revived_Grd, kept_Grd))
+        self.ema_counts.scatter_(1, codes_Gr, torch.where(is_revived_Gr, mean_G1, counts_Gr))

@@ -1,0 +1,107 @@
+"""`jepa recipe`, on shipped recipes and faulty ones."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jepa_core.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+Jepa = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def jepa(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Jepa:
+    """Runs the command in the project's folder; gives exit code, output and error output."""
+    monkeypatch.chdir(ROOT)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        captured = capsys.readouterr()
+        return int(caught.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+def test_show_lists_every_value_with_its_meaning(jepa: Jepa) -> None:
+    code, out, _ = jepa("recipe", "show", "optimized", "--set", "train.epochs=3")
+    assert code == 0
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "epochs 3 passes over the training sequences (epochs)" in lines
+    assert any(line.startswith("[aggregator] attention: ") for line in lines)
+    assert any(line.startswith("abort non-finite not finite(") for line in lines)
+
+
+def test_show_prints_toml_that_is_the_whole_recipe(jepa: Jepa, tmp_path: Path) -> None:
+    code, out, _ = jepa("recipe", "show", "recipes/optimized.toml", "--toml", "--set", "train.epochs=3")
+    table = tomllib.loads(out)
+    assert (code, table["train"]["epochs"], table["aggregator"]["kind"]) == (0, 3, "attention")
+    copied = tmp_path / "copied.toml"
+    copied.write_text(out, encoding="utf-8")
+    assert jepa("recipe", "check", str(copied)) == (0, f"{copied} is in order\n", "")
+
+
+def test_check_reports_faults_of_all_recipes_and_exits_with_2(jepa: Jepa, tmp_path: Path) -> None:
+    faulty = tmp_path / "faulty.toml"
+    faulty.write_text("[train]\nepochs = 'x'\n", encoding="utf-8")
+    code, out, _ = jepa("recipe", "check", "gentle_vq", str(faulty), "optimised")
+    assert code == 2
+    assert "gentle_vq is in order" in out
+    assert f"{faulty}:2:10" in out
+    assert 'No recipe optimised: no such file. Did you mean "optimized"?' in out
+
+
+def test_check_gives_json_for_scripts(jepa: Jepa, tmp_path: Path) -> None:
+    code, out, _ = jepa("recipe", "check", "gentle_vq", "nothing", "--json", "--set", "train.epochs=0")
+    checked = json.loads(out)
+    assert code == 2
+    assert [entry["ok"] for entry in checked] == [False, False]
+    assert checked[0]["faults"] == [
+        {
+            "where": "--set train.epochs=0",
+            "key": "train.epochs",
+            "message": "expected a whole number ≥ 1, got the number 0",
+            "notes": [],
+        }
+    ]
+
+
+def test_check_asks_which_recipe(jepa: Jepa) -> None:
+    code, _, err = jepa("recipe", "check")
+    assert (code, err.startswith("Which recipe?")) == (2, True)
+
+
+def test_diff_shows_what_one_recipe_changes(jepa: Jepa) -> None:
+    code, out, _ = jepa("recipe", "diff", "gentle_vq", "optimized", "--json")
+    changes = {change["key"]: (change["left"], change["right"]) for change in json.loads(out)}
+    assert code == 0
+    assert changes["aggregator.kind"] == ("mean", "attention")
+    assert not any(key.startswith("encoder.") for key in changes)
+
+
+def test_diff_in_words_has_both_recipes_as_columns(jepa: Jepa) -> None:
+    out = jepa("recipe", "diff", "gentle_vq", "optimized")[1]
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0] == ["key", "recipes/gentle_vq.toml", "recipes/optimized.toml"]
+    assert ["aggregator.kind", '"mean"', '"attention"'] in lines
+    same = jepa("recipe", "diff", "no_vq", "no_vq")[1]
+    assert same == "recipes/no_vq.toml and recipes/no_vq.toml are the same recipe.\n"
+
+
+def test_a_faulty_recipe_ends_show_with_its_report_and_2(jepa: Jepa) -> None:
+    code, out, err = jepa("recipe", "show", "no_vq", "--set", "train.epoch=3")
+    assert (code, out) == (2, "")
+    assert 'no field of this name in train. Did you mean "epochs"?' in err
+
+
+def test_schema_is_printed_as_json(jepa: Jepa) -> None:
+    code, out, _ = jepa("recipe", "schema")
+    assert code == 0
+    assert "aggregator.attention" in json.loads(out)["$defs"]

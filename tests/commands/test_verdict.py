@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from jepa_core.commands.verdict import verdict
+from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.writing import RunWriter
+from jepa_core.watch.judge import Judge
+from jepa_core.watch.outcome import reach_verdict
+from jepa_core.watch.rules import Criterion, Watch
+from tests.run_directory.runs import record_run
+
+
+def judged_run(path: Path) -> Path:
+    judge = Judge(Watch(must=(Criterion(id="use", when="vq.usage > 0.1"),)))
+    judge.observe({"epoch": 1, "vq.usage": 0.05})
+    record_run(path)
+    with RunWriter(path) as run:
+        run.write_verdict(reach_verdict(judge, run=path))
+        run.status.update(state="finished")
+    return path
+
+
+def test_the_verdict_is_shown_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    judged_run(tmp_path / "a-20260101-000000")
+    verdict("a-2026", runs_dir=tmp_path)
+    assert capsys.readouterr().out.startswith("Verdict: no baseline · 1 of 1 musts failed")
+
+
+def test_json_has_outcome_and_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    verdict(str(judged_run(tmp_path / "a-20260101-000000")), json=True)
+    printed = orjson.loads(capsys.readouterr().out)
+    assert (printed["outcome"], printed["exit_code"], printed["run"]) == ("no baseline", 4, "a-20260101-000000")
+
+
+def test_a_run_without_a_verdict_says_where_it_stands(tmp_path: Path) -> None:
+    record_run(tmp_path / "a-20260101-000000", state="interrupted")
+    with pytest.raises(RunDirectoryError, match=r"has no verdict: it is interrupted\.\n.*jepa monitor a-2026 --once"):
+        verdict(runs_dir=tmp_path)

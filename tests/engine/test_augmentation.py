@@ -1,0 +1,75 @@
+"""Augmentation: which switch does what, and that all grids of a sequence share a draw."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from jepa_core.engine.augmentation import augment
+from jepa_core.recipe.tables import Augmentation
+
+EVERYTHING = Augmentation(colours=True, dihedral=True, translation=True)
+
+
+def batch_of_repeated_grids(num: int = 32) -> tuple[Tensor, Tensor]:
+    """Sequences of four copies of one random grid, 4 × 6 within 8 × 8."""
+    grids = torch.full((num, 4, 8, 8), 10, dtype=torch.uint8)
+    grids[:, :, :4, :6] = torch.randint(0, 10, (num, 1, 4, 6), dtype=torch.uint8)
+    grids[:, :, 0, :] = grids[:, :, 0, :].where(grids[:, :, 0, :] == 10, 0)
+    return grids, torch.tensor([4, 6]).expand(num, 4, 2)
+
+
+def test_without_switches_a_batch_stays_as_it_is() -> None:
+    grids, sizes = batch_of_repeated_grids()
+    out, out_sizes = augment(grids, sizes, Augmentation())
+    assert out.equal(grids)
+    assert out_sizes.equal(sizes)
+
+
+def test_all_grids_of_a_sequence_share_one_draw() -> None:
+    out, out_sizes = augment(*batch_of_repeated_grids(), EVERYTHING)
+    assert out.equal(out[:, :1].expand_as(out))
+    assert out_sizes.equal(out_sizes[:, :1].expand_as(out_sizes))
+
+
+def test_sequences_draw_independently() -> None:
+    grids, sizes = batch_of_repeated_grids(1)
+    out, _ = augment(grids.repeat(32, 1, 1, 1), sizes.repeat(32, 1, 1), EVERYTHING)
+    assert len(out.unique(dim=0)) > 16
+
+
+def test_one_seed_gives_one_augmentation() -> None:
+    grids, sizes = batch_of_repeated_grids()
+    torch.manual_seed(5)
+    first, _ = augment(grids, sizes, EVERYTHING)
+    torch.manual_seed(5)
+    second, _ = augment(grids, sizes, EVERYTHING)
+    assert first.equal(second)
+
+
+def test_colours_change_no_size_and_no_background() -> None:
+    grids, sizes = batch_of_repeated_grids()
+    out, out_sizes = augment(grids, sizes, Augmentation(colours=True))
+    assert out_sizes.equal(sizes)
+    assert (out == 0).equal(grids == 0)
+    assert not out.equal(grids)
+
+
+def test_dihedral_swaps_sizes_of_some_sequences_and_keeps_the_count_of_every_colour() -> None:
+    grids, sizes = batch_of_repeated_grids()
+    out, out_sizes = augment(grids, sizes, Augmentation(dihedral=True))
+    assert {tuple(size) for size in out_sizes[:, 0].tolist()} == {(4, 6), (6, 4)}
+    assert out.flatten(2).sort().values.equal(grids.flatten(2).sort().values)
+
+
+def test_translation_moves_content_into_the_empty_row_and_nowhere_else() -> None:
+    grids, sizes = batch_of_repeated_grids()
+    grids[:, :, 1:4, :6] = grids[:, :, 1:4, :6].clamp(1, 9)
+    out, _ = augment(grids, sizes, Augmentation(translation=True))
+    shifted_up = grids.clone()
+    shifted_up[:, :, :3, :6], shifted_up[:, :, 3, :6] = grids[:, :, 1:4, :6], 0
+    stays = (out == grids).flatten(1).all(1)
+    moves = (out == shifted_up).flatten(1).all(1)
+    assert (stays | moves).all()
+    assert stays.any()
+    assert moves.any()

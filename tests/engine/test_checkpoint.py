@@ -1,0 +1,123 @@
+"""Checkpoints: whole or not there, verified before they are believed, and nothing needed is deleted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from jepa_core.engine.checkpoint import Checkpoint, CheckpointFolder
+from jepa_core.engine.checkpoint_tree import join_tree, same_tree, split_tree
+from jepa_core.errors import CheckpointError
+
+PLAIN = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | st.text(max_size=8)
+TENSORS = arrays("float32", st.integers(0, 3)).map(torch.from_numpy) | st.just(torch.tensor(7))
+TREES = st.recursive(
+    PLAIN | TENSORS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc./", max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def a_state(number: int) -> dict[str, Any]:
+    weights = torch.arange(6, dtype=torch.float32).reshape(2, 3) + number
+    return {"online": {"w": weights, "codes": torch.tensor([1, 2])}, "progress": {"step": number, "best": {}}}
+
+
+@given(TREES)
+def test_a_tree_of_state_comes_back_as_it_was(tree: Any) -> None:
+    tensors, values = split_tree({"entry": tree})
+    assert same_tree(join_tree(tensors, values), {"entry": tree})
+
+
+def test_what_was_saved_is_what_is_loaded(tmp_path: Path) -> None:
+    checkpoint = CheckpointFolder(tmp_path, keep=2).save(3, a_state(3))
+    assert checkpoint.path.name == "step-3"
+    assert same_tree(checkpoint.load(), a_state(3))
+
+
+def test_a_flipped_bit_anywhere_is_found_and_the_previous_checkpoint_is_used(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path, keep=3)
+    older, newer = folder.save(1, a_state(1)), folder.save(2, a_state(2))
+    for path in newer.path.iterdir():
+        content = path.read_bytes()
+        for position in {0, len(content) // 2, len(content) - 1}:
+            path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
+            found, faults = folder.newest()
+            assert found == older, f"{path.name} at {position}"
+            assert len(faults) == 1
+        path.write_bytes(content)
+    assert folder.newest() == (newer, [])
+
+
+@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json", "manifest.json"])
+@pytest.mark.parametrize("damage", ["empty", "missing", "short"])
+def test_a_damaged_file_is_refused_with_the_reason(tmp_path: Path, name: str, damage: str) -> None:
+    checkpoint = CheckpointFolder(tmp_path, keep=2).save(1, a_state(1))
+    path = checkpoint.path / name
+    if damage == "missing":
+        path.unlink()
+    else:
+        os.truncate(path, 0 if damage == "empty" else path.stat().st_size - 1)
+    with pytest.raises(CheckpointError, match="cannot be used"):
+        checkpoint.load()
+
+
+def test_a_manifest_that_names_a_path_outside_is_refused(tmp_path: Path) -> None:
+    checkpoint = CheckpointFolder(tmp_path, keep=2).save(1, a_state(1))
+    manifest = checkpoint.path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("state.json", "../state.json"))
+    assert checkpoint.verify() is not None
+
+
+def test_stale_temporaries_are_no_checkpoints_and_are_cleared_by_the_next_save(tmp_path: Path) -> None:
+    stale = tmp_path / ".step-9.partial"
+    stale.mkdir()
+    folder = CheckpointFolder(tmp_path, keep=2)
+    assert folder.newest() == (None, [])
+    folder.save(10, a_state(10))
+    assert not stale.exists()
+
+
+def test_the_newest_and_the_best_are_kept(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path, keep=2)
+    for step in range(1, 6):
+        folder.save(step, a_state(step))
+    assert folder.prune(best_step=2) == [1, 3]
+    assert [checkpoint.step for checkpoint in folder.all()] == [2, 4, 5]
+
+
+def test_nothing_is_deleted_while_the_newest_does_not_verify(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path, keep=2)
+    for step in range(1, 5):
+        folder.save(step, a_state(step))
+    (tmp_path / "step-4" / "state.json").write_text("{}")
+    assert folder.prune(best_step=None) == []
+    assert len(folder.all()) == 4
+
+
+def test_a_disk_that_refuses_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = CheckpointFolder(tmp_path, keep=2)
+    old = folder.save(1, a_state(1))
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(CheckpointError, match="No space left"):
+        folder.save(2, a_state(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["step-1"]
+    assert folder.newest() == (old, [])
+
+
+def test_saving_a_step_again_replaces_it(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path, keep=2)
+    folder.save(1, a_state(1))
+    again = folder.save(1, a_state(5))
+    assert same_tree(Checkpoint(again.path, 1).load(), a_state(5))

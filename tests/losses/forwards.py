@@ -1,0 +1,40 @@
+"""Random `Forward`s for tests of losses."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from jepa_core.contracts import Embeddings, Forward, Quantized, Statistics, View
+
+NUM_CONTEXT, NUM_TOKENS, DIM, PROJECTION = 3, 5, 4, 6
+
+
+def random_forward(
+    batch: int = 8, *, seed: int = 0, real: float = 0.7, dtype: torch.dtype = torch.float32, scale: float = 1.0
+) -> Forward:
+    """B sequences; a share `real` of the tokens is real. Online tensors are leaves that take a gradient."""
+    torch.manual_seed(seed)
+
+    def drawn(*shape: int) -> Tensor:
+        return (torch.randn(*shape) * scale).to(dtype)
+
+    mask = torch.rand(batch, NUM_CONTEXT, NUM_TOKENS) < real
+    target_mask = torch.rand(batch, NUM_TOKENS) < real
+    values = (drawn(batch, NUM_CONTEXT, NUM_TOKENS, DIM) * mask[..., None]).requires_grad_()
+    return Forward(
+        z_context=drawn(batch, PROJECTION).requires_grad_(),
+        z_target=drawn(batch, PROJECTION),
+        predicted=drawn(batch, DIM),
+        state=drawn(batch, DIM),
+        target=drawn(batch, DIM),
+        context_embeddings=Embeddings(values, mask),
+        context_quantized=Quantized(values=values, codes=None, loss=torch.zeros(()), statistics=Statistics()),
+        target_tokens=Embeddings(drawn(batch, NUM_TOKENS, DIM) * target_mask[..., None], target_mask),
+        views={
+            name: View(
+                z_context=drawn(batch, PROJECTION).requires_grad_(), z_target=drawn(batch, PROJECTION).requires_grad_()
+            )
+            for name in ("colours", "translation", "flips")
+        },
+    )

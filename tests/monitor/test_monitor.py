@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+import pytest
+from jepa_monitor.command import monitor
+from jepa_monitor.snapshot import take_snapshot
+
+from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.clock import Clock
+from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.writing import RunWriter
+from jepa_core.watch.judge import Judge
+from jepa_core.watch.outcome import reach_verdict
+from jepa_core.watch.rules import Watch
+from tests.run_directory.runs import record_run, validation
+
+USE = [{"step": step, "epoch": step / 10, "vq.usage": value} for step, value in [(10, 0.2), (20, 0.04), (30, 0.03)]]
+INCIDENTS = Path("../shared/data/incidents")
+
+
+def shown(capsys: pytest.CaptureFixture[str], path: str, **options: Any) -> str:
+    monitor(path, once=True, **options)
+    return capsys.readouterr().out
+
+
+def test_the_text_has_state_progress_rules_figures_and_events(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [*USE, validation(40, 4.0, 0.41)]
+    path = record_run(
+        tmp_path / "mine-20260101-000000", rows, step=40, epoch=4.0, total_steps=40, total_epochs=4, exit_code=3
+    )
+    text = shown(capsys, str(path))
+    assert "✔ finished   epoch 4/4   step 40/40" in text
+    assert "MRR 0.410      counting cells 0.346" in text
+    assert "✘ codebook in use   3.0 %   > 10 %   −70 %" in text
+    assert "▲ collapse" in text
+    assert "started at step 0   off we go" in text
+
+
+def test_json_has_the_same_for_scripts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = record_run(tmp_path / "mine-20260101-000000", [*USE, {"step": 40, "loss.total": float("nan")}])
+    printed = orjson.loads(shown(capsys, "mine", runs_dir=tmp_path, json=True))
+    assert printed["name"] == path.name
+    assert printed["state"] == "finished"
+    assert printed["figures"]["loss.total"] == "nan"
+    assert {judgement["id"]: judgement["state"] for judgement in printed["judgements"]} == {
+        "codebook-in-use": "failed",
+        "collapse": "fired",
+    }
+    assert printed["firings"][-1]["advice"] == "Refresh less often."
+    assert printed["status"]["step"] == 0
+
+
+def test_a_folder_of_runs_means_its_newest_run_and_no_path_the_newest_of_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("b-20260101-000000", "a-20260102-000000"):
+        record_run(tmp_path / name)
+    assert shown(capsys, str(tmp_path)).startswith("a-20260102-000000")
+    assert shown(capsys, "latest", runs_dir=tmp_path).startswith("a-20260102-000000")
+
+
+def test_a_folder_without_runs_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match="neither a run directory nor a folder of runs"):
+        monitor(str(tmp_path))
+
+
+def test_a_finished_runs_verdict_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = record_run(tmp_path / "mine-20260101-000000")
+    with RunWriter(path) as run:
+        run.write_verdict(reach_verdict(Judge(Watch()), run=path))
+    assert "Verdict: no baseline · the recipe has no musts" in shown(capsys, str(path))
+
+
+def test_a_silent_run_is_stale_with_the_age_of_its_last_sign_of_life(tmp_path: Path) -> None:
+    path = record_run(tmp_path / "mine", state="running", host="elsewhere")
+    status = RunReader(path).status()
+    assert status is not None
+    snapshot = take_snapshot(RunReader(path), Clock(now=lambda: status.heartbeat + 120))
+    assert snapshot.state == "stale"
+    assert snapshot.heartbeat_age == 120
+
+
+def test_the_baseline_that_the_trainer_wrote_down_is_asked(tmp_path: Path) -> None:
+    record_run(tmp_path / "gentle-20260101-000000", [validation(1, 1.0, 0.3)], name="gentle")
+    path = record_run(tmp_path / "mine-20260102-000000", [{"step": 1, "epoch": 1.0, "val.retrieval.mrr": 0.2}])
+    recipe = (path / "recipe.toml").read_text().replace('recipe = "gentle"', 'run = "gentle-2026"')
+    rule = 'id = "A"\nwhen = "val.retrieval.mrr < baseline.val.retrieval.mrr"\n'
+    (path / "recipe.toml").write_text(f"{recipe}\n[[watch.rollback]]\n{rule}")
+    assert [firing.name for firing in take_snapshot(RunReader(path)).firings] == ["A"]
+
+
+def test_damage_is_said_and_nothing_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = record_run(tmp_path / "mine", USE)
+    for name in ("recipe.toml", "environment.json", "verdict.json", "status.json"):
+        (path / name).write_bytes(b"\xff{")
+    with (path / "metrics.jsonl").open("ab") as file:
+        file.write(b"\xff\n" + b'{"step": 99')
+    text = shown(capsys, str(path))
+    assert "? unknown" in text
+    assert "1 damaged line passed over" in text
+    assert "verdict.json is damaged" in text
+
+
+@pytest.mark.parametrize(
+    "payload", ["\x1b[2J", "\x1b]52;c;x\x07", "[red]x[/red]", "[/]", "\u202eevil", "\x9b2J", "\x90"]
+)
+def test_foreign_text_in_every_field_neither_steers_the_terminal_nor_acts_as_markup(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], payload: str
+) -> None:
+    path = record_run(tmp_path / "mine", [{"step": 1, payload: 0.5}], name="mine")
+    rule = {"id": payload, "title": payload, "when": "step > 5"}
+    (path / "recipe.toml").write_text(
+        f"watch.must = [{{ {', '.join(f'{k} = {orjson.dumps(v).decode()}' for k, v in rule.items())} }}]"
+    )
+    with RunWriter(path) as run:
+        run.event(payload, "critical", payload, advice=payload)
+    verdict = reach_verdict(Judge(Watch()), run=path)
+    with RunWriter(path) as run:
+        run.write_verdict(attrs.evolve(verdict, baseline=payload, reason=payload, cause=payload))
+    text = shown(capsys, str(path))
+    assert not set(text) & set("\x1b\x07\x9b\x90\u202e")
+    assert "[" not in payload or payload.lstrip("\x1b") in text.replace("␛", "").replace("␇", "\x07")
+
+
+@pytest.mark.parametrize("name", ["documented-gentle-healthy", "documented-refresh-collapse", "reference-optimized"])
+def test_recorded_incidents_can_be_watched(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    if not INCIDENTS.is_dir():
+        pytest.skip(f"the recorded incidents are not at {INCIDENTS}")
+    path = record_run(tmp_path / name)
+    (path / "metrics.jsonl").write_bytes((INCIDENTS / f"{name}.jsonl").read_bytes())
+    assert ("✘ codebook in use" in shown(capsys, str(path))) == (name != "reference-optimized")
+
+
+def test_the_monitor_loads_neither_torch_nor_textual() -> None:
+    code = "import sys, jepa_monitor.command; sys.exit(bool({'torch', 'textual'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], check=True)

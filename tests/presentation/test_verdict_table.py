@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import attrs
+import pytest
+
+from jepa_core.metrics import ENGINE_METRICS
+from jepa_core.presentation.terminal import console_for
+from jepa_core.presentation.verdict_table import verdict_table
+from jepa_core.watch.baseline import BaselineValues, series_of
+from jepa_core.watch.judge import Judge
+from jepa_core.watch.outcome import reach_verdict
+from jepa_core.watch.rules import Criterion, Watch
+from jepa_core.watch.verdict import BestCheckpoint, Verdict
+
+RUN = Path("runs/optimized-20261122-214501")
+WATCH = Watch(
+    must=(
+        Criterion(id="all-epochs", when="epoch >= 2"),
+        Criterion(id="codebook-in-use", when="vq.usage > 0.10", hold="always"),
+        Criterion(id="rank-of-context", when="rank.context > 5"),
+    ),
+    nice=(
+        Criterion(id="above", title="retrieval above gentle_vq", when="val.retrieval.mrr > baseline.val.retrieval.mrr"),
+        Criterion(id="codes", title="codes above 12 % always", when="vq.usage > 0.12", hold="always"),
+    ),
+)
+ROWS = [
+    {"step": 10, "epoch": 1.0, "vq.usage": 0.119},
+    {"step": 20, "epoch": 2.0, "vq.usage": 0.141, "val.retrieval.mrr": 0.412, "val.retrieval.top1": 0.31,
+     "val.retrieval.baseline_mrr": 0.346, "val.retrieval.baseline_top1": 0.297},
+]  # fmt: skip
+
+
+def verdict_against(baseline: BaselineValues | None) -> Verdict:
+    judge = Judge(WATCH, ENGINE_METRICS, baseline)
+    for row in ROWS:
+        judge.observe(row)
+    best = BestCheckpoint(step=20, epoch=2.0, why="highest retrieval")
+    return reach_verdict(judge, run=RUN, best=best, warnings=["sigreg nearly dead"])
+
+
+def gentle_vq(mrr: float) -> BaselineValues:
+    rows = [{"step": 20, "epoch": 2.0, "val.retrieval.mrr": mrr, "vq.usage": 0.1}]
+    return BaselineValues(
+        name="gentle_vq",
+        run="gentle_vq-20261122-212210",
+        path="runs/gentle_vq-1",
+        same_data=True,
+        series=series_of(rows),
+    )
+
+
+def plain(verdict: Verdict) -> str:
+    out = io.StringIO()
+    console_for(out).print(verdict_table(verdict), crop=False)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def test_the_verdict_reads_as_a_table_with_values_limits_and_margins() -> None:
+    assert plain(verdict_against(gentle_vq(0.371))) == (
+        "Verdict: neutral against gentle_vq (run gentle_vq-20261122-212210, same data)"
+        " · val.retrieval.mrr 11.1 % better than gentle_vq, but not every must held\n"
+        "\n"
+        "  must                            value    limit      margin\n"
+        "  ✔ all epochs                        2    ≥ 2\n"
+        "  ✔ codebook in use              14.1 %    > 10 %      +41 %    lowest 11.9 % at epoch 1\n"
+        "  ◌ rank of context                                             not enough data\n"
+        "  nice\n"
+        "  ✔ retrieval above gentle_vq     0.412    > 0.371     +11 %\n"
+        "  ✘ codes above 12 % always      11.9 %    > 12 %     −0.8 %    lowest 11.9 % at epoch 1\n"
+        "\n"
+        "  against gentle_vq         retrieval MRR 0.412 beside 0.371 (+11 %)\n"
+        "  retrieval on validation   MRR 0.412 · top-1 31.0 %      counting cells 0.346 · 29.7 %\n"
+        "  best checkpoint           step 20, epoch 2: highest retrieval\n"
+        "  while it ran              1 warning (sigreg nearly dead) · 0 rollbacks\n"
+        "\n"
+        "Next: jepa recipe diff runs/gentle_vq-1/recipe.toml runs/optimized-20261122-214501/recipe.toml"
+        "        what was changed"
+    )
+
+
+def test_without_a_baseline_the_headline_says_how_the_musts_went() -> None:
+    assert plain(verdict_against(None)).splitlines()[0] == "Verdict: no baseline · 1 not judged"
+
+
+def test_a_change_without_effect_says_so_first() -> None:
+    verdict = attrs.evolve(
+        verdict_against(gentle_vq(0.4)), outcome="no effect", reason="Every figure equals gentle_vq's."
+    )
+    assert plain(verdict).startswith("Verdict: no effect. Every figure equals gentle_vq's.")
+
+
+@pytest.mark.parametrize("payload", ["\x1b[2J\x1b]52;c;x\x07", "[bold red]x[/]", "\u202e", "[/]", "\x9b1m"])
+def test_foreign_text_neither_steers_the_terminal_nor_acts_as_markup(payload: str) -> None:
+    verdict = verdict_against(attrs.evolve(gentle_vq(0.371), name=payload, run=payload))
+    verdict = attrs.evolve(
+        verdict,
+        reason=payload,
+        warnings=(payload,),
+        next=f"{payload}  # {payload}",
+        best=BestCheckpoint(step=1, epoch=1.0, why=payload),
+        judgements=tuple(attrs.evolve(judgement, title=payload, when=payload) for judgement in verdict.judgements),
+    )
+    text = plain(verdict)
+    assert not set(text) & set("\x1b\x07\x9b\u202e")
+    assert "[" not in payload or payload.lstrip("\x1b\x9b")[:3] in text

@@ -1,0 +1,130 @@
+"""Rules against metrics, a rollback's change against the recipe, recipes against the folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.recipe.writing_recipes import MINIMAL, faults_of, load, only_fault, write
+
+RULE = '[[watch.must]]\nid = "a"\nwhen = "{}"\n'
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "vq.usage > 0.1",
+        "temperature < 0.2",
+        "loss.contrast.raw < 3 and val.loss.contrast.raw < 3",
+        "moved.contrast > 0 and moved.aggregator > 0",
+        "loss.quantizer < 1",
+        "val.vq.usage > 0.1",
+        "val.retrieval.mrr > 0.8 * baseline.val.retrieval.mrr",
+    ],
+)
+def test_a_rule_may_name_what_the_recipe_declares(tmp_path: Path, when: str) -> None:
+    (rule,) = load(write(tmp_path, "small", MINIMAL + RULE.format(when))).recipe.watch.must
+    assert rule.when == when
+
+
+@pytest.mark.parametrize(
+    ("when", "message", "marked"),
+    [
+        ("vq.usag > 0.1", 'no metric of this recipe is named vq.usag. Did you mean "vq.usage"?', "vq.usag"),
+        ("lr > baseline.loss.relational", "no metric of this recipe is named loss.relational.", "loss.relational"),
+        ("lr > lambda: 3", None, None),
+        ("fired('b')", "no abort or rollback rule has the id 'b'.", "b"),
+    ],
+)
+def test_a_rule_at_fault_is_marked_where_it_is(
+    tmp_path: Path, when: str, message: str | None, marked: str | None
+) -> None:
+    fault = only_fault(write(tmp_path, "small", MINIMAL + RULE.format(when)))
+    assert fault.key == "watch.must[a].when"
+    assert fault.excerpt is not None
+    assert fault.excerpt.line == 10
+    if message is not None:
+        assert fault.message.startswith(message)
+        start = fault.excerpt.column - 1
+        assert fault.excerpt.text[start : start + fault.excerpt.width] == marked
+
+
+def test_two_rules_of_one_id_in_one_file_are_a_fault_at_the_second(tmp_path: Path) -> None:
+    fault = only_fault(write(tmp_path, "small", MINIMAL + RULE.format("lr > 0") + RULE.format("lr > 1")))
+    assert fault.where.endswith("small.toml:12:6")
+    assert fault.message == "another rule of watch.must has this id already"
+
+
+def test_a_parents_rule_about_what_a_child_removed_is_a_fault_in_the_parent(tmp_path: Path) -> None:
+    write(tmp_path, "parent", MINIMAL + RULE.format("temperature > 0.1"))
+    child = 'extends = "parent.toml"\n[losses.contrast]\nkind = "relational"\n'
+    fault = only_fault(write(tmp_path, "child", child))
+    assert fault.where == f"{tmp_path}/parent.toml:10:9"
+
+
+def test_rules_are_checked_although_an_engine_table_is_at_fault(tmp_path: Path) -> None:
+    text = MINIMAL + "[train]\nepochs = 0\n" + RULE.format("vq.usag > 0")
+    assert [fault.key for fault in faults_of(write(tmp_path, "small", text))] == ["train.epochs", "watch.must[a].when"]
+
+
+def test_metrics_are_not_judged_while_the_component_that_declares_them_is_at_fault(tmp_path: Path) -> None:
+    text = MINIMAL + "low = 0\n" + RULE.format("temperature > 0")
+    assert [fault.key for fault in faults_of(write(tmp_path, "small", text))] == ["losses.contrast.low"]
+
+
+def test_early_stopping_needs_a_metric_that_is_reported(tmp_path: Path) -> None:
+    fault = only_fault(write(tmp_path, "small", MINIMAL + "[watch.early_stop]\npatience = 3\n"))
+    assert fault.key == "watch.early_stop.metric"
+    assert "val.loss.info_nce.raw is not reported by this recipe" in fault.message
+
+
+@pytest.mark.parametrize(
+    ("baseline", "message"),
+    [
+        ("", "give exactly one of recipe, run and figures, not none"),
+        ('recipe = "a"\nrun = "b"\n', "give exactly one of recipe, run and figures, not recipe and run"),
+        ('figures = { "val.retrieval.mr" = 1 }\n', "no metric of this recipe is named val.retrieval.mr."),
+        ("figures = { val.retrieval.mrr = 1 }\n", "expected a number, got a table"),
+    ],
+)
+def test_a_baseline_is_given_in_exactly_one_way(tmp_path: Path, baseline: str, message: str) -> None:
+    fault = only_fault(write(tmp_path, "small", MINIMAL + "[watch.baseline]\n" + baseline))
+    assert fault.message.startswith(message)
+
+
+ROLLBACK = '[[watch.rollback]]\nid = "a"\nwhen = "lr > 1"\n{}\n'
+
+
+def test_a_rollbacks_change_must_make_a_recipe(tmp_path: Path) -> None:
+    change = 'set = { aggregator = { kind = "men" }, train = { epoch = 3 } }'
+    faults = faults_of(write(tmp_path, "small", MINIMAL + ROLLBACK.format(change)))
+    assert [(fault.key, fault.message) for fault in faults] == [
+        ("watch.rollback[a].set.aggregator.kind", 'no aggregator of this name. Did you mean "mean"?'),
+        ("watch.rollback[a].set.train.epoch", 'no field of this name in train. Did you mean "epochs"?'),
+    ]
+    assert faults[0].where.endswith("small.toml:11:31")
+
+
+def test_a_rollbacks_change_drops_the_old_kinds_fields_too(tmp_path: Path) -> None:
+    text = MINIMAL + '[aggregator]\nkind = "attention"\nheads = 4\n'
+    change = 'set = { aggregator = { kind = "mean" } }'
+    assert load(write(tmp_path, "small", text + ROLLBACK.format(change))).recipe.watch.rollback[0].id == "a"
+
+
+def test_a_fault_of_the_recipe_is_not_repeated_for_every_rollback(tmp_path: Path) -> None:
+    text = MINIMAL + "[train]\nepochs = 0\n" + ROLLBACK.format("set = { train = { seed = 1 } }")
+    assert [fault.key for fault in faults_of(write(tmp_path, "small", text))] == ["train.epochs"]
+
+
+def test_a_rollback_to_another_recipe_names_one_that_is_there(tmp_path: Path) -> None:
+    write(tmp_path, "gentle", MINIMAL)
+    load(write(tmp_path, "small", MINIMAL + ROLLBACK.format('use = "gentle"')))
+    fault = only_fault(write(tmp_path, "small", MINIMAL + ROLLBACK.format('use = "gentel"')))
+    assert fault.key == "watch.rollback[a].use"
+    assert 'Did you mean "gentle"?' in fault.message
+
+
+def test_a_rollback_has_a_change_or_a_recipe_but_not_both(tmp_path: Path) -> None:
+    both = 'use = "small"\nset = { train = { seed = 1 } }'
+    assert only_fault(write(tmp_path, "small", MINIMAL + ROLLBACK.format(both))).message.startswith("give either")

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jepa_core.run_directory.baseline_runs import resolve_baseline
+from jepa_core.watch.rules import Baseline
+from tests.run_directory.runs import record_run, validation
+
+ROWS = [validation(10, 1.0, 0.30), validation(20, 2.0, 0.35)]
+
+
+def test_a_recipe_means_its_newest_finished_run_on_the_same_data(tmp_path: Path) -> None:
+    record_run(tmp_path / "gentle-20260101-000000", ROWS, name="gentle")
+    wanted = record_run(tmp_path / "gentle-20260102-000000", ROWS, name="gentle")
+    record_run(tmp_path / "gentle-20260103-000000", ROWS, name="gentle", data="data-2")
+    record_run(tmp_path / "gentle-20260104-000000", ROWS, name="gentle", state="aborted")
+    record_run(tmp_path / "gentler-20260105-000000", ROWS, name="gentler")
+    resolved = resolve_baseline(Baseline(recipe="gentle"), tmp_path, "data-1")
+    assert resolved.values is not None
+    assert (resolved.values.name, resolved.values.run, resolved.values.same_data) == ("gentle", wanted.name, True)
+    assert resolved.values.at("val.retrieval.mrr", 1.5) == 0.30
+    assert resolved.values.final("val.retrieval.mrr") == 0.35
+    assert resolved.baseline == Baseline(run=str(wanted), name="gentle")
+
+
+def test_without_such_a_run_the_reason_says_how_to_get_one(tmp_path: Path) -> None:
+    record_run(tmp_path / "gentle-20260103-000000", ROWS, name="gentle", data="data-2")
+    resolved = resolve_baseline(Baseline(recipe="gentle"), tmp_path, "data-1")
+    assert resolved.values is None
+    assert "1 on other data" in resolved.reason
+    assert "jepa run recipes/gentle.toml" in resolved.reason
+
+
+def test_a_run_may_be_named_by_path_or_by_the_start_of_its_name(tmp_path: Path) -> None:
+    path = record_run(tmp_path / "gentle-20260101-000000", ROWS, name="gentle", data="data-2")
+    for text in (str(path), "gentle"):
+        resolved = resolve_baseline(Baseline(run=text), tmp_path, "data-1")
+        assert resolved.values is not None
+        assert resolved.values.run == path.name
+        assert resolved.values.same_data is False
+        assert "other data" in resolved.reason
+
+
+def test_what_was_resolved_resolves_to_the_same_run_again(tmp_path: Path) -> None:
+    record_run(tmp_path / "gentle-20260101-000000", ROWS, name="gentle")
+    first = resolve_baseline(Baseline(recipe="gentle"), tmp_path, "data-1")
+    record_run(tmp_path / "gentle-20260102-000000", ROWS, name="gentle")
+    assert resolve_baseline(first.baseline, tmp_path, "data-1").values == first.values
+
+
+def test_figures_are_a_baseline_of_their_own() -> None:
+    resolved = resolve_baseline(Baseline(figures={"val.retrieval.mrr": 0.35}))
+    assert resolved.values is not None
+    assert resolved.values.at("val.retrieval.mrr", 0.1) == 0.35
+
+
+@pytest.mark.parametrize("baseline", [None, Baseline(run="gone"), Baseline(recipe="gone"), Baseline()])
+def test_nothing_to_compare_with_is_no_error(tmp_path: Path, baseline: Baseline | None) -> None:
+    assert resolve_baseline(baseline, tmp_path, "data-1").values is None

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.clock import Clock, local_time
+from jepa_core.run_directory.naming import create_run, find_run, runs_in, shortest_name
+
+CLOCK = Clock(now=lambda: 1_795_380_301.0)
+
+
+def made(runs_dir: Path, *names: str) -> list[Path]:
+    for name in names:
+        (runs_dir / name).mkdir(parents=True)
+        (runs_dir / name / "metrics.jsonl").touch()
+    return [runs_dir / name for name in names]
+
+
+def test_a_run_is_named_after_its_recipe_and_its_start(tmp_path: Path) -> None:
+    path = create_run(tmp_path / "runs", "optimized", CLOCK)
+    assert path.name == f"optimized-{local_time(CLOCK.now(), '%Y%m%d-%H%M%S')}"
+    assert re.fullmatch(r"optimized-\d{8}-\d{6}", path.name)
+    assert (path / "checkpoints").is_dir()
+    assert (path / "control").is_dir()
+
+
+def test_runs_of_one_second_never_share_a_directory(tmp_path: Path) -> None:
+    assert len({create_run(tmp_path, "a", CLOCK) for _ in range(5)}) == 5
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    name=st.one_of(st.text(max_size=120), st.sampled_from(["..", ".", "/etc/x", "a/b", "a\0b", "-a", "a\nb", "~", ""]))
+)
+def test_a_hostile_name_makes_nothing_outside_the_runs_folder(
+    tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    runs_dir = outside / "runs"
+    try:
+        path = create_run(runs_dir, name, CLOCK)
+    except RunDirectoryError:
+        assert list(outside.iterdir()) == []
+    else:
+        assert path.parent == runs_dir
+        assert list(outside.iterdir()) == [runs_dir]
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunDirectoryError, match=str(tmp_path / "file")):
+        create_run(tmp_path / "file", "a", CLOCK)
+
+
+def test_a_run_is_found_by_path_name_unique_start_and_latest(tmp_path: Path) -> None:
+    older, newer = made(tmp_path, "b-20260101-000000", "a-20260102-000000")
+    (tmp_path / "no-run").mkdir()
+    assert find_run(str(older), Path("elsewhere")) == older
+    assert find_run("a-20260102-000000", tmp_path) == newer
+    assert find_run("b", tmp_path) == older
+    assert find_run("latest", tmp_path) == newer
+
+
+def test_a_name_that_is_the_start_of_another_means_itself(tmp_path: Path) -> None:
+    first, _ = made(tmp_path, "a-20260101-000000", "a-20260101-000000-2")
+    assert find_run("a-20260101-000000", tmp_path) == first
+
+
+def test_a_start_of_several_names_lists_them_newest_first(tmp_path: Path) -> None:
+    made(tmp_path, "a-20260101-000000", "a-20260102-000000")
+    with pytest.raises(RunDirectoryError, match=r"2 runs start with 'a-2026'.*\n.*\n  a-20260102-000000\n  a-20260101"):
+        find_run("a-2026", tmp_path)
+
+
+@pytest.mark.parametrize("text", ["zzz", "", "a\0b", "../..", "latest "])
+def test_a_run_that_is_not_there_lists_those_that_are(tmp_path: Path, text: str) -> None:
+    made(tmp_path, "a-20260101-000000")
+    with pytest.raises(RunDirectoryError, match="a-20260101-000000"):
+        find_run(text, tmp_path)
+
+
+def test_without_any_run_the_error_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match="there are no runs"):
+        find_run("latest", tmp_path / "none")
+
+
+def test_runs_are_ordered_by_the_time_in_their_names_and_their_number(tmp_path: Path) -> None:
+    names = ["c-20260101-000000", "a-20260102-000000", "a-20260102-000000-2", "a-20260102-000000-10"]
+    made(tmp_path, *reversed(names))
+    assert [run.name for run in runs_in(tmp_path)] == names
+
+
+def test_the_shortest_name_finds_the_run_again(tmp_path: Path) -> None:
+    runs = made(tmp_path, "a-20260101-000000", "a-20260102-000000", "b-20260102-000000")
+    assert [shortest_name(run) for run in runs] == ["a-20260101", "a-20260102", "b-2026"]
+    assert [find_run(shortest_name(run), tmp_path) for run in runs] == runs

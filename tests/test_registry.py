@@ -1,0 +1,140 @@
+"""Discovery of plugins: every way in which one can be broken is told, and stops no other."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import Distribution, EntryPoint
+from pathlib import Path
+
+import attrs
+import pytest
+
+from jepa_core.errors import PluginError
+from jepa_core.registry import BrokenPlugin, Registry, discover
+
+GOOD = """
+from typing import ClassVar
+import attrs
+from jepa_core.hookspecs import hookimpl
+
+@attrs.frozen(kw_only=True)
+class Config:
+    '''Does {kind} well.
+
+    And more.
+    '''
+    kind: ClassVar[str] = "{kind}"
+    metrics: ClassVar[tuple[()]] = ()
+    def build(self, facts): return self
+
+@hookimpl
+def jepa_aggregators(): return [Config]
+"""
+
+
+class Plugins:
+    """Writes plugin modules with distributions of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def point(self, name: str, source: str, version: str = "1.0") -> EntryPoint:
+        """The entry point of a module with the source, in the distribution `jepa-NAME`."""
+        module = f"plugin_for_tests_{name}"
+        (self._folder / f"{module}.py").write_text(source, encoding="utf-8")
+        metadata = self._folder / f"jepa_{name}-{version}.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: jepa-{name}\nVersion: {version}\n")
+        (metadata / "entry_points.txt").write_text(f"[jepa]\n{name} = {module}\n")
+        (point,) = Distribution.at(metadata).entry_points
+        return point
+
+
+@pytest.fixture
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
+    """Modules below this test's folder are importable, and forgotten afterwards."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for module in [name for name in sys.modules if name.startswith("plugin_for_tests_")]:
+        monkeypatch.delitem(sys.modules, module)
+    return Plugins(tmp_path)
+
+
+def only_broken(registry: Registry) -> BrokenPlugin:
+    """The single plugin that is broken."""
+    (broken,) = registry.broken
+    return broken
+
+
+def test_a_plugins_component_is_found_with_its_origin_and_summary(plugins: Plugins) -> None:
+    registry = discover([plugins.point("good", GOOD.format(kind="good"), version="2.1")])
+    component = registry.get("aggregator", "good")
+    assert component is not None
+    assert (component.origin, component.summary) == ("jepa-good 2.1", "Does good well")
+    assert registry.broken == ()
+    assert registry.get("encoder", "good") is None
+
+
+def test_components_of_a_family_are_listed_by_name_and_the_nearest_is_known(plugins: Plugins) -> None:
+    points = [plugins.point(name, GOOD.format(kind=name)) for name in ("recency", "attention", "mean")]
+    registry = discover(points)
+    assert list(registry.family("aggregator")) == ["attention", "mean", "recency"]
+    assert registry.closest("aggregator", "atention") == "attention"
+    assert registry.closest("aggregator", "zzz") is None
+    assert registry.closest("loss", "attention") is None
+
+
+def test_two_distributions_that_offer_one_name_are_told_and_the_first_stays(plugins: Plugins) -> None:
+    points = [plugins.point("second", GOOD.format(kind="same")), plugins.point("first", GOOD.format(kind="same"))]
+    registry = discover(points)
+    component = registry.get("aggregator", "same")
+    assert component is not None
+    assert component.distribution == "jepa-first"
+    broken = only_broken(registry)
+    assert broken.distribution == "jepa-second"
+    assert broken.cause == "offers the aggregator 'same', which jepa-first 1.0 offers too"
+    assert "pip uninstall jepa-second" in broken.remedy
+
+
+@pytest.mark.parametrize(
+    ("source", "cause"),
+    [
+        ("import module_that_is_not_there", "ModuleNotFoundError: No module named 'module_that_is_not_there'"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise RuntimeError('boom')", "RuntimeError: boom"),
+        ("this is no python", "SyntaxError: "),
+        (
+            GOOD.replace("def jepa_aggregators", "def jepa_agregators").format(kind="a"),
+            "unknown hook 'jepa_agregators'",
+        ),
+        (GOOD.replace("frozen", "define").format(kind="a"), "Config, which is not frozen: use @attrs.frozen"),
+        (GOOD.replace("@attrs.frozen(kw_only=True)\n", "").format(kind="a"), "which is not an attrs class"),
+        (GOOD.replace('= "{kind}"', "").format(kind="a"), "Config, which has no name: add `kind: ClassVar[str]`"),
+        (GOOD.replace("def build", "def make").format(kind="a"), "Config, which has no build(facts)"),
+        (GOOD.replace("[Config]", "[3]").format(kind="a"), "jepa_aggregators returned 3, which is not an attrs class"),
+        (GOOD.replace("return [Config]", "raise ValueError('no')").format(kind="a"), "ValueError: no"),
+    ],
+)
+def test_a_broken_plugin_is_told_with_its_cause_and_stops_no_other(plugins: Plugins, source: str, cause: str) -> None:
+    registry = discover([plugins.point("broken", source), plugins.point("good", GOOD.format(kind="good"))])
+    broken = only_broken(registry)
+    assert (broken.distribution, broken.version, broken.entry_point) == ("jepa-broken", "1.0", "broken")
+    assert cause in broken.cause
+    assert "jepa-broken" in broken.remedy
+    assert registry.get("aggregator", "good") is not None
+    assert registry.get("aggregator", "a") is None
+
+
+def test_a_missing_module_is_remedied_by_installing_it(plugins: Plugins) -> None:
+    broken = only_broken(discover([plugins.point("faiss", "import module_that_is_not_there.index")]))
+    assert broken.remedy == "pip install module_that_is_not_there, or pip uninstall jepa-faiss"
+
+
+def test_without_any_entry_point_the_error_says_to_install() -> None:
+    with pytest.raises(PluginError, match="A clone has to be installed first: make run"):
+        discover([])
+
+
+def test_the_registry_does_not_change(plugins: Plugins) -> None:
+    registry = discover([plugins.point("good", GOOD.format(kind="good"))])
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        registry.broken = ()  # type: ignore[misc]  # that it fails is the point

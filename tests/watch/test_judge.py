@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from jepa_core.metrics import ENGINE_METRICS
+from jepa_core.watch.judge import Judge
+from jepa_core.watch.judgement import Judgement
+from jepa_core.watch.rules import Abort, Criterion, Rollback, Watch
+
+INCIDENTS = Path("../shared/data/incidents")
+
+
+def judged(criterion: Criterion, *rows: dict[str, Any], finished: bool = True) -> Judgement:
+    judge = Judge(Watch(must=(criterion,)), ENGINE_METRICS)
+    for row in rows:
+        judge.observe(row)
+    (judgement,) = judge.conclude(finished=finished)
+    return judgement
+
+
+def use(*values: float) -> list[dict[str, Any]]:
+    return [{"step": 10 * i, "epoch": float(i), "vq.usage": value} for i, value in enumerate(values, start=1)]
+
+
+def fired_at(alarm: Abort | Rollback, *rows: dict[str, Any]) -> list[float]:
+    """Epochs at which the alarm fires."""
+    is_abort = isinstance(alarm, Abort)
+    judge = Judge(Watch(abort=(alarm,)) if is_abort else Watch(rollback=(alarm,)))  # type: ignore[arg-type]  # one of two
+    return [firing.epoch or math.nan for row in rows for firing in judge.observe(row)]
+
+
+def test_always_fails_with_the_first_false_evaluation_and_keeps_the_worst() -> None:
+    criterion = Criterion(id="a", when="vq.usage > 0.1", hold="always")
+    judgement = judged(criterion, *use(0.3, 0.08, 0.05, 0.2))
+    assert judgement.state == "failed"
+    assert judgement.epoch == 2
+    assert judgement.worst is not None
+    assert (judgement.worst.value, judgement.worst.epoch) == (0.05, 3)
+    assert judgement.decisive_value == 0.05
+    assert judgement.decisive_margin == pytest.approx(-0.5)
+    assert judgement.value == 0.2
+
+
+def test_always_holds_with_the_worst_beside_the_newest_value() -> None:
+    judgement = judged(Criterion(id="a", when="vq.usage > 0.1", hold="always"), *use(0.3, 0.15, 0.2))
+    assert judgement.state == "holding"
+    assert judgement.decisive_value == 0.2
+    assert judgement.worst is not None
+    assert judgement.worst.epoch == 2
+
+
+def test_always_on_an_upper_limit_keeps_the_highest_value() -> None:
+    judgement = judged(Criterion(id="a", when="vq.usage < 0.5", hold="always"), *use(0.3, 0.4, 0.2))
+    assert judgement.worst is not None
+    assert judgement.worst.value == 0.4
+
+
+def test_a_figure_that_is_not_a_number_fails_an_always() -> None:
+    assert judged(Criterion(id="a", when="vq.usage > 0.1", hold="always"), *use(0.3, math.nan)).state == "failed"
+
+
+def test_end_goes_by_the_newest_evaluation() -> None:
+    criterion = Criterion(id="a", when="vq.usage > 0.1", hold="end")
+    assert judged(criterion, *use(0.05, 0.2)).state == "holding"
+    assert judged(criterion, *use(0.2, 0.05)).state == "failed"
+
+
+def test_end_is_open_while_the_run_goes_on_and_when_it_did_not_finish() -> None:
+    judge = Judge(Watch(must=(Criterion(id="a", when="vq.usage > 0.1"),)))
+    judge.observe(use(0.05)[0])
+    assert judge.judgements()[0].state == "pending"
+    assert judge.conclude(finished=False)[0].state == "pending"
+
+
+def test_once_holds_with_one_true_evaluation() -> None:
+    criterion = Criterion(id="a", when="vq.usage > 0.1", hold="once")
+    assert judged(criterion, *use(0.05, 0.2, 0.05)).state == "holding"
+    assert judged(criterion, *use(0.05, 0.06)).state == "failed"
+
+
+def test_after_epoch_leaves_out_rows_up_to_it_and_until_epoch_rows_later_than_it() -> None:
+    rows = use(0.01, 0.01, 0.3, 0.01)
+    criterion = Criterion(id="a", when="vq.usage > 0.1", hold="always", after_epoch=2, until_epoch=3)
+    assert judged(criterion, *rows).state == "holding"
+    assert judged(criterion, *rows).evaluations == 1
+
+
+def test_once_fails_when_its_epochs_are_over() -> None:
+    judge = Judge(Watch(must=(Criterion(id="a", when="vq.usage > 0.1", hold="once", until_epoch=1),)))
+    for row in use(0.05, 0.2):
+        judge.observe(row)
+    assert judge.judgements()[0].state == "failed"
+
+
+def test_a_must_without_data_is_pending_and_has_not_held() -> None:
+    judgement = judged(Criterion(id="a", when="mean(vq.usage, 5) > 0.1"), *use(0.3))
+    assert judgement.state == "pending"
+    assert not judgement.held
+
+
+def test_a_judgement_has_title_unit_and_margin() -> None:
+    judgement = judged(Criterion(id="codebook-in-use", when="vq.usage > 0.1"), *use(0.141))
+    assert judgement.title == "codebook in use"
+    assert judgement.unit == "%"
+    assert judgement.margin == pytest.approx(0.41)
+
+
+def test_a_must_that_fails_for_good_is_told_once_as_a_warning() -> None:
+    judge = Judge(Watch(must=(Criterion(id="a", when="vq.usage > 0.1", hold="always"),)))
+    firings = [firing for row in use(0.3, 0.05, 0.04) for firing in judge.observe(row)]
+    assert [(firing.kind, firing.severity, firing.epoch) for firing in firings] == [("must", "warning", 2.0)]
+
+
+def test_an_abort_fires_once_with_its_evidence() -> None:
+    judge = Judge(Watch(abort=(Abort(id="collapse", when="vq.usage < 0.08", after_epoch=1, advice="Refresh less."),)))
+    firings = [firing for row in use(0.05, 0.2, 0.07, 0.06) for firing in judge.observe(row)]
+    (firing,) = firings
+    assert (firing.name, firing.kind, firing.severity, firing.step) == ("collapse", "abort", "critical", 30)
+    assert firing.advice == "Refresh less."
+    assert [row["vq.usage"] for row in firing.evidence["rows"]] == [0.05, 0.2, 0.07]
+    assert judge.fired == {"collapse"}
+    assert judge.judgements()[0].state == "fired"
+
+
+def test_an_abort_for_several_evaluations_wants_them_in_a_row() -> None:
+    alarm = Abort(id="a", when="vq.usage < 0.1", evaluations=2)
+    assert fired_at(alarm, *use(0.05, 0.2, 0.05, 0.2)) == []
+    assert fired_at(alarm, *use(0.05, 0.2, 0.05, 0.04)) == [4]
+
+
+def test_at_epoch_judges_the_first_validation_at_or_after_it_and_no_other() -> None:
+    alarm = Abort(id="a", when="val.loss.total > 9.0", at_epoch=2)
+    early, training, late = (
+        {"epoch": 1.0, "val.loss.total": 10.0},
+        {"epoch": 2.0, "loss.total": 10.0},
+        {"epoch": 2.5, "val.loss.total": 9.5},
+    )
+    assert fired_at(alarm, early, training, late) == [2.5]
+    good = {"epoch": 2.0, "val.loss.total": 8.0}
+    assert fired_at(alarm, early, good, late) == []
+
+
+def test_at_epoch_of_a_training_metric_uses_its_last_value_at_the_validation() -> None:
+    alarm = Abort(id="a", when="vq.usage < 0.1", at_epoch=2)
+    assert fired_at(alarm, *use(0.05, 0.05), {"epoch": 2.0, "val.loss.total": 1.0}, *use(0.01)) == [2]
+
+
+def test_a_rollback_carries_what_would_mend_it() -> None:
+    scenario = Rollback(
+        id="A", title="Attention breaks training", when="vq.usage < 0.1", set={"aggregator": {"kind": "mean"}}
+    )
+    judge = Judge(Watch(rollback=(scenario,)))
+    (firing,) = judge.observe(use(0.01)[0])
+    assert firing.set == {"aggregator": {"kind": "mean"}}
+    assert firing.message.startswith("Attention breaks training")
+
+
+def test_a_rule_on_firings_sees_what_the_same_row_set_off_wherever_it_stands() -> None:
+    watch = Watch(
+        rollback=(
+            Rollback(id="C", when="fired('A') and fired('B')", use="gentle_vq"),
+            Rollback(id="A", when="vq.usage < 0.1"),
+            Rollback(id="B", when="vq.usage < 0.05"),
+        )
+    )
+    judge = Judge(watch)
+    assert [firing.name for row in use(0.07, 0.01) for firing in judge.observe(row)] == ["A", "B", "C"]
+
+
+def test_recorded_text_of_non_finite_numbers_fires_as_it_does_live() -> None:
+    alarm = Abort(id="a", when="not finite(loss.total)")
+    assert (
+        fired_at(alarm, {"epoch": 1, "loss.total": "nan"})
+        == fired_at(alarm, {"epoch": 1, "loss.total": math.nan})
+        == [1]
+    )
+
+
+def test_rows_replayed_give_the_same_judgement_as_rows_seen_live() -> None:
+    watch = Watch(must=(Criterion(id="a", when="mean(vq.usage, 2) > 0.1", hold="always"),))
+    live, replayed = Judge(watch), Judge(watch)
+    for row in use(0.3, math.inf, 0.05, 0.2):
+        live.observe(row)
+        recorded = {key: str(value) if math.isinf(value) else value for key, value in row.items()}
+        replayed.observe(orjson.loads(orjson.dumps(recorded)))
+    assert live.conclude() == replayed.conclude()
+
+
+SEED_PLAN = Watch(
+    must=(
+        Criterion(id="codebook-in-use", when="mean(vq.usage, 5) > 0.10", hold="always", after_epoch=1),
+        Criterion(id="rank-of-context", when="rank.context > 5"),
+        Criterion(id="rank-of-target", when="rank.target > 8"),
+        Criterion(id="loss", when="val.loss.total < 8.5"),
+    ),
+    abort=(
+        Abort(id="codebook-collapse", when="vq.usage < 0.08", after_epoch=10),
+        Abort(id="loss-at-15", when="val.loss.total > 9.0", at_epoch=15),
+        Abort(id="rank-collapse", when="rank.context < 3 or rank.target < 5", after_epoch=10),
+    ),
+)
+
+
+def replay(name: str) -> Judge:
+    if not INCIDENTS.is_dir():
+        pytest.skip(f"the recorded incidents are not at {INCIDENTS}")
+    judge = Judge(SEED_PLAN, ENGINE_METRICS)
+    for line in (INCIDENTS / f"{name}.jsonl").read_bytes().splitlines():
+        judge.observe(orjson.loads(line))
+    return judge
+
+
+@pytest.mark.parametrize("name", ["documented-gentle-healthy", "reference-optimized"])
+def test_no_abort_fires_on_a_healthy_recording_and_its_musts_hold(name: str) -> None:
+    judge = replay(name)
+    assert judge.fired == frozenset()
+    assert {judgement.id for judgement in judge.conclude() if judgement.state == "failed"} == set()
+    assert all(judgement.held for judgement in judge.conclude() if judgement.kind == "must")
+
+
+def test_every_abort_fires_on_the_recorded_collapse() -> None:
+    judge = replay("documented-refresh-collapse")
+    assert judge.fired == {"codebook-collapse", "loss-at-15", "rank-collapse"}

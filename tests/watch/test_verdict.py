@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import orjson
+import pytest
+
+from jepa_core.watch.baseline import BaselineValues, series_of
+from jepa_core.watch.judge import Judge
+from jepa_core.watch.outcome import reach_verdict
+from jepa_core.watch.rules import Abort, Criterion, Watch
+from jepa_core.watch.verdict import BestCheckpoint, Ending, Verdict, verdict_from_json, verdict_to_json
+
+RUN = Path("runs/mine-20261122-214501")
+HOLDS = Criterion(id="holds", when="val.retrieval.mrr > 0")
+FAILS = Criterion(id="fails", when="val.retrieval.mrr > 1")
+UNJUDGED = Criterion(id="unjudged", when="never.seen > 1")
+
+
+def row(mrr: float, **more: float) -> dict[str, float]:
+    return {"step": 10, "epoch": 1.0, "val.retrieval.mrr": mrr, "val.retrieval.baseline_mrr": 0.346, **more}
+
+
+def run_of(mrr: float, **more: float) -> BaselineValues:
+    return BaselineValues(name="gentle", run="gentle-1", path="runs/gentle-1", series=series_of([row(mrr, **more)]))
+
+
+def verdict_on(
+    mrr: float,
+    baseline: BaselineValues | None,
+    *musts: Criterion,
+    figures: Mapping[str, float] | None = None,
+    ending: Ending = "finished",
+    cause: str = "",
+) -> Verdict:
+    judge = Judge(Watch(must=musts), (), baseline)
+    judge.observe(row(mrr, **(figures or {})))
+    return reach_verdict(judge, run=RUN, ending=ending, cause=cause)
+
+
+@pytest.mark.parametrize(
+    ("mrr", "musts", "outcome"),
+    [
+        (0.50, (HOLDS,), "success"),
+        (0.50, (HOLDS, FAILS), "neutral"),
+        (0.50, (UNJUDGED,), "neutral"),
+        (0.405, (HOLDS,), "neutral"),
+        (0.395, (HOLDS,), "neutral"),
+        (0.30, (HOLDS,), "regression"),
+        (math.nan, (), "regression"),
+    ],
+)
+def test_the_outcome_follows_from_the_judged_figure_and_the_musts(
+    mrr: float, musts: tuple[Criterion, ...], outcome: str
+) -> None:
+    assert verdict_on(mrr, run_of(0.40), *musts).outcome == outcome
+
+
+def test_raw_info_nce_decides_where_retrieval_was_not_measured_and_lower_is_better() -> None:
+    baseline = BaselineValues(name="figures", figures={"val.loss.info_nce.raw": 5.0})
+    verdict = verdict_on(0.4, baseline, figures={"val.loss.info_nce.raw": 4.0})
+    assert verdict.outcome == "success"
+    assert verdict.compared[0].change == pytest.approx(0.2)
+
+
+def test_without_a_baseline_the_verdict_says_so_and_still_judges() -> None:
+    verdict = verdict_on(0.4, None, HOLDS)
+    assert verdict.outcome == "no baseline"
+    assert verdict.musts[0].held
+    assert verdict.exit_code == 0
+    assert "watch.baseline.run=runs/mine-20261122-214501" in verdict.next
+
+
+def test_figures_equal_to_the_last_digit_are_no_effect_whatever_the_time_took() -> None:
+    baseline = run_of(0.40, **{"loss.total": 5.0, "time.step": 1.0})
+    verdict = verdict_on(0.40, baseline, HOLDS, figures={"loss.total": 5.0, "time.step": 2.0, "moved.aggregator": 0.1})
+    assert verdict.outcome == "no effect"
+    assert verdict.reason.startswith("Every figure equals gentle's to the last digit")
+
+
+def test_one_differing_digit_is_an_effect() -> None:
+    baseline = run_of(0.40, **{"loss.total": 5.0})
+    assert verdict_on(0.40, baseline, HOLDS, figures={"loss.total": math.nextafter(5.0, 6)}).outcome == "neutral"
+
+
+def test_a_figure_of_the_recipe_that_is_hit_exactly_proves_no_missing_effect() -> None:
+    baseline = BaselineValues(name="figures", figures={"val.retrieval.mrr": 0.4})
+    assert verdict_on(0.40, baseline, HOLDS).outcome == "neutral"
+
+
+@pytest.mark.parametrize("ending", ["abort", "non-finite"])
+def test_a_run_that_was_stopped_is_a_regression_with_exit_code_3(ending: Ending) -> None:
+    verdict = verdict_on(0.9, run_of(0.4), HOLDS, ending=ending, cause="codebook collapse")
+    assert (verdict.outcome, verdict.exit_code) == ("regression", 3)
+    assert "codebook collapse" in verdict.reason
+
+
+@pytest.mark.parametrize(("musts", "code"), [((), 0), ((HOLDS,), 0), ((HOLDS, FAILS), 4), ((UNJUDGED,), 4)])
+def test_the_exit_code_is_4_when_a_must_did_not_hold(musts: tuple[Criterion, ...], code: int) -> None:
+    assert verdict_on(0.9, run_of(0.4), *musts).exit_code == code
+    assert verdict_on(0.9, run_of(0.4), *musts, ending="early stop").exit_code == code
+
+
+def test_a_verdict_survives_its_file() -> None:
+    judge = Judge(
+        Watch(
+            must=(Criterion(id="m", when="loss.total < 9", hold="always"), HOLDS),
+            nice=(UNJUDGED,),
+            abort=(Abort(id="a", when="loss.total > 20"),),
+        ),
+        (),
+        run_of(0.3),
+    )
+    judge.observe(row(0.4, **{"loss.total": math.inf, "val.retrieval.top1": 0.2}))
+    best = BestCheckpoint(step=10, epoch=1.0, why="highest retrieval")
+    verdict = reach_verdict(judge, run=RUN, best=best, warnings=["sigreg nearly dead"], rollbacks=1)
+    recorded = orjson.loads(orjson.dumps(verdict_to_json(verdict)))
+    assert recorded["exit_code"] == verdict.exit_code == 4
+    assert recorded["judgements"][0]["value"] == "inf"
+    assert verdict_from_json(recorded) == verdict
+
+
+@pytest.mark.parametrize(
+    "recorded", [None, [], 3, "text", {}, {"outcome": "splendid"}, {"outcome": "success", "run": {}}]
+)
+def test_what_is_no_verdict_is_a_value_error(recorded: object) -> None:
+    with pytest.raises(ValueError, match="not a verdict"):
+        verdict_from_json(recorded)
