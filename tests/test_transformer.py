@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from jepa_plugins.transformer import MultiHeadAttention, TransformerBlock, check_heads
 from torch import nn
+
+from jepa_plugins.transformer import MultiHeadAttention, TransformerBlock, check_heads
 
 
 def random_case() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

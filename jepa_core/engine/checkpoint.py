@@ -143,9 +143,7 @@ def _write_files(folder: Path, step: int, states: Mapping[str, Any]) -> None:
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "step": step,
-        "files": {
-            name: {"sha256": _digest(folder / name), "bytes": (folder / name).stat().st_size} for name in _FILES
-        },
+        "files": {name: {"sha256": _digest(folder / name), "bytes": (folder / name).stat().st_size} for name in _FILES},
     }
     manifest["sum"] = _manifest_sum(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")

@@ -28,8 +28,8 @@ from jepa_core.engine.state_registry import Entry, StateRegistry
 from jepa_core.engine.step import TrainingStep
 from jepa_core.errors import CheckpointError
 from jepa_core.recipe.tables import Recipe
+from jepa_core.watch.findings import Severity
 
-Severity = Literal["info", "warning", "critical"]
 INITIAL_SEQUENCES = 1024
 INITIAL_TOKENS = 16_384
 
@@ -62,6 +62,7 @@ class Ending:
     """How training ended."""
 
     state: Literal["finished", "aborted", "interrupted"]
+    kind: Literal["finished", "early stop", "non-finite", "interrupted"]
     step: int
     exit_code: int
     reason: str
@@ -144,7 +145,7 @@ class Trainer:
             ending = self._after_step(interruption)
             if ending is not None:
                 return ending
-        return Ending(state="finished", step=self.steps_done, exit_code=0, reason="all epochs done")
+        return Ending(state="finished", kind="finished", step=self.steps_done, exit_code=0, reason="all epochs done")
 
     def _after_step(self, interruption: Interruption) -> Ending | None:
         """Rows, checkpoints and reasons to stop, in this order."""
@@ -161,10 +162,14 @@ class Trainer:
         self.record.heartbeat(done, self.calendar.epoch(done))
         if interruption.stop_signal is not None:
             code = interruption.exit_code
-            return Ending(state="interrupted", step=done, exit_code=code, reason="stopped by a signal")
+            return Ending(
+                state="interrupted", kind="interrupted", step=done, exit_code=code, reason="stopped by a signal"
+            )
         if stop_reason is not None:
             self.record.event("early_stop", "info", f"Stopped early: {stop_reason}", step=done)
-            return Ending(state="finished", step=done, exit_code=0, reason=f"stopped early: {stop_reason}")
+            return Ending(
+                state="finished", kind="early stop", step=done, exit_code=0, reason=f"stopped early: {stop_reason}"
+            )
         return None
 
     def _row(self) -> dict[str, float] | None:
@@ -208,7 +213,7 @@ class Trainer:
         advice = "Lower optimizer.lr, or set train.clip_norm, or train.precision = 'fp32'; then resume or start again."
         evidence = {"first_bad_tensor": cause, "step": bad_step + 1}
         self.record.event("non_finite", "critical", message, step=bad_step + 1, evidence=evidence, advice=advice)
-        return Ending(state="aborted", step=bad_step, exit_code=3, reason=message)
+        return Ending(state="aborted", kind="non-finite", step=bad_step, exit_code=3, reason=message)
 
     def save(self, *, final: bool = False) -> None:
         """Write a checkpoint and delete those no longer wanted. A full disk is an event; at the end it is an error."""

@@ -10,6 +10,9 @@ from rich.text import Text
 from jepa_core.presentation.sanitise import clean
 from jepa_core.recipe.faults import Excerpt, Fault
 
+MOST_FAULTS = 40
+"""Faults that are shown one by one."""
+
 GUTTER = 7
 """Columns left of the bar."""
 
@@ -26,8 +29,10 @@ def fault_report(title: str, faults: Sequence[Fault]) -> Text:
     number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
     report.append(f"{clean(title)} has {number}\n\n", style="bold")
     place_width = max((len(clean(f.where)) for f in faults if not f.from_flag), default=0)
-    for fault in faults:
+    for fault in faults[:MOST_FAULTS]:
         _append_fault(report, fault, place_width)
+    if len(faults) > MOST_FAULTS:
+        report.append(f"  … and {len(faults) - MOST_FAULTS} more\n")
     component = next((f.component for f in faults if f.component), "")
     remedy = f"jepa plugins show {component}" if component else "jepa recipe schema"
     report.append(f"\nNothing was run. Fields and ranges: {clean(remedy)}")

@@ -14,6 +14,8 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from jepa_core.watch.findings import Severity
+
 _MARKS = {"info": ("·", "dim"), "warning": ("▲", "yellow"), "critical": ("✘", "red")}
 
 
@@ -22,7 +24,7 @@ class TrainingScreen:
 
     def __init__(self, console: Console, log: TextIO, *, epochs: int, total_steps: int) -> None:
         self._console = console
-        self._log = Console(file=log, width=160, no_color=True, highlight=False, force_terminal=False)
+        self._log = plain_log(log)
         self._epochs = epochs
         self._latest: dict[str, float] = {}
         self._progress = Progress(
@@ -47,6 +49,11 @@ class TrainingScreen:
         if self._console.is_terminal:
             self._live.stop()
 
+    def print(self, line: Text) -> None:
+        """Print a line that stays, here and in the log."""
+        self._console.print(line, soft_wrap=True)
+        self._log.print(line, soft_wrap=True)
+
     def progress(self, step: int, epoch: float) -> None:
         """Move the bar."""
         self._progress.update(self._task, completed=step, epoch=self._epoch_text(epoch))
@@ -65,7 +72,7 @@ class TrainingScreen:
             if not self._console.is_terminal:
                 self._console.print(line, soft_wrap=True)
 
-    def event(self, severity: str, message: str, advice: str) -> None:
+    def event(self, severity: Severity, message: str, advice: str) -> None:
         """Show a warning or worse; information stays in the log."""
         mark, style = _MARKS[severity]
         line = Text("  ").append(f"{mark} {message}", style=style).append(f"  {advice}" if advice else "", style="dim")
@@ -75,6 +82,11 @@ class TrainingScreen:
 
     def _epoch_text(self, epoch: float) -> str:
         return f"epoch {min(int(epoch + 1e-9), self._epochs)}/{self._epochs}"
+
+
+def plain_log(log: TextIO) -> Console:
+    """A console for the run's console.log: no colour, no markup, wide."""
+    return Console(file=log, width=160, no_color=True, highlight=False, markup=False, force_terminal=False)
 
 
 def figures_line(row: Mapping[str, float]) -> Text:

@@ -53,6 +53,9 @@ class CrossChecks:
             yield Problem(path=(*path, "use"), message="give either set or use: use replaces the whole recipe")
         if rollback.use and "resolved" not in self.merged.table:
             yield from self._use_problems(rollback.use, (*path, "use"))
+        if "extends" in rollback.set:
+            message = "extends is for files; use = NAME takes another recipe whole"
+            yield Problem(path=(*path, "set", "extends"), message=message, at_key=True)
         if rollback.set:
             changed = self.merged.with_changes(dict(rollback.set))
             known = {(problem.path, problem.message) for problem in self.structured.problems}

@@ -15,7 +15,7 @@ import attrs
 
 from jepa_core.recipe.faults import Excerpt, Fault, Problem, RecipeFaultsError
 from jepa_core.recipe.key_path import KeyPath, dotted
-from jepa_core.recipe.positions import Positions, syntax_fault
+from jepa_core.recipe.positions import positions_of, syntax_fault
 
 MAX_BYTES = 64 * 1024
 
@@ -36,7 +36,7 @@ class Layer:
         """A problem traced to `path` in this layer."""
         excerpt = None
         if self.text is not None:
-            excerpt = Positions(self.text).find(path, at_key=problem.at_key, span=problem.span)
+            excerpt = positions_of(self.text).find(path, at_key=problem.at_key, span=problem.span)
         return Fault(
             where=_place(self.where, excerpt),
             key=key,

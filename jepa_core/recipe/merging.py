@@ -45,8 +45,9 @@ class MergedRecipe:
         self._merge_table(self.table, child, (), layer)
 
     def with_changes(self, changes: dict[str, Any]) -> dict[str, Any]:
-        """The table as it would be with `changes` on top."""
-        changed = MergedRecipe([Layer(where="", table=self.table), Layer(where="", table=changes)])
+        """The table as it would be with `changes` on top; without the rules, where they do not change."""
+        touched = {key: value for key, value in self.table.items() if key != "watch" or key in changes}
+        changed = MergedRecipe([Layer(where="", table=touched), Layer(where="", table=changes)])
         return changed.table
 
     def located(self, problem: Problem) -> Fault:
@@ -68,7 +69,8 @@ class MergedRecipe:
             elif _is_rule_list(here) and isinstance(value, list) and isinstance(old, list):
                 self._merge_rules(old, value, here, layer)
             else:
-                self._forget(here)
+                if key in table:
+                    self._forget(here)
                 table[key] = value
                 self._origins[here] = Origin(layer=layer, path=here)
 

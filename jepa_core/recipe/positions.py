@@ -5,6 +5,7 @@ Positions are found for any text, faulty ones as far as they can be read. What t
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ import tree_sitter_toml
 from jepa_core.recipe.faults import Excerpt
 from jepa_core.recipe.key_path import KeyPath
 
-_VALUE_WIDTH_WITHOUT_LINE = 1
 _TOMLLIB_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -112,6 +112,12 @@ class Positions:
                 self._read_value((*path, index), item, item)
 
 
+@functools.lru_cache(maxsize=4)
+def positions_of(text: str) -> Positions:
+    """Keys and values of a text, found once however many faults it has."""
+    return Positions(text)
+
+
 def syntax_fault(text: str, error: ValueError) -> tuple[str, Excerpt | None]:
     """What tomllib says about a text that is not TOML, and the line it says it about."""
     message = str(error)
@@ -126,7 +132,7 @@ def syntax_fault(text: str, error: ValueError) -> tuple[str, Excerpt | None]:
 
 def _excerpt_at(text: str, line: int, column: int) -> Excerpt:
     shown = text.split("\n")[line - 1].removesuffix("\r")
-    return Excerpt(line=line, column=column, width=_VALUE_WIDTH_WITHOUT_LINE, text=shown)
+    return Excerpt(line=line, column=column, width=1, text=shown)
 
 
 def _key_path(key: tree_sitter.Node) -> tuple[str, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jepa_plugins.aggregators.attention import AttentionConfig
-from jepa_plugins.aggregators.mean import MeanConfig
 
 from jepa_core.facts import AggregatorFacts
+from jepa_plugins.aggregators.attention import AttentionConfig
+from jepa_plugins.aggregators.mean import MeanConfig
 
 FACTS = AggregatorFacts(embedding_dim=6, context_length=3, num_tokens=4)
 

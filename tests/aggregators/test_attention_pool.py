@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from jepa_plugins.aggregators.attention_pool import AttentionPoolConfig
-from jepa_plugins.aggregators.last import LastConfig
 from torch import Tensor
 
 from jepa_core.errors import RecipeError
 from jepa_core.facts import AggregatorFacts
+from jepa_plugins.aggregators.attention_pool import AttentionPoolConfig
+from jepa_plugins.aggregators.last import LastConfig
 
 FACTS = AggregatorFacts(embedding_dim=8, context_length=3, num_tokens=4)
 ALL_REAL = torch.ones(16, 3, 4, dtype=torch.bool)

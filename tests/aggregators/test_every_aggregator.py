@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from jepa_plugins.aggregators.attention import AttentionConfig
-from jepa_plugins.aggregators.attention_pool import AttentionPoolConfig
-from jepa_plugins.aggregators.last import LastConfig
-from jepa_plugins.aggregators.mean import MeanConfig
 from torch import Tensor, nn
 
 from jepa_core.contracts import ShowsWeights
 from jepa_core.facts import AggregatorFacts
+from jepa_plugins.aggregators.attention import AttentionConfig
+from jepa_plugins.aggregators.attention_pool import AttentionPoolConfig
+from jepa_plugins.aggregators.last import LastConfig
+from jepa_plugins.aggregators.mean import MeanConfig
 
 FACTS = AggregatorFacts(embedding_dim=8, context_length=3, num_tokens=5)
 CONFIGS = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from jepa_plugins.aggregators.masked_mean import masked_mean
 
 

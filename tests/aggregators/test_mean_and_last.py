@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jepa_plugins.aggregators.last import LastConfig
-from jepa_plugins.aggregators.mean import MeanConfig
 
 from jepa_core.facts import AggregatorFacts
+from jepa_plugins.aggregators.last import LastConfig
+from jepa_plugins.aggregators.mean import MeanConfig
 
 FACTS = AggregatorFacts(embedding_dim=1, context_length=2, num_tokens=2)
 VALUES = torch.tensor([[[[1.0], [3.0]], [[10.0], [0.0]]]])

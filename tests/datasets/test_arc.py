@@ -10,14 +10,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jepa_plugins.datasets.arc import ArcConfig, windows_of
-from jepa_plugins.datasets.arc_tasks import ArcTask
-from jepa_plugins.datasets.packing import Grid
 
 from jepa_core.contracts import GridDataset
 from jepa_core.engine.retrieval import CandidateList
 from jepa_core.errors import DataError
 from jepa_core.facts import DatasetFacts
+from jepa_plugins.datasets.arc import ArcConfig, windows_of
+from jepa_plugins.datasets.arc_tasks import ArcTask
+from jepa_plugins.datasets.packing import Grid
 
 FACTS = DatasetFacts(seed=0)
 

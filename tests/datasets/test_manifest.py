@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from jepa_plugins.datasets.manifest import ManifestConfig
 
 from jepa_core.contracts import GridDataset
 from jepa_core.errors import DataError
 from jepa_core.facts import DatasetFacts
+from jepa_plugins.datasets.manifest import ManifestConfig
 
 FACTS = DatasetFacts(seed=0)
 PAIRS_50K = Path(__file__).parents[2].parent / "shared" / "data" / "grid-pairs-50k.jsonl.gz"

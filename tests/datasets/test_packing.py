@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jepa_plugins.datasets.packing import pack_grids, read_grid
 
 from jepa_core.facts import OUTSIDE
+from jepa_plugins.datasets.packing import pack_grids, read_grid
 
 rectangles = st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
     lambda shape: st.lists(

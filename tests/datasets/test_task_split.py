@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jepa_plugins.datasets.task_split import TaskSplit, fingerprint
 
 from jepa_core.contracts import Sequences
 from jepa_core.errors import DataError
+from jepa_plugins.datasets.task_split import TaskSplit, fingerprint
 
 
 def split(num_tasks: int, share: float = 0.25, seed: int = 13) -> tuple[Sequences, Sequences]:

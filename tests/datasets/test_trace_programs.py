@@ -5,6 +5,8 @@ from __future__ import annotations
 import attrs
 import pytest
 import torch
+from torch import Tensor
+
 from jepa_plugins.datasets.trace_programs import (
     NUM_GROWTHS,
     NUM_MIRRORINGS,
@@ -17,7 +19,6 @@ from jepa_plugins.datasets.trace_programs import (
     random_scenes,
 )
 from jepa_plugins.datasets.trace_scenes import draw, num_shapes, stamps
-from torch import Tensor
 
 SIDE = 12
 RINGS = {

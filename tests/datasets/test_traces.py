@@ -6,14 +6,14 @@ import time
 
 import pytest
 import torch
-from jepa_plugins.datasets.trace_programs import PROGRAM_CLASSES, random_programs, random_scenes
-from jepa_plugins.datasets.trace_scenes import draw, num_shapes
-from jepa_plugins.datasets.traces import TracesConfig
 from torch import Tensor
 
 from jepa_core.contracts import GridDataset
 from jepa_core.engine.retrieval import CandidateList
 from jepa_core.facts import DatasetFacts
+from jepa_plugins.datasets.trace_programs import PROGRAM_CLASSES, random_programs, random_scenes
+from jepa_plugins.datasets.trace_scenes import draw, num_shapes
+from jepa_plugins.datasets.traces import TracesConfig
 
 FACTS = DatasetFacts(seed=0)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jepa_plugins.encoders.cells import CellEncoder, CellsConfig
 
 from jepa_core.facts import OUTSIDE, EncoderFacts
+from jepa_plugins.encoders.cells import CellEncoder, CellsConfig
 
 FACTS = EncoderFacts(height=6, width=6)
 

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from jepa_plugins.encoders.connected_components import connected_components
 
 Grid = npt.NDArray[np.uint8]

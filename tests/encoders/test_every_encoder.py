@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from jepa_plugins.encoders.cells import CellsConfig
-from jepa_plugins.encoders.objects import ObjectsConfig
 from torch import Tensor, nn
 
 from jepa_core.facts import OUTSIDE, EncoderFacts
+from jepa_plugins.encoders.cells import CellsConfig
+from jepa_plugins.encoders.objects import ObjectsConfig
 
 FACTS = EncoderFacts(height=7, width=7)
 CONFIGS = [

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 import scipy.ndimage
 import torch
+
 from jepa_plugins.encoders.object_features import NUM_FEATURES, Objects, find_objects
 
 Grid = npt.NDArray[np.uint8]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jepa_plugins.encoders.objects import ObjectEncoder, ObjectsConfig
 from torch import Tensor
 
 from jepa_core.facts import EncoderFacts
+from jepa_plugins.encoders.objects import ObjectEncoder, ObjectsConfig
 
 
 def encoder(**settings: object) -> ObjectEncoder:

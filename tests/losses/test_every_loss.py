@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+
+from jepa_core.contracts import Embeddings, Forward, HasState, LossTerm, Statistics
+from jepa_core.facts import LossFacts
 from jepa_plugins.losses.info_nce import InfoNceConfig
 from jepa_plugins.losses.invariance import InvarianceConfig
 from jepa_plugins.losses.relational import RelationalConfig
 from jepa_plugins.losses.sigreg import SigregConfig
 from jepa_plugins.losses.vicreg import VicregConfig
-from torch import nn
-
-from jepa_core.contracts import Embeddings, Forward, HasState, LossTerm, Statistics
-from jepa_core.facts import LossFacts
 from tests.losses.forwards import DIM, NUM_CONTEXT, NUM_TOKENS, PROJECTION, random_forward
 
 AnyConfig = InfoNceConfig | InvarianceConfig | RelationalConfig | SigregConfig | VicregConfig

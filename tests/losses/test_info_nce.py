@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jepa_plugins.losses.info_nce import InfoNce, InfoNceConfig
 from pytorch_metric_learning.losses import NTXentLoss
 from torch import Tensor
 
 from jepa_core.contracts import Statistics
 from jepa_core.facts import LossFacts
+from jepa_plugins.losses.info_nce import InfoNce, InfoNceConfig
 from tests.losses.forwards import PROJECTION, random_forward
 
 

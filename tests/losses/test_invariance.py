@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from jepa_plugins.losses.invariance import Invariance, InvarianceConfig
 
 from jepa_core.contracts import DeclaresViews, View
 from jepa_core.facts import LossFacts
+from jepa_plugins.losses.invariance import Invariance, InvarianceConfig
 from tests.losses.forwards import random_forward
 
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jepa_plugins.losses.relational import Relational, RelationalConfig, profile_difference
 from scipy.stats import wasserstein_distance
 from torch import Tensor
 
 from jepa_core.contracts import Embeddings, Forward
 from jepa_core.facts import LossFacts
+from jepa_plugins.losses.relational import Relational, RelationalConfig, profile_difference
 from tests.losses.forwards import NUM_TOKENS, random_forward
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from jepa_plugins.losses.sigreg import Sigreg, SigregConfig, epps_pulley
 from scipy.integrate import quad
 
 from jepa_core.facts import LossFacts
+from jepa_plugins.losses.sigreg import Sigreg, SigregConfig, epps_pulley
 from tests.losses.forwards import random_forward
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import torch
+
 from jepa_plugins.losses.unit_length import unit_length
 
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from jepa_plugins.losses.vicreg import Vicreg, VicregConfig
 
 from jepa_core.facts import LossFacts
+from jepa_plugins.losses.vicreg import Vicreg, VicregConfig
 from tests.losses.forwards import random_forward
 
 

@@ -8,8 +8,6 @@ from typing import Any
 import attrs
 import orjson
 import pytest
-from jepa_monitor.command import monitor
-from jepa_monitor.snapshot import take_snapshot
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.clock import Clock
@@ -18,6 +16,8 @@ from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Watch
+from jepa_monitor.command import monitor
+from jepa_monitor.snapshot import take_snapshot
 from tests.run_directory.runs import record_run, validation
 
 USE = [{"step": step, "epoch": step / 10, "vq.usage": value} for step, value in [(10, 0.2), (20, 0.04), (30, 0.03)]]

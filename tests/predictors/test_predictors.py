@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from jepa_plugins.predictors.identity import IdentityConfig
-from jepa_plugins.predictors.mlp import MlpConfig
 
 from jepa_core.facts import PredictorFacts
+from jepa_plugins.predictors.identity import IdentityConfig
+from jepa_plugins.predictors.mlp import MlpConfig
 
 FACTS = PredictorFacts(embedding_dim=8, context_length=3)
 

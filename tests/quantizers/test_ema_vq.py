@@ -7,13 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jepa_plugins.quantizers.ema_vq import EmaVq, EmaVqConfig
 from torch import Tensor
 from vector_quantize_pytorch import VectorQuantize
 
 from jepa_core.contracts import Quantized, Statistics
 from jepa_core.errors import RecipeError
 from jepa_core.facts import QuantizerFacts
+from jepa_plugins.quantizers.ema_vq import EmaVq, EmaVqConfig
 
 DIM = 4
 

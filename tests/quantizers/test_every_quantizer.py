@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from jepa_plugins.quantizers.ema_vq import EmaVqConfig
-from jepa_plugins.quantizers.fsq import FsqConfig
-from jepa_plugins.quantizers.none import NoneConfig
 from torch import Tensor, nn
 
 from jepa_core.contracts import Quantized
 from jepa_core.facts import QuantizerFacts
+from jepa_plugins.quantizers.ema_vq import EmaVqConfig
+from jepa_plugins.quantizers.fsq import FsqConfig
+from jepa_plugins.quantizers.none import NoneConfig
 
 DIM = 6
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jepa_plugins.quantizers.fsq import Fsq, FsqConfig
 from vector_quantize_pytorch import FSQ
 
 from jepa_core.facts import QuantizerFacts
+from jepa_plugins.quantizers.fsq import Fsq, FsqConfig
 
 
 def build(levels: tuple[int, ...], groups: int = 1, dim: int = 6) -> Fsq:

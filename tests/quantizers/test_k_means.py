@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import torch
+
 from jepa_plugins.quantizers.k_means import k_means
 
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import torch
-from jepa_plugins.quantizers.none import NoneConfig
 
 from jepa_core.facts import QuantizerFacts
+from jepa_plugins.quantizers.none import NoneConfig
 
 
 def test_real_tokens_pass_through_unchanged_and_free_of_charge() -> None:

@@ -125,6 +125,11 @@ def test_a_rollback_to_another_recipe_names_one_that_is_there(tmp_path: Path) ->
     assert 'Did you mean "gentle"?' in fault.message
 
 
+def test_a_rollbacks_change_extends_nothing(tmp_path: Path) -> None:
+    fault = only_fault(write(tmp_path, "small", MINIMAL + ROLLBACK.format('set = { extends = "a.toml" }')))
+    assert fault.key == "watch.rollback[a].set.extends"
+
+
 def test_a_rollback_has_a_change_or_a_recipe_but_not_both(tmp_path: Path) -> None:
     both = 'use = "small"\nset = { train = { seed = 1 } }'
     assert only_fault(write(tmp_path, "small", MINIMAL + ROLLBACK.format(both))).message.startswith("give either")

@@ -201,6 +201,14 @@ def test_control_characters_and_markup_are_shown_as_they_are(tmp_path: Path) -> 
     assert 'got the text "[red]␛[2J�[/red]"' in report
 
 
+def test_thousands_of_faults_are_counted_and_the_first_ones_shown(tmp_path: Path) -> None:
+    report = report_of(write(tmp_path, "a", "".join(f"k{i} = 1\n" for i in range(5_000)) + MINIMAL))
+    assert report.startswith(f"{tmp_path}/a.toml has 5000 faults\n")
+    assert "  … and 4960 more\n" in report
+    assert "a.toml:40:1" in report
+    assert "a.toml:41:1" not in report
+
+
 def test_a_fault_in_a_long_line_is_shown_with_its_surroundings(tmp_path: Path) -> None:
     line = "levels = [" + "2, " * 500 + "1.5" + ", 3" * 500 + "]"
     report = report_of(write(tmp_path, "a", ENCODER.replace("{}", line, 1)))

@@ -95,7 +95,7 @@ class BoundPatches(nn.Module):
         self.padding = (0, self.num_columns * patch - facts.width, 0, self.num_rows * patch - facts.height)
         self.content = nn.Linear(patch * patch * facts.num_colours, dim)
         nn.init.normal_(self.content.weight, std=1 / patch)
-        self.stem = nn.Sequential(*(ConvolutionBlock(dim) for _ in range(stem)))
+        self.stem = nn.ModuleList(ConvolutionBlock(dim) for _ in range(stem))
         self.row = nn.Parameter(_random_signs(self.num_rows, dim))
         self.column = nn.Parameter(_random_signs(self.num_columns, dim))
         self.height = nn.Embedding(facts.height + 1, dim)
@@ -115,9 +115,9 @@ class BoundPatches(nn.Module):
         colours = torch.arange(self.num_colours, device=patches_MNP.device, dtype=patches_MNP.dtype)
         one_hot = (patches_MNP.unsqueeze(-1) == colours).flatten(2)
         content_MND: Tensor = self.content(one_hot.to(self.content.weight.dtype))
-        if len(self.stem):
-            map_MDRC = content_MND.transpose(1, 2).unflatten(2, (self.num_rows, self.num_columns))
-            content_MND = self.stem(map_MDRC).flatten(2).transpose(1, 2)
+        real_MN1 = (patches_MNP != OUTSIDE).any(-1, keepdim=True)
+        for block in self.stem:
+            content_MND = block(content_MND, real_MN1, self.num_rows)
         position_ND = (self.row.unsqueeze(1) * self.column).flatten(0, 1)
         size_MD: Tensor = self.height(sizes[:, 0]) + self.width(sizes[:, 1])
         embedded: Tensor = content_MND * position_ND + size_MD.unsqueeze(1)
@@ -125,17 +125,19 @@ class BoundPatches(nn.Module):
 
 
 class ConvolutionBlock(nn.Module):
-    """Normalise, look at the 3 × 3 neighbourhood, mix, and add: (M, D, R, C) to the same shape (arXiv 2106.14881)."""
+    """Look at the 3 × 3 neighbourhood, mix, and add (arXiv 2106.14881, 2201.03545). Outside a grid all is zero."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.change = nn.Sequential(
-            nn.GroupNorm(1, dim), nn.Conv2d(dim, dim, 3, padding=1), nn.GELU(), nn.Conv2d(dim, dim, 1)
-        )
+        self.norm = nn.LayerNorm(dim)
+        self.neighbourhood = nn.Conv2d(dim, dim, 3, padding=1)
+        self.mix = nn.Linear(dim, dim)
 
-    def forward(self, map_MDRC: Tensor) -> Tensor:
-        """What neighbours have in common does not depend on where they are."""
-        changed: Tensor = map_MDRC + self.change(map_MDRC)
+    def forward(self, content_MND: Tensor, real_MN1: Tensor, num_rows: int) -> Tensor:
+        """Content (M, N, D) of N patches in scan order, which of them are real (M, N, 1), to the same shape."""
+        normed_MDN = (self.norm(content_MND) * real_MN1).transpose(1, 2)
+        seen_MDRC = self.neighbourhood(normed_MDN.unflatten(2, (num_rows, -1)))
+        changed: Tensor = content_MND + self.mix(F.gelu(seen_MDRC.flatten(2).transpose(1, 2)))
         return changed
 
 
