@@ -1,0 +1,80 @@
+"""What tests of several parts share: tiny recipes on generated data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jepa_core.recipe.reading import load_recipe
+from jepa_core.recipe.tables import Recipe
+from jepa_core.registry import installed
+
+TINY = """
+name = "tiny"
+
+[data]
+kind = "traces"
+num_sequences = 120
+side = 6
+validation_share = 0.2
+
+[encoder]
+kind = "cells"
+dim = 16
+layers = 1
+heads = 2
+patch = 3
+
+[quantizer]
+kind = "ema_vq"
+codes = 8
+revive_every = 2
+
+[aggregator]
+kind = "attention"
+
+[predictor]
+kind = "mlp"
+
+[projector]
+layers = 1
+dim = 12
+
+[losses.info_nce]
+queue = 16
+
+[losses.sigreg]
+weight = 0.05
+slices = 8
+points = 5
+
+[train]
+epochs = 1
+batch_size = 16
+seed = 3
+
+[diagnostics]
+log_every_steps = 1
+every_steps = 2
+sample = 16
+"""
+
+
+@pytest.fixture
+def tiny_recipe_file(tmp_path: Path) -> Path:
+    """A recipe that trains in about a second."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def tiny_recipe(tiny_recipe_file: Path) -> Callable[..., Recipe]:
+    """The same, loaded, with `KEY=VALUE` overrides as arguments."""
+
+    def load(*overrides: str) -> Recipe:
+        return load_recipe(tiny_recipe_file, overrides=overrides, registry=installed()).recipe
+
+    return load
