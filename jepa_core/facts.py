@@ -66,3 +66,5 @@ class LossFacts:
     num_tokens: int
     batch_size: int
     """Sequences in a micro-batch."""
+    weight: float = 1.0
+    """The term's factor in the objective, for losses with further weights that shall not be multiplied by it."""

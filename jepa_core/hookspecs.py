@@ -2,8 +2,8 @@
 
 A plugin is a module (or object) behind an entry point of the group `jepa`, with functions of these names decorated by
 `hookimpl`. A configuration class is a frozen attrs class with a class variable `kind` (the component's name), a
-docstring whose first line says what it is, fields made by `jepa_core.settings.setting`, optionally a class variable
-`metrics` (declarations of what it reports), and `build(facts)`.
+docstring whose first line says what it is, fields made by `jepa_core.settings.setting`, a class variable `metrics`
+(declarations of what it reports; empty for most), and `build(facts)`.
 """
 
 from __future__ import annotations

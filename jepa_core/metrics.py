@@ -31,6 +31,7 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     Metric("loss.total", "weighted sum of all loss terms", "lower"),
     Metric("grad.norm", "norm of the gradient before clipping", minimum=0),
     Metric("grad.clipped", "share of steps clipped since the last row", minimum=0, maximum=1),
+    Metric("grad.skipped", "share of steps since the last row that changed nothing: not finite", minimum=0, maximum=1),
     Metric("rank.context", "effective rank of the projected context embeddings", "higher", minimum=1),
     Metric("rank.target", "effective rank of the projected target embeddings", "higher", minimum=1),
     Metric("std.context", "mean standard deviation over dimensions of unit-length context embeddings", minimum=0),

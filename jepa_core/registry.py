@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import re
 from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -21,6 +22,9 @@ from jepa_core.contracts import ComponentConfig
 from jepa_core.errors import PluginError
 
 ENTRY_POINT_GROUP = "jepa"
+
+_NAME = re.compile("[a-z][a-z0-9_]*")
+"""Names that can stand in a recipe, as a loss's table too."""
 
 
 @attrs.frozen(kw_only=True)
@@ -124,28 +128,39 @@ class _Collected:
             )
 
     def _add(self, point: EntryPoint, distribution: str, version: str) -> None:
-        manager = pluggy.PluginManager(hookspecs.PROJECT)
-        manager.add_hookspecs(hookspecs)
-        manager.register(point.load(), name=point.name)
-        manager.check_pending()
-        new = [
-            Component(
+        new: dict[tuple[str, str], Component] = {}
+        for family, config_class in _offered(point):
+            key = (family, config_class.kind)
+            taken = self.components.get(key) or new.get(key)
+            if taken is not None:
+                raise PluginError(f"offers the {family} {config_class.kind!r}, which {taken.origin} offers too")
+            new[key] = Component(
                 family=family,
                 name=config_class.kind,
                 config_class=config_class,
                 distribution=distribution,
                 version=version,
             )
-            for family, hook in hookspecs.FAMILIES.items()
-            for offered in getattr(manager.hook, hook)()
-            for config_class in offered
-            if _accepted(config_class, hook)
-        ]
-        for component in new:
-            taken = self.components.get((component.family, component.name))
-            if taken is not None:
-                raise PluginError(f"offers the {component.family} {component.name!r}, which {taken.origin} offers too")
-        self.components.update({(c.family, c.name): c for c in new})
+        self.components.update(new)
+
+
+def _offered(point: EntryPoint) -> list[tuple[str, type[ComponentConfig]]]:
+    """Family and configuration class of everything that a plugin offers; a reason is raised when it cannot be used."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(point.load(), name=point.name)
+    manager.check_pending()
+    offered = [
+        (family, config_class)
+        for family, hook in hookspecs.FAMILIES.items()
+        for classes in getattr(manager.hook, hook)()
+        for config_class in classes
+        if _accepted(config_class, hook)
+    ]
+    if not offered:
+        hooks = ", ".join(hookspecs.FAMILIES.values())
+        raise PluginError(f"{point.value} offers nothing: decorate one of {hooks} with `hookimpl`")
+    return offered
 
 
 def _accepted(config_class: Any, hook: str) -> bool:
@@ -154,8 +169,16 @@ def _accepted(config_class: Any, hook: str) -> bool:
         raise PluginError(f"{hook} returned {config_class!r}, which is not an attrs class")
     if config_class.__setattr__ is object.__setattr__:
         raise PluginError(f"{hook} returned {config_class.__name__}, which is not frozen: use @attrs.frozen")
-    if not isinstance(getattr(config_class, "kind", None), str):
+    kind = getattr(config_class, "kind", None)
+    if not isinstance(kind, str):
         raise PluginError(f"{hook} returned {config_class.__name__}, which has no name: add `kind: ClassVar[str]`")
+    if not _NAME.fullmatch(kind):
+        raise PluginError(
+            f"{hook} returned {config_class.__name__} of kind {kind!r}: use a-z, 0-9 and _, a letter first"
+        )
+    if not isinstance(getattr(config_class, "metrics", None), tuple):
+        missing = "`metrics: ClassVar[tuple[Metric, ...]] = ()`"
+        raise PluginError(f"{hook} returned {config_class.__name__}, which declares no metrics: add {missing}")
     if not callable(getattr(config_class, "build", None)):
         raise PluginError(f"{hook} returned {config_class.__name__}, which has no build(facts)")
     return True

@@ -17,7 +17,7 @@ name = "tiny"
 [data]
 kind = "traces"
 num_sequences = 120
-side = 6
+side = 8
 validation_share = 0.2
 
 [encoder]

@@ -109,9 +109,16 @@ def test_two_distributions_that_offer_one_name_are_told_and_the_first_stays(plug
         (GOOD.replace("frozen", "define").format(kind="a"), "Config, which is not frozen: use @attrs.frozen"),
         (GOOD.replace("@attrs.frozen(kw_only=True)\n", "").format(kind="a"), "which is not an attrs class"),
         (GOOD.replace('= "{kind}"', "").format(kind="a"), "Config, which has no name: add `kind: ClassVar[str]`"),
+        (GOOD.format(kind="Not a name"), "Config of kind 'Not a name': use a-z, 0-9 and _, a letter first"),
+        (GOOD.replace("metrics:", "figures:").format(kind="a"), "which declares no metrics: add `metrics: ClassVar"),
         (GOOD.replace("def build", "def make").format(kind="a"), "Config, which has no build(facts)"),
         (GOOD.replace("[Config]", "[3]").format(kind="a"), "jepa_aggregators returned 3, which is not an attrs class"),
         (GOOD.replace("return [Config]", "raise ValueError('no')").format(kind="a"), "ValueError: no"),
+        (GOOD.replace("[Config]", "[Config, Config]").format(kind="a"), "offers the aggregator 'a', which jepa-broken"),
+        (
+            GOOD.replace("@hookimpl", "").format(kind="a"),
+            "plugin_for_tests_broken offers nothing: decorate one of jepa_",
+        ),
     ],
 )
 def test_a_broken_plugin_is_told_with_its_cause_and_stops_no_other(plugins: Plugins, source: str, cause: str) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from jepa_core.engine.session import Conclusion, Opening
     from jepa_core.presentation.training_screen import TrainingScreen
+    from jepa_core.watch.verdict import Verdict
 
 Overrides = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)]
 
@@ -50,6 +51,13 @@ def run(
         auto, cpu, cuda or cuda:N.
     """
     path = _run_to_resume(recipe, overrides, resume, runs_dir)
+    finished = _verdict_of_finished(path) if path else None
+    if path and finished:
+        print(
+            f"{path.name} is finished: there is nothing left to train. Its verdict: jepa verdict {_name(path)}\n"
+            "To train longer, start a new run with more epochs: jepa run RECIPE --set train.epochs=N"
+        )
+        return finished.exit_code
 
     from jepa_core.engine.session import train_recipe
     from jepa_core.presentation.terminal import console_for
@@ -89,6 +97,19 @@ def _run_to_resume(recipe: str, overrides: tuple[str, ...], resume: str, runs_di
     return find_run(resume, runs_dir)
 
 
+def _verdict_of_finished(run: Path) -> Verdict | None:
+    """Its verdict, when it is finished and has one."""
+    from jepa_core.run_directory.reading import RunReader
+
+    reader = RunReader(run)
+    return reader.verdict() if reader.state() == "finished" else None
+
+
+def _name(run: Path) -> str:
+    """What to call a run in a command: a short name where it lies in the usual place."""
+    return shortest_name(run) if run.parent == RUNS_DIR else str(run)
+
+
 def _open_screen(console: Console, opening: Opening) -> TrainingScreen:
     """Print the run's first lines, and open the screen."""
     from rich.text import Text
@@ -101,6 +122,7 @@ def _open_screen(console: Console, opening: Opening) -> TrainingScreen:
         opening.console_log,
         epochs=opening.loaded.recipe.train.epochs,
         total_steps=opening.total_steps,
+        steps_done=opening.resumed_at or 0,
     )
     compiled = ", compiled" if opening.loaded.recipe.train.compile else ""
     parts = [
@@ -113,23 +135,28 @@ def _open_screen(console: Console, opening: Opening) -> TrainingScreen:
     for note in filter(None, opening.notes):
         screen.print(Text(f"  · {note}", style="dim"))
     if opening.resumed_at is not None:
-        screen.print(Text(f"  · continues at step {opening.resumed_at} of {opening.total_steps}", style="dim"))
+        screen.print(Text(f"  · goes on after step {opening.resumed_at} of {opening.total_steps}", style="dim"))
     return screen
 
 
 def _show(console: Console, conclusion: Conclusion) -> None:
     """Print the verdict, or how to go on."""
+    from rich.text import Text
+
     from jepa_core.presentation.training_screen import plain_log
     from jepa_core.presentation.verdict_table import verdict_table
     from jepa_core.run_directory.layout import CONSOLE
 
     if conclusion.verdict is None:
         console.print(
-            f"Interrupted at step {conclusion.ending.step}; a checkpoint is written.\n"
-            f"Continue: jepa run --resume {shortest_name(conclusion.path)}"
+            f"Interrupted after step {conclusion.ending.step}; a checkpoint is written.\n"
+            f"Go on with: jepa run --resume {_name(conclusion.path)}"
         )
         return
+    if conclusion.ending.kind == "early stop":
+        console.print(Text(f"  · {conclusion.ending.reason} (after step {conclusion.ending.step})", style="dim"))
     console.print()
     console.print(verdict_table(conclusion.verdict), crop=False)
     with (conclusion.path / CONSOLE).open("a", encoding="utf-8") as log:
+        log.write("\n")
         plain_log(log).print(verdict_table(conclusion.verdict), crop=False)

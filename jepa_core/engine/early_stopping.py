@@ -27,7 +27,13 @@ class EarlyStopping:
             self.best, self.without_improvement = row[config.metric], 0
         else:
             self.without_improvement += 1
-        if self.without_improvement < config.patience:
+        return self.reason
+
+    @property
+    def reason(self) -> str | None:
+        """Why to stop, given what was seen so far; None to go on."""
+        config = self._config
+        if config is None or self.without_improvement < config.patience:
             return None
         return (
             f"{config.metric} did not improve on {self.best:.4g} by {config.min_delta:g} "

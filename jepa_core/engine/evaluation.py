@@ -173,7 +173,14 @@ class Validation:
 
     def __call__(self, objective: Objective, views: Mapping[str, ViewTransform]) -> dict[str, float]:
         """Every `val.` figure."""
-        gathered = gather(objective, self._grids, self._compute, chunk=self._chunk, views=views)
+        return self.figures(objective, self.look(objective, views))
+
+    def look(self, objective: Objective, views: Mapping[str, ViewTransform]) -> Gathered:
+        """Encode the split, with its loss terms."""
+        return gather(objective, self._grids, self._compute, chunk=self._chunk, views=views)
+
+    def figures(self, objective: Objective, gathered: Gathered) -> dict[str, float]:
+        """Every `val.` figure of a look."""
         figures = {name: value for name, value in gathered.losses.items() if name.endswith((".raw", ".total"))}
         figures |= self._over_candidates(objective, gathered, figures)
         figures |= representation_figures(gathered)

@@ -26,8 +26,9 @@ class Meters:
         rows = [torch.stack(list(figures.values())) for figures in micro_batches]
         means = torch.stack(rows).mean(0) if len(rows) > 1 else rows[0]
         values = torch.cat([means, torch.stack([value.float() for value in step_figures.values()])])
-        self._sums = self._sums + values if self._names == names else values
-        self._names = names
+        if self._names != names:
+            self._names, self._sums, self._steps = names, torch.zeros_like(values), 0
+        self._sums = self._sums + values
         self._steps += 1
 
     def note(self, figures: Mapping[str, float]) -> None:

@@ -75,15 +75,34 @@ class TargetNetwork(nn.Module):
     @torch.no_grad()
     def follow(self, online: OnlineNetwork, decay: float, accept: Tensor) -> None:
         """Move by (1 − decay) towards the online weights where `accept` (a bool scalar on the device) is true."""
-        weight = accept * (1.0 - decay)
+        refused = (~accept).float()
         for mine, theirs in ((self.encoder, online.encoder), (self.projector, online.projector)):
             averages: list[Tensor] = list(mine.parameters())
             sources: list[Tensor] = list(theirs.parameters())
-            steps = torch._foreach_sub(sources, averages)
-            torch._foreach_mul_(steps, weight)
-            torch._foreach_add_(averages, steps)
+            if averages:
+                _fused_step(averages, list(torch._foreach_sub(sources, averages)), 1.0 - decay, refused)
             for average, source in zip(mine.buffers(), theirs.buffers(), strict=True):
                 average.copy_(torch.where(accept, source, average))
+
+
+def _fused_step(values: list[Tensor], directions: list[Tensor], size: float, refused: Tensor) -> None:
+    """Add `size` × direction in place, in one kernel that writes nothing at all where `refused` is 1.
+
+    A weight of zero would not do: zero times a direction that is not finite is NaN.
+    """
+    torch._fused_sgd_(
+        values,
+        directions,
+        [],
+        weight_decay=0.0,
+        momentum=0.0,
+        lr=size,
+        dampening=0.0,
+        nesterov=False,
+        maximize=True,
+        is_first_step=False,
+        found_inf=refused,
+    )
 
 
 def masked_mean(embeddings: Embeddings) -> Tensor:
@@ -118,12 +137,15 @@ def build_parts(recipe: Recipe, *, side: int, context_length: int, device: torch
     """Build every module under the recipe's seed, on the CPU, and move it to the device."""
     seed_phase(recipe.train.seed, "weights")
     online = OnlineNetwork(recipe, side=side, context_length=context_length)
-    facts = LossFacts(
-        embedding_dim=online.embedding_dim,
-        projection_dim=recipe.projector.dim,
-        context_length=context_length,
-        num_tokens=online.num_tokens,
-        batch_size=recipe.train.batch_size,
-    )
-    losses = nn.ModuleDict({name: entry.config.build(facts) for name, entry in recipe.losses.items()})
+    losses = nn.ModuleDict()
+    for name, entry in recipe.losses.items():
+        facts = LossFacts(
+            embedding_dim=online.embedding_dim,
+            projection_dim=recipe.projector.dim,
+            context_length=context_length,
+            num_tokens=online.num_tokens,
+            batch_size=recipe.train.batch_size,
+            weight=entry.weight,
+        )
+        losses[name] = entry.config.build(facts)
     return Parts(online.to(device), TargetNetwork(online).to(device), losses.to(device))

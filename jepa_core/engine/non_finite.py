@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.engine.step import TrainingStep
+from jepa_core.engine.vote import OVERFLOWS_IN_A_ROW
 
 
 @attrs.frozen
@@ -18,14 +20,38 @@ class BadTensor:
     """The first tensor that was not finite, in the order of the computation."""
 
     where: str
-    """Such as "weights encoder.input.weight" or "output of encoder.layers.1"."""
+    """Such as "encoder.input.weight of the online network" or "output of online.encoder.layers.1"."""
     count: int
     """Elements that are not finite."""
     shape: tuple[int, ...]
 
     def describe(self) -> str:
-        shape = " × ".join(str(length) for length in self.shape) or "scalar"
-        return f"{self.where} ({shape}, {self.count} elements not finite)"
+        if not self.shape:
+            return self.where
+        shape = " × ".join(map(str, self.shape))
+        return f"{self.where} ({self.count:,} of {math.prod(self.shape):,} elements, shape {shape})"
+
+
+@attrs.frozen
+class Cause:
+    """Why a step was refused for good."""
+
+    what: str
+    advice: str
+
+
+def cause_of(training: TrainingStep, step: int) -> Cause:
+    """Why the vote gave up at `step`, in words. Changes no state but gradients."""
+    if training.vote.scaling_collapsed:
+        return Cause(
+            what=f"fp16 loss scaling collapsed, the gradients overflowed in {OVERFLOWS_IN_A_ROW} steps in a row",
+            advice="Start again with train.precision = 'bf16' or 'fp32', or with a lower optimizer.lr.",
+        )
+    bad = first_bad_tensor(training, step)
+    return Cause(
+        what=f"first {bad.describe()}" if bad else "which tensor is not known, as the step is finite when repeated",
+        advice="Start again with a lower optimizer.lr or train.clip_norm, or with train.precision = 'fp32'.",
+    )
 
 
 def first_bad_tensor(training: TrainingStep, step: int) -> BadTensor | None:
@@ -38,13 +64,13 @@ def first_bad_tensor(training: TrainingStep, step: int) -> BadTensor | None:
 
 def _bad_state(training: TrainingStep) -> BadTensor | None:
     """Weights, EMA weights, codebook and queue."""
-    for name, module in (
-        ("", training.parts.online),
-        ("target ", training.parts.target),
-        ("loss ", training.parts.losses),
+    for owner, module in (
+        ("the online network", training.parts.online),
+        ("the EMA target", training.parts.target),
+        ("the losses", training.parts.losses),
     ):
         for key, tensor in module.state_dict().items():
-            found = _examine(f"weights {name}{key}", tensor)
+            found = _examine(f"{key} of {owner}", tensor)
             if found:
                 return found
     return None

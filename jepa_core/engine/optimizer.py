@@ -48,6 +48,7 @@ class GatedAdam:
 
     def restore(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         """From a checkpoint."""
+        self._adam.state.clear()
         for name, moments in state.items():
             parameter = self.parameters[name]
             self._adam.state[parameter] = {key: value.to(parameter.device, copy=True) for key, value in moments.items()}

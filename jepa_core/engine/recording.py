@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from jepa_core.run_directory.writing import RunWriter
@@ -23,17 +23,24 @@ class Audience(Protocol):
 class RunRecord:
     """Implements what the trainer calls `Record`."""
 
-    def __init__(self, writer: RunWriter, judge: Judge, audience: Audience) -> None:
+    def __init__(self, writer: RunWriter, judge: Judge) -> None:
         self._writer = writer
         self._judge = judge
-        self._audience = audience
+        self.audience: Audience | None = None
+        """Set once it can be told how long the run is."""
         self.warnings: list[str] = []
         """Messages of what was not fine while the run went on."""
+
+    def replay(self, rows: Iterable[Mapping[str, float]]) -> None:
+        """Let the judge see the rows that a resumed run recorded before; what they set off has been told."""
+        for row in rows:
+            self.warnings += [firing.message for firing in self._judge.observe(row) if firing.severity != "info"]
 
     def row(self, row: Mapping[str, float]) -> None:
         """Write a metrics row, and flag the rules that it sets off."""
         self._writer.row(row)
-        self._audience.row(row)
+        if self.audience is not None:
+            self.audience.row(row)
         for firing in self._judge.observe(row):
             self._writer.firing(firing)
             self._tell(firing.severity, firing.message, firing.advice)
@@ -59,9 +66,11 @@ class RunRecord:
     def heartbeat(self, step: int, epoch: float) -> None:
         """Note progress."""
         self._writer.heartbeat(step, epoch)
-        self._audience.progress(step, epoch)
+        if self.audience is not None:
+            self.audience.progress(step, epoch)
 
     def _tell(self, severity: Severity, message: str, advice: str) -> None:
         if severity != "info":
             self.warnings.append(message)
-        self._audience.event(severity, message, advice)
+        if self.audience is not None:
+            self.audience.event(severity, message, advice)

@@ -70,7 +70,13 @@ class StateRegistry:
                 "It was written by another version or recipe; start a new run instead."
             )
         for name, entry in self._entries.items():
-            entry.write(states[name])
+            try:
+                entry.write(states[name])
+            except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+                raise CheckpointError(
+                    f"The checkpoint's {name} does not fit the recipe: {type(error).__name__}: {error}. "
+                    "Resume with the recipe it was written by."
+                ) from error
 
 
 def _load_strictly(name: str, module: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -56,7 +56,9 @@ class TrainingStep:
 
         outcomes = []
         for micro in range(train.accumulate):
+            started = time.perf_counter()
             batch, views = self.draw(step, micro)
+            self.meters.note_time("time.data", time.perf_counter() - started)
             with self.compute.autocast():
                 outcome = self._forward(batch, views)
             self.loss_scale.scaled(outcome.total / train.accumulate).backward()
@@ -77,18 +79,16 @@ class TrainingStep:
         for name, component in self._stateful.items():
             apply_gated(component, Statistics.merge([outcome.statistics[name] for outcome in outcomes]), accept)
 
-        self.meters.add([outcome.figures for outcome in outcomes], {"grad.norm": grad_norm, "grad.clipped": clipped})
+        step_figures = {"grad.norm": grad_norm, "grad.clipped": clipped, "grad.skipped": (~accept).float()}
+        self.meters.add([outcome.figures for outcome in outcomes], step_figures)
         self.meters.note({"lr": lr, "target.ema_decay": decay})
 
     def draw(self, step: int, micro: int) -> tuple[Grids, dict[str, Grids]]:
         """The augmented micro-batch and its views. Seeds everything that the forward pass draws, too."""
-        started = time.perf_counter()
         seed_phase(self.recipe.train.seed, "step", step, "micro", micro)
         grids, sizes = self.batches.draw(step * self.recipe.train.accumulate + micro)
         batch = augment(grids, sizes, self.recipe.augmentation)
-        views = {name: transform(*batch) for name, transform in self.views.items()}
-        self.meters.note_time("time.data", time.perf_counter() - started)
-        return batch, views
+        return batch, {name: transform(*batch) for name, transform in self.views.items()}
 
 
 def trained_parameters(parts: Parts) -> dict[str, nn.Parameter]:

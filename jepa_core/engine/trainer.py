@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-import attrs
 import torch
 
 from jepa_core.contracts import GridDataset, NeedsInitialisation
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.checkpoint import Checkpoint, CheckpointFolder
+from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
 from jepa_core.engine.diagnostics import Diagnostics
 from jepa_core.engine.early_stopping import EarlyStopping
+from jepa_core.engine.ending import Ending
 from jepa_core.engine.evaluation import Validation, evaluation_mode
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.network import build_parts
-from jepa_core.engine.non_finite import first_bad_tensor
+from jepa_core.engine.non_finite import cause_of
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.state_registry import Entry, StateRegistry
 from jepa_core.engine.step import TrainingStep
@@ -57,17 +58,6 @@ class Record(Protocol):
         ...
 
 
-@attrs.frozen(kw_only=True)
-class Ending:
-    """How training ended."""
-
-    state: Literal["finished", "aborted", "interrupted"]
-    kind: Literal["finished", "early stop", "non-finite", "interrupted"]
-    step: int
-    exit_code: int
-    reason: str
-
-
 class Trainer:
     """One run, from its first step or from a checkpoint."""
 
@@ -79,8 +69,10 @@ class Trainer:
         self.checkpoints = checkpoints
         self.record = record
         train = recipe.train
-        _, length, _, side = dataset.train.grids.shape
-        self.parts = build_parts(recipe, side=side, context_length=length - 1, device=compute.device)
+        self.shape = DataShape.of(dataset.train)
+        self.parts = build_parts(
+            recipe, side=self.shape.side, context_length=self.shape.context_length, device=compute.device
+        )
         batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device)
         self.calendar = Calendar(recipe, batches.per_epoch)
         self.step = TrainingStep(recipe, self.parts, batches, compute, self.calendar.run_steps)
@@ -96,6 +88,7 @@ class Trainer:
 
     def _all_state(self) -> StateRegistry:
         state = StateRegistry()
+        state.add("data_shape", self.shape)
         state.add_module("online", self.parts.online)
         state.add_module("target", self.parts.target)
         state.add_module("losses", self.parts.losses)
@@ -139,38 +132,30 @@ class Trainer:
         if self.steps_done == 0:
             self.initialise()
         self._row_started = time.perf_counter()
-        while not self.calendar.is_last(self.steps_done):
+        while not self.calendar.is_last(self.steps_done) and self.early_stopping.reason is None:
             self.step(self.steps_done)
             self.steps_done += 1
             ending = self._after_step(interruption)
             if ending is not None:
                 return ending
-        return Ending(state="finished", kind="finished", step=self.steps_done, exit_code=0, reason="all epochs done")
+        return Ending.finished(self.steps_done, self.early_stopping.reason)
 
     def _after_step(self, interruption: Interruption) -> Ending | None:
-        """Rows, checkpoints and reasons to stop, in this order."""
+        """Rows, checkpoints and what ends the run before its time, in this order."""
         done = self.steps_done
         row = self._row()
-        bad_step = self._bad_step() if row is not None or interruption.stop_signal else -1
-        if bad_step >= 0:
-            return self._non_finite(bad_step)
-        stop_reason = self.early_stopping.stop_after(row) if row else None
-        stopping = stop_reason is not None or interruption.stop_signal is not None
-        if self.calendar.checkpoint_due(done) or interruption.save_requested or stopping:
-            interruption.save_requested = False
-            self.save(final=stopping or self.calendar.is_last(done))
+        # Read once: a signal that comes from here on is for the next step.
+        stop_signal = interruption.stop_signal
+        if row is not None:
+            self.early_stopping.stop_after(row)
+        is_final = stop_signal is not None or self.early_stopping.reason is not None or self.calendar.is_last(done)
+        saving = interruption.take_save_request() or self.calendar.checkpoint_due(done) or is_final
+        if (row is not None or saving) and self._bad_step() >= 0:
+            return self._non_finite()
+        if saving:
+            self.save(final=is_final)
         self.record.heartbeat(done, self.calendar.epoch(done))
-        if interruption.stop_signal is not None:
-            code = interruption.exit_code
-            return Ending(
-                state="interrupted", kind="interrupted", step=done, exit_code=code, reason="stopped by a signal"
-            )
-        if stop_reason is not None:
-            self.record.event("early_stop", "info", f"Stopped early: {stop_reason}", step=done)
-            return Ending(
-                state="finished", kind="early stop", step=done, exit_code=0, reason=f"stopped early: {stop_reason}"
-            )
-        return None
+        return None if stop_signal is None else Ending.interrupted(done, stop_signal)
 
     def _row(self) -> dict[str, float] | None:
         """Everything due after this step as one row, written; None when nothing is due."""
@@ -182,16 +167,19 @@ class Trainer:
         row = {"step": done, "epoch": calendar.epoch(done)} | self.step.meters.take()
         seconds = (time.perf_counter() - self._row_started) / steps
         row |= {"time.step": seconds, "throughput.samples_per_second": self._samples_per_step() / seconds}
-        if diagnosis_due and self._bad_step() < 0:
+        is_sound = self._bad_step() < 0
+        if diagnosis_due and is_sound:
             diagnosis = self.diagnostics(done)
             row |= diagnosis.figures
             self.record.diagnosis({"step": done, "epoch": calendar.epoch(done), **diagnosis.detail})
-        if validation_due:
+        if validation_due and is_sound:
             row |= self.validation(self.step.objective, self.step.views)
             self._note_best(row)
         if self.compute.device.type == "cuda":
             row["memory.device_gib"] = torch.cuda.max_memory_allocated(self.compute.device) / 2**30
         self.record.row(row)
+        if is_sound and row.get("grad.skipped"):
+            self._tell_of_skipped(row["grad.skipped"] * steps)
         self._row_started = time.perf_counter()
         return row
 
@@ -205,25 +193,40 @@ class Trainer:
     def _bad_step(self) -> int:
         return int(self.step.vote.bad_step)
 
-    def _non_finite(self, bad_step: int) -> Ending:
-        """Name the cause. State is that of the last good step; the last checkpoint stays the newest."""
-        bad = first_bad_tensor(self.step, bad_step)
-        cause = bad.describe() if bad else "nothing in an eager replay of the step"
-        message = f"Step {bad_step + 1} was not finite; first: {cause}. No state changed from that step on."
-        advice = "Lower optimizer.lr, or set train.clip_norm, or train.precision = 'fp32'; then resume or start again."
-        evidence = {"first_bad_tensor": cause, "step": bad_step + 1}
-        self.record.event("non_finite", "critical", message, step=bad_step + 1, evidence=evidence, advice=advice)
-        return Ending(state="aborted", kind="non-finite", step=bad_step, exit_code=3, reason=message)
+    def _tell_of_skipped(self, num_steps: float) -> None:
+        """A step that was skipped has changed nothing. Where fp16 looks for its loss scale that is no fault."""
+        if self.step.loss_scale.enabled:
+            severity: Severity = "info"
+            what = f"an fp16 overflow; the loss scale is now {float(self.step.loss_scale.scale):g}"
+        else:
+            severity, what = "warning", "a loss or gradient was not finite"
+        plural = "" if round(num_steps) == 1 else "s"
+        message = f"Skipped {num_steps:.0f} step{plural} since the last row: {what}."
+        self.record.event("skipped", severity, message, step=self.steps_done)
+
+    def _non_finite(self) -> Ending:
+        """Name the cause, and count no step that changed nothing; the last checkpoint stays the newest."""
+        bad_step = self._bad_step()
+        cause = cause_of(self.step, bad_step)
+        self.steps_done = bad_step
+        message = f"Step {bad_step + 1} was not finite: {cause.what}. Nothing has changed from that step on."
+        evidence = {"step": bad_step + 1, "cause": cause.what}
+        self.record.event("non-finite", "critical", message, step=bad_step + 1, evidence=evidence, advice=cause.advice)
+        return Ending.non_finite(bad_step, message)
 
     def save(self, *, final: bool = False) -> None:
         """Write a checkpoint and delete those no longer wanted. A full disk is an event; at the end it is an error."""
+        started = time.perf_counter()
         try:
             self.checkpoints.save(self.steps_done, self.state.read())
         except CheckpointError as error:
-            self.record.event("checkpoint_failed", "critical", str(error), step=self.steps_done)
+            self.record.event("checkpoint failed", "critical", str(error), step=self.steps_done)
             if final:
                 raise
             return
+        finally:
+            # Steps did not take this time.
+            self._row_started += time.perf_counter() - started
         best = self.best.get("step")
         self.checkpoints.prune(None if best is None else int(best))
-        self.record.event("checkpoint", "info", f"checkpoint step {self.steps_done}", step=self.steps_done)
+        self.record.event("checkpoint", "info", f"Checkpoint at step {self.steps_done}.", step=self.steps_done)

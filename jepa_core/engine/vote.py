@@ -33,7 +33,9 @@ class Vote:
         """
         loss_finite, grads_finite = torch.isfinite(loss), torch.isfinite(grad_norm)
         finite = loss_finite & grads_finite
-        self.overflows = torch.where(loss_finite & ~grads_finite, self.overflows + 1, torch.zeros_like(self.overflows))
+        overflows = torch.where(loss_finite & ~grads_finite, self.overflows + 1, torch.zeros_like(self.overflows))
+        # Once the run has given up, the count stays what it was then: it tells why.
+        self.overflows = torch.where(self.bad_step < 0, overflows, self.overflows)
         bad = ~loss_finite | (self.overflows >= OVERFLOWS_IN_A_ROW) if scaled else ~finite
         if self._policy == "stop" or scaled:
             give_up = bad if self._policy == "stop" else self.overflows >= OVERFLOWS_IN_A_ROW
@@ -43,6 +45,11 @@ class Vote:
         accept = finite & (self.bad_step < 0)
         self.skipped = self.skipped + (~accept).long()
         return accept
+
+    @property
+    def scaling_collapsed(self) -> bool:
+        """Whether the run was given up because no loss scale keeps fp16 gradients finite. Waits for the device."""
+        return int(self.overflows) >= OVERFLOWS_IN_A_ROW
 
     def state(self) -> dict[str, Tensor]:
         """For checkpoints."""

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from jepa_core.presentation.sanitise import clean
 from jepa_core.watch.findings import Severity
 
 _MARKS = {"info": ("·", "dim"), "warning": ("▲", "yellow"), "critical": ("✘", "red")}
@@ -22,7 +23,7 @@ _MARKS = {"info": ("·", "dim"), "warning": ("▲", "yellow"), "critical": ("✘
 class TrainingScreen:
     """Rows and events in, lines out."""
 
-    def __init__(self, console: Console, log: TextIO, *, epochs: int, total_steps: int) -> None:
+    def __init__(self, console: Console, log: TextIO, *, epochs: int, total_steps: int, steps_done: int = 0) -> None:
         self._console = console
         self._log = plain_log(log)
         self._epochs = epochs
@@ -35,7 +36,9 @@ class TrainingScreen:
             console=console,
             expand=True,
         )
-        self._task = self._progress.add_task("", total=total_steps, epoch=self._epoch_text(0.0), rate="")
+        epoch = self._epoch_text(epochs * steps_done / total_steps)
+        # Steps of an earlier process are no sign of this one's speed, so they are there from the start.
+        self._task = self._progress.add_task("", completed=steps_done, total=total_steps, epoch=epoch, rate="")
         self._live = Live(self._progress, console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> TrainingScreen:
@@ -75,7 +78,9 @@ class TrainingScreen:
     def event(self, severity: Severity, message: str, advice: str) -> None:
         """Show a warning or worse; information stays in the log."""
         mark, style = _MARKS[severity]
-        line = Text("  ").append(f"{mark} {message}", style=style).append(f"  {advice}" if advice else "", style="dim")
+        line = Text(f"  {mark} {clean(message)}", style=style).append(
+            f"  {clean(advice)}" if advice else "", style="dim"
+        )
         self._log.print(line, soft_wrap=True)
         if severity != "info":
             self._console.print(line, soft_wrap=True)

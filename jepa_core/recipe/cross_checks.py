@@ -85,6 +85,26 @@ def _rule_problems(watch: Watch, metrics: Metrics) -> Iterator[Problem]:
             if rule.id in ids[:index]:
                 yield Problem(path=(*path, "id"), message=f"another rule of watch.{kind} has this id already")
             yield from _condition_problems(rule.when, (*path, "when"), metrics, can_fire)
+            yield from _timing_problems(rule, path)
+    aborts = {rule.id for rule in watch.abort}
+    for index, rollback in enumerate(watch.rollback):
+        if rollback.id in aborts:
+            message = f"a rule of watch.abort has this id already, and fired({rollback.id!r}) would mean either"
+            yield Problem(path=(_WATCH, "rollback", index, "id"), message=message)
+
+
+def _timing_problems(rule: Criterion | Abort | Rollback, path: KeyPath) -> Iterator[Problem]:
+    """Epochs and counts under which the rule could never be judged."""
+    if isinstance(rule, Criterion):
+        if rule.after_epoch is not None and rule.until_epoch is not None and rule.after_epoch >= rule.until_epoch:
+            message = f"no row is later than epoch {rule.after_epoch:g} and not later than {rule.until_epoch:g}"
+            yield Problem(path=(*path, "until_epoch"), message=message)
+    elif rule.at_epoch is not None and rule.evaluations > 1:
+        message = (
+            f"at_epoch judges a single validation, so {rule.evaluations} in a row never happen: "
+            "use after_epoch, or leave out for"
+        )
+        yield Problem(path=(*path, "for"), message=message)
 
 
 def _early_stop_problems(watch: Watch, metrics: Metrics) -> Iterator[Problem]:
@@ -103,6 +123,7 @@ def _condition_problems(text: str, path: KeyPath, metrics: Metrics, can_fire: It
         yield Problem(path=path, message=error.problem, notes=notes, span=span)
         return
     yield from _name_problems(rule, path, metrics)
+    yield from _direction_problems(rule, path, metrics)
     for name in sorted(rule.fired_ids.difference(can_fire)):
         message = f"no abort or rollback rule has the id {name!r}.{did_you_mean(name, can_fire)}"
         yield Problem(path=path, message=message, span=_span(text, name))
@@ -113,6 +134,14 @@ def _name_problems(rule: Rule, path: KeyPath, metrics: Metrics) -> Iterator[Prob
         hint = did_you_mean(name, _names(metrics))
         message = f"no metric of this recipe is named {name}.{hint}"
         yield Problem(path=path, message=message, span=_span(rule.text, name))
+
+
+def _direction_problems(rule: Rule, path: KeyPath, metrics: Metrics) -> Iterator[Problem]:
+    better = {metric.name: metric.better for metric in metrics or ()}
+    for name in sorted(rule.directed_names):
+        if better.get(name) == "neither":
+            message = f"best({name}) has no meaning: neither higher nor lower is better. Use min, max or last"
+            yield Problem(path=path, message=message, span=_span(rule.text, name))
 
 
 def _baseline_problems(baseline: Baseline, metrics: Metrics) -> Iterator[Problem]:

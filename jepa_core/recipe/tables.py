@@ -15,7 +15,7 @@ from jepa_core.settings import setting
 from jepa_core.watch.rules import Watch
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-NonFinite = Literal["stop", "skip", "rewind"]
+NonFinite = Literal["stop", "skip"]
 
 
 @attrs.frozen(kw_only=True)
@@ -87,7 +87,7 @@ class Train:
     deterministic: bool = setting("bitwise the same result run to run, at some cost", default=False)
     compile: bool = setting("compile the step with torch.compile; takes about a minute at the start", default=False)
     non_finite: NonFinite = setting(
-        "what a non-finite loss or gradient leads to", default="stop", choices=("stop", "skip", "rewind")
+        "what a non-finite loss or gradient leads to", default="stop", choices=("stop", "skip")
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from jepa_core.contracts import GridDataset
-from jepa_core.errors import DataError
+from jepa_core.errors import DataError, RecipeError
 from jepa_core.facts import DatasetFacts
 from jepa_plugins.datasets.manifest import ManifestConfig
 
@@ -134,6 +134,13 @@ def test_files_that_are_missing_empty_or_damaged_are_named(tmp_path: Path) -> No
     damaged.write_bytes(damaged.read_bytes()[:-12])
     with pytest.raises(DataError, match=r"damaged\.jsonl\.gz cannot be read"):
         build(damaged)
+
+
+def test_without_a_path_the_error_says_what_to_give_and_where_it_comes_from() -> None:
+    with pytest.raises(RecipeError, match=r"--set data\.path=FILE\.jsonl\.gz") as caught:
+        ManifestConfig().build(FACTS)
+    for wanted in ('"input"', '"output"', '"frames"', "generator of synthetic ARC-like tasks"):
+        assert wanted in str(caught.value)
 
 
 @pytest.mark.skipif(not PAIRS_50K.exists(), reason="the file of 50,000 grid pairs is not there")

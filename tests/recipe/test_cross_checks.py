@@ -21,6 +21,7 @@ RULE = '[[watch.must]]\nid = "a"\nwhen = "{}"\n'
         "loss.quantizer < 1",
         "val.vq.usage > 0.1",
         "val.retrieval.mrr > 0.8 * baseline.val.retrieval.mrr",
+        "val.retrieval.mrr > 0.8 * best(val.retrieval.mrr) and loss.total < 2 * best(loss.total)",
     ],
 )
 def test_a_rule_may_name_what_the_recipe_declares(tmp_path: Path, when: str) -> None:
@@ -35,6 +36,7 @@ def test_a_rule_may_name_what_the_recipe_declares(tmp_path: Path, when: str) -> 
         ("lr > baseline.loss.relational", "no metric of this recipe is named loss.relational.", "loss.relational"),
         ("lr > lambda: 3", None, None),
         ("fired('b')", "no abort or rollback rule has the id 'b'.", "b"),
+        ("best(grad.norm) > 1", "best(grad.norm) has no meaning: neither higher nor lower is better.", "grad.norm"),
     ],
 )
 def test_a_rule_at_fault_is_marked_where_it_is(
@@ -54,6 +56,36 @@ def test_two_rules_of_one_id_in_one_file_are_a_fault_at_the_second(tmp_path: Pat
     fault = only_fault(write(tmp_path, "small", MINIMAL + RULE.format("lr > 0") + RULE.format("lr > 1")))
     assert fault.where.endswith("small.toml:12:6")
     assert fault.message == "another rule of watch.must has this id already"
+
+
+@pytest.mark.parametrize(("after", "until"), [(3, 3), (5, 3.5)])
+def test_a_rule_that_ends_before_it_begins_is_a_fault(tmp_path: Path, after: float, until: float) -> None:
+    text = MINIMAL + RULE.format("lr > 0") + f"after_epoch = {after}\nuntil_epoch = {until}\n"
+    fault = only_fault(write(tmp_path, "small", text))
+    assert fault.key == "watch.must[a].until_epoch"
+    assert fault.message == f"no row is later than epoch {after:g} and not later than {until:g}"
+
+
+def test_a_rule_may_be_judged_between_two_epochs(tmp_path: Path) -> None:
+    text = MINIMAL + RULE.format("lr > 0") + "after_epoch = 3\nuntil_epoch = 3.5\n"
+    assert load(write(tmp_path, "small", text)).recipe.watch.must[0].until_epoch == 3.5
+
+
+@pytest.mark.parametrize("kind", ["abort", "rollback"])
+def test_an_alarm_at_one_epoch_cannot_wait_for_several_evaluations(tmp_path: Path, kind: str) -> None:
+    alarm = f'[[watch.{kind}]]\nid = "a"\nwhen = "lr > 1"\nat_epoch = 15\nfor = '
+    fault = only_fault(write(tmp_path, "small", MINIMAL + alarm + "3\n"))
+    assert fault.key == f"watch.{kind}[a].for"
+    assert fault.where.endswith("small.toml:12:7")
+    assert fault.message.startswith("at_epoch judges a single validation, so 3 in a row never happen")
+    load(write(tmp_path, "small", MINIMAL + alarm + "1\n"))
+
+
+def test_an_abort_and_a_rollback_do_not_share_an_id(tmp_path: Path) -> None:
+    alarms = "".join(f'[[watch.{kind}]]\nid = "a"\nwhen = "lr > 1"\n' for kind in ("rollback", "abort"))
+    fault = only_fault(write(tmp_path, "small", MINIMAL + alarms))
+    assert fault.key == "watch.rollback[a].id"
+    assert fault.message == "a rule of watch.abort has this id already, and fired('a') would mean either"
 
 
 def test_a_parents_rule_about_what_a_child_removed_is_a_fault_in_the_parent(tmp_path: Path) -> None:

@@ -18,8 +18,6 @@ from jepa_core.registry import ENTRY_POINT_GROUP, Registry, discover
 
 FOLDER = Path(__file__).parents[2] / "recipes"
 RECIPES = sorted(FOLDER.glob("*.toml"))
-NEED_DATA = {"beyond", "seed_pairs"}
-"""Recipes on data of one's own."""
 
 
 @functools.cache
@@ -29,9 +27,8 @@ def builtin_registry() -> Registry:
 
 
 def loaded(path: Path) -> LoadedRecipe:
-    """A shipped recipe, with a path where it wants one."""
-    overrides = ["data.path=grids.jsonl"] if path.stem in NEED_DATA else []
-    return load_recipe(path, overrides=overrides, registry=builtin_registry())
+    """A shipped recipe; those on data of one's own are in order without it, too."""
+    return load_recipe(path, registry=builtin_registry())
 
 
 def test_recipes_are_shipped() -> None:

@@ -16,13 +16,21 @@ import torch
 from torch import Tensor
 
 from jepa_core.contracts import GridDataset
-from jepa_core.errors import DataError
+from jepa_core.errors import DataError, RecipeError
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_plugins.datasets.manifest_records import Record, read_records
 from jepa_plugins.datasets.packing import Grid, pack_grids
 from jepa_plugins.datasets.task_split import TaskSplit, fingerprint
+
+_PATH_WANTED = """\
+data.path is empty: data.kind = "manifest" reads grids from a file of yours.
+Give it with --set data.path=FILE.jsonl.gz (or .jsonl), or in the recipe's table [data].
+The file has one record per line, {"input": GRID, "output": GRID} or {"frames": [GRID, …, TARGET]}, a grid a list of \
+rows of colours 0–9.
+It comes from a generator of synthetic ARC-like tasks, or from data of your own. Without a file: data.kind = "traces" \
+generates sequences, "arc" has real tasks."""
 
 
 @attrs.frozen(kw_only=True)
@@ -32,7 +40,7 @@ class ManifestConfig:
     kind: ClassVar[str] = "manifest"
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
-    path: str = setting("JSONL file, plain or .gz, one record per line")
+    path: str = setting("JSONL file, plain or .gz, one record per line; a run needs one", default="")
     context_length: int = setting("context grids; of longer records the last ones count", default=3, at_least=1)
     short_context: Literal["error", "repeat"] = setting(
         "what to do with records of fewer context grids: refuse them, or repeat their earliest grid",
@@ -44,7 +52,14 @@ class ManifestConfig:
     limit: int | None = setting("take only the first records", default=None, at_least=2, unit="records")
 
     def build(self, facts: DatasetFacts) -> GridDataset:  # noqa: ARG002  # the same data under every run's seed
-        """Raises DataError for an unreadable file, malformed records, and records of too few context grids."""
+        """The records as sequences.
+
+        Raises:
+            RecipeError: no path is given.
+            DataError: an unreadable file, malformed records, or records of too few context grids.
+        """
+        if not self.path:
+            raise RecipeError(_PATH_WANTED)
         path = Path(self.path).expanduser()
         records = read_records(path, self.limit)
         short = [record for record in records if len(record.frames) <= self.context_length]

@@ -8,8 +8,9 @@ embeddings. With d²_ij the squared distance of a grid's quantized tokens i and 
     not normalized  the mean of (d²_X,ij − d²_Y,ij)² over pairs whose tokens are real in both grids: grows with the
                     fourth power of the scale, and takes objects of one index to be the same object.
 
-The value is the mean over all context grids against the target grid, plus `context_self_weight` times the mean over
-consecutive context grids. Grids with fewer than two distinct objects count in neither.
+The objective gains `weight` times the mean over all context grids against the target grid, and `context_self_weight`
+times the mean over consecutive context grids: two weights side by side, as in the seed. Without its weight the value
+is that sum over `weight`. Grids with fewer than two distinct objects count in neither.
 
 Shapes: B sequences, T context grids, N tokens, D embedding dimension, Q points of a quantile function.
 """
@@ -45,7 +46,9 @@ class RelationalConfig:
 
     normalized: bool = setting("compare distances whatever their scale and the order of objects", default=True)
     context_self_weight: float = setting(
-        "weight of consecutive context grids, beside 1 for context against target", default=0.25, at_least=0
+        "factor of consecutive context grids in the objective, where `weight` is that of context against target",
+        default=0.25,
+        at_least=0,
     )
     max_tokens: int = setting(
         "tokens of a grid that are compared, evenly spaced where it has more: the cost grows with the square",
@@ -53,16 +56,17 @@ class RelationalConfig:
         at_least=2,
     )
 
-    def build(self, facts: LossFacts) -> Relational:  # noqa: ARG002  # dimensions are read off the embeddings
-        return Relational(self)
+    def build(self, facts: LossFacts) -> Relational:
+        return Relational(self, self.context_self_weight / facts.weight if facts.weight else 0.0)
 
 
 class Relational(nn.Module):
     """Compares the geometry of grids, with a gradient through the context grids."""
 
-    def __init__(self, config: RelationalConfig) -> None:
+    def __init__(self, config: RelationalConfig, context_share: float) -> None:
         super().__init__()
         self.config = config
+        self.context_share = context_share
 
     def forward(self, forward: Forward) -> LossTerm:
         """Quantized context tokens (B, T, N, D) against each other and against target tokens (B, N, D)."""
@@ -72,7 +76,7 @@ class Relational(nn.Module):
             compare = profile_difference if self.config.normalized else paired_difference
             to_target = compare(context, context_mask, target[:, None], target_mask[:, None])
             to_next = compare(context[:, :-1], context_mask[:, :-1], context[:, 1:], context_mask[:, 1:])
-            value = to_target + self.config.context_self_weight * to_next
+            value = to_target + self.context_share * to_next
         return LossTerm(value=value, figures={"relational.context": to_next.detach()})
 
     def _thinned(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

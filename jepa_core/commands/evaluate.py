@@ -1,0 +1,70 @@
+"""`jepa eval RUN`: what a checkpoint is worth, on the run's validation data or on other data."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
+
+Overrides = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)]
+
+
+def evaluate(
+    run: str = LATEST,
+    /,
+    *,
+    overrides: Overrides = (),
+    step: Annotated[str, Parameter(show_default=False)] = "",
+    device: str = "auto",
+    runs_dir: Path = RUNS_DIR,
+    json: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+) -> None:
+    """Evaluate a checkpoint on the run's validation data or on other data. Trains nothing, changes nothing in the run.
+
+    For example: jepa eval optimized-2026 --set data.path=grids.jsonl.gz
+
+    Retrieval stands beside counting equal cells, and nearest-neighbour probes for the data's labels beside always
+    guessing the largest class: neither of the two learns anything.
+
+    Parameters
+    ----------
+    run
+        A run directory, or the start of a run's name; the newest run when not given.
+    overrides
+        KEY=VALUE for data.*, train.precision and train.batch_size, such as data.path=grids.jsonl.gz; may be repeated.
+        Of other data the validation split is looked at.
+    step
+        A step's number, best or newest; the best where the run kept one, else the newest, when not given.
+    device
+        auto, cpu, cuda or cuda:N.
+    runs_dir
+        The folder with the run directories.
+    json
+        Print everything as JSON.
+
+    Raises
+    ------
+    JepaError
+        The run, a flag, the checkpoint or the data is at fault, or does not fit the weights.
+    """
+    path = find_run(run, runs_dir)
+
+    import attrs
+    import orjson
+
+    from jepa_core.engine.checkpoint_evaluation import evaluate_run
+    from jepa_core.presentation.evaluation_table import evaluation_table
+    from jepa_core.presentation.terminal import console_for
+    from jepa_core.recorded_numbers import encode
+    from jepa_core.registry import installed
+
+    evaluation = evaluate_run(path, overrides=overrides, step=step, device=device, registry=installed())
+    if json:
+        plain = encode(attrs.asdict(evaluation))
+        sys.stdout.write(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        console_for().print(evaluation_table(evaluation), crop=False)

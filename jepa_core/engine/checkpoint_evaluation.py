@@ -1,0 +1,139 @@
+"""Evaluating a run's checkpoint on its own data or on other: the run's validation, and probes for what data has labels.
+
+Nothing is trained and nothing is written. Knows recipes and run directories; shows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from jepa_core.contracts import GridDataset
+from jepa_core.engine.device import choose_compute, set_numerics
+from jepa_core.engine.evaluation import Validation, num_codes
+from jepa_core.engine.objective import declared_views
+from jepa_core.engine.probe import Probe, probes_of
+from jepa_core.engine.retrieval import Retrieval
+from jepa_core.engine.stored_model import choose_checkpoint, load_model
+from jepa_core.facts import DatasetFacts
+from jepa_core.recipe.faults import Fault, RecipeFaultsError
+from jepa_core.recipe.layers import Layer, override_layers
+from jepa_core.recipe.reading import load_recipe
+from jepa_core.registry import Registry
+from jepa_core.run_directory.layout import RECIPE
+from jepa_core.run_directory.reading import RunReader
+
+_CHANGEABLE_TRAIN_KEYS = frozenset({"precision", "batch_size"})
+
+
+@attrs.frozen(kw_only=True)
+class EvaluatedData:
+    """The validation split that was looked at."""
+
+    description: str
+    fingerprint: str
+    same_as_run: bool | None
+    """Whether it is the data that the run trained on; None when the run does not say."""
+    num_sequences: int
+    """Sequences of the validation split."""
+    num_candidates: int
+    """Distinct targets among them."""
+
+
+@attrs.frozen(kw_only=True)
+class Evaluation:
+    """What a checkpoint is worth on some data."""
+
+    run: str
+    """Name of the run directory."""
+    step: int
+    epoch: float
+    why: str
+    """Why this checkpoint; empty when it was asked for by its step."""
+    device: str
+    data: EvaluatedData
+    model: Retrieval
+    counting_cells: Retrieval
+    """The same list ranked by counting equal cells: learns nothing."""
+    probes: tuple[Probe, ...]
+    num_codes: int
+    """Size of the codebook; 0 without one."""
+    projection_dim: int
+    figures: Mapping[str, float]
+    """Every figure of the run's validation, by metric name."""
+    notes: tuple[str, ...]
+
+
+def evaluate_run(run: Path, *, overrides: Sequence[str], step: str, device: str, registry: Registry) -> Evaluation:
+    """Evaluate the checkpoint `step` (see `choose_checkpoint`) on the validation split of the run's data, or of other.
+
+    `overrides` are `KEY=VALUE`, for `data.*`, `train.precision` and `train.batch_size` only.
+
+    Raises:
+        JepaError: the run, its recipe, the flags, the checkpoint, the data or the device is at fault.
+    """
+    _refuse_changes_to_the_model(override_layers(overrides))
+    reader = RunReader(run)
+    trained = load_recipe(run / RECIPE, registry=registry).recipe
+    recipe = load_recipe(run / RECIPE, overrides=overrides, registry=registry).recipe
+    chosen = choose_checkpoint(reader, step)
+    compute = choose_compute(device, recipe.train.precision)
+    set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
+    model = load_model(trained, chosen.checkpoint, compute.device)
+    dataset = recipe.data.build(DatasetFacts(seed=recipe.train.seed))
+    validation = Validation(*model.shape.fitted(dataset.validation), compute, chunk=recipe.train.batch_size)
+    gathered = validation.look(model.objective, declared_views(model.objective.losses))
+    figures = validation.figures(model.objective, gathered)
+    return Evaluation(
+        run=reader.name,
+        step=chosen.checkpoint.step,
+        epoch=model.epoch,
+        why=chosen.why,
+        device=compute.describe(),
+        data=_described(dataset, validation, reader),
+        model=Retrieval(*(figures[f"val.retrieval.{name}"] for name in ("mrr", "top1", "top10"))),
+        counting_cells=validation.baseline,
+        probes=probes_of(gathered.z_context, dataset.validation),
+        num_codes=num_codes(model.objective),
+        projection_dim=recipe.projector.dim,
+        figures=figures,
+        notes=(*chosen.notes, *dataset.notes),
+    )
+
+
+def _refuse_changes_to_the_model(layers: Sequence[Layer]) -> None:
+    """
+    Raises:
+        RecipeFaultsError: a flag changes what the weights were trained with.
+    """
+    message = "not in an evaluation: the weights were trained with the run's own value"
+    note = "can be set here: data.*, train.precision, train.batch_size"
+    faults = [
+        Fault(where=layer.where, key=key, message=message, notes=(note,), from_flag=True)
+        for layer in layers
+        for key in _keys_of_the_model(layer.table)
+    ]
+    if faults:
+        raise RecipeFaultsError("The command line", faults)
+
+
+def _keys_of_the_model(table: Mapping[str, Any]) -> list[str]:
+    tables = [name for name in table if name not in ("data", "train")]
+    train = table.get("train", {})
+    if not isinstance(train, Mapping):
+        return [*tables, "train"]
+    return [*tables, *(f"train.{key}" for key in sorted(train.keys() - _CHANGEABLE_TRAIN_KEYS))]
+
+
+def _described(dataset: GridDataset, validation: Validation, run: RunReader) -> EvaluatedData:
+    trained_on = run.environment().get("data_fingerprint")
+    return EvaluatedData(
+        description=dataset.description,
+        fingerprint=dataset.fingerprint,
+        same_as_run=dataset.fingerprint == trained_on if trained_on else None,
+        num_sequences=len(dataset.validation),
+        num_candidates=validation.candidates.size,
+    )

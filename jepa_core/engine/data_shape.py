@@ -1,0 +1,76 @@
+"""What weights are built for beside the recipe: how many context grids there are, and how large grids are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import torch.nn.functional as F
+
+from jepa_core.contracts import Sequences
+from jepa_core.engine.objective import Grids
+from jepa_core.errors import CheckpointError, DataError
+from jepa_core.facts import OUTSIDE
+
+
+@attrs.frozen(kw_only=True)
+class DataShape:
+    """Kept in checkpoints, so that weights can be built again without the data they were trained on."""
+
+    context_length: int
+    """T."""
+    side: int
+    """H = W, in cells."""
+
+    @staticmethod
+    def of(sequences: Sequences) -> DataShape:
+        """The shape of grids (S, T+1, H, W)."""
+        _, length, _, side = sequences.grids.shape
+        return DataShape(context_length=length - 1, side=side)
+
+    @staticmethod
+    def from_state(state: Any) -> DataShape:
+        """What `state` gave."""
+        return DataShape(context_length=int(state["context_length"]), side=int(state["side"]))
+
+    def state(self) -> dict[str, int]:
+        """For a checkpoint."""
+        return {"context_length": self.context_length, "side": self.side}
+
+    def restore(self, state: Any) -> None:
+        """Check that a checkpoint's shape is this one: weights of another would not fit.
+
+        Raises:
+            CheckpointError: it is another.
+        """
+        written = DataShape.from_state(state)
+        if written != self:
+            raise CheckpointError(
+                f"The checkpoint was trained on {written.describe()}, and the data has {self.describe()}. "
+                "Resume with the data it was trained on, or start a new run."
+            )
+
+    def fitted(self, sequences: Sequences) -> Grids:
+        """Grids and sizes of other data, padded with the outside, or cut where only outside is, to this side.
+
+        Raises:
+            DataError: the context has another length, or a grid is larger.
+        """
+        own = DataShape.of(sequences)
+        if own.context_length != self.context_length:
+            raise DataError(
+                f"The weights take {self.context_length} context grids, and this data gives {own.context_length}. "
+                f"Where the dataset allows it: --set data.context_length={self.context_length}"
+            )
+        largest = int(sequences.sizes.max())
+        if largest > self.side:
+            raise DataError(
+                f"The weights take grids of up to {self.side} × {self.side} cells, and this data has one of {largest}. "
+                f"Leave such grids out, with --set data.max_side={self.side} where the dataset has it."
+            )
+        missing = self.side - own.side
+        return F.pad(sequences.grids, (0, missing, 0, missing), value=OUTSIDE), sequences.sizes
+
+    def describe(self) -> str:
+        """In words."""
+        return f"{self.context_length} context grids of side {self.side}"

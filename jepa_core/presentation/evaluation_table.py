@@ -1,0 +1,125 @@
+"""An evaluation of a checkpoint as tables: retrieval and probes each beside what learns nothing, losses, the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jepa_core.engine.checkpoint_evaluation import EvaluatedData, Evaluation
+from jepa_core.presentation.figures import change_text, figure_text
+from jepa_core.presentation.sanitise import clean
+
+_LABEL_WIDTH = 20
+_SAME_DATA = {
+    True: "the run's own data",
+    False: "other data than the run's: whether its training saw some of it is not known",
+    None: "",
+}
+
+
+def evaluation_table(evaluation: Evaluation) -> RenderableType:
+    """The whole evaluation; plain text where the console has no colour."""
+    parts: list[RenderableType] = [_headline(evaluation), *_data_lines(evaluation.data)]
+    parts += [Text(f"  · {clean(note)}", style="dim") for note in evaluation.notes]
+    parts += [Text(), _retrieval(evaluation)]
+    if evaluation.probes:
+        parts += [Text(), _probes(evaluation)]
+    return Group(*parts, Text(), _facts(evaluation))
+
+
+def _headline(evaluation: Evaluation) -> Text:
+    why = f" ({clean(evaluation.why)})" if evaluation.why else ""
+    line = Text(clean(evaluation.run), style="bold")
+    return line.append(
+        f" · step {evaluation.step}, epoch {figure_text(evaluation.epoch)}{why} · {evaluation.device}", style="none"
+    )
+
+
+def _data_lines(data: EvaluatedData) -> Iterator[Text]:
+    yield Text(
+        f"validation split of {clean(data.description)}: {data.num_sequences:,} sequences, "
+        f"{data.num_candidates:,} different targets"
+    )
+    if _SAME_DATA[data.same_as_run]:
+        yield Text(f"  · {_SAME_DATA[data.same_as_run]}", style="dim" if data.same_as_run else "yellow")
+
+
+def _retrieval(evaluation: Evaluation) -> Table:
+    table = _table("retrieval", "model", "counting cells")
+    table.add_column(justify="right")
+    model, cells = evaluation.model, evaluation.counting_cells
+    table.add_row("  MRR", f"{model.mrr:.3f}", f"{cells.mrr:.3f}", _change(model.mrr, cells.mrr))
+    for label, share, baseline in (("top-1", model.top1, cells.top1), ("top-10", model.top10, cells.top10)):
+        table.add_row(f"  {label}", figure_text(share, "%"), figure_text(baseline, "%"), _change(share, baseline))
+    return table
+
+
+def _probes(evaluation: Evaluation) -> Table:
+    table = _table("nearest neighbours", "accuracy", "largest class")
+    table.add_column()
+    for probe in evaluation.probes:
+        table.add_row(
+            Text(f"  {clean(probe.label, 40)}"),
+            Text(figure_text(probe.accuracy, "%"), style=_judgement(probe.accuracy, probe.largest_class)),
+            figure_text(probe.largest_class, "%"),
+            Text(f"{probe.num_classes:,} classes, {probe.num_sequences:,} sequences", style="dim"),
+        )
+    return table
+
+
+def _table(title: str, value: str, baseline: str) -> Table:
+    """Figures beside those of what learns nothing."""
+    table = Table(box=None, padding=(0, 4, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column(Text(f"  {title}", style="none"), min_width=_LABEL_WIDTH)
+    table.add_column(value, justify="right", style="bold")
+    table.add_column(baseline, justify="right")
+    return table
+
+
+def _change(value: float, baseline: float) -> Text:
+    """Relative to what learns nothing."""
+    change = change_text((value - baseline) / baseline) if baseline else ""
+    return Text(change, style=_judgement(value, baseline))
+
+
+def _judgement(value: float, baseline: float) -> str:
+    """The style of a figure beside that of what learns nothing."""
+    return "green" if value > baseline else "red" if value < baseline else ""
+
+
+def _facts(evaluation: Evaluation) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 4, 0, 0), pad_edge=False)
+    table.add_column(min_width=_LABEL_WIDTH)
+    for label, fact in _labelled_facts(evaluation):
+        table.add_row(Text(f"  {label}", style="dim"), fact)
+    return table
+
+
+def _labelled_facts(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    figures = evaluation.figures
+    losses = {name.removeprefix("val.loss."): value for name, value in figures.items() if name.startswith("val.loss.")}
+    yield "loss", f"{figure_text(losses.pop('total'))} in all"
+    if not losses["quantizer.raw"]:
+        del losses["quantizer.raw"]
+    terms = (f"{clean(name.removesuffix('.raw'))} {figure_text(value)}" for name, value in losses.items())
+    yield "  without weights", " · ".join(terms)
+    context, target = figures["val.rank.context"], figures["val.rank.target"]
+    yield (
+        "effective rank",
+        f"context {figure_text(context)} · target {figure_text(target)} · at most {evaluation.projection_dim}",
+    )
+    if evaluation.num_codes:
+        yield "codes", _codes(evaluation)
+    moved = figure_text(figures["val.order.sensitivity"])
+    yield "order sensitivity", f"{moved}      how far the state moves when the context is rotated, relative to its norm"
+
+
+def _codes(evaluation: Evaluation) -> str:
+    usage, perplexity, dead = (evaluation.figures[f"val.vq.{name}"] for name in ("usage", "perplexity", "dead"))
+    return (
+        f"{figure_text(usage, '%')} of {evaluation.num_codes:,} in use · perplexity {figure_text(perplexity)} · "
+        f"{figure_text(dead)} never chosen"
+    )

@@ -1,0 +1,50 @@
+"""Hooks are the contract with plugins: every one is documented, used, and tested over all installed components."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from jepa_core import contracts, facts, hookspecs
+from jepa_core.registry import ENTRY_POINT_GROUP, Registry, discover
+from tests.contracts.families import MODULE_FAMILIES
+
+HOOKS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, f"{hookspecs.PROJECT}_spec")}
+
+
+@pytest.fixture(scope="module")
+def builtin() -> Registry:
+    """The built-in components, whatever else is installed."""
+    return discover(point for point in entry_points(group=ENTRY_POINT_GROUP) if point.name == "builtin")
+
+
+def test_every_hook_is_a_family_and_every_family_a_hook() -> None:
+    assert set(HOOKS) == set(hookspecs.FAMILIES.values())
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_takes_nothing_and_says_what_its_components_are_told_and_give(hook: str) -> None:
+    spec = HOOKS[hook]
+    doc = inspect.getdoc(spec) or ""
+    assert not inspect.signature(spec).parameters
+    (told,) = re.findall(r"build\((\w+)\)", doc)
+    assert hasattr(facts, told)
+    given = re.findall(r"`(?:contracts\.)?([A-Z]\w+)`", doc)
+    assert given
+    assert all(hasattr(contracts, name) for name in given)
+
+
+@pytest.mark.parametrize("family", hookspecs.FAMILIES)
+def test_a_family_has_a_built_in_component_and_contract_tests(family: str, builtin: Registry) -> None:
+    assert builtin.family(family)
+    assert family in {*MODULE_FAMILIES, "dataset"}
+    plural = f"{family}es" if family.endswith("s") else f"{family}s"
+    assert (Path(__file__).parents[1] / "contracts" / f"test_{plural}.py").is_file()
+
+
+def test_the_built_in_plugin_is_whole(builtin: Registry) -> None:
+    assert builtin.broken == ()

@@ -1,0 +1,126 @@
+"""The shipped recipes hold the values that they are compared by, and build on each other as they say."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jepa_core.recipe.reading import load_recipe
+from jepa_core.registry import ENTRY_POINT_GROUP, discover
+
+FOLDER = Path(__file__).parents[2] / "recipes"
+FAMILY = ("no_vq", "gentle_vq", "optimized", "production")
+WITH_CODES = FAMILY[1:]
+OF_THE_SEED = (*FAMILY, "seed_pairs")
+
+VALUES: list[tuple[tuple[str, ...], str, Any]] = [
+    (("no_vq",), "quantizer.kind", "none"),
+    (("no_vq", "gentle_vq"), "aggregator.kind", "mean"),
+    (("optimized", "production", "seed_pairs"), "aggregator.kind", "attention"),
+    (("no_vq", "gentle_vq"), "losses.relational.weight", 0.025),
+    (("no_vq", "gentle_vq"), "losses.relational.context_self_weight", 0.01),
+    (("optimized", "production", "seed_pairs"), "losses.relational.weight", 0.02),
+    (("optimized", "production", "seed_pairs"), "losses.relational.context_self_weight", 0.005),
+    (FAMILY, "losses.relational.normalized", True),
+    (("seed_pairs",), "losses.relational.normalized", False),
+    ((*WITH_CODES, "seed_pairs"), "quantizer.kind", "ema_vq"),
+    ((*WITH_CODES, "seed_pairs"), "quantizer.codes", 768),
+    ((*WITH_CODES, "seed_pairs"), "quantizer.commitment", 0.15),
+    ((*WITH_CODES, "seed_pairs"), "quantizer.decay", 0.95),
+    ((*WITH_CODES, "seed_pairs"), "quantizer.revive_below", 0.01),
+    (("seed_pairs",), "quantizer.revive_every", 1500),
+    (("no_vq", "gentle_vq"), "diagnostics.every_steps", 100),
+    (("optimized", "production", "seed_pairs"), "diagnostics.every_steps", 50),
+    (OF_THE_SEED, "diagnostics.sample", 4096),
+    (("no_vq", "gentle_vq", "optimized", "seed_pairs"), "train.epochs", 30),
+    (("no_vq", "gentle_vq", "optimized", "seed_pairs"), "watch.early_stop.patience", 20),
+    (("no_vq", "gentle_vq", "optimized", "seed_pairs"), "watch.early_stop.min_delta", 0.01),
+    (("no_vq", "gentle_vq", "optimized", "seed_pairs"), "schedule.total_steps", 1500),
+    (("production",), "train.epochs", 80),
+    (("production",), "watch.early_stop.patience", 30),
+    (("production",), "watch.early_stop.min_delta", 0.003),
+    (FAMILY, "data.kind", "traces"),
+    (FAMILY, "data.num_sequences", 50_000),
+    (("seed_pairs",), "data.kind", "manifest"),
+    (("seed_pairs",), "data.short_context", "repeat"),
+    (("seed_pairs",), "data.split_seed", 13),
+    (OF_THE_SEED, "data.validation_share", 0.02),
+    (OF_THE_SEED, "data.context_length", 3),
+    (OF_THE_SEED, "train.seed", 123),
+    (OF_THE_SEED, "encoder.kind", "objects"),
+    (OF_THE_SEED, "encoder.dim", 384),
+    (OF_THE_SEED, "encoder.layers", 3),
+    (OF_THE_SEED, "encoder.heads", 8),
+    (OF_THE_SEED, "encoder.dropout", 0.1),
+    (OF_THE_SEED, "encoder.max_objects", 16),
+    (FAMILY, "projector.final_relu", False),
+    (("seed_pairs",), "projector.final_relu", True),
+    (("seed_pairs",), "predictor.kind", "identity"),
+    (OF_THE_SEED, "projector.layers", 2),
+    (OF_THE_SEED, "projector.dim", 256),
+    (OF_THE_SEED, "losses.info_nce.temperature", 0.07),
+    (OF_THE_SEED, "losses.info_nce.temperature_min", 0.05),
+    (OF_THE_SEED, "losses.info_nce.temperature_max", 0.20),
+    (OF_THE_SEED, "losses.info_nce.learn_temperature", True),
+    (OF_THE_SEED, "losses.info_nce.queue", 8192),
+    (OF_THE_SEED, "losses.sigreg.weight", 0.1),
+    (OF_THE_SEED, "losses.sigreg.slices", 1024),
+    (OF_THE_SEED, "losses.sigreg.points", 17),
+    (OF_THE_SEED, "losses.invariance.weight", 1.0),
+    (OF_THE_SEED, "losses.invariance.colours", 0.1),
+    (OF_THE_SEED, "losses.invariance.translation", 0.05),
+    (OF_THE_SEED, "losses.invariance.translation_max", 0.1),
+    (OF_THE_SEED, "losses.invariance.flips", 0.05),
+    (OF_THE_SEED, "target.ema_decay", 0.99),
+    (OF_THE_SEED, "optimizer.kind", "adam"),
+    (OF_THE_SEED, "optimizer.lr", 5e-5),
+    (OF_THE_SEED, "optimizer.weight_decay", 1e-6),
+    (OF_THE_SEED, "schedule.warmup_steps", 1000),
+    (OF_THE_SEED, "schedule.floor", 0.1),
+    (OF_THE_SEED, "train.batch_size", 512),
+    (OF_THE_SEED, "train.accumulate", 2),
+    (OF_THE_SEED, "train.clip_norm", 0.5),
+]
+"""Recipes, key, value. Counts of steps are of optimizer steps, two micro-batches each."""
+
+
+@functools.cache
+def resolved(name: str) -> dict[str, Any]:
+    """A shipped recipe with what it extends and all defaults."""
+    builtin = discover(point for point in entry_points(group=ENTRY_POINT_GROUP) if point.name == "builtin")
+    return load_recipe(FOLDER / f"{name}.toml", registry=builtin).table
+
+
+@pytest.mark.parametrize(("names", "key", "value"), VALUES, ids=str)
+def test_a_value_is_the_one_that_recipes_are_compared_by(names: tuple[str, ...], key: str, value: Any) -> None:
+    for name in names:
+        found: Any = resolved(name)
+        for part in key.split("."):
+            found = found[part]
+        assert found == value, name
+
+
+@pytest.mark.parametrize(
+    ("child", "parent"), [("gentle_vq", "no_vq"), ("optimized", "gentle_vq"), ("production", "optimized")]
+)
+def test_a_recipe_extends_the_one_it_is_a_change_of(child: str, parent: str) -> None:
+    assert tomllib.loads((FOLDER / f"{child}.toml").read_text(encoding="utf-8"))["extends"] == f"{parent}.toml"
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_recipe_names_its_schema_first_and_says_what_it_is(path: Path) -> None:
+    first_line = path.read_text(encoding="utf-8").partition("\n")[0]
+    assert first_line == "#:schema ./schema.json"
+    assert resolved(path.stem)["description"]
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_recipe_is_watched(path: Path) -> None:
+    watch = resolved(path.stem)["watch"]
+    assert watch["must"], "a verdict without a must says nothing"
+    assert any("finite" in rule["when"] for rule in (*watch["must"], *watch["abort"]))

@@ -1,0 +1,46 @@
+"""What weights are built for, and other data made to fit it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from jepa_core.contracts import Sequences
+from jepa_core.engine.data_shape import DataShape
+from jepa_core.errors import CheckpointError, DataError
+from jepa_core.facts import OUTSIDE
+
+SHAPE = DataShape(context_length=2, side=5)
+
+
+def sequences(*, context_length: int = 2, side: int, content: int) -> Sequences:
+    """Four sequences of grids of `content` × `content` cells of colour 3, in arrays of side `side`."""
+    grids = torch.full((4, context_length + 1, side, side), OUTSIDE, dtype=torch.uint8)
+    grids[..., :content, :content] = 3
+    sizes = torch.full((4, context_length + 1, 2), content)
+    return Sequences(grids=grids, sizes=sizes, tasks=torch.arange(4))
+
+
+@pytest.mark.parametrize("side", [3, 5, 8])
+def test_smaller_grids_are_padded_and_empty_margins_cut(side: int) -> None:
+    grids, sizes = SHAPE.fitted(sequences(side=side, content=3))
+    assert grids.equal(sequences(side=5, content=3).grids)
+    assert grids.dtype == torch.uint8
+    assert (sizes == 3).all()
+
+
+def test_larger_grids_are_refused_with_both_numbers() -> None:
+    with pytest.raises(DataError, match="up to 5 × 5 cells, and this data has one of 6"):
+        SHAPE.fitted(sequences(side=8, content=6))
+
+
+def test_another_context_length_is_refused_with_both_numbers() -> None:
+    with pytest.raises(DataError, match=r"take 2 context grids, and this data gives 3.*data\.context_length=2"):
+        SHAPE.fitted(sequences(context_length=3, side=5, content=3))
+
+
+def test_a_checkpoint_of_another_shape_is_not_resumed() -> None:
+    assert DataShape.from_state(SHAPE.state()) == SHAPE == DataShape.of(sequences(side=5, content=1))
+    SHAPE.restore(SHAPE.state())
+    with pytest.raises(CheckpointError, match="2 context grids of side 5, and the data has 3 context grids of side 5"):
+        DataShape(context_length=3, side=5).restore(SHAPE.state())

@@ -1,0 +1,189 @@
+"""Looking without training: chunks, what stays as it was, and figures against their formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from jepa_core.contracts import Sequences
+from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.device import choose_compute
+from jepa_core.engine.evaluation import (
+    Gathered,
+    Validation,
+    code_figures,
+    evaluation_mode,
+    gather,
+    num_codes,
+    spectrum,
+)
+from jepa_core.engine.network import build_parts
+from jepa_core.engine.objective import Objective
+from jepa_core.engine.representation import unique_candidates
+from jepa_core.facts import DatasetFacts
+from jepa_core.recipe.tables import Recipe
+
+CPU = choose_compute("cpu", "fp32")
+
+
+@attrs.frozen
+class Subject:
+    """A model that was never trained, and the validation split of its recipe."""
+
+    objective: Objective
+    split: Sequences
+
+    def gather(self, chunk: int = 1000, *, losses: bool = False) -> Gathered:
+        grids = self.split.grids, self.split.sizes
+        return gather(self.objective, grids, CPU, chunk=chunk, views={} if losses else None)
+
+    def validation(self, chunk: int = 1000) -> Validation:
+        return Validation(self.split.grids, self.split.sizes, CPU, chunk=chunk)
+
+
+@pytest.fixture
+def subject(tiny_recipe: Callable[..., Recipe]) -> Callable[..., Subject]:
+    """The tiny recipe, with `KEY=VALUE` overrides."""
+
+    def build(*overrides: str) -> Subject:
+        recipe = tiny_recipe(*overrides)
+        split = recipe.data.build(DatasetFacts(seed=0)).validation
+        _, length, _, side = split.grids.shape
+        parts = build_parts(recipe, side=side, context_length=length - 1, device=CPU.device)
+        return Subject(Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()}), split)
+
+    return build
+
+
+def assert_close(a: Gathered, b: Gathered) -> None:
+    for field in ("z_context", "z_target", "codes", "order_sensitivity"):
+        torch.testing.assert_close(getattr(a, field), getattr(b, field))
+    for name in a.losses:
+        torch.testing.assert_close(a.losses[name], b.losses[name])
+
+
+def test_taking_sequences_in_chunks_changes_nothing(subject: Callable[..., Subject]) -> None:
+    model = subject()
+    assert len(model.split) % 7 != 0
+    assert_close(model.gather(7), model.gather())
+
+
+def test_losses_of_chunks_count_by_their_sequences(subject: Callable[..., Subject]) -> None:
+    model = subject()
+    sizes = [len(part) for part in model.split.grids.split(7)]
+    batches = zip(model.split.grids.split(7), model.split.sizes.split(7), strict=True)
+    with evaluation_mode(model.objective):
+        values = [model.objective(batch, {}).figures["loss.quantizer.raw"] for batch in batches]
+    expected = sum(value * size for value, size in zip(values, sizes, strict=True)) / sum(sizes)
+    torch.testing.assert_close(model.gather(7, losses=True).losses["loss.quantizer.raw"], expected)
+
+
+def test_looking_changes_no_state_and_draws_no_dropout(subject: Callable[..., Subject]) -> None:
+    model = subject("encoder.dropout=0.5")
+    model.objective.train()
+    before = {name: tensor.clone() for name, tensor in model.objective.state_dict().items()}
+    first, second = model.validation()(model.objective, {}), model.validation()(model.objective, {})
+    assert first == second
+    assert same_tree(before, dict(model.objective.state_dict()))
+    assert model.objective.training
+    assert model.objective.online.encoder.training
+    assert all(parameter.grad is None for parameter in model.objective.parameters())
+
+
+def test_the_mode_comes_back_after_an_error(subject: Callable[..., Subject]) -> None:
+    objective = subject().objective.train()
+    with pytest.raises(RuntimeError, match="mat1"), evaluation_mode(objective):
+        objective.online.projector(torch.zeros(2, 99))
+    assert objective.training
+    assert torch.is_grad_enabled()
+
+
+def test_order_sensitivity_is_the_relative_distance_that_rotating_the_context_moves_the_state(
+    subject: Callable[..., Subject],
+) -> None:
+    model = subject("aggregator.kind=last")
+    online = model.objective.online
+    context, sizes = model.split.grids[:, :-1], model.split.sizes[:, :-1]
+
+    def states(grids: Tensor, sizes: Tensor) -> Tensor:
+        tokens = online.encode(grids.flatten(0, 1), sizes.flatten(0, 1))
+        values, mask = (part.unflatten(0, grids.shape[:2]) for part in (tokens.values, tokens.mask))
+        return online.state(online.quantize(values, mask, collect=False).values, mask)
+
+    with evaluation_mode(model.objective):
+        state, rotated = states(context, sizes), states(context.roll(1, 1), sizes.roll(1, 1))
+    expected = ((rotated - state).norm(dim=1) / state.norm(dim=1)).mean()
+    torch.testing.assert_close(model.gather().order_sensitivity, expected)
+    assert expected > 0
+
+
+def test_a_mean_over_time_is_not_sensitive_to_order(subject: Callable[..., Subject]) -> None:
+    gathered = subject("aggregator.kind=mean").gather()
+    assert gathered.order_sensitivity.item() == pytest.approx(0, abs=1e-5)
+
+
+def test_aggregators_that_show_weights_give_their_mean_and_relative_entropy(subject: Callable[..., Subject]) -> None:
+    gathered = subject().gather()
+    assert gathered.time_weights is not None
+    assert gathered.attention_entropy is not None
+    assert gathered.time_weights.sum().item() == pytest.approx(1)
+    assert 0 < gathered.attention_entropy.item() <= 1 + 1e-6
+
+
+def test_info_nce_is_judged_over_all_distinct_targets_and_the_total_follows(subject: Callable[..., Subject]) -> None:
+    model = subject()
+    figures = model.validation(chunk=7)(model.objective, {})
+    gathered = model.gather(7, losses=True)
+    distinct = unique_candidates(model.split.grids[:, -1])
+    cosines = F.normalize(gathered.z_context, dim=1) @ F.normalize(gathered.z_target[distinct.representatives], dim=1).T
+    temperature = model.objective.losses["info_nce"].temperature()  # type: ignore[operator]  # InfoNce
+    expected = -(cosines / temperature).log_softmax(1).gather(1, distinct.index[:, None]).mean().item()
+    assert figures["val.loss.info_nce.raw"] == pytest.approx(expected, rel=1e-5)
+    weights = model.objective.weights
+    total = sum(weights[name] * figures[f"val.loss.{name}.raw"] for name in ("info_nce", "sigreg"))
+    assert figures["val.loss.total"] == pytest.approx(total + figures["val.loss.quantizer.raw"], rel=1e-5)
+
+
+def test_the_judged_figures_do_not_depend_on_the_batch_size(subject: Callable[..., Subject]) -> None:
+    model = subject()
+    small, large = (model.validation(chunk)(model.objective, {}) for chunk in (5, 24))
+    for name in ("val.loss.info_nce.raw", "val.retrieval.mrr", "val.rank.context", "val.order.sensitivity"):
+        assert small[name] == pytest.approx(large[name], rel=1e-4)
+
+
+def test_counting_cells_stands_beside_the_models_retrieval(subject: Callable[..., Subject]) -> None:
+    model = subject()
+    validation = model.validation()
+    figures = validation(model.objective, {})
+    assert figures["val.retrieval.baseline_mrr"] == validation.candidates.by_cell_counting().mrr
+    assert figures["val.retrieval.baseline_top1"] == validation.candidates.by_cell_counting().top1
+
+
+def test_code_figures_count_the_tokens_of_the_context(subject: Callable[..., Subject]) -> None:
+    model = subject()
+    gathered = model.gather()
+    assert gathered.codes is not None
+    used = set(gathered.codes.flatten().tolist()) - {-1}
+    figures, counts = code_figures(gathered, num_codes(model.objective))
+    assert counts is not None
+    assert int(counts.sum()) == int((gathered.codes >= 0).sum())
+    assert figures["vq.usage"].item() == pytest.approx(len(used) / 8)
+    assert figures["vq.dead"] == 8 - len(used)
+
+
+def test_without_a_codebook_there_are_no_code_figures(subject: Callable[..., Subject]) -> None:
+    model = subject("quantizer.kind=none")
+    assert num_codes(model.objective) == 0
+    assert code_figures(model.gather(), 0) == ({}, None)
+    assert not any(name.startswith("val.vq.") for name in model.validation()(model.objective, {}))
+
+
+def test_the_spectrum_is_shares_in_descending_order(subject: Callable[..., Subject]) -> None:
+    for shares in spectrum(subject().gather()).values():
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) == pytest.approx(1)

@@ -1,0 +1,201 @@
+"""Signals: read at the end of a step, answered with a checkpoint, and never a step lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from jepa_core.cli import main
+from jepa_core.engine.interruption import Interruption, StoppedBeforeTraining
+from tests.engine.training import RARE, KeptRecord, RecipeMaker, a_trainer, snapshot, take_steps
+
+STOPS = [signal.SIGINT, signal.SIGTERM]
+QUIET = (*RARE, "diagnostics.log_every_steps=1000")
+"""Nothing is due before the last step."""
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_before_training_a_stop_signal_ends_the_program_with_the_shells_code(number: signal.Signals) -> None:
+    with pytest.raises(StoppedBeforeTraining) as stopped, Interruption():
+        signal.raise_signal(number)
+    assert stopped.value.code == 128 + number
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_in_training_a_stop_signal_is_a_flag(number: signal.Signals) -> None:
+    with Interruption() as interruption:
+        interruption.wait_for_steps()
+        signal.raise_signal(number)
+        assert interruption.stop_signal == number
+
+
+def test_a_request_to_save_is_taken_once_and_stops_nothing() -> None:
+    with Interruption() as interruption:
+        signal.raise_signal(signal.SIGUSR1)
+        assert interruption.take_save_request()
+        assert not interruption.take_save_request()
+        assert interruption.stop_signal is None
+
+
+def test_handlers_are_put_back() -> None:
+    numbers = [*STOPS, signal.SIGUSR1]
+    before = [signal.getsignal(number) for number in numbers]
+    with Interruption():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    script = (
+        "import signal, jepa_core.engine.interruption as i\n"
+        "with i.Interruption() as interruption:\n"
+        "    interruption.wait_for_steps()\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+        "    print('first', flush=True)\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "    print('second')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (130, "first\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_is_answered_after_the_running_step_with_a_checkpoint_though_nothing_is_due(
+    tiny_recipe: RecipeMaker, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    record = KeptRecord()
+    trainer = a_trainer(tiny_recipe(*QUIET), tmp_path, record=record)
+    record.after_heartbeat = lambda step: signal.raise_signal(number) if step == 2 else None
+    with Interruption() as interruption:
+        interruption.wait_for_steps()
+        ending = trainer.train(interruption)
+    assert (ending.state, ending.step, ending.exit_code) == ("interrupted", 3, code)
+    assert ending.reason == f"stopped by {number.name}"
+    assert [checkpoint.step for checkpoint in trainer.checkpoints.all()] == [3]
+    assert record.rows == []
+
+
+def test_a_request_to_save_is_answered_with_a_checkpoint_and_training_goes_on(
+    tiny_recipe: RecipeMaker, tmp_path: Path
+) -> None:
+    record = KeptRecord()
+    trainer = a_trainer(tiny_recipe(*QUIET), tmp_path, record=record)
+    record.after_heartbeat = lambda step: signal.raise_signal(signal.SIGUSR1) if step == 2 else None
+    with Interruption() as interruption:
+        interruption.wait_for_steps()
+        assert trainer.train(interruption).kind == "finished"
+    assert [checkpoint.step for checkpoint in trainer.checkpoints.all()] == [3, 6]
+
+
+def test_a_stop_during_a_save_loses_no_step(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
+    record = KeptRecord()
+    trainer = a_trainer(tiny_recipe(*QUIET, "checkpoint.every_steps=2"), tmp_path, record=record)
+    record.after_heartbeat = lambda step: signal.raise_signal(signal.SIGTERM) if step == 2 else None
+    with Interruption() as interruption:
+        interruption.wait_for_steps()
+        ending = trainer.train(interruption)
+    assert ending.step == trainer.checkpoints.all()[-1].step
+
+
+def test_a_stop_after_a_bad_step_says_that_it_was_bad(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
+    trainer = take_steps(a_trainer(tiny_recipe(*QUIET), tmp_path), 1)
+    trainer.step.parameters["encoder.norm.weight"].data.fill_(float("nan"))
+    with Interruption() as interruption:
+        interruption.wait_for_steps()
+        signal.raise_signal(signal.SIGTERM)
+        assert trainer.train(interruption).kind == "non-finite"
+    assert trainer.checkpoints.all() == []
+    assert snapshot(trainer)["progress"]["step"] == 1
+
+
+LONG = ("--set", "train.epochs=100", "--set", "diagnostics.every_steps=1000", "--set", "checkpoint.every_epochs=1000",
+        "--set", "diagnostics.validate_every_epochs=1000")  # fmt: skip
+"""600 steps: a few seconds."""
+
+
+@contextmanager
+def started(recipe: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """`jepa run` in a process of its own, with runs beside the recipe."""
+    command = [sys.executable, "-m", "jepa_core.cli", "run", recipe.name, *LONG, *more]
+    process = subprocess.Popen(
+        command,
+        cwd=recipe.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def only_run(folder: Path) -> Path:
+    (path,) = (folder / "runs").iterdir()
+    return path
+
+
+def num_rows(folder: Path) -> int:
+    return sum(path.read_text().count("\n") for path in folder.glob("runs/*/metrics.jsonl"))
+
+
+def test_save_stop_and_resume_of_a_whole_program(
+    tiny_recipe_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tiny_recipe_file.parent
+    with started(tiny_recipe_file) as process:
+        wait_until(lambda: num_rows(folder) >= 3, process)
+        process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: any(folder.glob("runs/*/checkpoints/step-*")), process)
+        process.send_signal(signal.SIGINT)
+        out = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, out
+    run = only_run(folder)
+    status = json.loads((run / "status.json").read_text())
+    steps = sorted(int(path.name.removeprefix("step-")) for path in (run / "checkpoints").iterdir())
+    assert (status["state"], status["exit_code"], status["step"]) == ("interrupted", 130, steps[-1])
+    assert len(steps) == 2
+    assert not (run / "verdict.json").exists()
+    resume = re.search(r"jepa (run --resume \S+)", out)
+    assert resume, out
+
+    monkeypatch.chdir(folder)
+    with pytest.raises(SystemExit, match="0"):
+        main(resume[1].split())
+    assert f"goes on after step {steps[-1]} of 600" in capsys.readouterr().out
+    recorded = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert recorded == list(range(1, 601))
+    assert json.loads((run / "status.json").read_text())["state"] == "finished"
+
+
+def test_sigterm_of_a_whole_program_is_answered_though_no_row_is_due(tiny_recipe_file: Path) -> None:
+    folder = tiny_recipe_file.parent
+    with started(tiny_recipe_file, "--set", "diagnostics.log_every_steps=1000", "--set", "train.epochs=1000") as process:
+        wait_until(lambda: any('"running"' in path.read_text() for path in folder.glob("runs/*/status.json")), process)
+        process.send_signal(signal.SIGTERM)
+        out = process.communicate(timeout=60)[0]
+    assert process.returncode == 143, out
+    run = only_run(folder)
+    status = json.loads((run / "status.json").read_text())
+    assert [path.name for path in (run / "checkpoints").iterdir()] == [f"step-{status['step']}"]
+    assert (run / "metrics.jsonl").read_text() == ""

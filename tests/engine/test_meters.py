@@ -1,0 +1,71 @@
+"""Figures between two rows: means over steps and micro-batches, and no loss of them in a checkpoint."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from jepa_core.engine.checkpoint_tree import join_tree, split_tree
+from jepa_core.engine.meters import Meters
+
+CPU = torch.device("cpu")
+
+
+def add(meters: Meters, *losses: float, norm: float = 0.0) -> None:
+    """One step of a micro-batch a loss."""
+    meters.add([{"loss": torch.tensor(loss)} for loss in losses], {"norm": torch.tensor(norm)})
+
+
+def test_a_row_holds_means_over_steps_and_micro_batches() -> None:
+    meters = Meters(CPU)
+    add(meters, 1.0, 3.0, norm=4.0)
+    add(meters, 6.0, 10.0, norm=8.0)
+    assert meters.steps == 2
+    assert meters.take() == {"loss": 5.0, "norm": 6.0}
+
+
+def test_each_row_starts_anew_and_keeps_what_was_noted_last() -> None:
+    meters = Meters(CPU)
+    add(meters, 1.0)
+    meters.note({"lr": 0.1})
+    meters.take()
+    add(meters, 3.0)
+    meters.note({"lr": 0.2})
+    assert meters.take() == {"loss": 3.0, "norm": 0.0, "lr": 0.2}
+    assert meters.take() == {"lr": 0.2}
+
+
+def test_times_are_seconds_a_step() -> None:
+    meters = Meters(CPU)
+    for seconds in (0.5, 0.25):
+        meters.note_time("time.data", seconds)
+        meters.note_time("time.data", seconds)
+        add(meters, 1.0)
+    assert meters.take()["time.data"] == 0.75
+
+
+def test_one_bad_step_shows_in_the_row() -> None:
+    meters = Meters(CPU)
+    add(meters, 1.0)
+    add(meters, math.nan)
+    assert math.isnan(meters.take()["loss"])
+
+
+def test_other_figures_than_before_do_not_mix_with_them() -> None:
+    meters = Meters(CPU)
+    add(meters, 1.0)
+    meters.add([{"other": torch.tensor(5.0)}], {"norm": torch.tensor(1.0)})
+    assert meters.take() == {"other": 5.0, "norm": 1.0}
+
+
+def test_a_run_resumed_between_two_rows_writes_the_same_row() -> None:
+    straight, resumed = Meters(CPU), Meters(CPU)
+    add(straight, 1.0, 2.0, norm=3.0)
+    straight.note({"lr": 0.5})
+    resumed.restore(join_tree(*split_tree(straight.state())))
+    for meters in (straight, resumed):
+        add(meters, 7.0, 8.0, norm=9.0)
+    assert resumed.steps == straight.steps == 2
+    assert resumed.take() == straight.take() == pytest.approx({"loss": 4.5, "norm": 6.0, "lr": 0.5})

@@ -1,0 +1,83 @@
+"""The networks: built alike from one seed, and a target that follows the online one and nothing else."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from jepa_core.contracts import Embeddings
+from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.network import Parts, build_parts, masked_mean
+from tests.engine.training import CPU, RecipeMaker
+
+YES, NO = torch.tensor(True), torch.tensor(False)
+
+
+@pytest.fixture
+def parts(tiny_recipe: RecipeMaker) -> Parts:
+    return build_parts(tiny_recipe(), side=8, context_length=3, device=CPU)
+
+
+def fill_online(parts: Parts, value: float) -> None:
+    for parameter in parts.online.parameters():
+        nn.init.constant_(parameter, value)
+
+
+def test_one_seed_builds_one_network_whatever_was_drawn_before(tiny_recipe: RecipeMaker) -> None:
+    built = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        parts = build_parts(tiny_recipe(), side=8, context_length=3, device=CPU)
+        built.append({"online": parts.online.state_dict(), "losses": parts.losses.state_dict()})
+    assert same_tree(*built)
+
+
+def test_the_target_starts_as_a_copy_of_encoder_and_projector_alone(parts: Parts) -> None:
+    online, target = parts.online.state_dict(), parts.target.state_dict()
+    assert {name.partition(".")[0] for name in target} == {"encoder", "projector"}
+    assert same_tree(target, {name: online[name] for name in target})
+    assert not any(parameter.requires_grad for parameter in parts.target.parameters())
+
+
+def test_the_target_stays_in_evaluation_mode(parts: Parts) -> None:
+    parts.target.train()
+    assert not any(module.training for module in parts.target.modules())
+
+
+def test_following_moves_the_target_by_one_less_the_decay(parts: Parts) -> None:
+    start = copy.deepcopy(parts.target.state_dict())
+    fill_online(parts, 2.0)
+    parts.target.follow(parts.online, 0.75, YES)
+    for name, value in parts.target.state_dict().items():
+        torch.testing.assert_close(value, 0.75 * start[name] + 0.25 * torch.full_like(value, 2.0), msg=name)
+
+
+@pytest.mark.parametrize("value", [2.0, math.nan, math.inf])
+def test_a_refused_step_leaves_the_target_as_it_was_whatever_the_online_weights(parts: Parts, value: float) -> None:
+    start = copy.deepcopy(parts.target.state_dict())
+    fill_online(parts, value)
+    parts.target.follow(parts.online, 0.75, NO)
+    assert same_tree(parts.target.state_dict(), start)
+
+
+@pytest.mark.parametrize(("accept", "expected"), [(YES, 5.0), (NO, 0.0)])
+def test_buffers_of_the_encoder_are_copied_when_the_step_is_accepted(
+    tiny_recipe: RecipeMaker, accept: torch.Tensor, expected: float
+) -> None:
+    parts = build_parts(tiny_recipe(), side=8, context_length=3, device=CPU)
+    for network in (parts.online, parts.target):
+        network.encoder.register_buffer("running_mean", torch.zeros(2))
+    parts.online.encoder.get_buffer("running_mean").fill_(5.0)
+    parts.target.follow(parts.online, 0.99, accept)
+    assert parts.target.encoder.get_buffer("running_mean").tolist() == [expected] * 2
+
+
+def test_a_mean_over_tokens_counts_real_ones_only_and_is_zero_without_any() -> None:
+    values = torch.tensor([[[1.0], [3.0], [9.0]], [[4.0], [4.0], [4.0]]])
+    mask = torch.tensor([[True, True, False], [False, False, False]])
+    assert masked_mean(Embeddings(values, mask)).tolist() == [[2.0], [0.0]]

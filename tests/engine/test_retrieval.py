@@ -1,0 +1,116 @@
+"""Retrieval over a fixed list: what counts as a candidate, ties, chance, and counting cells in a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from jepa_core.engine.device import choose_compute
+from jepa_core.engine.evaluation import Validation
+from jepa_core.engine.network import build_parts
+from jepa_core.engine.objective import Objective
+from jepa_core.engine.retrieval import CandidateList
+from jepa_core.facts import OUTSIDE, DatasetFacts
+from jepa_core.recipe.tables import Recipe
+
+CPU = choose_compute("cpu", "fp32")
+
+
+def padded(grids: Tensor, side: int = 30) -> Tensor:
+    """(..., h, w) as a dataset gives them: content in the corner, the outside beyond it."""
+    return F.pad(grids, (0, side - grids.shape[-1], 0, side - grids.shape[-2]), value=OUTSIDE)
+
+
+def random_sequences(num: int, *, colours: int, seed: int) -> Tensor:
+    """(num, 3, 30, 30): grids of different sizes within 30 × 30."""
+    generator = torch.Generator().manual_seed(seed)
+    sides = torch.randint(1, 4, (num, 3, 2), generator=generator).tolist()
+    return torch.stack(
+        [
+            torch.stack(
+                [
+                    padded(torch.randint(colours, (height, width), dtype=torch.uint8, generator=generator))
+                    for height, width in sequence
+                ]
+            )
+            for sequence in sides
+        ]
+    )
+
+
+def ranks_in_a_loop(grids: Tensor) -> list[float]:
+    """Counting equal cells of the last context grid and each different target, sequence by sequence."""
+    candidates: list[Tensor] = []
+    for target in grids[:, -1]:
+        if not any(target.equal(known) for known in candidates):
+            candidates.append(target)
+    ranks = []
+    for sequence in grids:
+        scores = [int((sequence[-2] == candidate).sum()) for candidate in candidates]
+        own = next(s for s, candidate in zip(scores, candidates, strict=True) if sequence[-1].equal(candidate))
+        ranks.append(1 + sum(s > own for s in scores) + (sum(s == own for s in scores) - 1) / 2)
+    return ranks
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 999), st.sampled_from([1, 2, 10]))
+def test_counting_cells_on_padded_grids_equals_a_loop(seed: int, colours: int) -> None:
+    grids = random_sequences(12, colours=colours, seed=seed)
+    ranks = ranks_in_a_loop(grids)
+    found = CandidateList(grids).by_cell_counting()
+    assert found.mrr == pytest.approx(sum(1 / rank for rank in ranks) / 12)
+    assert found.top1 == pytest.approx(sum(rank <= 1 for rank in ranks) / 12)
+    assert found.top10 == pytest.approx(sum(rank <= 10 for rank in ranks) / 12)
+
+
+def test_equal_target_grids_are_one_candidate() -> None:
+    grids = random_sequences(6, colours=10, seed=0)
+    grids[4, -1] = grids[1, -1]
+    candidates = CandidateList(grids)
+    assert candidates.size == 5
+    z_target = torch.eye(6)
+    z_target[4] = z_target[1]
+    # Sequence 4 points at the grid that it shares with sequence 1, which therefore ranks first for both.
+    assert candidates.by_model(z_target, z_target).mrr == 1
+
+
+def test_targets_that_differ_only_in_size_are_different_candidates() -> None:
+    targets = torch.stack([padded(torch.zeros(2, 2, dtype=torch.uint8)), padded(torch.zeros(2, 3, dtype=torch.uint8))])
+    assert CandidateList(targets[:, None].expand(-1, 2, -1, -1)).size == 2
+
+
+def test_a_tie_counts_half() -> None:
+    grids = random_sequences(4, colours=10, seed=1)
+    z_target = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+    z_context = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 3.0], [0.0, 1.0]])
+    # Ranks 1.5 and 1.5, tied with each other; 1; and 3, behind (0, 1) and tied with the two that are orthogonal.
+    found = CandidateList(grids).by_model(z_context, z_target)
+    assert found.mrr == pytest.approx((2 / 3 + 2 / 3 + 1 + 1 / 3) / 4)
+    assert (found.top1, found.top10) == (0.25, 1.0)
+
+
+@pytest.mark.parametrize("part", ["encoder", "projector"])
+def test_a_constant_encoder_scores_chance_in_validation(tiny_recipe: Callable[..., Recipe], part: str) -> None:
+    recipe = tiny_recipe("train.batch_size=10")
+    validation_split = recipe.data.build(DatasetFacts(seed=0)).validation
+    _, length, _, side = validation_split.grids.shape
+    parts = build_parts(recipe, side=side, context_length=length - 1, device=CPU.device)
+    objective = Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()})
+    with torch.no_grad():
+        for network in (parts.online, parts.target):
+            for name, parameter in network.get_submodule(part).named_parameters():
+                parameter.fill_(0.1 if name.endswith("bias") else 0.0)
+    validation = Validation(validation_split.grids, validation_split.sizes, CPU, chunk=10)
+    figures = validation(objective, {})
+    num_candidates = validation.candidates.size
+    assert num_candidates > 20
+    assert figures["val.retrieval.mrr"] == pytest.approx(2 / (num_candidates + 1))
+    assert figures["val.retrieval.top1"] == 0
+    assert figures["val.rank.context"] == figures["val.rank.target"] == 1
+    assert figures["val.retrieval.baseline_mrr"] > figures["val.retrieval.mrr"]

@@ -1,0 +1,109 @@
+"""Trainers for tests: on generated data, on the CPU, with a record that keeps what it is told."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jepa_core.contracts import GridDataset
+from jepa_core.engine.checkpoint import CheckpointFolder
+from jepa_core.engine.device import Compute
+from jepa_core.engine.ending import Ending
+from jepa_core.engine.interruption import Interruption
+from jepa_core.engine.trainer import Trainer
+from jepa_core.facts import DatasetFacts
+from jepa_core.recipe.tables import Precision, Recipe
+from jepa_core.watch.findings import Severity
+
+CPU = torch.device("cpu")
+
+RecipeMaker = Callable[..., Recipe]
+"""The fixture `tiny_recipe`."""
+
+RARE = ("diagnostics.every_steps=1000", "checkpoint.every_epochs=1000", "diagnostics.validate_every_epochs=1000")
+"""Overrides that leave diagnostics, checkpoints and validation for the last step."""
+
+
+class KeptRecord:
+    """What a trainer told."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.events: list[tuple[str, Severity, str]] = []
+        self.advice: list[str] = []
+        self.after_heartbeat: Callable[[int], None] = lambda step: None
+
+    def row(self, row: Mapping[str, float]) -> None:
+        self.rows.append(dict(row))
+
+    def diagnosis(self, row: Mapping[str, Any]) -> None:
+        pass
+
+    def event(
+        self,
+        name: str,
+        severity: Severity,
+        message: str,
+        *,
+        step: int,
+        evidence: Mapping[str, Any] | None = None,
+        advice: str = "",
+    ) -> None:
+        self.events.append((name, severity, message))
+        self.advice.append(advice)
+
+    def heartbeat(self, step: int, epoch: float) -> None:
+        self.after_heartbeat(step)
+
+    def named(self, name: str) -> list[str]:
+        """Messages of the events of that name."""
+        return [message for found, _, message in self.events if found == name]
+
+
+@functools.cache
+def dataset_of(recipe: Any, seed: int) -> GridDataset:
+    """Built once for all tests."""
+    dataset: GridDataset = recipe.build(DatasetFacts(seed=seed))
+    return dataset
+
+
+def a_trainer(
+    recipe: Recipe, folder: Path, *, record: KeptRecord | None = None, precision: Precision = "fp32"
+) -> Trainer:
+    """A trainer that has not begun; checkpoints go to `folder`."""
+    return Trainer(
+        recipe,
+        dataset_of(recipe.data, recipe.train.seed),
+        Compute(CPU, precision),
+        CheckpointFolder(folder, keep=100),
+        record or KeptRecord(),
+    )
+
+
+def take_steps(trainer: Trainer, count: int) -> Trainer:
+    """The first `count` steps, without rows."""
+    trainer.initialise()
+    for step in range(count):
+        trainer.step(step)
+    trainer.steps_done = count
+    return trainer
+
+
+def train(trainer: Trainer) -> Ending:
+    """To the end, with nobody to interrupt it."""
+    return trainer.train(Interruption())
+
+
+def snapshot(trainer: Trainer, *without: str) -> dict[str, Any]:
+    """A copy of all state, but for the entries left out."""
+    return {name: copy.deepcopy(state) for name, state in trainer.state.read().items() if name not in without}
+
+
+def lasting(row: Mapping[str, float]) -> dict[str, float]:
+    """A row without what the clock decides."""
+    return {name: value for name, value in row.items() if not name.startswith(("time.", "throughput."))}

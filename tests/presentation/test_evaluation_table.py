@@ -1,0 +1,88 @@
+"""How an evaluation reads."""
+
+from __future__ import annotations
+
+import io
+
+import attrs
+
+from jepa_core.engine.checkpoint_evaluation import EvaluatedData, Evaluation
+from jepa_core.engine.probe import Probe
+from jepa_core.engine.retrieval import Retrieval
+from jepa_core.presentation.evaluation_table import evaluation_table
+from jepa_core.presentation.terminal import console_for
+
+EVALUATION = Evaluation(
+    run="optimized-20261122-214501",
+    step=1340,
+    epoch=27.9,
+    why="best: highest retrieval",
+    device="NVIDIA H200, bf16",
+    data=EvaluatedData(
+        description="50,000 traces", fingerprint="ab", same_as_run=True, num_sequences=1000, num_candidates=998
+    ),
+    model=Retrieval(0.412, 0.31, 0.62),
+    counting_cells=Retrieval(0.346, 0.297, 0.7),
+    probes=(Probe(label="rule", accuracy=0.5, largest_class=0.125, num_classes=12, num_sequences=990),),
+    num_codes=768,
+    projection_dim=256,
+    figures={
+        "val.loss.total": 5.3,
+        "val.loss.info_nce.raw": 5.2,
+        "val.loss.quantizer.raw": 0.0,
+        "val.rank.context": 7.21,
+        "val.rank.target": 8.3,
+        "val.order.sensitivity": 0.41,
+        "val.vq.usage": 0.141,
+        "val.vq.perplexity": 61.2,
+        "val.vq.dead": 660.0,
+    },
+    notes=("400 tasks remain",),
+)
+
+
+def shown(evaluation: Evaluation) -> list[str]:
+    """Lines, with runs of blanks as one."""
+    out = io.StringIO()
+    console_for(out).print(evaluation_table(evaluation), crop=False)
+    return [" ".join(line.split()) for line in out.getvalue().splitlines()]
+
+
+def test_a_whole_evaluation() -> None:
+    assert shown(EVALUATION) == [
+        "optimized-20261122-214501 · step 1340, epoch 27.9 (best: highest retrieval) · NVIDIA H200, bf16",
+        "validation split of 50,000 traces: 1,000 sequences, 998 different targets",
+        "· the run's own data",
+        "· 400 tasks remain",
+        "",
+        "retrieval model counting cells",
+        "MRR 0.412 0.346 +19 %",
+        "top-1 31.0 % 29.7 % +4 %",
+        "top-10 62.0 % 70.0 % −11 %",
+        "",
+        "nearest neighbours accuracy largest class",
+        "rule 50.0 % 12.5 % 12 classes, 990 sequences",
+        "",
+        "loss 5.30 in all",
+        "without weights info_nce 5.20",
+        "effective rank context 7.21 · target 8.30 · at most 256",
+        "codes 14.1 % of 768 in use · perplexity 61.2 · 660 never chosen",
+        "order sensitivity 0.410 how far the state moves when the context is rotated, relative to its norm",
+    ]
+
+
+def test_what_is_not_there_is_not_shown() -> None:
+    data = attrs.evolve(EVALUATION.data, same_as_run=None)
+    lines = shown(attrs.evolve(EVALUATION, probes=(), num_codes=0, notes=(), why="", data=data))
+    assert "(" not in lines[0]
+    assert not any(line.startswith(("nearest", "codes", "·")) for line in lines)
+
+
+def test_other_data_is_told_from_the_runs_own() -> None:
+    lines = shown(attrs.evolve(EVALUATION, data=attrs.evolve(EVALUATION.data, same_as_run=False)))
+    assert lines[2] == "· other data than the run's: whether its training saw some of it is not known"
+
+
+def test_control_characters_of_a_dataset_do_not_reach_the_terminal() -> None:
+    data = attrs.evolve(EVALUATION.data, description="evil \x1b[31m data")
+    assert not any("\x1b" in line for line in shown(attrs.evolve(EVALUATION, data=data)))
