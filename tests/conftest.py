@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from jepa_core.recipe.reading import load_recipe
 from jepa_core.recipe.tables import Recipe
@@ -60,6 +61,17 @@ log_every_steps = 1
 every_steps = 2
 sample = 16
 """
+
+
+@pytest.fixture(autouse=True)
+def numerics_of_the_process() -> Iterator[None]:
+    """A run sets torch's process-wide switches: put them back, so that no test depends on those before it."""
+    precision, benchmark = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_float32_matmul_precision(precision)
+    torch.backends.cudnn.benchmark = benchmark
+    torch.use_deterministic_algorithms(deterministic)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from jepa_core.errors import RecipeError
+from jepa_core.errors import RecipeError, RunDirectoryError
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import RUNS_DIR, find_run, shortest_name
 
@@ -98,11 +98,14 @@ def _run_to_resume(recipe: str, overrides: tuple[str, ...], resume: str, runs_di
 
 
 def _verdict_of_finished(run: Path) -> Verdict | None:
-    """Its verdict, when it is finished and has one."""
+    """Its verdict, when it is finished and has one; a damaged one is made again."""
     from jepa_core.run_directory.reading import RunReader
 
     reader = RunReader(run)
-    return reader.verdict() if reader.state() == "finished" else None
+    try:
+        return reader.verdict() if reader.state() == "finished" else None
+    except RunDirectoryError:
+        return None
 
 
 def _name(run: Path) -> str:
@@ -150,7 +153,8 @@ def _show(console: Console, conclusion: Conclusion) -> None:
     if conclusion.verdict is None:
         console.print(
             f"Interrupted after step {conclusion.ending.step}; a checkpoint is written.\n"
-            f"Go on with: jepa run --resume {_name(conclusion.path)}"
+            f"Go on with: jepa run --resume {_name(conclusion.path)}",
+            soft_wrap=True,
         )
         return
     if conclusion.ending.kind == "early stop":

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-
 import pytest
 import torch
 
@@ -65,17 +63,10 @@ def test_a_computer_is_described_in_words() -> None:
     assert processor_model() == processor_model().strip()
 
 
-@pytest.fixture
-def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def test_deterministic_mode_forbids_what_varies_and_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
     # set_numerics writes the variable itself: have it put back.
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
-    yield
-    set_numerics(deterministic=False, tf32=True)
-
-
-@pytest.mark.usefixtures("restored")
-def test_deterministic_mode_forbids_what_varies_and_tf32() -> None:
     set_numerics(deterministic=True, tf32=True)
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cudnn.benchmark
@@ -83,7 +74,6 @@ def test_deterministic_mode_forbids_what_varies_and_tf32() -> None:
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 
-@pytest.mark.usefixtures("restored")
 @pytest.mark.parametrize(("tf32", "precision"), [(True, "high"), (False, "highest")])
 def test_tf32_is_as_the_recipe_says(tf32: bool, precision: str) -> None:
     set_numerics(deterministic=False, tf32=tf32)

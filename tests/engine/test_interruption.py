@@ -118,9 +118,9 @@ def test_a_stop_after_a_bad_step_says_that_it_was_bad(tiny_recipe: RecipeMaker, 
     assert snapshot(trainer)["progress"]["step"] == 1
 
 
-LONG = ("--set", "train.epochs=100", "--set", "diagnostics.every_steps=1000", "--set", "checkpoint.every_epochs=1000",
+LONG = ("--set", "train.epochs=40", "--set", "diagnostics.every_steps=1000", "--set", "checkpoint.every_epochs=1000",
         "--set", "diagnostics.validate_every_epochs=1000")  # fmt: skip
-"""600 steps: a few seconds."""
+"""240 steps: a few seconds."""
 
 
 @contextmanager
@@ -182,15 +182,17 @@ def test_save_stop_and_resume_of_a_whole_program(
     monkeypatch.chdir(folder)
     with pytest.raises(SystemExit, match="0"):
         main(resume[1].split())
-    assert f"goes on after step {steps[-1]} of 600" in capsys.readouterr().out
+    assert f"goes on after step {steps[-1]} of 240" in capsys.readouterr().out
     recorded = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert recorded == list(range(1, 601))
+    assert recorded == list(range(1, 241))
     assert json.loads((run / "status.json").read_text())["state"] == "finished"
 
 
 def test_sigterm_of_a_whole_program_is_answered_though_no_row_is_due(tiny_recipe_file: Path) -> None:
     folder = tiny_recipe_file.parent
-    with started(tiny_recipe_file, "--set", "diagnostics.log_every_steps=1000", "--set", "train.epochs=1000") as process:
+    with started(
+        tiny_recipe_file, "--set", "diagnostics.log_every_steps=1000", "--set", "train.epochs=1000"
+    ) as process:
         wait_until(lambda: any('"running"' in path.read_text() for path in folder.glob("runs/*/status.json")), process)
         process.send_signal(signal.SIGTERM)
         out = process.communicate(timeout=60)[0]

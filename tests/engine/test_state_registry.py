@@ -76,7 +76,13 @@ def test_an_entry_that_cannot_be_restored_is_named(state: Any) -> None:
         registry.write({"count": state, "module": linear.state_dict()})
 
 
-OTHERS = ["encoder.layers=2", "quantizer.codes=16", "losses.info_nce.queue=32", "projector.dim=10", "predictor.kind=identity"]
+OTHERS = [
+    "encoder.layers=2",
+    "quantizer.codes=16",
+    "losses.info_nce.queue=32",
+    "projector.dim=10",
+    "predictor.kind=identity",
+]
 
 
 @pytest.mark.parametrize("other", OTHERS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -116,7 +116,7 @@ def distance_to_average(trainer: Trainer, old: Mapping[str, Tensor], decay: floa
 
 def test_the_target_moves_by_one_less_its_decay(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
     trainer = take_steps(a_trainer(tiny_recipe("target.ema_decay=0.75", "optimizer.lr=0.01"), tmp_path), 1)
-    old = {name: value.detach().clone() for name, value in trainer.parts.target.named_parameters()}
+    old = {name: value.clone() for name, value in trainer.parts.target.state_dict().items()}
     trainer.step(1)
     assert distance_to_average(trainer, old, 0.75) < 1e-6
     assert distance_to_average(trainer, old, 0.70) > 1e-4
@@ -124,20 +124,21 @@ def test_the_target_moves_by_one_less_its_decay(tiny_recipe: RecipeMaker, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's compiler uses what torch deprecates
-def test_compiled_steps_move_the_target_and_give_what_eager_steps_give(
-    tiny_recipe: RecipeMaker, tmp_path: Path
-) -> None:
+def test_compiled_steps_move_the_target_and_see_what_eager_steps_see(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
     eager, compiled = (
-        a_trainer(tiny_recipe("target.ema_decay=0.75", f"train.compile={flag}"), tmp_path) for flag in ("false", "true")
+        a_trainer(tiny_recipe("target.ema_decay=0.75", "optimizer.lr=0.01", f"train.compile={flag}"), tmp_path)
+        for flag in ("false", "true")
     )
-    start = {name: value.detach().clone() for name, value in compiled.parts.target.named_parameters()}
     for trainer in (eager, compiled):
-        take_steps(trainer, 2)
-    moved = [not torch.equal(value, start[name]) for name, value in compiled.parts.target.named_parameters()]
-    assert all(moved)
-    assert compiled.state.read()["online"].keys() == eager.state.read()["online"].keys()
-    for name, value in eager.step.parameters.items():
-        torch.testing.assert_close(compiled.step.parameters[name], value, rtol=1e-3, atol=1e-4, msg=name)
+        take_steps(trainer, 1)
+    old = {name: value.clone() for name, value in compiled.parts.target.state_dict().items()}
+    for trainer in (eager, compiled):
+        trainer.step(1)
+    assert distance_to_average(compiled, old, 0.75) < 1e-6
+    assert distance_to_average(compiled, old, 0.70) > 1e-4
+    assert snapshot(compiled)["online"].keys() == snapshot(eager)["online"].keys()
+    rows = [{n: v for n, v in t.step.meters.take().items() if not n.startswith("time.")} for t in (compiled, eager)]
+    assert rows[0] == pytest.approx(rows[1], rel=1e-2, abs=1e-5)
 
 
 def test_gradients_are_clipped_to_the_limit_and_the_norm_before_is_reported(
@@ -157,20 +158,15 @@ def test_a_step_in_bf16_leaves_weights_and_moments_in_fp32(tiny_recipe: RecipeMa
     row, reference = (t.step.meters.take() for t in (trainer, take_steps(a_trainer(tiny_recipe(), tmp_path), 2)))
     assert row["loss.total"] == pytest.approx(reference["loss.total"], rel=0.05)
     assert row["loss.total"] != reference["loss.total"]
-    states = [*trainer.parts.online.state_dict().values(), *trainer.step.optimizer.state()["encoder.norm.weight"].values()]
+    states = [
+        *trainer.parts.online.state_dict().values(),
+        *trainer.step.optimizer.state()["encoder.norm.weight"].values(),
+    ]
     assert {state.dtype for state in states if state.is_floating_point()} == {torch.float32}
 
 
-@pytest.fixture
-def deterministic() -> Iterator[None]:
-    set_numerics(deterministic=True, tf32=False)
-    yield
-    set_numerics(deterministic=False, tf32=True)
-
-
-@pytest.mark.usefixtures("deterministic")
 def test_deterministic_mode_has_all_the_kernels_that_a_step_needs(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
-    assert torch.are_deterministic_algorithms_enabled()
+    set_numerics(deterministic=True, tf32=False)
     one, other = (take_steps(a_trainer(tiny_recipe(*VARIED), tmp_path), 2) for _ in range(2))
     figures = [trainer.diagnostics(2).figures for trainer in (one, other)]
     assert figures[0] == figures[1]

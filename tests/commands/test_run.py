@@ -1,0 +1,212 @@
+"""`jepa run` as a stranger meets it: what it prints, what it leaves, and the code it exits with."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from jepa_core.cli import main
+from jepa_core.presentation import terminal
+from jepa_core.presentation.training_screen import TrainingScreen
+from jepa_core.run_directory.reading import RunReader
+
+Jepa = Callable[..., int]
+
+
+@pytest.fixture
+def folder(tiny_recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: `tiny.toml` lies there."""
+    monkeypatch.chdir(tiny_recipe_file.parent)
+    return tiny_recipe_file.parent
+
+
+@pytest.fixture
+def jepa(folder: Path) -> Jepa:
+    """Calls the program with these arguments, and returns its exit code."""
+
+    def call(*arguments: str) -> int:
+        with pytest.raises(SystemExit) as done:
+            main(arguments)
+        assert isinstance(done.value.code, int)
+        return done.value.code
+
+    return call
+
+
+def only_run(folder: Path) -> Path:
+    (path,) = (folder / "runs").iterdir()
+    return path
+
+
+@pytest.fixture
+def stopped_after_a_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The next runs get a SIGTERM in their second step."""
+    progress = TrainingScreen.progress
+
+    def progress_and_stop(screen: TrainingScreen, step: int, epoch: float) -> None:
+        progress(screen, step, epoch)
+        if step == 1:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainingScreen, "progress", progress_and_stop)
+        yield
+
+
+def test_a_run_prints_what_it_is_a_line_a_validation_and_the_verdict(
+    jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert jepa("run", "tiny.toml", "--set", "train.epochs=2") == 0
+    out, err = capsys.readouterr()
+    run = only_run(folder)
+    lines = out.splitlines()
+    assert err == ""
+    assert re.fullmatch(
+        rf"tiny · 120 traces, .* · [\d,]+ parameters · \d+ CPU cores?, fp32 · runs/{run.name}", lines[0]
+    )
+    assert [line.split("  ")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
+    assert all("val MRR" in line and "counting cells" in line for line in lines[1:3])
+    assert lines[4] == "Verdict: no baseline · the recipe has no musts"
+    assert "retrieval on validation" in out
+
+
+def test_a_run_leaves_its_whole_directory(jepa: Jepa, folder: Path) -> None:
+    assert jepa("run", "tiny.toml") == 0
+    run = only_run(folder)
+    assert {path.name for path in run.iterdir()} == {
+        "recipe.toml",
+        "environment.json",
+        "metrics.jsonl",
+        "events.jsonl",
+        "diagnostics.jsonl",
+        "status.json",
+        "verdict.json",
+        "console.log",
+        "run.lock",
+        "checkpoints",
+        "control",
+    }
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-6"]
+    assert json.loads((run / "status.json").read_text())["state"] == "finished"
+    assert json.loads((run / "verdict.json").read_text())["exit_code"] == 0
+
+
+def test_the_log_holds_what_was_printed_and_more(jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    jepa("run", "tiny.toml")
+    log = (only_run(folder) / "console.log").read_text().splitlines()
+    printed = capsys.readouterr().out.splitlines()
+    assert [line for line in printed if line.rstrip() not in [logged.rstrip() for logged in log]] == []
+    assert "  · Checkpoint at step 6." in log
+    assert not any("\x1b" in line for line in log)
+
+
+def test_a_must_that_failed_is_exit_code_4(jepa: Jepa, capsys: pytest.CaptureFixture[str]) -> None:
+    must = "watch.must=[{id='impossible', when='val.retrieval.mrr > 2'}]"
+    assert jepa("run", "tiny.toml", "--set", must) == 4
+    assert "✘ impossible" in capsys.readouterr().out
+
+
+def test_a_value_that_is_not_finite_is_exit_code_3_and_is_explained(
+    jepa: Jepa, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert jepa("run", "tiny.toml", "--set", "optimizer.lr=1e30") == 3
+    out = capsys.readouterr().out
+    assert re.search(r"✘ Step \d was not finite: first .*  Start again with a lower optimizer.lr", out)
+    assert "Verdict: no baseline · stopped: Step" in out
+
+
+def test_an_early_stop_is_said(jepa: Jepa, capsys: pytest.CaptureFixture[str]) -> None:
+    patience = ("--set", "watch.early_stop.patience=1", "--set", "watch.early_stop.min_delta=99")
+    assert jepa("run", "tiny.toml", "--set", "train.epochs=9", *patience) == 0
+    assert "stopped early: val.loss.info_nce.raw did not improve" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("stopped_after_a_step")
+def test_an_interrupted_run_says_how_to_go_on_and_that_works(
+    jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert jepa("run", "tiny.toml") == 143
+    out = capsys.readouterr().out
+    assert "Interrupted after step 2; a checkpoint is written." in out
+    command = re.search(r"Go on with: jepa (.*)", out)
+    assert command
+    assert jepa(*command[1].split()) == 0
+    assert "goes on after step 2 of 6" in capsys.readouterr().out
+    assert [row["step"] for row in RunReader(only_run(folder)).rows()] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.usefixtures("stopped_after_a_step")
+def test_the_way_to_go_on_names_a_run_that_lies_elsewhere_by_its_path(
+    jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert jepa("run", "tiny.toml", "--runs-dir", "elsewhere") == 143
+    (run,) = (folder / "elsewhere").iterdir()
+    assert f"jepa run --resume elsewhere/{run.name}\n" in capsys.readouterr().out
+
+
+def test_a_finished_run_has_nothing_left_to_resume(
+    jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    must = "watch.must=[{id='impossible', when='val.retrieval.mrr > 2'}]"
+    jepa("run", "tiny.toml", "--set", must)
+    run = only_run(folder)
+    before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
+    capsys.readouterr()
+    assert jepa("run", "--resume", run.name) == 4
+    out = capsys.readouterr().out
+    assert "is finished: there is nothing left to train" in out
+    verdict = re.search(r"jepa (verdict \S+)", out)
+    assert verdict
+    assert {path: path.stat().st_mtime_ns for path in run.iterdir()} == before
+    assert jepa(*verdict[1].split()) == 0
+
+
+def test_a_finished_run_without_its_verdict_is_judged_again(jepa: Jepa, folder: Path) -> None:
+    jepa("run", "tiny.toml")
+    run = only_run(folder)
+    first = (run / "verdict.json").read_text()
+    (run / "verdict.json").write_text("{")
+    assert jepa("run", "--resume", run.name) == 0
+    assert json.loads((run / "verdict.json").read_text()) == json.loads(first)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "Which recipe? For example: jepa run recipes/quickstart.toml"),
+        (["nowhere.toml"], 2, "No recipe nowhere.toml: no such file"),
+        (["tiny.toml", "--set", "train.epochs=0"], 2, "expected a whole number ≥ 1"),
+        (["tiny.toml", "--set", "train.batch_size=500"], 2, "train.batch_size is 500, but there are only"),
+        (["tiny.toml", "--resume", "tiny"], 2, "no recipe and no --set can be given with it"),
+        (["--resume", "tiny", "--set", "train.epochs=9"], 2, "To change something, start a new run"),
+        (["--resume", "tiny"], 1, "No run 'tiny': there are no runs in runs/"),
+        (["tiny.toml", "--device", "tpu"], 1, "Use auto, cpu, cuda or cuda:N"),
+        (["tiny.toml", "--set", "train.precision=fp16", "--device", "cpu"], 1, "Use 'bf16' or 'fp32' here"),
+    ],
+)
+def test_what_cannot_be_run_is_explained_and_leaves_nothing(
+    jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
+) -> None:
+    assert jepa("run", *arguments) == code
+    out, err = capsys.readouterr()
+    assert message in err
+    assert out == ""
+    assert list((folder / "runs").iterdir() if (folder / "runs").exists() else []) == []
+
+
+def test_on_a_terminal_a_bar_is_drawn_and_taken_away(
+    jepa: Jepa, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "console_for", lambda: Console(force_terminal=True, width=100, markup=False))
+    assert jepa("run", "tiny.toml") == 0
+    out = capsys.readouterr().out
+    assert "samples/s" in out
+    assert "\x1b[2K" in out
+    assert "Verdict: no baseline" in out
+    assert "samples/s" not in (only_run(folder) / "console.log").read_text()

@@ -1,0 +1,383 @@
+"""A session: a run directory that says what it is, and nothing left of what never began."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import attrs
+import pytest
+import torch
+
+from jepa_core.contracts import GridDataset
+from jepa_core.engine.checkpoint import CheckpointFolder
+from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.interruption import StoppedBeforeTraining
+from jepa_core.engine.session import Conclusion, Opening, train_recipe
+from jepa_core.errors import CheckpointError, DataError, DeviceError, RecipeError, RunDirectoryError
+from jepa_core.recipe.reading import LoadedRecipe, load_recipe
+from jepa_core.registry import installed
+from jepa_core.run_directory.lock import RunLock
+from jepa_core.run_directory.reading import RunReader
+from jepa_core.watch.findings import Severity
+from tests.engine.training import lasting
+
+
+class Watcher:
+    """A screen that keeps what it is shown, and may interfere."""
+
+    def __init__(self, opening: Opening, interfere: Callable[[int], None] = lambda step: None) -> None:
+        self.opening = opening
+        self.rows: list[Mapping[str, float]] = []
+        self.messages: list[str] = []
+        self.steps: list[int] = []
+        self.interfere = interfere
+
+    def __enter__(self) -> Watcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def progress(self, step: int, epoch: float) -> None:
+        self.steps.append(step)
+        self.interfere(step)
+
+    def row(self, row: Mapping[str, float]) -> None:
+        self.rows.append(row)
+
+    def event(self, severity: Severity, message: str, advice: str) -> None:
+        self.messages.append(message)
+
+
+class Sessions:
+    """Trains the tiny recipe in a folder of runs."""
+
+    def __init__(self, recipe_file: Path) -> None:
+        self.recipe_file = recipe_file
+        self.runs_dir = recipe_file.parent / "runs"
+        self.screen: Watcher | None = None
+
+    def start(self, *overrides: str, change: Callable[[LoadedRecipe], LoadedRecipe] = lambda loaded: loaded, **more: Any) -> Conclusion:  # fmt: skip
+        loaded = load_recipe(self.recipe_file, overrides=overrides, registry=installed())
+        return self._train(change(loaded), resume=None, **more)
+
+    def resume(self, run: Path, *, change: Callable[[LoadedRecipe], LoadedRecipe] = lambda loaded: loaded, **more: Any) -> Conclusion:  # fmt: skip
+        loaded = load_recipe(run / "recipe.toml", registry=installed())
+        return self._train(change(loaded), resume=run, **more)
+
+    def stop(self, *overrides: str, after: int) -> Path:
+        """A run interrupted after so many steps; returns its directory."""
+        send = lambda step: signal.raise_signal(signal.SIGTERM) if step == after - 1 else None  # noqa: E731  # short
+        conclusion = self.start(*overrides, interfere=send)
+        assert conclusion.ending.step == after
+        return conclusion.path
+
+    def _train(
+        self,
+        loaded: LoadedRecipe,
+        *,
+        resume: Path | None,
+        device: str = "cpu",
+        interfere: Callable[[int], None] = lambda step: None,
+    ) -> Conclusion:
+        def open_screen(opening: Opening) -> Watcher:
+            self.screen = Watcher(opening, interfere)
+            return self.screen
+
+        return train_recipe(loaded, device=device, runs_dir=self.runs_dir, resume=resume, open_screen=open_screen)
+
+    def left(self) -> list[Path]:
+        """Run directories there are."""
+        return sorted(self.runs_dir.iterdir()) if self.runs_dir.exists() else []
+
+
+@pytest.fixture
+def sessions(tiny_recipe_file: Path) -> Sessions:
+    return Sessions(tiny_recipe_file)
+
+
+def events_of(run: Path) -> list[tuple[str, str]]:
+    return [(event.name, event.severity) for event in RunReader(run).events()]
+
+
+def test_a_whole_run_leaves_everything_that_is_known_of_it(sessions: Sessions) -> None:
+    conclusion = sessions.start("checkpoint.every_steps=4")
+    run = RunReader(conclusion.path)
+    status, rows = run.status(), list(run.rows())
+    assert (conclusion.exit_code, conclusion.ending.kind) == (0, "finished")
+    assert status is not None
+    assert (status.state, status.step, status.epoch, status.total_steps, status.exit_code) == ("finished", 6, 1, 6, 0)
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert events_of(conclusion.path) == [
+        ("started", "info"),
+        ("checkpoint", "info"),
+        ("checkpoint", "info"),
+        ("finished", "info"),
+    ]
+    assert run.verdict() == conclusion.verdict
+    diagnoses = [json.loads(line) for line in (conclusion.path / "diagnostics.jsonl").read_text().splitlines()]
+    assert [diagnosis["step"] for diagnosis in diagnoses] == [2, 4, 6]
+    assert diagnoses[0].keys() >= {"spectrum", "code_counts", "time_weights"}
+    environment = run.environment()
+    assert environment["precision"] == "fp32"
+    assert len(environment["data_fingerprint"]) == 64
+    assert environment["packages"]["torch"]
+
+
+def test_the_recorded_recipe_reproduces_the_run(sessions: Sessions) -> None:
+    first = sessions.start("encoder.dropout=0.1", "losses.invariance.weight=0.1", "watch.early_stop.patience=9")
+    again = load_recipe(first.path / "recipe.toml", registry=installed())
+    original = load_recipe(
+        sessions.recipe_file,
+        overrides=["encoder.dropout=0.1", "losses.invariance.weight=0.1", "watch.early_stop.patience=9"],
+        registry=installed(),
+    )
+    assert again.recipe == original.recipe
+    sessions.recipe_file = first.path / "recipe.toml"
+    second = sessions.start()
+    rows = [[lasting(row) for row in RunReader(run).rows()] for run in (first.path, second.path)]
+    assert rows[0] == rows[1]
+
+
+def test_the_recorded_recipe_holds_the_declarations_of_every_metric_in_the_rows(sessions: Sessions) -> None:
+    run = RunReader(sessions.start("losses.invariance.weight=0.1").path)
+    declared = {metric["name"] for metric in run.recipe()["metrics"]}
+    groups = tuple(name.removesuffix("*") for name in declared if name.endswith("*"))
+    for row in run.rows():
+        assert [name for name in row if name not in declared and not name.startswith(groups)] == []
+
+
+def test_the_screen_is_told_the_lengths_then_every_step_row_and_event(sessions: Sessions) -> None:
+    conclusion = sessions.start()
+    screen = sessions.screen
+    assert screen is not None
+    assert screen.opening.total_steps == 6
+    assert screen.opening.num_parameters > 1000
+    assert screen.opening.path == conclusion.path
+    assert screen.opening.resumed_at is None
+    assert screen.steps == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in screen.rows] == [1, 2, 3, 4, 5, 6]
+    assert screen.messages[0].startswith("Training starts: 6 steps on ")
+
+
+def test_a_resumed_session_goes_on_as_if_it_had_never_stopped(sessions: Sessions) -> None:
+    straight = sessions.start()
+    stopped = sessions.stop(after=3)
+    assert RunReader(stopped).status() is not None
+    resumed = sessions.resume(stopped)
+    assert resumed.exit_code == 0
+    states = [CheckpointFolder(run / "checkpoints", keep=2).all()[-1].load() for run in (straight.path, stopped)]
+    assert same_tree(*states)
+    rows = [[lasting(row) for row in RunReader(run).rows()] for run in (straight.path, stopped)]
+    assert rows[0] == rows[1]
+    names = [name for name, _ in events_of(stopped)]
+    assert names == ["started", "checkpoint", "interrupted", "resumed", "checkpoint", "finished"]
+
+
+def test_rows_after_the_last_checkpoint_are_written_again_and_not_twice(sessions: Sessions) -> None:
+    run = sessions.stop("checkpoint.every_steps=2", after=5)
+    # As if it had been killed before its last checkpoint, in the middle of a row.
+    CheckpointFolder(run / "checkpoints", keep=2).all()[-1].path.rename(run / "gone")
+    with (run / "metrics.jsonl").open("a") as metrics:
+        metrics.write('{"step": 6, "los')
+    sessions.resume(run)
+    assert [row["step"] for row in RunReader(run).rows()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(sessions: Sessions) -> None:
+    run = sessions.stop("checkpoint.every_steps=2", after=5)
+    (run / "checkpoints" / "step-5" / "state.json").write_text("{}")
+    sessions.resume(run)
+    assert sessions.screen is not None
+    assert sessions.screen.opening.resumed_at == 4
+    told = [message for message in sessions.screen.messages if "step-5: state.json is damaged" in message]
+    assert len(told) == 1
+    verdict = RunReader(run).verdict()
+    assert verdict is not None
+    assert verdict.warnings == tuple(told)
+
+
+def test_without_any_good_checkpoint_a_resume_is_refused_with_what_is_wrong_with_each(sessions: Sessions) -> None:
+    run = sessions.stop(after=2)
+    (run / "checkpoints" / "step-2" / "state.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"(?s)cannot be resumed.*step-2: state.json is damaged.*Start a new run"):
+        sessions.resume(run)
+    status = RunReader(run).status()
+    assert status is not None
+    assert status.state == "interrupted"
+
+
+def test_a_resume_on_other_data_is_refused(sessions: Sessions) -> None:
+    run = sessions.stop(after=2)
+
+    def with_other_data(loaded: LoadedRecipe) -> LoadedRecipe:
+        data: Any = loaded.recipe.data
+        return attrs.evolve(loaded, recipe=attrs.evolve(loaded.recipe, data=attrs.evolve(data, num_sequences=144)))
+
+    with pytest.raises(DataError, match="its data has changed since it began"):
+        sessions.resume(run, change=with_other_data)
+
+
+def test_warnings_of_rules_that_fired_before_an_interruption_are_in_the_verdict(sessions: Sessions) -> None:
+    rule = "watch.rollback=[{id='A', title='always so', when='loss.total > 0'}]"
+    run = sessions.stop(rule, after=3)
+    sessions.resume(run)
+    verdict = RunReader(run).verdict()
+    assert verdict is not None
+    assert len(verdict.warnings) == 1
+    assert "always so" in verdict.warnings[0]
+    assert [name for name, _ in events_of(run)].count("rollback A") == 1
+
+
+def test_a_non_finite_run_is_aborted_with_a_verdict(sessions: Sessions) -> None:
+    conclusion = sessions.start("optimizer.lr=1e30")
+    status = RunReader(conclusion.path).status()
+    assert conclusion.exit_code == 3
+    assert status is not None
+    assert (status.state, status.exit_code, status.step) == ("aborted", 3, conclusion.ending.step)
+    verdict = RunReader(conclusion.path).verdict()
+    assert verdict is not None
+    assert verdict.ending == "non-finite"
+    assert "was not finite: first" in verdict.cause
+    assert ("non-finite", "critical") in events_of(conclusion.path)
+
+
+def test_a_run_that_is_resumed_has_no_verdict_until_it_ends(sessions: Sessions) -> None:
+    run = sessions.start("optimizer.lr=1e30", "checkpoint.every_steps=1").path
+    assert (run / "verdict.json").exists()
+    seen: list[bool] = []
+    sessions.resume(run, interfere=lambda step: seen.append((run / "verdict.json").exists()))
+    assert not any(seen)
+    assert (run / "verdict.json").exists()
+
+
+def test_an_early_stop_is_a_normal_finish(sessions: Sessions) -> None:
+    overrides = ("train.epochs=9", "watch.early_stop.patience=1", "watch.early_stop.min_delta=1000")
+    conclusion = sessions.start(*overrides)
+    status = RunReader(conclusion.path).status()
+    assert conclusion.ending.kind == "early stop"
+    assert status is not None
+    assert (status.state, status.step, status.exit_code) == ("finished", 12, 0)
+    assert "stopped early" in list(RunReader(conclusion.path).events())[-1].message
+
+
+@attrs.frozen(kw_only=True)
+class UnreadableData:
+    """Data that is not there."""
+
+    kind = "unreadable"
+    error: BaseException
+
+    def build(self, facts: object) -> GridDataset:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [DataError("tasks.jsonl: no such file"), ValueError("a plugin's mistake"), KeyboardInterrupt()]
+)
+def test_data_that_cannot_be_read_leaves_no_run_directory(sessions: Sessions, error: BaseException) -> None:
+    def without_data(loaded: LoadedRecipe) -> LoadedRecipe:
+        return attrs.evolve(loaded, recipe=attrs.evolve(loaded.recipe, data=UnreadableData(error=error)))  # type: ignore[arg-type]  # a dataset's configuration
+
+    with pytest.raises(type(error)):
+        sessions.start(change=without_data)
+    assert sessions.left() == []
+
+
+def test_too_large_a_batch_leaves_no_run_directory(sessions: Sessions) -> None:
+    with pytest.raises(RecipeError, match="batch_size is 500, but there are only"):
+        sessions.start("train.batch_size=500")
+    assert sessions.left() == []
+
+
+def test_a_device_that_is_not_there_leaves_no_run_directory(sessions: Sessions) -> None:
+    with pytest.raises(DeviceError):
+        sessions.start(device="tpu")
+    assert sessions.left() == []
+
+
+@attrs.frozen(kw_only=True)
+class SlowData:
+    """Data during whose loading a signal comes."""
+
+    kind = "slow"
+
+    def build(self, facts: object) -> GridDataset:
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("the signal should have ended this")
+
+
+def test_a_signal_while_data_loads_ends_the_program_and_leaves_nothing(sessions: Sessions) -> None:
+    def slowly(loaded: LoadedRecipe) -> LoadedRecipe:
+        return attrs.evolve(loaded, recipe=attrs.evolve(loaded.recipe, data=SlowData()))  # type: ignore[arg-type]  # a dataset's configuration
+
+    with pytest.raises(StoppedBeforeTraining) as stopped:
+        sessions.start(change=slowly)
+    assert stopped.value.code == 143
+    assert sessions.left() == []
+
+
+def test_a_failure_of_a_resume_leaves_the_run_where_it_was(sessions: Sessions) -> None:
+    run = sessions.stop(after=2)
+
+    def without_data(loaded: LoadedRecipe) -> LoadedRecipe:
+        data = UnreadableData(error=DataError("tasks.jsonl: no such file"))
+        return attrs.evolve(loaded, recipe=attrs.evolve(loaded.recipe, data=data))  # type: ignore[arg-type]  # a dataset's configuration
+
+    with pytest.raises(DataError):
+        sessions.resume(run, change=without_data)
+    assert events_of(run)[-1] == ("failed", "critical")
+    assert sessions.resume(run).exit_code == 0
+
+
+def test_an_unexpected_error_in_training_marks_the_run_as_failed_and_is_raised(sessions: Sessions) -> None:
+    def fail(step: int) -> None:
+        if step == 3:
+            raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError):
+        sessions.start("checkpoint.every_steps=2", interfere=fail)
+    (run,) = sessions.left()
+    status, last = RunReader(run).status(), list(RunReader(run).events())[-1]
+    assert status is not None
+    assert (status.state, status.exit_code) == ("failed", 1)
+    assert (last.name, last.severity, last.message) == ("failed", "critical", "ZeroDivisionError: a bug")
+    assert "in fail" in last.evidence["traceback"]
+    assert sessions.resume(run).exit_code == 0
+
+
+def test_a_run_that_another_process_trains_is_left_alone(sessions: Sessions) -> None:
+    run = sessions.stop(after=2)
+    before = {path: path.read_bytes() for path in run.iterdir() if path.is_file() and path.name != "run.lock"}
+    with RunLock(run), pytest.raises(RunDirectoryError, match="is in use by process"):
+        sessions.resume(run)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_deterministic_run_switches_deterministic_kernels_on(sessions: Sessions) -> None:
+    sessions.start(
+        "train.deterministic=true", interfere=lambda step: _assert(torch.are_deterministic_algorithms_enabled())
+    )
+    assert torch.are_deterministic_algorithms_enabled()
+
+
+def _assert(holds: bool) -> None:
+    assert holds
+
+
+def test_the_baseline_that_was_found_is_written_into_the_recipe(sessions: Sessions) -> None:
+    baseline = sessions.start().path
+    other = sessions.start("watch.baseline.recipe=tiny", "train.seed=4")
+    table = tomllib.loads((other.path / "recipe.toml").read_text())
+    assert table["watch"]["baseline"] == {"run": str(baseline), "name": "tiny"}
+    assert other.verdict is not None
+    assert other.verdict.baseline_run == baseline.name
