@@ -1,7 +1,9 @@
 """Which components are installed: found through the entry point group `jepa`, by family and name.
 
-Knows families and hooks; knows no component. A plugin that cannot be loaded is kept with its cause, so that
-`jepa plugins` lists everything and a recipe that names it gets the real reason.
+Knows families and hooks; knows no component. A plugin that cannot be used is kept with its cause, so that
+`jepa plugins` lists everything and a recipe that names it gets the real reason. Nothing depends on the order in which
+plugins are found: of an entry point name or a component that several distributions claim the built-in one is used,
+or else none.
 """
 
 from __future__ import annotations
@@ -9,22 +11,30 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-import re
-from collections.abc import Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import EntryPoint
 
 import attrs
-import pluggy
 
-from jepa_core import hookspecs
 from jepa_core.contracts import ComponentConfig
 from jepa_core.errors import PluginError
+from jepa_core.plugins.choice import FLAG, PluginChoice
+from jepa_core.plugins.offer import Offer, in_words, offers_of
+from jepa_core.plugins.remarks import (
+    OWN_DISTRIBUTION,
+    BlockedPlugin,
+    BrokenPlugin,
+    ContestedComponent,
+    PluginRemark,
+    SlowPlugin,
+)
+from jepa_core.plugins.source import ENTRY_POINT_GROUP, InstalledPlugin, LocalFile, PluginSource, installed_plugins
 
-ENTRY_POINT_GROUP = "jepa"
+__all__ = ["ENTRY_POINT_GROUP", "BrokenPlugin", "Component", "Registry", "discover", "installed"]
 
-_NAME = re.compile("[a-z][a-z0-9_]*")
-"""Names that can stand in a recipe, as a loss's table too."""
+SLOW_SECONDS = 2.0
+"""A plugin that takes longer is told of."""
 
 
 @attrs.frozen(kw_only=True)
@@ -35,7 +45,9 @@ class Component:
     name: str
     config_class: type[ComponentConfig]
     distribution: str
+    """Or the path of the file that it was loaded from."""
     version: str
+    entry_point: str = ""
 
     @property
     def summary(self) -> str:
@@ -49,22 +61,16 @@ class Component:
 
 
 @attrs.frozen(kw_only=True)
-class BrokenPlugin:
-    """A plugin that could not be loaded or does not keep to the contract."""
-
-    distribution: str
-    version: str
-    entry_point: str
-    cause: str
-    remedy: str
-
-
-@attrs.frozen(kw_only=True)
 class Registry:
-    """All installed components, and the plugins that could not be loaded."""
+    """All components that can be used, and what is not right with plugins."""
 
     components: Mapping[tuple[str, str], Component]
     broken: tuple[BrokenPlugin, ...] = ()
+    contested: tuple[ContestedComponent, ...] = ()
+    slow: tuple[SlowPlugin, ...] = ()
+    blocked: tuple[BlockedPlugin, ...] = ()
+    files: tuple[LocalFile, ...] = ()
+    """Local files that were loaded beside the installed plugins."""
 
     def family(self, family: str) -> dict[str, Component]:
         """Name → component of one family, by name."""
@@ -78,113 +84,173 @@ class Registry:
         matches = difflib.get_close_matches(name, list(self.family(family)), n=1, cutoff=0.6)
         return matches[0] if matches else None
 
+    def reasons(self, family: str, name: str) -> tuple[PluginRemark, ...]:
+        """Why a component that is not there may be missing: plugins that claim it, or that might offer it."""
+        claims = tuple(claim for claim in self.contested if (claim.family, claim.name) == (family, name))
+        return claims or (*self.broken, *self.blocked)
 
-def discover(points: Iterable[EntryPoint] | None = None) -> Registry:
-    """Load every plugin of the entry point group.
+    def doubts(self, family: str, name: str) -> tuple[ContestedComponent, ...]:
+        """Claims of other plugins on a component that is used."""
+        return tuple(claim for claim in self.contested if (claim.family, claim.name) == (family, name))
+
+
+def discover(
+    points: Iterable[EntryPoint] | None = None,
+    *,
+    choice: PluginChoice | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Registry:
+    """Load every plugin of the entry point group, and the local files of `choice`.
 
     Raises:
-        PluginError: nothing at all is registered, as in a clone that is not installed.
+        PluginError: nothing at all is registered, as in a clone that is not installed; a local file cannot be read;
+            or a name to block is no plugin's.
     """
-    found = list(entry_points(group=ENTRY_POINT_GROUP) if points is None else points)
-    if not found:
+    choice = choice or PluginChoice()
+    installed_sources = installed_plugins() if points is None else [InstalledPlugin(point) for point in points]
+    if not installed_sources:
         raise PluginError(
             f"No component is installed: no distribution offers an entry point of the group {ENTRY_POINT_GROUP!r}.\n"
             "A clone has to be installed first: make run, or pip install -c constraints.txt -e '.[dev]'"
         )
-    collected = _Collected()
-    for point in sorted(found, key=lambda p: (p.dist.name if p.dist else "", p.name)):
-        collected.load(point)
-    return Registry(components=collected.components, broken=tuple(collected.broken))
+    files = tuple(LocalFile.read(path) for path in choice.files)
+    sources = sorted([*installed_sources, *files], key=lambda source: (source.distribution, source.name))
+    _check_blocked(choice, sources)
+    discovery = _Discovery(clock)
+    for source in discovery.with_own_name(discovery.unblocked(sources, choice)):
+        discovery.load(source)
+    return discovery.registry(files)
 
 
 @functools.cache
-def installed() -> Registry:
-    """The components of this environment; discovered once a process."""
-    return discover()
+def installed(choice: PluginChoice | None = None) -> Registry:
+    """The components of this environment; discovered once a process for each choice. None: what the environment
+    says."""
+    return discover(choice=choice or PluginChoice.of())
 
 
-class _Collected:
-    """Components and faults gathered so far, one plugin manager a plugin so that one cannot stop another."""
+def _check_blocked(choice: PluginChoice, sources: Sequence[PluginSource]) -> None:
+    """
+    Raises:
+        PluginError: a flag names no plugin. A misspelt name would import what the user wants kept out.
+    """
+    for name in choice.blocked:
+        single = PluginChoice(blocked=(name,))
+        if not any(single.blocker_of(source.distribution, source.name) for source in sources):
+            known = ", ".join(f"{source.distribution} ({source.name})" for source in sources)
+            raise PluginError(f"{FLAG} {name}: there is no plugin of this name. Installed: {known}")
 
-    def __init__(self) -> None:
-        self.components: dict[tuple[str, str], Component] = {}
-        self.broken: list[BrokenPlugin] = []
 
-    def load(self, point: EntryPoint) -> None:
-        distribution = point.dist.name if point.dist else point.value
-        version = point.dist.version if point.dist else ""
+class _Discovery:
+    """Offers and remarks gathered so far. Each plugin is loaded by itself, so that none can stop another."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._claims: dict[tuple[str, str], list[Component]] = {}
+        self._broken: list[BrokenPlugin] = []
+        self._slow: list[SlowPlugin] = []
+        self._blocked: list[BlockedPlugin] = []
+
+    def unblocked(self, sources: Iterable[PluginSource], choice: PluginChoice) -> list[PluginSource]:
+        """Without those that shall not be imported."""
+        wanted = []
+        for source in sources:
+            blocker = choice.blocker_of(source.distribution, source.name)
+            if blocker is None:
+                wanted.append(source)
+            else:
+                self._blocked.append(BlockedPlugin(**_identity(source), blocker=blocker))
+        return wanted
+
+    def with_own_name(self, sources: Sequence[PluginSource]) -> list[PluginSource]:
+        """Without those whose entry point's name is another's too: a name must mean one plugin."""
+        alone = []
+        for source in sources:
+            others = [other for other in sources if other.name == source.name and other is not source]
+            if not others or source.distribution == OWN_DISTRIBUTION:
+                alone.append(source)
+                continue
+            names = " and ".join(sorted(other.distribution for other in others))
+            cause = f"its entry point is named {source.name!r}, as is that of {names}"
+            remedy = f"leave one out: {FLAG} {source.distribution}, or tell its author to name it otherwise"
+            self._broken.append(BrokenPlugin(**_identity(source), cause=cause, remedy=remedy))
+        return alone
+
+    def load(self, source: PluginSource) -> None:
+        """Import a plugin and take what it offers; whatever it raises is kept as its cause."""
+        started = self._clock()
         try:
-            self._add(point, distribution, version)
-        except (Exception, SystemExit) as error:
-            cause = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-            self.broken.append(
-                BrokenPlugin(
-                    distribution=distribution,
-                    version=version,
-                    entry_point=point.name,
-                    cause=cause,
-                    remedy=_remedy(error, distribution),
-                )
-            )
+            components = _components(source, offers_of(source.load()))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit and worse: no plugin may end the program
+            cause, remedy = in_words(error), _remedy(error, source)
+            self._broken.append(BrokenPlugin(**_identity(source), cause=cause, remedy=remedy))
+            return
+        seconds = self._clock() - started
+        if seconds > SLOW_SECONDS and source.distribution != OWN_DISTRIBUTION:
+            self._slow.append(SlowPlugin(**_identity(source), seconds=seconds))
+        for component in components:
+            self._claims.setdefault((component.family, component.name), []).append(component)
 
-    def _add(self, point: EntryPoint, distribution: str, version: str) -> None:
-        new: dict[tuple[str, str], Component] = {}
-        for family, config_class in _offered(point):
-            key = (family, config_class.kind)
-            taken = self.components.get(key) or new.get(key)
-            if taken is not None:
-                raise PluginError(f"offers the {family} {config_class.kind!r}, which {taken.origin} offers too")
-            new[key] = Component(
-                family=family,
-                name=config_class.kind,
-                config_class=config_class,
-                distribution=distribution,
-                version=version,
-            )
-        self.components.update(new)
-
-
-def _offered(point: EntryPoint) -> list[tuple[str, type[ComponentConfig]]]:
-    """Family and configuration class of everything that a plugin offers; a reason is raised when it cannot be used."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    manager.register(point.load(), name=point.name)
-    manager.check_pending()
-    offered = [
-        (family, config_class)
-        for family, hook in hookspecs.FAMILIES.items()
-        for classes in getattr(manager.hook, hook)()
-        for config_class in classes
-        if _accepted(config_class, hook)
-    ]
-    if not offered:
-        hooks = ", ".join(hookspecs.FAMILIES.values())
-        raise PluginError(f"{point.value} offers nothing: decorate one of {hooks} with `hookimpl`")
-    return offered
-
-
-def _accepted(config_class: Any, hook: str) -> bool:
-    """Whether the class is one we can use; a reason is raised otherwise."""
-    if not (isinstance(config_class, type) and attrs.has(config_class)):
-        raise PluginError(f"{hook} returned {config_class!r}, which is not an attrs class")
-    if config_class.__setattr__ is object.__setattr__:
-        raise PluginError(f"{hook} returned {config_class.__name__}, which is not frozen: use @attrs.frozen")
-    kind = getattr(config_class, "kind", None)
-    if not isinstance(kind, str):
-        raise PluginError(f"{hook} returned {config_class.__name__}, which has no name: add `kind: ClassVar[str]`")
-    if not _NAME.fullmatch(kind):
-        raise PluginError(
-            f"{hook} returned {config_class.__name__} of kind {kind!r}: use a-z, 0-9 and _, a letter first"
+    def registry(self, files: tuple[LocalFile, ...]) -> Registry:
+        """What was found, each component that several plugins claim decided."""
+        used: dict[tuple[str, str], Component] = {}
+        contested: list[ContestedComponent] = []
+        for key, claimants in self._claims.items():
+            winner = claimants[0] if len(claimants) == 1 else _built_in(claimants)
+            if winner is not None:
+                used[key] = winner
+            contested += [_claim(loser, claimants) for loser in claimants if loser is not winner]
+        return Registry(
+            components=used,
+            broken=tuple(sorted(self._broken, key=lambda plugin: (plugin.distribution, plugin.entry_point))),
+            contested=tuple(contested),
+            slow=tuple(self._slow),
+            blocked=tuple(self._blocked),
+            files=files,
         )
-    if not isinstance(getattr(config_class, "metrics", None), tuple):
-        missing = "`metrics: ClassVar[tuple[Metric, ...]] = ()`"
-        raise PluginError(f"{hook} returned {config_class.__name__}, which declares no metrics: add {missing}")
-    if not callable(getattr(config_class, "build", None)):
-        raise PluginError(f"{hook} returned {config_class.__name__}, which has no build(facts)")
-    return True
 
 
-def _remedy(error: BaseException, distribution: str) -> str:
+def _identity(source: PluginSource) -> dict[str, str]:
+    return {"distribution": source.distribution, "version": source.version, "entry_point": source.name}
+
+
+def _components(source: PluginSource, offers: Iterable[Offer]) -> list[Component]:
+    """
+    Raises:
+        PluginError: the plugin offers one component twice.
+    """
+    components: dict[tuple[str, str], Component] = {}
+    for family, config_class in offers:
+        component = Component(family=family, name=config_class.kind, config_class=config_class, **_identity(source))
+        if (family, component.name) in components:
+            raise PluginError(f"offers the {family} {component.name!r} twice")
+        components[family, component.name] = component
+    return list(components.values())
+
+
+def _built_in(claimants: Iterable[Component]) -> Component | None:
+    return next((claimant for claimant in claimants if claimant.distribution == OWN_DISTRIBUTION), None)
+
+
+def _claim(loser: Component, claimants: Iterable[Component]) -> ContestedComponent:
+    others = [claimant for claimant in claimants if claimant is not loser]
+    return ContestedComponent(
+        family=loser.family,
+        name=loser.name,
+        distribution=loser.distribution,
+        version=loser.version,
+        entry_point=loser.entry_point,
+        others=tuple(other.origin for other in others),
+        is_built_in=_built_in(others) is not None,
+    )
+
+
+def _remedy(error: BaseException, source: PluginSource) -> str:
+    leave_out = f"leave it out: {FLAG} {source.name}"
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"pip install {error.name.partition('.')[0]}, or pip uninstall {distribution}"
-    return f"update {distribution} or tell its author, or pip uninstall {distribution}"
+        return f"pip install {error.name.partition('.')[0]}, or {leave_out} (what {source.distribution} offers)"
+    if isinstance(source, InstalledPlugin):
+        leave_out += f", or pip uninstall {source.distribution}"
+    return f"{source.repair()}, or {leave_out}"

@@ -22,11 +22,11 @@ Overrides = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show
 
 
 def run(
-    recipe: str = "",
+    recipe: Annotated[str, Parameter(show_default=False)] = "",
     /,
     *,
     overrides: Overrides = (),
-    resume: str = "",
+    resume: Annotated[str, Parameter(show_default=False)] = "",
     runs_dir: Path = RUNS_DIR,
     device: str = "auto",
 ) -> int:
@@ -134,7 +134,7 @@ def _open_screen(console: Console, opening: Opening) -> TrainingScreen:
         f"{opening.compute.describe()}{compiled}",
         str(opening.path),
     ]
-    screen.print(Text(opening.loaded.recipe.name, style="bold").append(" · " + " · ".join(parts), style="none"))
+    screen.print(Text().append(opening.loaded.recipe.name, style="bold").append(" · " + " · ".join(parts)))
     for note in filter(None, opening.notes):
         screen.print(Text(f"  · {note}", style="dim"))
     if opening.resumed_at is not None:

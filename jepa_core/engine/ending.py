@@ -33,6 +33,6 @@ class Ending:
         return cls(state="interrupted", kind="interrupted", step=step, exit_code=128 + stop_signal, reason=reason)
 
     @classmethod
-    def non_finite(cls, step: int, message: str) -> Ending:
+    def non_finite(cls, step: int, reason: str) -> Ending:
         """The step after `step` had a loss or gradient that is not finite."""
-        return cls(state="aborted", kind="non-finite", step=step, exit_code=3, reason=message)
+        return cls(state="aborted", kind="non-finite", step=step, exit_code=3, reason=reason)

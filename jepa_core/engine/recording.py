@@ -43,6 +43,8 @@ class RunRecord:
             self.audience.row(row)
         for firing in self._judge.observe(row):
             self._writer.firing(firing)
+            if firing.severity != "info":
+                self.warnings.append(firing.message)
             self._tell(firing.severity, firing.message, firing.advice)
 
     def diagnosis(self, row: Mapping[str, Any]) -> None:
@@ -59,8 +61,10 @@ class RunRecord:
         evidence: Mapping[str, Any] | None = None,
         advice: str = "",
     ) -> None:
-        """Write an event and tell of it."""
+        """Write an event and tell of it. One that is critical ends the run, and is no warning but its cause."""
         self._writer.event(name, severity, message, step=step, evidence=evidence, advice=advice)
+        if severity == "warning":
+            self.warnings.append(message)
         self._tell(severity, message, advice)
 
     def heartbeat(self, step: int, epoch: float) -> None:
@@ -70,7 +74,5 @@ class RunRecord:
             self.audience.progress(step, epoch)
 
     def _tell(self, severity: Severity, message: str, advice: str) -> None:
-        if severity != "info":
-            self.warnings.append(message)
         if self.audience is not None:
             self.audience.event(severity, message, advice)

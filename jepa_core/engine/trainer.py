@@ -209,10 +209,11 @@ class Trainer:
         bad_step = self._bad_step()
         cause = cause_of(self.step, bad_step)
         self.steps_done = bad_step
-        message = f"Step {bad_step + 1} was not finite: {cause.what}. Nothing has changed from that step on."
+        reason = f"step {bad_step + 1} was not finite: {cause.what}"
+        message = f"S{reason[1:]}. Nothing has changed from that step on."
         evidence = {"step": bad_step + 1, "cause": cause.what}
         self.record.event("non-finite", "critical", message, step=bad_step + 1, evidence=evidence, advice=cause.advice)
-        return Ending.non_finite(bad_step, message)
+        return Ending.non_finite(bad_step, reason)
 
     def save(self, *, final: bool = False) -> None:
         """Write a checkpoint and delete those no longer wanted. A full disk is an event; at the end it is an error."""
@@ -220,7 +221,7 @@ class Trainer:
         try:
             self.checkpoints.save(self.steps_done, self.state.read())
         except CheckpointError as error:
-            self.record.event("checkpoint failed", "critical", str(error), step=self.steps_done)
+            self.record.event("checkpoint failed", "warning", str(error), step=self.steps_done)
             if final:
                 raise
             return

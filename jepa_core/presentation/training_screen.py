@@ -5,6 +5,7 @@ Knows metric names, not models; everything persistent it prints also goes into t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TextIO
@@ -86,7 +87,8 @@ class TrainingScreen:
             self._console.print(line, soft_wrap=True)
 
     def _epoch_text(self, epoch: float) -> str:
-        return f"epoch {min(int(epoch + 1e-9), self._epochs)}/{self._epochs}"
+        """The epoch that is going on, or the last one when all are done."""
+        return f"epoch {max(1, math.ceil(epoch - 1e-9))}/{self._epochs}"
 
 
 def plain_log(log: TextIO) -> Console:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+
 import pytest
 import torch
 
@@ -36,7 +37,7 @@ def test_what_is_no_device_is_refused_with_what_may_be_said(name: str) -> None:
 
 @without_cuda
 def test_cuda_that_is_not_there_is_refused_with_a_way_out() -> None:
-    with pytest.raises(DeviceError, match="no CUDA device here.*--device cpu"):
+    with pytest.raises(DeviceError, match=r"no CUDA device here.*--device cpu"):
         choose_compute("cuda", "auto")
 
 

@@ -56,7 +56,10 @@ PLACES: dict[str, tuple[Callable[[Trainer, float], None], str]] = {
     "loss": (into_loss, "output of losses.sigreg"),
     "gradient": (into_gradient, "gradient of projector.linear0.weight"),
     "encoder output": (into_encoder_output, "output of online.encoder ("),
-    "target": (into(lambda t: t.parts.target.projector.linear0.bias), "projector.linear0.bias of the EMA target"),  # type: ignore[union-attr,return-value]  # a named layer
+    "target": (
+        into(lambda t: t.parts.target.get_parameter("projector.linear0.bias")),
+        "projector.linear0.bias of the EMA target",
+    ),
     "codebook": (
         into(lambda t: t.parts.online.quantizer.get_buffer("codebook")),
         "quantizer.codebook of the online network",
@@ -132,7 +135,7 @@ def test_under_skip_the_bad_step_is_left_out_told_of_and_training_goes_on(
     trainer, record = after_good_steps(tiny_recipe, tmp_path, "train.non_finite=skip", spoil=once)
     before = snapshot(trainer, *COUNTERS, "progress")
     states = []
-    record.after_heartbeat = lambda step: states.append(snapshot(trainer, *COUNTERS, "progress"))
+    record.after_heartbeat = lambda _: states.append(snapshot(trainer, *COUNTERS, "progress"))
     assert train(trainer).kind == "finished"
     assert same_tree(states[0], before)
     assert not same_tree(states[1], before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 import tomllib
@@ -28,11 +27,23 @@ from jepa_core.run_directory.reading import RunReader
 from jepa_core.watch.findings import Severity
 from tests.engine.training import lasting
 
+Change = Callable[[LoadedRecipe], LoadedRecipe]
+"""Of a recipe, in ways that no recipe file could."""
+
+
+def unchanged(loaded: LoadedRecipe) -> LoadedRecipe:
+    return loaded
+
+
+def on(data: Any) -> Change:
+    """With another dataset configuration."""
+    return lambda loaded: attrs.evolve(loaded, recipe=attrs.evolve(loaded.recipe, data=data))
+
 
 class Watcher:
     """A screen that keeps what it is shown, and may interfere."""
 
-    def __init__(self, opening: Opening, interfere: Callable[[int], None] = lambda step: None) -> None:
+    def __init__(self, opening: Opening, interfere: Callable[[int], None] = lambda _: None) -> None:
         self.opening = opening
         self.rows: list[Mapping[str, float]] = []
         self.messages: list[str] = []
@@ -66,17 +77,21 @@ class Sessions:
         self.runs_dir = recipe_file.parent / "runs"
         self.screen: Watcher | None = None
 
-    def start(self, *overrides: str, change: Callable[[LoadedRecipe], LoadedRecipe] = lambda loaded: loaded, **more: Any) -> Conclusion:  # fmt: skip
+    def start(self, *overrides: str, change: Change = unchanged, **more: Any) -> Conclusion:
         loaded = load_recipe(self.recipe_file, overrides=overrides, registry=installed())
         return self._train(change(loaded), resume=None, **more)
 
-    def resume(self, run: Path, *, change: Callable[[LoadedRecipe], LoadedRecipe] = lambda loaded: loaded, **more: Any) -> Conclusion:  # fmt: skip
+    def resume(self, run: Path, *, change: Change = unchanged, **more: Any) -> Conclusion:
         loaded = load_recipe(run / "recipe.toml", registry=installed())
         return self._train(change(loaded), resume=run, **more)
 
     def stop(self, *overrides: str, after: int) -> Path:
         """A run interrupted after so many steps; returns its directory."""
-        send = lambda step: signal.raise_signal(signal.SIGTERM) if step == after - 1 else None  # noqa: E731  # short
+
+        def send(step: int) -> None:
+            if step == after - 1:
+                signal.raise_signal(signal.SIGTERM)
+
         conclusion = self.start(*overrides, interfere=send)
         assert conclusion.ending.step == after
         return conclusion.path
@@ -87,7 +102,7 @@ class Sessions:
         *,
         resume: Path | None,
         device: str = "cpu",
-        interfere: Callable[[int], None] = lambda step: None,
+        interfere: Callable[[int], None] = lambda _: None,
     ) -> Conclusion:
         def open_screen(opening: Opening) -> Watcher:
             self.screen = Watcher(opening, interfere)
@@ -219,12 +234,9 @@ def test_without_any_good_checkpoint_a_resume_is_refused_with_what_is_wrong_with
 def test_a_resume_on_other_data_is_refused(sessions: Sessions) -> None:
     run = sessions.stop(after=2)
 
-    def with_other_data(loaded: LoadedRecipe) -> LoadedRecipe:
-        data: Any = loaded.recipe.data
-        return attrs.evolve(loaded, recipe=attrs.evolve(loaded.recipe, data=attrs.evolve(data, num_sequences=144)))
-
+    data: Any = load_recipe(run / "recipe.toml", registry=installed()).recipe.data
     with pytest.raises(DataError, match="its data has changed since it began"):
-        sessions.resume(run, change=with_other_data)
+        sessions.resume(run, change=on(attrs.evolve(data, num_sequences=144)))
 
 
 def test_warnings_of_rules_that_fired_before_an_interruption_are_in_the_verdict(sessions: Sessions) -> None:
@@ -248,6 +260,7 @@ def test_a_non_finite_run_is_aborted_with_a_verdict(sessions: Sessions) -> None:
     assert verdict is not None
     assert verdict.ending == "non-finite"
     assert "was not finite: first" in verdict.cause
+    assert verdict.warnings == ()
     assert ("non-finite", "critical") in events_of(conclusion.path)
 
 
@@ -255,7 +268,7 @@ def test_a_run_that_is_resumed_has_no_verdict_until_it_ends(sessions: Sessions) 
     run = sessions.start("optimizer.lr=1e30", "checkpoint.every_steps=1").path
     assert (run / "verdict.json").exists()
     seen: list[bool] = []
-    sessions.resume(run, interfere=lambda step: seen.append((run / "verdict.json").exists()))
+    sessions.resume(run, interfere=lambda _: seen.append((run / "verdict.json").exists()))
     assert not any(seen)
     assert (run / "verdict.json").exists()
 
@@ -285,11 +298,8 @@ class UnreadableData:
     "error", [DataError("tasks.jsonl: no such file"), ValueError("a plugin's mistake"), KeyboardInterrupt()]
 )
 def test_data_that_cannot_be_read_leaves_no_run_directory(sessions: Sessions, error: BaseException) -> None:
-    def without_data(loaded: LoadedRecipe) -> LoadedRecipe:
-        return attrs.evolve(loaded, recipe=attrs.evolve(loaded.recipe, data=UnreadableData(error=error)))  # type: ignore[arg-type]  # a dataset's configuration
-
     with pytest.raises(type(error)):
-        sessions.start(change=without_data)
+        sessions.start(change=on(UnreadableData(error=error)))
     assert sessions.left() == []
 
 
@@ -317,24 +327,16 @@ class SlowData:
 
 
 def test_a_signal_while_data_loads_ends_the_program_and_leaves_nothing(sessions: Sessions) -> None:
-    def slowly(loaded: LoadedRecipe) -> LoadedRecipe:
-        return attrs.evolve(loaded, recipe=attrs.evolve(loaded.recipe, data=SlowData()))  # type: ignore[arg-type]  # a dataset's configuration
-
     with pytest.raises(StoppedBeforeTraining) as stopped:
-        sessions.start(change=slowly)
+        sessions.start(change=on(SlowData()))
     assert stopped.value.code == 143
     assert sessions.left() == []
 
 
 def test_a_failure_of_a_resume_leaves_the_run_where_it_was(sessions: Sessions) -> None:
     run = sessions.stop(after=2)
-
-    def without_data(loaded: LoadedRecipe) -> LoadedRecipe:
-        data = UnreadableData(error=DataError("tasks.jsonl: no such file"))
-        return attrs.evolve(loaded, recipe=attrs.evolve(loaded.recipe, data=data))  # type: ignore[arg-type]  # a dataset's configuration
-
     with pytest.raises(DataError):
-        sessions.resume(run, change=without_data)
+        sessions.resume(run, change=on(UnreadableData(error=DataError("tasks.jsonl: no such file"))))
     assert events_of(run)[-1] == ("failed", "critical")
     assert sessions.resume(run).exit_code == 0
 
@@ -364,14 +366,13 @@ def test_a_run_that_another_process_trains_is_left_alone(sessions: Sessions) -> 
 
 
 def test_a_deterministic_run_switches_deterministic_kernels_on(sessions: Sessions) -> None:
-    sessions.start(
-        "train.deterministic=true", interfere=lambda step: _assert(torch.are_deterministic_algorithms_enabled())
-    )
-    assert torch.are_deterministic_algorithms_enabled()
-
-
-def _assert(holds: bool) -> None:
-    assert holds
+    seen: list[bool] = []
+    for flag in ("true", "false"):
+        sessions.start(
+            f"train.deterministic={flag}",
+            interfere=lambda _: seen.append(torch.are_deterministic_algorithms_enabled()),
+        )
+    assert seen == [True] * 6 + [False] * 6
 
 
 def test_the_baseline_that_was_found_is_written_into_the_recipe(sessions: Sessions) -> None:

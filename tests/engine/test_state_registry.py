@@ -45,7 +45,7 @@ def test_what_was_read_is_what_is_written() -> None:
 def test_one_name_is_registered_once() -> None:
     registry = a_registry(Count(0), nn.Linear(1, 1))
     with pytest.raises(AssertionError, match="'count' is registered twice"):
-        registry.add_entry("count", Entry(dict, lambda state: None))
+        registry.add_entry("count", Entry(dict, lambda _: None))
 
 
 def test_a_missing_or_unknown_entry_is_named() -> None:
@@ -90,7 +90,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(tiny_recipe: RecipeMaker, tmp
     checkpoint = a_trainer(tiny_recipe(), tmp_path).checkpoints.save(
         1, snapshot(take_steps(a_trainer(tiny_recipe(), tmp_path), 1))
     )
-    with pytest.raises(CheckpointError, match="does not fit the recipe.*Resume with the recipe it was written by"):
+    with pytest.raises(CheckpointError, match=r"does not fit the recipe.*Resume with the recipe it was written by"):
         a_trainer(tiny_recipe(other), tmp_path).resume(checkpoint)
 
 
@@ -104,5 +104,5 @@ def test_a_checkpoint_of_other_moments_is_refused(tiny_recipe: RecipeMaker, tmp_
 
 def test_a_checkpoint_of_other_data_is_refused(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
     states = snapshot(take_steps(a_trainer(tiny_recipe(), tmp_path), 1))
-    with pytest.raises(CheckpointError, match="trained on 3 context grids of side 8.*of side 9"):
+    with pytest.raises(CheckpointError, match=r"trained on 3 context grids of side 8.*of side 9"):
         a_trainer(tiny_recipe("data.side=9"), tmp_path).state.write(states)

@@ -86,12 +86,14 @@ def test_two_accumulated_halves_equal_the_whole_batch(tiny_recipe: RecipeMaker, 
 class Counter(nn.Module):
     """Counts what it is given."""
 
+    count: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("count", torch.zeros(2))
 
     def after_step(self, statistics: Statistics) -> None:
-        self.get_buffer("count").add_(statistics.sums["count"])
+        self.count.add_(statistics.sums["count"])
 
 
 @pytest.mark.parametrize(("accepted", "count"), [(True, 3.0), (False, 0.0)])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -36,7 +36,7 @@ class KeptRecord:
         self.rows: list[dict[str, float]] = []
         self.events: list[tuple[str, Severity, str]] = []
         self.advice: list[str] = []
-        self.after_heartbeat: Callable[[int], None] = lambda step: None
+        self.after_heartbeat: Callable[[int], None] = lambda _: None
 
     def row(self, row: Mapping[str, float]) -> None:
         self.rows.append(dict(row))
@@ -66,9 +66,9 @@ class KeptRecord:
 
 
 @functools.cache
-def dataset_of(recipe: Any, seed: int) -> GridDataset:
-    """Built once for all tests."""
-    dataset: GridDataset = recipe.build(DatasetFacts(seed=seed))
+def dataset_of(config: Hashable, seed: int) -> GridDataset:
+    """What a dataset's configuration builds, once for all tests."""
+    dataset: GridDataset = config.build(DatasetFacts(seed=seed))  # type: ignore[attr-defined]  # it is one
     return dataset
 
 
@@ -78,7 +78,7 @@ def a_trainer(
     """A trainer that has not begun; checkpoints go to `folder`."""
     return Trainer(
         recipe,
-        dataset_of(recipe.data, recipe.train.seed),
+        dataset_of(cast(Hashable, recipe.data), recipe.train.seed),
         Compute(CPU, precision),
         CheckpointFolder(folder, keep=100),
         record or KeptRecord(),

@@ -1,0 +1,132 @@
+"""What one plugin offers: its hooks called and what they return held against the contract.
+
+Every way in which a plugin can break the contract is told apart here, in words. Knows no other plugin.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pluggy
+
+from jepa_core import hookspecs
+from jepa_core.contracts import ComponentConfig
+from jepa_core.errors import PluginError
+
+_NAME = re.compile("[a-z][a-z0-9_]*")
+"""Names that can stand in a recipe, as a loss's table too."""
+
+LONGEST_CAUSE = 500
+
+Offer = tuple[str, type[ComponentConfig]]
+"""Family and configuration class."""
+
+
+def offers_of(plugin: Any) -> list[Offer]:
+    """Everything that a loaded plugin (a module or object) offers.
+
+    Raises:
+        PluginError: it breaks the contract; the text says how.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    _check_definitions(manager, plugin)
+    manager.register(plugin)
+    offers = [
+        (family, _accepted(config_class, hook))
+        for family, hook in hookspecs.FAMILIES.items()
+        for config_class in _returned(manager, hook)
+    ]
+    if not offers:
+        hooks = ", ".join(hookspecs.FAMILIES.values())
+        raise PluginError(f"offers nothing: decorate one of {hooks} with `hookimpl`")
+    return offers
+
+
+def in_words(error: BaseException) -> str:
+    """What a plugin's code raised, on a line; its own text may raise in turn."""
+    if isinstance(error, PluginError):
+        text = str(error)
+    else:
+        try:
+            text = f"{type(error).__name__}: {error}"
+        except BaseException:  # its __str__ is the plugin's code too
+            text = f"{type(error).__name__}, whose text cannot be shown"
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_CAUSE else f"{text[:LONGEST_CAUSE]}…"
+
+
+def _check_definitions(manager: pluggy.PluginManager, plugin: Any) -> None:
+    """pluggy takes a misspelt hook silently, and tells of wrong arguments in its own terms: look first."""
+    known = list(hookspecs.FAMILIES.values())
+    for name in dir(plugin):
+        options = manager.parse_hookimpl_opts(plugin, name)
+        if options is None:
+            continue
+        hook = options.get("specname") or name
+        if hook not in known:
+            near = difflib.get_close_matches(hook, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Hooks: {', '.join(known)}"
+            raise PluginError(f"unknown hook {hook!r}. {hint}")
+        signature = inspect.signature(getattr(plugin, name))
+        if any(_is_required(parameter) for parameter in signature.parameters.values()):
+            raise PluginError(f"{hook} takes no arguments, but is defined as {name}{signature}")
+
+
+def _is_required(parameter: inspect.Parameter) -> bool:
+    variadic = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    return parameter.default is inspect.Parameter.empty and parameter.kind not in variadic
+
+
+def _returned(manager: pluggy.PluginManager, name: str) -> Iterator[Any]:
+    hook: pluggy.HookCaller = getattr(manager.hook, name)
+    if not hook.get_hookimpls():
+        return
+    try:
+        results = hook()
+    except Exception as error:
+        raise PluginError(f"{name} raised {in_words(error)}") from error
+    if not results:
+        # pluggy leaves None out.
+        raise PluginError(f"{name} returned None: return a list of configuration classes")
+    for classes in results:
+        if not isinstance(classes, list | tuple):
+            raise PluginError(f"{name} returned {_shown(classes)}: return a list of configuration classes")
+        yield from classes
+
+
+def _accepted(config_class: Any, hook: str) -> type[ComponentConfig]:
+    """The class, when it is one that the engine can use."""
+    if not (isinstance(config_class, type) and attrs.has(config_class)):
+        raise PluginError(f"{hook} returned {_shown(config_class)}, which is not an attrs class: use @attrs.frozen")
+    found = f"{hook} returned {config_class.__name__}"
+    if config_class.__setattr__ is object.__setattr__:
+        raise PluginError(f"{found}, which is not frozen: use @attrs.frozen")
+    kind = getattr(config_class, "kind", None)
+    if not isinstance(kind, str):
+        raise PluginError(f"{found}, which has no name: add `kind: ClassVar[str]`")
+    if not _NAME.fullmatch(kind):
+        raise PluginError(f"{found} of kind {kind!r}: use a-z, 0-9 and _, a letter first")
+    if not isinstance(getattr(config_class, "metrics", None), tuple):
+        raise PluginError(f"{found}, which declares no metrics: add `metrics: ClassVar[tuple[Metric, ...]] = ()`")
+    if not callable(getattr(config_class, "build", None)):
+        raise PluginError(f"{found}, which has no build(facts)")
+    try:
+        attrs.resolve_types(config_class)
+    except Exception as error:
+        raise PluginError(f"{found}, whose annotations cannot be resolved: {in_words(error)}") from error
+    return config_class
+
+
+def _shown(value: Any) -> str:
+    """A value in an error's text; showing it runs the plugin's code."""
+    try:
+        text = repr(value)
+    except Exception:
+        return f"a {type(value).__name__}"
+    return text if len(text) <= LONGEST_CAUSE // 5 else f"a {type(value).__name__}"
