@@ -88,7 +88,7 @@ class TrainingScreen:
 
     def _epoch_text(self, epoch: float) -> str:
         """The epoch that is going on, or the last one when all are done."""
-        return f"epoch {max(1, math.ceil(epoch - 1e-9))}/{self._epochs}"
+        return f"epoch {min(max(1, math.ceil(epoch - 1e-9)), self._epochs)}/{self._epochs}"
 
 
 def plain_log(log: TextIO) -> Console:
