@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -232,6 +233,35 @@ class ShowsWeights(Protocol):
 
     def time_weights(self, values: Tensor, mask: Tensor) -> Tensor:
         """(B, T), each row non-negative and summing to one."""
+        ...
+
+
+class Observer(Protocol):
+    """Is told what a run records, while it goes on. Any of the methods may be missing.
+
+    Called on a thread of its own, in order, one call at a time, with copies of plain data. So it may be slow for a
+    moment, and it may raise: the run goes on, and after a few such calls the observer is switched off and an event
+    says so. What it must leave alone is torch, whose random state belongs to the training.
+    """
+
+    def start(self, run_path: Path, recipe_table: Mapping[str, Any]) -> None:
+        """Before the first step: the run directory, and the resolved recipe."""
+        ...
+
+    def row(self, row: Mapping[str, float]) -> None:
+        """A metrics row, as in metrics.jsonl: figures by name, `step` and `epoch` among them."""
+        ...
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """An event, as in events.jsonl: name, severity, message, step, …"""
+        ...
+
+    def checkpoint(self, path: Path, step: int) -> None:
+        """A checkpoint is written. Later ones replace it: it may be gone when this is called."""
+        ...
+
+    def end(self, verdict: Mapping[str, Any] | None) -> None:
+        """Training has ended: what verdict.json says; None when there is no verdict. The last call."""
         ...
 
 

@@ -6,6 +6,8 @@ start on every device.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import attrs
 
 NUM_COLOURS = 11
@@ -68,3 +70,13 @@ class LossFacts:
     """Sequences in a micro-batch."""
     weight: float = 1.0
     """The term's factor in the objective, for losses with further weights that shall not be multiplied by it."""
+
+
+@attrs.frozen(kw_only=True)
+class ObserverFacts:
+    """For observers."""
+
+    run_path: Path
+    """The run directory. An observer that keeps files keeps them in a folder of its own there."""
+    resumed_at: int | None = None
+    """The step after which a resumed run goes on."""

@@ -46,6 +46,11 @@ def jepa_losses() -> list[type]:  # type: ignore[empty-body]  # a specification 
     """Losses: `build(LossFacts)` gives a module from `Forward` to `LossTerm` (`contracts.Loss`)."""
 
 
+@hookspec
+def jepa_observers() -> list[type]:  # type: ignore[empty-body]  # a specification has no body
+    """Observers: `build(ObserverFacts)` gives who is told of rows and events (`contracts.Observer`)."""
+
+
 FAMILIES: dict[str, str] = {
     "dataset": "jepa_datasets",
     "encoder": "jepa_encoders",
@@ -53,5 +58,6 @@ FAMILIES: dict[str, str] = {
     "aggregator": "jepa_aggregators",
     "predictor": "jepa_predictors",
     "loss": "jepa_losses",
+    "observer": "jepa_observers",
 }
 """Family → hook."""

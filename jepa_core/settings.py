@@ -26,6 +26,8 @@ class Setting:
     at_most: float | None = None
     below: float | None = None
     choices: tuple[Any, ...] = ()
+    acts_later: bool = False
+    """Whether the first few steps cannot show what it does: a schedule, an interval, a threshold reached later."""
 
     def range_text(self) -> str:
         """The allowed range in words, such as "≥ 1" or "one of mean, sum"; empty when anything goes."""
@@ -64,10 +66,18 @@ def setting(
     at_most: float | None = None,
     below: float | None = None,
     choices: tuple[Any, ...] = (),
+    acts_later: bool = False,
 ) -> Any:
     """A described, validated attrs field. Without `default` or `factory` the recipe must give a value."""
     description = Setting(
-        doc=doc, unit=unit, at_least=at_least, above=above, at_most=at_most, below=below, choices=choices
+        doc=doc,
+        unit=unit,
+        at_least=at_least,
+        above=above,
+        at_most=at_most,
+        below=below,
+        choices=choices,
+        acts_later=acts_later,
     )
 
     def within_range(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import Distribution, EntryPoint
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 
 import attrs
@@ -83,16 +83,33 @@ def test_components_of_a_family_are_listed_by_name_and_the_nearest_is_known(plug
     assert registry.closest("loss", "attention") is None
 
 
-def test_two_distributions_that_offer_one_name_are_told_and_the_first_stays(plugins: Plugins) -> None:
-    points = [plugins.point("second", GOOD.format(kind="same")), plugins.point("first", GOOD.format(kind="same"))]
+def test_of_a_component_that_two_distributions_offer_neither_is_used(plugins: Plugins) -> None:
+    source = GOOD.format(kind="same")
+    with_another = source.replace("return [Config]", "return [Config, type('Alone', (Config,), {'kind': 'alone'})]")
+    points = [plugins.point("second", with_another), plugins.point("first", source)]
     registry = discover(points)
-    component = registry.get("aggregator", "same")
+    assert registry.get("aggregator", "same") is None
+    assert registry.get("aggregator", "alone") is not None, "what nobody else offers stays"
+    assert registry.broken == ()
+    first, second = registry.contested
+    assert (first.distribution, second.distribution) == ("jepa-first", "jepa-second")
+    assert second.cause == "offers the aggregator 'same', which jepa-first 1.0 offers too: none of them is used"
+    assert second.remedy == "leave one out: --no-plugin jepa-second, or pip uninstall jepa-second"
+    other_order = discover(reversed(points))
+    assert other_order.contested == registry.contested
+    assert other_order.components.keys() == registry.components.keys() == {("aggregator", "alone")}
+
+
+def test_a_built_in_component_stays_when_another_distribution_offers_it(plugins: Plugins) -> None:
+    points = [plugins.point("copy", GOOD.format(kind="mean")), *entry_points(group="jepa", name="builtin")]
+    registry = discover(points)
+    component = registry.get("aggregator", "mean")
     assert component is not None
-    assert component.distribution == "jepa-first"
-    broken = only_broken(registry)
-    assert broken.distribution == "jepa-second"
-    assert broken.cause == "offers the aggregator 'same', which jepa-first 1.0 offers too"
-    assert "pip uninstall jepa-second" in broken.remedy
+    assert component.distribution == "jepa-core"
+    (claim,) = registry.claims_on("aggregator", "mean")
+    assert claim.distribution == "jepa-copy"
+    assert claim.cause.endswith("offers too: that of jepa-core is used")
+    assert "jepa-copy" in claim.remedy
 
 
 @pytest.mark.parametrize(
@@ -114,10 +131,10 @@ def test_two_distributions_that_offer_one_name_are_told_and_the_first_stays(plug
         (GOOD.replace("def build", "def make").format(kind="a"), "Config, which has no build(facts)"),
         (GOOD.replace("[Config]", "[3]").format(kind="a"), "jepa_aggregators returned 3, which is not an attrs class"),
         (GOOD.replace("return [Config]", "raise ValueError('no')").format(kind="a"), "ValueError: no"),
-        (GOOD.replace("[Config]", "[Config, Config]").format(kind="a"), "offers the aggregator 'a', which jepa-broken"),
+        (GOOD.replace("[Config]", "[Config, Config]").format(kind="a"), "offers the aggregator 'a' twice"),
         (
             GOOD.replace("@hookimpl", "").format(kind="a"),
-            "plugin_for_tests_broken offers nothing: decorate one of jepa_",
+            "offers nothing: decorate one of jepa_",
         ),
     ],
 )
@@ -133,7 +150,9 @@ def test_a_broken_plugin_is_told_with_its_cause_and_stops_no_other(plugins: Plug
 
 def test_a_missing_module_is_remedied_by_installing_it(plugins: Plugins) -> None:
     broken = only_broken(discover([plugins.point("faiss", "import module_that_is_not_there.index")]))
-    assert broken.remedy == "pip install module_that_is_not_there, or pip uninstall jepa-faiss"
+    assert broken.remedy == (
+        "pip install module_that_is_not_there, or leave it out: --no-plugin faiss, or pip uninstall jepa-faiss"
+    )
 
 
 def test_without_any_entry_point_the_error_says_to_install() -> None:
@@ -145,3 +164,13 @@ def test_the_registry_does_not_change(plugins: Plugins) -> None:
     registry = discover([plugins.point("good", GOOD.format(kind="good"))])
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         registry.broken = ()  # type: ignore[misc]  # that it fails is the point
+
+
+def test_a_name_that_the_built_in_plugin_has_is_not_taken_from_it(plugins: Plugins) -> None:
+    builtin = entry_points(group="jepa", name="builtin")
+    registry = discover([plugins.point("builtin", GOOD.format(kind="good")), *builtin])
+    broken = only_broken(registry)
+    assert broken.distribution == "jepa-builtin"
+    assert broken.cause == "its entry point is named 'builtin', as is that of jepa-core"
+    assert registry.get("aggregator", "mean") is not None
+    assert registry.get("aggregator", "good") is None

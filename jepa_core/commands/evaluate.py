@@ -8,9 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from jepa_core.commands.options import Flag, NoPlugins, Overrides, PluginFiles, chosen_plugins
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
-
-Overrides = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)]
 
 
 def evaluate(
@@ -21,7 +20,9 @@ def evaluate(
     step: Annotated[str, Parameter(show_default=False)] = "",
     device: str = "auto",
     runs_dir: Path = RUNS_DIR,
-    json: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    plugin: PluginFiles = (),
+    no_plugin: NoPlugins = (),
+    json: Flag = False,
 ) -> None:
     """Evaluate a checkpoint on the run's validation data or on other data. Trains nothing, changes nothing in the run.
 
@@ -52,17 +53,19 @@ def evaluate(
         The run, a flag, the checkpoint or the data is at fault, or does not fit the weights.
     """
     path = find_run(run, runs_dir)
+    registry = chosen_plugins(plugin, no_plugin)
 
     import attrs
     import orjson
 
     from jepa_core.engine.checkpoint_evaluation import evaluate_run
+    from jepa_core.plugins.recorded_files import check_same_files
     from jepa_core.presentation.evaluation_table import evaluation_table
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recorded_numbers import encode
-    from jepa_core.registry import installed
 
-    evaluation = evaluate_run(path, overrides=overrides, step=step, device=device, registry=installed())
+    check_same_files(path, registry.files)
+    evaluation = evaluate_run(path, overrides=overrides, step=step, device=device, registry=registry)
     if json:
         plain = encode(attrs.asdict(evaluation))
         sys.stdout.write(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -3,56 +3,68 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
+
+from jepa_core.commands.options import Flag, NoPlugins, PluginFiles, listed_plugins
+
+if TYPE_CHECKING:
+    from jepa_core.registry import Registry
 
 app = App(name="plugins", help="List components and their fields.")
-
-Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+app.command("jepa_core.commands.plugins_new:new", name="new", help="Write a distribution of your own.")
+app.command("jepa_core.commands.plugins_check:check", name="check", help="Check that components keep their contract.")
 
 
 @app.default
 @app.command(name="list")
-def list_plugins(*, broken: Flag = False, json: Flag = False) -> None:
-    """List every component by family, with the distribution it comes from, and plugins that could not be loaded.
+def list_plugins(
+    *, broken: Flag = False, plugin: PluginFiles = (), no_plugin: NoPlugins = (), json: Flag = False
+) -> None:
+    """List every component by family, with the distribution it comes from, and plugins that are not right.
 
     For example: jepa plugins list --broken
 
     Parameters
     ----------
     broken
-        Only plugins that could not be loaded, with cause and remedy.
+        Only plugins that could not be loaded, claim a component of another, are slow or blocked: cause and remedy.
     json
-        Print a JSON object with components and broken plugins.
+        Print a JSON object with components, and plugins that are broken, contested, slow or blocked.
 
     Raises
     ------
     PluginError
         Nothing is installed at all.
     """
-    import attrs
-
     from jepa_core.presentation.component_tables import components_table
     from jepa_core.presentation.terminal import console_for
-    from jepa_core.registry import installed
 
-    registry = installed()
+    registry = listed_plugins(plugin, no_plugin)
     shown = [] if broken else [component for family in _families() for component in registry.family(family).values()]
     if json:
         components = [
             {"family": c.family, "name": c.name, "what": c.summary, "from": c.distribution, "version": c.version}
             for c in shown
         ]
-        _write_json({"components": components, "broken": [attrs.asdict(plugin) for plugin in registry.broken]})
-    elif shown or registry.broken:
-        console_for().print(components_table(shown, registry.broken))
+        _write_json({"components": components, **_remarks_as_json(registry)})
+    elif shown or registry.remarks:
+        console_for().print(components_table(shown, registry.remarks))
     else:
         console_for().print("Every plugin could be loaded.")
 
 
 @app.command
-def show(name: str, /, *, family: str | None = None, json: Flag = False) -> None:
+def show(
+    name: str,
+    /,
+    *,
+    family: str | None = None,
+    plugin: PluginFiles = (),
+    no_plugin: NoPlugins = (),
+    json: Flag = False,
+) -> None:
     """Show a component's fields with defaults, units, ranges and meaning, and the metrics that it reports.
 
     For example: jepa plugins show attention
@@ -74,9 +86,8 @@ def show(name: str, /, *, family: str | None = None, json: Flag = False) -> None
     from jepa_core.presentation.component_tables import component_view
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipe.component_search import describe, find_components
-    from jepa_core.registry import installed
 
-    components = find_components(installed(), name, family)
+    components = find_components(listed_plugins(plugin, no_plugin), name, family)
     if json:
         _write_json([describe(component) for component in components])
     else:
@@ -88,6 +99,19 @@ def _families() -> tuple[str, ...]:
     from jepa_core.hookspecs import FAMILIES
 
     return tuple(FAMILIES)
+
+
+def _remarks_as_json(registry: Registry) -> dict[str, Any]:
+    import attrs
+
+    kinds = ("broken", "contested", "slow", "blocked")
+    return {
+        kind: [
+            {**attrs.asdict(remark), "cause": remark.cause, "remedy": remark.remedy}
+            for remark in getattr(registry, kind)
+        ]
+        for kind in kinds
+    }
 
 
 def _write_json(data: Any) -> None:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
+from jepa_core.commands.options import Flag, NoPlugins, Overrides, PluginFiles, chosen_plugins
 from jepa_core.errors import RecipeError
 
 if TYPE_CHECKING:
     from jepa_core.recipe.reading import LoadedRecipe
+    from jepa_core.registry import Registry
 
 app = App(name="recipe", help="Show, check and compare recipes.")
-
-Overrides = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)]
-Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
 EXIT_FAULTY = 2
 
 
 @app.command
-def show(recipe: str, /, *, overrides: Overrides = (), toml: Flag = False) -> None:
+def show(
+    recipe: str,
+    /,
+    *,
+    overrides: Overrides = (),
+    plugin: PluginFiles = (),
+    no_plugin: NoPlugins = (),
+    toml: Flag = False,
+) -> None:
     """Show a recipe with everything that it extends and all defaults filled in.
 
     For example: jepa recipe show optimized --set train.epochs=3
@@ -43,17 +50,23 @@ def show(recipe: str, /, *, overrides: Overrides = (), toml: Flag = False) -> No
     from jepa_core.presentation.recipe_view import recipe_view
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipe.writing import recipe_to_toml
-    from jepa_core.registry import installed
 
-    loaded = _load(recipe, overrides)
+    registry = chosen_plugins(plugin, no_plugin)
+    loaded = _load(recipe, registry, overrides)
     if toml:
         sys.stdout.write(recipe_to_toml(loaded.table))
     else:
-        console_for().print(recipe_view(loaded, installed()))
+        console_for().print(recipe_view(loaded, registry))
 
 
 @app.command
-def check(*recipes: str, overrides: Overrides = (), json: Flag = False) -> int:
+def check(
+    *recipes: str,
+    overrides: Overrides = (),
+    plugin: PluginFiles = (),
+    no_plugin: NoPlugins = (),
+    json: Flag = False,
+) -> int:
     """Check recipes: every fault with its file, line and what is allowed. Exits with 2 when there is one.
 
     For example: jepa recipe check recipes/*.toml
@@ -71,10 +84,11 @@ def check(*recipes: str, overrides: Overrides = (), json: Flag = False) -> int:
 
     if not recipes:
         raise RecipeError("Which recipe? For example: jepa recipe check recipes/*.toml")
+    registry = chosen_plugins(plugin, no_plugin)
     errors: dict[str, RecipeError | None] = {}
     for recipe in recipes:
         try:
-            _load(recipe, overrides)
+            _load(recipe, registry, overrides)
             errors[recipe] = None
         except RecipeError as error:
             errors[recipe] = error
@@ -87,7 +101,16 @@ def check(*recipes: str, overrides: Overrides = (), json: Flag = False) -> int:
 
 
 @app.command
-def diff(left: str, right: str, /, *, overrides: Overrides = (), json: Flag = False) -> None:
+def diff(
+    left: str,
+    right: str,
+    /,
+    *,
+    overrides: Overrides = (),
+    plugin: PluginFiles = (),
+    no_plugin: NoPlugins = (),
+    json: Flag = False,
+) -> None:
     """Compare two recipes key by key, after what they extend and with defaults.
 
     For example: jepa recipe diff gentle_vq optimized
@@ -114,7 +137,8 @@ def diff(left: str, right: str, /, *, overrides: Overrides = (), json: Flag = Fa
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipe.difference import recipe_difference
 
-    first, second = _load(left), _load(right, overrides)
+    registry = chosen_plugins(plugin, no_plugin)
+    first, second = _load(left, registry), _load(right, registry, overrides)
     changes = recipe_difference(first.table, second.table)
     if json:
         _write_json([attrs.asdict(change) for change in changes])
@@ -123,7 +147,7 @@ def diff(left: str, right: str, /, *, overrides: Overrides = (), json: Flag = Fa
 
 
 @app.command
-def schema() -> None:
+def schema(*, plugin: PluginFiles = (), no_plugin: NoPlugins = ()) -> None:
     """Print the JSON Schema of recipes with the installed components, for completion in editors.
 
     For example: jepa recipe schema > recipes/schema.json
@@ -131,17 +155,15 @@ def schema() -> None:
     A recipe that starts with the line `#:schema ./schema.json` is then completed and checked by Taplo.
     """
     from jepa_core.recipe.json_schema import recipe_schema
-    from jepa_core.registry import installed
 
-    _write_json(recipe_schema(installed()))
+    _write_json(recipe_schema(chosen_plugins(plugin, no_plugin)))
 
 
-def _load(recipe: str, overrides: tuple[str, ...] = ()) -> LoadedRecipe:
+def _load(recipe: str, registry: Registry, overrides: tuple[str, ...] = ()) -> LoadedRecipe:
     from jepa_core.recipe.finding import find_recipe
     from jepa_core.recipe.reading import load_recipe
-    from jepa_core.registry import installed
 
-    return load_recipe(find_recipe(recipe), overrides=overrides, registry=installed())
+    return load_recipe(find_recipe(recipe), overrides=overrides, registry=registry)
 
 
 def _checked(recipe: str, error: RecipeError | None) -> dict[str, Any]:

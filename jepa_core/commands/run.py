@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles, chosen_plugins
 from jepa_core.errors import RecipeError, RunDirectoryError
 from jepa_core.run_directory.layout import RECIPE
-from jepa_core.run_directory.naming import RUNS_DIR, find_run, shortest_name
+from jepa_core.run_directory.naming import RUNS_DIR, find_run, typed_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,8 +20,6 @@ if TYPE_CHECKING:
     from jepa_core.engine.session import Conclusion, Opening
     from jepa_core.presentation.training_screen import TrainingScreen
     from jepa_core.watch.verdict import Verdict
-
-Overrides = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)]
 
 
 def run(
@@ -29,13 +30,15 @@ def run(
     resume: Annotated[str, Parameter(show_default=False)] = "",
     runs_dir: Path = RUNS_DIR,
     device: str = "auto",
+    plugin: PluginFiles = (),
+    no_plugin: NoPlugins = (),
 ) -> int:
     """Train from a recipe, and end with a verdict.
 
     For example: jepa run recipes/optimized.toml --set train.epochs=10
 
-    Exit codes: 0 finished and every must held, 1 the program failed, 2 usage or recipe error, 3 stopped by a
-    non-finite value, 4 finished but a must failed, 130 or 143 interrupted (checkpoint written).
+    Exit codes: 0 finished and every must held, 1 the program failed, 2 usage or recipe error, 3 stopped by an
+    abort rule or a non-finite value, 4 finished but a must failed, 130 or 143 interrupted (checkpoint written).
 
     Parameters
     ----------
@@ -54,20 +57,24 @@ def run(
     finished = _verdict_of_finished(path) if path else None
     if path and finished:
         print(
-            f"{path.name} is finished: there is nothing left to train. Its verdict: jepa verdict {_name(path)}\n"
+            f"{path.name} is finished: there is nothing left to train. Its verdict: jepa verdict {typed_name(path)}\n"
             "To train longer, start a new run with more epochs: jepa run RECIPE --set train.epochs=N"
         )
         return finished.exit_code
 
+    registry = chosen_plugins(plugin, no_plugin)
+
     from jepa_core.engine.session import train_recipe
+    from jepa_core.plugins.recorded_files import check_same_files
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipe.finding import find_recipe
     from jepa_core.recipe.reading import load_recipe
-    from jepa_core.registry import installed
 
+    if path:
+        check_same_files(path, registry.files)
     console = console_for()
     source = path / RECIPE if path else find_recipe(recipe)
-    loaded = load_recipe(source, overrides=overrides, registry=installed())
+    loaded = load_recipe(source, overrides=overrides, registry=registry)
     conclusion = train_recipe(
         loaded,
         device=device,
@@ -75,7 +82,7 @@ def run(
         resume=path,
         open_screen=lambda opening: _open_screen(console, opening),
     )
-    _show(console, conclusion)
+    _show(console, conclusion, plugin)
     return conclusion.exit_code
 
 
@@ -108,11 +115,6 @@ def _verdict_of_finished(run: Path) -> Verdict | None:
         return None
 
 
-def _name(run: Path) -> str:
-    """What to call a run in a command: a short name where it lies in the usual place."""
-    return shortest_name(run) if run.parent == RUNS_DIR else str(run)
-
-
 def _open_screen(console: Console, opening: Opening) -> TrainingScreen:
     """Print the run's first lines, and open the screen."""
     from rich.text import Text
@@ -142,7 +144,7 @@ def _open_screen(console: Console, opening: Opening) -> TrainingScreen:
     return screen
 
 
-def _show(console: Console, conclusion: Conclusion) -> None:
+def _show(console: Console, conclusion: Conclusion, plugin_files: Sequence[Path]) -> None:
     """Print the verdict, or how to go on."""
     from rich.text import Text
 
@@ -151,9 +153,10 @@ def _show(console: Console, conclusion: Conclusion) -> None:
     from jepa_core.run_directory.layout import CONSOLE
 
     if conclusion.verdict is None:
+        flags = "".join(f" --plugin {shlex.quote(str(file))}" for file in plugin_files)
         console.print(
             f"Interrupted after step {conclusion.ending.step}; a checkpoint is written.\n"
-            f"Go on with: jepa run --resume {_name(conclusion.path)}",
+            f"Go on with: jepa run --resume {typed_name(conclusion.path)}{flags}",
             soft_wrap=True,
         )
         return

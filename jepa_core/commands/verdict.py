@@ -10,7 +10,7 @@ import orjson
 from jepa_core.errors import RunDirectoryError
 from jepa_core.presentation.terminal import console_for
 from jepa_core.presentation.verdict_table import verdict_table
-from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, shortest_name
+from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.watch.verdict import verdict_to_json
 
@@ -39,7 +39,7 @@ def verdict(run: str = LATEST, /, *, runs_dir: Path = RUNS_DIR, json: bool = Fal
     if found is None:
         raise RunDirectoryError(
             f"{reader.name} has no verdict: it is {reader.state().replace('_', ' ')}.\n"
-            f"Where it stands: jepa monitor {shortest_name(reader.path)} --once"
+            f"Where it stands: jepa monitor {typed_name(reader.path)} --once"
         )
     if json:
         sys.stdout.write(orjson.dumps(verdict_to_json(found), option=orjson.OPT_INDENT_2).decode() + "\n")

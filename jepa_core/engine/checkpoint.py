@@ -109,10 +109,13 @@ class CheckpointFolder:
             self._remove_partials()
             partial.mkdir()
             _write_files(partial, step, states)
+            replaced = self.folder / f".step-{step}.replaced{_PARTIAL}"
             if final.exists():
-                shutil.rmtree(final)
+                # Two renames, not a removal that takes long: a kill between them costs this one step's checkpoint.
+                final.rename(replaced)
             partial.rename(final)
             _sync(self.folder)
+            shutil.rmtree(replaced, ignore_errors=True)
         except OSError as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise CheckpointError(

@@ -13,7 +13,7 @@ class Ending:
     """How training ended, and after how many steps."""
 
     state: Literal["finished", "aborted", "interrupted"]
-    kind: Literal["finished", "early stop", "non-finite", "interrupted"]
+    kind: Literal["finished", "early stop", "abort", "non-finite", "interrupted"]
     step: int
     """Optimizer steps that the final state has behind it."""
     exit_code: int
@@ -31,6 +31,11 @@ class Ending:
         """By a signal; the exit code is the shell's for it: 130 after Ctrl-C, 143 after SIGTERM."""
         reason = f"stopped by {stop_signal.name}"
         return cls(state="interrupted", kind="interrupted", step=step, exit_code=128 + stop_signal, reason=reason)
+
+    @classmethod
+    def aborted(cls, step: int, reason: str) -> Ending:
+        """An abort rule has fired."""
+        return cls(state="aborted", kind="abort", step=step, exit_code=3, reason=reason)
 
     @classmethod
     def non_finite(cls, step: int, reason: str) -> Ending:

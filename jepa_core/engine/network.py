@@ -11,9 +11,10 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import Embeddings, Quantized
+from jepa_core.contracts import ComponentConfig, Embeddings, Quantized
 from jepa_core.engine.projector import build_projector
 from jepa_core.engine.seeds import seed_phase
+from jepa_core.errors import JepaError, PluginError
 from jepa_core.facts import AggregatorFacts, EncoderFacts, LossFacts, PredictorFacts, QuantizerFacts
 from jepa_core.recipe.tables import Recipe
 
@@ -29,14 +30,14 @@ class OnlineNetwork(nn.Module):
 
     def __init__(self, recipe: Recipe, *, side: int, context_length: int) -> None:
         super().__init__()
-        self.encoder = recipe.encoder.build(EncoderFacts(height=side, width=side))
+        self.encoder = built(recipe.encoder, EncoderFacts(height=side, width=side))
         dim, tokens = int(self.encoder.embedding_dim), int(self.encoder.num_tokens)  # type: ignore[arg-type]  # contract
         self.embedding_dim, self.num_tokens = dim, tokens
-        self.quantizer = recipe.quantizer.build(QuantizerFacts(embedding_dim=dim))
-        self.aggregator = recipe.aggregator.build(
-            AggregatorFacts(embedding_dim=dim, context_length=context_length, num_tokens=tokens)
+        self.quantizer = built(recipe.quantizer, QuantizerFacts(embedding_dim=dim))
+        self.aggregator = built(
+            recipe.aggregator, AggregatorFacts(embedding_dim=dim, context_length=context_length, num_tokens=tokens)
         )
-        self.predictor = recipe.predictor.build(PredictorFacts(embedding_dim=dim, context_length=context_length))
+        self.predictor = built(recipe.predictor, PredictorFacts(embedding_dim=dim, context_length=context_length))
         self.projector = build_projector(recipe.projector, dim)
 
     def encode(self, grids: Tensor, sizes: Tensor) -> Embeddings:
@@ -133,6 +134,27 @@ class Parts:
         return parts | dict(self.losses.items())
 
 
+def built(config: ComponentConfig, facts: object) -> nn.Module:
+    """The module that a configuration builds.
+
+    Raises:
+        PluginError: the component failed, with its name and where it comes from; its own `JepaError` passes.
+    """
+    where = f"{config.kind!r} ({type(config).__module__}.{type(config).__name__})"
+    try:
+        module = config.build(facts)
+    except JepaError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"The component {where} could not be built: {type(error).__name__}: {error}.\n"
+            "Check it with jepa plugins check, update its package or tell its author, or name another in the recipe."
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise PluginError(f"The component {where} built a {type(module).__name__}, which is no torch.nn.Module.")
+    return module
+
+
 def build_parts(recipe: Recipe, *, side: int, context_length: int, device: torch.device) -> Parts:
     """Build every module under the recipe's seed, on the CPU, and move it to the device."""
     seed_phase(recipe.train.seed, "weights")
@@ -147,5 +169,5 @@ def build_parts(recipe: Recipe, *, side: int, context_length: int, device: torch
             batch_size=recipe.train.batch_size,
             weight=entry.weight,
         )
-        losses[name] = entry.config.build(facts)
+        losses[name] = built(entry.config, facts)
     return Parts(online.to(device), TargetNetwork(online).to(device), losses.to(device))

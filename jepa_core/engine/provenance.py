@@ -10,6 +10,7 @@ import attrs
 from jepa_core.contracts import GridDataset
 from jepa_core.engine.device import Compute, device_name, processor_model
 from jepa_core.errors import DataError
+from jepa_core.plugins.recorded_files import recorded_files
 from jepa_core.recipe.declared_metrics import declared_metrics
 from jepa_core.recipe.reading import LoadedRecipe
 from jepa_core.recipe.writing import recipe_to_toml
@@ -31,6 +32,7 @@ def write_provenance(
             precision=compute.precision,
             data=dataset.description,
             data_fingerprint=dataset.fingerprint,
+            plugin_files=recorded_files(loaded.plugin_files),
         )
     )
     table = dict(loaded.table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from jepa_core.observing.dispatch import Notice, Observers
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.findings import Severity
 from jepa_core.watch.judge import Judge
@@ -23,9 +24,11 @@ class Audience(Protocol):
 class RunRecord:
     """Implements what the trainer calls `Record`."""
 
-    def __init__(self, writer: RunWriter, judge: Judge) -> None:
+    def __init__(self, writer: RunWriter, judge: Judge, observers: Observers | None = None) -> None:
         self._writer = writer
         self._judge = judge
+        self._observers = observers or Observers()
+        writer.listener = self._observers.event
         self.audience: Audience | None = None
         """Set once it can be told how long the run is."""
         self.warnings: list[str] = []
@@ -36,16 +39,19 @@ class RunRecord:
         for row in rows:
             self.warnings += [firing.message for firing in self._judge.observe(row) if firing.severity != "info"]
 
-    def row(self, row: Mapping[str, float]) -> None:
-        """Write a metrics row, and flag the rules that it sets off."""
+    def row(self, row: Mapping[str, float]) -> str | None:
+        """Write a metrics row, and flag the rules that it sets off; why to stop, when an abort is among them."""
         self._writer.row(row)
+        self._observers.row(row)
         if self.audience is not None:
             self.audience.row(row)
-        for firing in self._judge.observe(row):
+        firings = self._judge.observe(row)
+        for firing in firings:
             self._writer.firing(firing)
             if firing.severity != "info":
                 self.warnings.append(firing.message)
             self._tell(firing.severity, firing.message, firing.advice)
+        return next((firing.message for firing in firings if firing.kind == "abort"), None)
 
     def diagnosis(self, row: Mapping[str, Any]) -> None:
         """Write a row of diagnostics."""
@@ -70,8 +76,14 @@ class RunRecord:
     def heartbeat(self, step: int, epoch: float) -> None:
         """Note progress."""
         self._writer.heartbeat(step, epoch)
+        for notice in self._observers.notices():
+            self.observer_notice(notice, step)
         if self.audience is not None:
             self.audience.progress(step, epoch)
+
+    def observer_notice(self, notice: Notice, step: int) -> None:
+        """Say what went wrong with an observer."""
+        self.event(notice.name, "warning", notice.message, step=step, evidence=notice.evidence, advice=notice.advice)
 
     def _tell(self, severity: Severity, message: str, advice: str) -> None:
         if self.audience is not None:

@@ -21,6 +21,7 @@ from jepa_core.engine.recording import Audience, RunRecord
 from jepa_core.engine.trainer import Trainer
 from jepa_core.errors import CheckpointError
 from jepa_core.facts import DatasetFacts
+from jepa_core.observing.dispatch import Observers
 from jepa_core.recipe.declared_metrics import declared_metrics
 from jepa_core.recipe.reading import LoadedRecipe
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
@@ -31,7 +32,7 @@ from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.findings import Severity
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
-from jepa_core.watch.verdict import BestCheckpoint, Verdict
+from jepa_core.watch.verdict import BestCheckpoint, Verdict, verdict_to_json
 
 
 class Screen(Audience, AbstractContextManager["Screen"], Protocol):
@@ -89,11 +90,13 @@ def train_recipe(
         Interruption() as interruption,
         _removed_unless_begun(path),
         RunWriter(path, resume_at=resume_at, recipe=recipe.name, total_epochs=recipe.train.epochs) as writer,
+        Observers() as observers,
         _failure_recorded(writer),
     ):
+        observers.build(recipe.observers.values(), path, resume_at)
         dataset = recipe.data.build(DatasetFacts(seed=recipe.train.seed))
         baseline = resolve_baseline(recipe.watch.baseline, runs_dir, dataset.fingerprint)
-        session = _Session(loaded, dataset, compute, writer, baseline)
+        session = _Session(loaded, dataset, compute, writer, baseline, observers=observers)
         return session.run(resumption, interruption, open_screen)
 
 
@@ -153,14 +156,17 @@ class _Session:
         compute: Compute,
         writer: RunWriter,
         baseline: ResolvedBaseline,
+        *,
+        observers: Observers,
     ) -> None:
         self.loaded = loaded
         self.dataset = dataset
         self.compute = compute
         self.writer = writer
         self.baseline = baseline
+        self.observers = observers
         self.judge = Judge(loaded.recipe.watch, declared_metrics(loaded.recipe), baseline.values)
-        self.record = RunRecord(writer, self.judge)
+        self.record = RunRecord(writer, self.judge, observers)
         self.checkpoints = CheckpointFolder(writer.path / CHECKPOINTS, loaded.recipe.checkpoint.keep)
 
     def run(self, resumption: _Resumption | None, interruption: Interruption, open_screen: OpenScreen) -> Conclusion:
@@ -171,6 +177,7 @@ class _Session:
         interruption.wait_for_steps()
         if resumption is None:
             write_provenance(self.writer, self.loaded, self.dataset, self.compute, self.baseline)
+        self.observers.start(self.loaded.table)
         with open_screen(self._opening(trainer, resumption)) as screen:
             self.record.audience = screen
             self._note_beginning(trainer, resumption)
@@ -205,7 +212,11 @@ class _Session:
             num_parameters=sum(parameter.numel() for parameter in trainer.step.parameters.values()),
             total_steps=trainer.calendar.run_steps,
             resumed_at=resumption.checkpoint.step if resumption else None,
-            notes=(*self.dataset.notes, *([self.baseline.reason] if self.loaded.recipe.watch.baseline else [])),
+            notes=(
+                *self.loaded.notes,
+                *self.dataset.notes,
+                *([self.baseline.reason] if self.loaded.recipe.watch.baseline else []),
+            ),
             console_log=self.writer.console_log,
         )
 
@@ -220,6 +231,8 @@ class _Session:
         severity: Severity = "info" if ending.state == "finished" else "warning"
         writer.event(ending.state, severity, ending.reason, step=step, epoch=epoch, evidence={"exit_code": exit_code})
         writer.status.update(state=ending.state, step=step, epoch=epoch, exit_code=exit_code)
+        for notice in self.observers.finish(None if verdict is None else verdict_to_json(verdict)):
+            self.record.observer_notice(notice, step)
         return Conclusion(path=writer.path, ending=ending, verdict=verdict, exit_code=exit_code)
 
     def _verdict(self, trainer: Trainer, ending: Ending) -> Verdict:

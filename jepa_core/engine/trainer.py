@@ -38,7 +38,9 @@ INITIAL_TOKENS = 16_384
 class Record(Protocol):
     """Where a run's rows and events go."""
 
-    def row(self, row: Mapping[str, float]) -> None: ...
+    def row(self, row: Mapping[str, float]) -> str | None:
+        """Why to stop, when the row sets off a rule that ends the run."""
+        ...
 
     def diagnosis(self, row: Mapping[str, Any]) -> None: ...
 
@@ -84,6 +86,8 @@ class Trainer:
         self.best: dict[str, float] = {}
         """Step, epoch and MRR of the best validation."""
         self.state = self._all_state()
+        self._abort: str | None = None
+        """Why a rule ends the run."""
         self._row_started = time.perf_counter()
 
     def _all_state(self) -> StateRegistry:
@@ -148,13 +152,16 @@ class Trainer:
         stop_signal = interruption.stop_signal
         if row is not None:
             self.early_stopping.stop_after(row)
-        is_final = stop_signal is not None or self.early_stopping.reason is not None or self.calendar.is_last(done)
+        is_stopped = stop_signal is not None or self._abort is not None or self.early_stopping.reason is not None
+        is_final = is_stopped or self.calendar.is_last(done)
         saving = interruption.take_save_request() or self.calendar.checkpoint_due(done) or is_final
         if (row is not None or saving) and self._bad_step() >= 0:
             return self._non_finite()
         if saving:
             self.save(final=is_final)
         self.record.heartbeat(done, self.calendar.epoch(done))
+        if self._abort is not None:
+            return Ending.aborted(done, self._abort)
         return None if stop_signal is None else Ending.interrupted(done, stop_signal)
 
     def _row(self) -> dict[str, float] | None:
@@ -177,7 +184,7 @@ class Trainer:
             self._note_best(row)
         if self.compute.device.type == "cuda":
             row["memory.device_gib"] = torch.cuda.max_memory_allocated(self.compute.device) / 2**30
-        self.record.row(row)
+        self._abort = self.record.row(row)
         if is_sound and row.get("grad.skipped"):
             self._tell_of_skipped(row["grad.skipped"] * steps)
         self._row_started = time.perf_counter()

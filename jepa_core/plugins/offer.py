@@ -89,7 +89,9 @@ def _returned(manager: pluggy.PluginManager, name: str) -> Iterator[Any]:
         return
     try:
         results = hook()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too
         raise PluginError(f"{name} raised {in_words(error)}") from error
     if not results:
         # pluggy leaves None out.
@@ -100,10 +102,11 @@ def _returned(manager: pluggy.PluginManager, name: str) -> Iterator[Any]:
         yield from classes
 
 
-def _accepted(config_class: Any, hook: str) -> type[ComponentConfig]:
+def _accepted(offered: Any, hook: str) -> type[ComponentConfig]:
     """The class, when it is one that the engine can use."""
-    if not (isinstance(config_class, type) and attrs.has(config_class)):
-        raise PluginError(f"{hook} returned {_shown(config_class)}, which is not an attrs class: use @attrs.frozen")
+    config_class: Any = offered
+    if not (isinstance(offered, type) and attrs.has(offered)):
+        raise PluginError(f"{hook} returned {_shown(offered)}, which is not an attrs class: use @attrs.frozen")
     found = f"{hook} returned {config_class.__name__}"
     if config_class.__setattr__ is object.__setattr__:
         raise PluginError(f"{found}, which is not frozen: use @attrs.frozen")
@@ -120,7 +123,8 @@ def _accepted(config_class: Any, hook: str) -> type[ComponentConfig]:
         attrs.resolve_types(config_class)
     except Exception as error:
         raise PluginError(f"{found}, whose annotations cannot be resolved: {in_words(error)}") from error
-    return config_class
+    accepted: type[ComponentConfig] = config_class
+    return accepted
 
 
 def _shown(value: Any) -> str:

@@ -151,10 +151,10 @@ class _FileContent(importlib.abc.SourceLoader):
         self._path = path
         self._content = content
 
-    def get_filename(self, fullname: str) -> str:
+    def get_filename(self, fullname: str) -> str:  # noqa: ARG002  # the interface's
         return str(self._path)
 
-    def get_data(self, path: Any) -> bytes:
+    def get_data(self, path: Any) -> bytes:  # noqa: ARG002  # likewise
         return self._content
 
 

@@ -10,26 +10,35 @@ from rich.table import Table
 from rich.text import Text
 
 from jepa_core.metrics import Metric
+from jepa_core.plugins.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark, SlowPlugin
 from jepa_core.presentation.sanitise import clean
 from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
 from jepa_core.recipe.writing import value_to_toml
-from jepa_core.registry import BrokenPlugin, Component
+from jepa_core.registry import Component
 
 _TABLES = {"dataset": "data", "loss": "losses"}
 """Families whose table in a recipe has another name."""
 
+_REMARKS: dict[type[PluginRemark], tuple[str, str]] = {
+    BrokenPlugin: ("broken", "red"),
+    ContestedComponent: ("contested", "yellow"),
+    SlowPlugin: ("slow", "yellow"),
+    BlockedPlugin: ("blocked", "dim"),
+}
 
-def components_table(components: Sequence[Component], broken: Sequence[BrokenPlugin]) -> RenderableType:
-    """One line a component, the family on its first line only; broken plugins below with cause and remedy."""
+
+def components_table(components: Sequence[Component], remarks: Sequence[PluginRemark]) -> RenderableType:
+    """One line a component, the family on its first line only; below it what is not right, with cause and remedy."""
     table = _table("family", "name", "what", "from")
     family = ""
     for component in components:
         shown_family = "" if component.family == family else component.family
         family = component.family
         table.add_row(shown_family, *map(clean, (component.name, component.summary, component.origin)))
-    for plugin in broken:
-        name = f"{plugin.distribution} {plugin.version}".strip()
-        table.add_row(Text("broken", style="red"), *map(clean, (name, plugin.cause, plugin.remedy)))
+    for remark in remarks:
+        label, style = _REMARKS[type(remark)]
+        name = f"{remark.distribution} {remark.version}".strip()
+        table.add_row(Text(label, style=style), *map(clean, (name, remark.cause, remark.remedy)))
     return table
 
 

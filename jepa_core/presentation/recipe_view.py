@@ -55,6 +55,9 @@ def _sections(
         component = _component(registry, "loss", values["kind"])
         fields = (*describe_fields(LossWeight), *describe_fields(component.config_class))
         yield f"{layout.LOSSES}.{name}", _summary(component), values, fields
+    for name, values in table.get(layout.OBSERVERS, {}).items():
+        component = _component(registry, "observer", values["kind"])
+        yield f"{layout.OBSERVERS}.{name}", _summary(component), values, describe_fields(component.config_class)
     for name, engine_class in layout.ENGINE_TABLES.items():
         if name != "watch":
             yield name, (engine_class.__doc__ or "").rstrip("."), table[name], describe_fields(engine_class)

@@ -8,10 +8,17 @@ import attrs
 
 from jepa_core.errors import RecipeError
 from jepa_core.hookspecs import FAMILIES
+from jepa_core.plugins.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark
 from jepa_core.presentation.sanitise import clean
 from jepa_core.recipe.faults import did_you_mean
 from jepa_core.recipe.field_descriptions import describe_fields
 from jepa_core.registry import Component, Registry
+
+_ABOUT: dict[type[PluginRemark], str] = {
+    BrokenPlugin: "could not be loaded and may offer it",
+    BlockedPlugin: "is blocked and may offer it",
+    ContestedComponent: "offers it, as others do",
+}
 
 
 def find_components(registry: Registry, name: str, family: str | None = None) -> tuple[Component, ...]:
@@ -28,9 +35,10 @@ def find_components(registry: Registry, name: str, family: str | None = None) ->
     if found:
         return found
     hint = did_you_mean(name, [component.name for component in searched])
+    families = [family] if family else FAMILIES
+    remarks = {remark: None for each in families for remark in registry.reasons(each, name)}
     broken = "".join(
-        f"\n{clean(plugin.distribution)} could not be loaded and may offer it: jepa plugins list --broken"
-        for plugin in registry.broken
+        f"\n{clean(remark.distribution)} {_ABOUT[type(remark)]}: jepa plugins list --broken" for remark in remarks
     )
     raise RecipeError(f"No {family or 'component'} named {clean(name)}.{hint}\nAll: jepa plugins{broken}")
 

@@ -20,7 +20,7 @@ from jepa_core.recipe.merging import MergedRecipe
 from jepa_core.recipe.structuring import Structured, structure_recipe
 from jepa_core.registry import Registry
 from jepa_core.watch.language import Rule, RuleError, parse_rule
-from jepa_core.watch.rules import Abort, Baseline, Criterion, Rollback, Watch
+from jepa_core.watch.rules import Alarm, Baseline, Criterion, Rollback, Watch
 
 Metrics = Sequence[Metric] | None
 """What may be named; None while the components, which declare it, are at fault themselves."""
@@ -71,12 +71,13 @@ class CrossChecks:
 
 
 def _rule_problems(watch: Watch, metrics: Metrics) -> Iterator[Problem]:
-    can_fire = {rule.id for rule in watch.abort} | {rule.id for rule in watch.rollback}
-    lists: dict[str, Sequence[Criterion | Abort | Rollback]] = {
+    can_fire = {rule.id for rule in (*watch.abort, *watch.rollback, *watch.scenario)}
+    lists: dict[str, Sequence[Criterion | Alarm]] = {
         "must": watch.must,
         "nice": watch.nice,
         "abort": watch.abort,
         "rollback": watch.rollback,
+        "scenario": watch.scenario,
     }
     for kind, rules in lists.items():
         ids = [rule.id for rule in rules]
@@ -86,14 +87,20 @@ def _rule_problems(watch: Watch, metrics: Metrics) -> Iterator[Problem]:
                 yield Problem(path=(*path, "id"), message=f"another rule of watch.{kind} has this id already")
             yield from _condition_problems(rule.when, (*path, "when"), metrics, can_fire)
             yield from _timing_problems(rule, path)
-    aborts = {rule.id for rule in watch.abort}
-    for index, rollback in enumerate(watch.rollback):
-        if rollback.id in aborts:
-            message = f"a rule of watch.abort has this id already, and fired({rollback.id!r}) would mean either"
-            yield Problem(path=(_WATCH, "rollback", index, "id"), message=message)
+    alarms: dict[str, Sequence[Alarm]] = {
+        "abort": watch.abort,
+        "rollback": watch.rollback,
+        "scenario": watch.scenario,
+    }
+    taken: dict[str, str] = {}
+    for kind, of_kind in alarms.items():
+        for index, rule in enumerate(of_kind):
+            if taken.setdefault(rule.id, kind) != kind:
+                message = f"a rule of watch.{taken[rule.id]} has this id already, and fired({rule.id!r}) would mean either"
+                yield Problem(path=(_WATCH, kind, index, "id"), message=message)
 
 
-def _timing_problems(rule: Criterion | Abort | Rollback, path: KeyPath) -> Iterator[Problem]:
+def _timing_problems(rule: Criterion | Alarm, path: KeyPath) -> Iterator[Problem]:
     """Epochs and counts under which the rule could never be judged."""
     if isinstance(rule, Criterion):
         if rule.after_epoch is not None and rule.until_epoch is not None and rule.after_epoch >= rule.until_epoch:
@@ -125,7 +132,7 @@ def _condition_problems(text: str, path: KeyPath, metrics: Metrics, can_fire: It
     yield from _name_problems(rule, path, metrics)
     yield from _direction_problems(rule, path, metrics)
     for name in sorted(rule.fired_ids.difference(can_fire)):
-        message = f"no abort or rollback rule has the id {name!r}.{did_you_mean(name, can_fire)}"
+        message = f"no abort, rollback or scenario rule has the id {name!r}.{did_you_mean(name, can_fire)}"
         yield Problem(path=path, message=message, span=_span(text, name))
 
 

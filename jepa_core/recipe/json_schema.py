@@ -6,7 +6,7 @@ It describes one file, which may extend another. So what a file leaves out is no
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ _BOUNDS = {
     "below": "exclusiveMaximum",
 }
 NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
-LOSS_NAME_PATTERN = "^[a-z][a-z0-9_]{0,31}$"
+TABLE_NAME_PATTERN = "^[a-z][a-z0-9_]{0,31}$"
 
 
 def recipe_schema(registry: Registry) -> Schema:
@@ -47,7 +47,15 @@ def recipe_schema(registry: Registry) -> Schema:
             "name": {"type": "string", "pattern": NAME_PATTERN, "description": "runs are named so; the file's name"},
             "description": {"type": "string", "description": "a few words about the recipe"},
             **families,
-            layout.LOSSES: _losses(registry),
+            layout.LOSSES: {
+                **_named(registry, "loss", reserved=layout.RESERVED_LOSS_NAMES),
+                "description": "the terms of the objective, by name",
+                "minProperties": 1,
+            },
+            layout.OBSERVERS: {
+                **_named(registry, "observer"),
+                "description": "who is told of rows and events while the run goes on, by name",
+            },
             **engine,
             "metrics": {"type": "array", "description": "written into resolved recipes; not read"},
             "resolved": {"type": "object", "description": "written into resolved recipes; not read"},
@@ -61,19 +69,20 @@ def _family(registry: Registry, table: layout.ComponentTable) -> Schema:
     return {"anyOf": [_reference(component) for component in registry.family(table.family).values()]}
 
 
-def _losses(registry: Registry) -> Schema:
-    losses = registry.family("loss")
-    any_loss = [_reference(component) for component in losses.values()]
+def _named(registry: Registry, family: str, *, reserved: Iterable[str] = ()) -> Schema:
+    """Tables by name, each any component of the family: the one of its own name unless it says otherwise."""
+    components = registry.family(family)
+    any_component = [_reference(component) for component in components.values()]
     renamed = {
-        name: [{**r, "required": ["kind"]} for r in any_loss if r != _reference(c)] for name, c in losses.items()
+        name: [{**r, "required": ["kind"]} for r in any_component if r != _reference(c)]
+        for name, c in components.items()
     }
+    names: Schema = {"pattern": TABLE_NAME_PATTERN}
     return {
         "type": "object",
-        "description": "the terms of the objective, by name",
-        "minProperties": 1,
-        "propertyNames": {"pattern": LOSS_NAME_PATTERN, "not": {"enum": sorted(layout.RESERVED_LOSS_NAMES)}},
-        "properties": {name: {"anyOf": [_reference(c), *renamed[name]]} for name, c in losses.items()},
-        "additionalProperties": {"anyOf": any_loss},
+        "propertyNames": {**names, "not": {"enum": sorted(reserved)}} if reserved else names,
+        "properties": {name: {"anyOf": [_reference(c), *renamed[name]]} for name, c in components.items()},
+        "additionalProperties": {"anyOf": any_component} if any_component else False,
     }
 
 

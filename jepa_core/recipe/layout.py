@@ -55,10 +55,15 @@ LOSSES = "losses"
 LOSS_KEYS = ("kind", "weight")
 """Keys of a `[losses.NAME]` table that belong to every loss."""
 
+OBSERVERS = "observers"
+
+NAMED_TABLES: dict[str, str] = {LOSSES: "loss", OBSERVERS: "observer"}
+"""Tables of tables, each a component of the family: its kind is its own name where it gives none."""
+
 IGNORED_KEYS = ("metrics", "resolved")
 """Written into the resolved recipe for readers that do not know its components; the recipe does not depend on them."""
 
-RULE_LISTS = ("must", "nice", "abort", "rollback")
+RULE_LISTS = ("must", "nice", "abort", "rollback", "scenario")
 """Arrays below `watch` that merge by `id`."""
 
 RESERVED_LOSS_NAMES = frozenset({"total", "quantizer", "encoder", "aggregator", "predictor", "projector"})
@@ -67,4 +72,4 @@ RESERVED_LOSS_NAMES = frozenset({"total", "quantizer", "encoder", "aggregator", 
 
 def all_keys() -> tuple[str, ...]:
     """Every key that may stand at the top of a recipe."""
-    return ("extends", *TEXT_KEYS, *COMPONENT_TABLES, LOSSES, *ENGINE_TABLES)
+    return ("extends", *TEXT_KEYS, *COMPONENT_TABLES, *NAMED_TABLES, *ENGINE_TABLES)

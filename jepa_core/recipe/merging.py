@@ -15,7 +15,7 @@ import attrs
 from jepa_core.recipe.faults import Fault, Problem
 from jepa_core.recipe.key_path import KeyPath, dotted
 from jepa_core.recipe.layers import Layer
-from jepa_core.recipe.layout import COMPONENT_TABLES, LOSSES, RULE_LISTS, TEXT_KEYS
+from jepa_core.recipe.layout import COMPONENT_TABLES, LOSSES, NAMED_TABLES, RULE_LISTS, TEXT_KEYS
 
 
 @attrs.frozen(kw_only=True)
@@ -105,7 +105,7 @@ def _default_kind(path: KeyPath) -> str | None:
     """The kind of a component's table that names none; empty when it must; None for other tables."""
     if len(path) == 1 and path[0] in COMPONENT_TABLES:
         return COMPONENT_TABLES[str(path[0])].default_kind or ""
-    return str(path[1]) if len(path) == 2 and path[0] == LOSSES else None
+    return str(path[1]) if len(path) == 2 and path[0] in NAMED_TABLES else None
 
 
 def _id(rule: Any) -> str | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from jepa_core.plugins.remarks import PluginRemark
+from jepa_core.plugins.source import LocalFile
 from jepa_core.recipe.cross_checks import CrossChecks
 from jepa_core.recipe.faults import Fault, RecipeFaultsError
 from jepa_core.recipe.layers import override_layers, read_file_layers
+from jepa_core.recipe.layout import COMPONENT_TABLES
 from jepa_core.recipe.merging import MergedRecipe
 from jepa_core.recipe.structuring import recipe_table, structure_recipe
 from jepa_core.recipe.tables import Recipe
@@ -28,6 +31,10 @@ class LoadedRecipe:
     Its table `resolved` says where it comes from, and that the recipes which its rules name are not beside it.
     """
     path: Path
+    notes: tuple[str, ...] = ()
+    """What the user should know about the plugins behind it."""
+    plugin_files: tuple[LocalFile, ...] = ()
+    """Local files that components may come from."""
 
 
 def load_recipe(path: Path, *, overrides: Sequence[str] = (), registry: Registry) -> LoadedRecipe:
@@ -42,9 +49,26 @@ def load_recipe(path: Path, *, overrides: Sequence[str] = (), registry: Registry
     problems = [*structured.problems, *checks.problems()]
     if structured.recipe is not None and not problems:
         table = {**recipe_table(structured.recipe), "resolved": {"from": str(path)}}
-        return LoadedRecipe(recipe=structured.recipe, table=table, path=path)
+        return LoadedRecipe(
+            recipe=structured.recipe,
+            table=table,
+            path=path,
+            notes=tuple(_notes(structured.recipe, registry)),
+            plugin_files=registry.files,
+        )
     faults = [merged.located(problem) for problem in problems]
     raise RecipeFaultsError(str(path), sorted(faults, key=lambda fault: _reading_order(fault, path)))
+
+
+def _notes(recipe: Recipe, registry: Registry) -> Iterator[str]:
+    """Slow plugins, and plugins that claim a component which the recipe names."""
+    named = [(table.family, getattr(recipe, name)) for name, table in COMPONENT_TABLES.items()]
+    named += [("loss", entry.config) for entry in recipe.losses.values()]
+    named += [("observer", entry.config) for entry in recipe.observers.values()]
+    claims = {claim: None for family, config in named for claim in registry.claims_on(family, config.kind)}
+    remarks: list[PluginRemark] = [*registry.slow, *claims]
+    for remark in remarks:
+        yield f"{remark.distribution} {remark.version} {remark.cause}. Remedy: {remark.remedy}"
 
 
 def _reading_order(fault: Fault, path: Path) -> tuple[bool, bool, str, int, int]:

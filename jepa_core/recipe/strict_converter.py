@@ -20,11 +20,11 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from jepa_core.recipe.expectations import is_mapping, is_sequence, is_union
 from jepa_core.settings import setting_of
-from jepa_core.watch.rules import Abort, Rollback
+from jepa_core.watch.rules import Abort, Rollback, Scenario
 
 LARGEST_INTEGER = 2**63 - 1
 
-_KEYS = {(Abort, "evaluations"): "for", (Rollback, "evaluations"): "for"}
+_KEYS = {(alarm, "evaluations"): "for" for alarm in (Abort, Rollback, Scenario)}
 """Fields that are called differently in a recipe, since Python reserves the word."""
 
 

@@ -13,20 +13,21 @@ from typing import Any
 import attrs
 
 from jepa_core.contracts import ComponentConfig
+from jepa_core.plugins.remarks import OWN_DISTRIBUTION, BlockedPlugin, BrokenPlugin, PluginRemark
 from jepa_core.recipe import layout
 from jepa_core.recipe.expectations import value_words
 from jepa_core.recipe.faults import Problem, did_you_mean
 from jepa_core.recipe.key_path import KeyPath
 from jepa_core.recipe.refusals import TableReader
 from jepa_core.recipe.strict_converter import strict_converter
-from jepa_core.recipe.tables import LossEntry, Recipe
+from jepa_core.recipe.tables import LossEntry, ObserverEntry, Recipe
 from jepa_core.registry import Registry
 from jepa_core.settings import setting
 from jepa_core.watch.rules import Watch
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_LOSS_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-OWN_DISTRIBUTION = "jepa-core"
+_TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_OTHER_NAME = "a table named otherwise says which {} it is: kind = …"
 
 
 @attrs.frozen(kw_only=True)
@@ -53,8 +54,9 @@ def structure_recipe(table: Mapping[str, Any], *, path: Path, registry: Registry
     tables = structuring.engine_tables()
     texts = structuring.texts(path.stem)
     structuring.refuse_unknown_tables()
-    losses = components[layout.LOSSES]
-    whole = bool(losses) and all(part is not None for part in (*components.values(), *losses.values()))
+    losses, observers = components[layout.LOSSES], components[layout.OBSERVERS]
+    parts = (*components.values(), *losses.values(), *observers.values())
+    whole = bool(losses) and all(part is not None for part in parts)
     recipe = Recipe(**texts, **components, **tables) if whole else None
     return Structured(recipe, tables["watch"], tuple(structuring.problems))
 
@@ -71,9 +73,11 @@ def recipe_table(recipe: Recipe) -> dict[str, Any]:
         name: {"kind": entry.config.kind, "weight": entry.weight, **plain(entry.config)}
         for name, entry in recipe.losses.items()
     }
+    observers = {name: {"kind": entry.config.kind, **plain(entry.config)} for name, entry in recipe.observers.items()}
+    named = {layout.LOSSES: losses, **({layout.OBSERVERS: observers} if observers else {})}
     engine = {name: plain(getattr(recipe, name)) for name in layout.ENGINE_TABLES}
     texts = {key: getattr(recipe, key) for key in layout.TEXT_KEYS}
-    return {**texts, **components, layout.LOSSES: losses, **engine}
+    return {**texts, **components, **named, **engine}
 
 
 class _Structuring:
@@ -85,10 +89,10 @@ class _Structuring:
         self.problems: list[Problem] = []
 
     def components(self) -> dict[str, Any]:
-        """Configurations by table, and the losses; None for what is at fault."""
+        """Configurations by table, the losses and the observers; None for what is at fault."""
         owners = layout.COMPONENT_TABLES.items()
         configs = {name: self._component((name,), owner.family, owner.default_kind) for name, owner in owners}
-        return {**configs, layout.LOSSES: self._losses()}
+        return {**configs, layout.LOSSES: self._losses(), layout.OBSERVERS: self._observers()}
 
     def engine_tables(self) -> dict[str, Any]:
         """The engine's tables; defaults for what is at fault."""
@@ -131,7 +135,7 @@ class _Structuring:
 
     def _loss(self, name: str) -> LossEntry | None:
         path = (layout.LOSSES, name)
-        if _LOSS_NAME.fullmatch(name) is None or name in layout.RESERVED_LOSS_NAMES:
+        if _TABLE_NAME.fullmatch(name) is None or name in layout.RESERVED_LOSS_NAMES:
             reserved = ", ".join(sorted(layout.RESERVED_LOSS_NAMES))
             message = "a loss is named by at most 32 lower-case letters, digits and _, since metrics are named after it"
             self._add(path, message, f"taken by the engine's own metrics: {reserved}", at_key=True)
@@ -143,6 +147,24 @@ class _Structuring:
         if config is None or weight is None:
             return None
         return LossEntry(name=name, weight=weight.weight, config=config)
+
+    def _observers(self) -> dict[str, ObserverEntry | None]:
+        tables = self.table.get(layout.OBSERVERS, {})
+        if not isinstance(tables, dict):
+            self._add((layout.OBSERVERS,), f"expected tables such as [observers.NAME], got {value_words(tables)}")
+            return {}
+        return {name: self._observer(name) for name in tables}
+
+    def _observer(self, name: str) -> ObserverEntry | None:
+        path = (layout.OBSERVERS, name)
+        if _TABLE_NAME.fullmatch(name) is None:
+            message = "an observer is named by at most 32 lower-case letters, digits and _"
+            self._add(path, message, at_key=True)
+        config = self._component(path, "observer", name)
+        if config is None:
+            return None
+        component = self.registry.get("observer", config.kind)
+        return ObserverEntry(name=name, config=config, origin=component.origin if component else "")
 
     def _component(self, path: KeyPath, family: str, default_kind: str | None) -> ComponentConfig | None:
         table = self._table_at(path)
@@ -177,12 +199,8 @@ class _Structuring:
             return
         near = self.registry.closest(family, kind)
         hint = f' Did you mean "{near}"?' if near else ""
-        other = [] if named or family != "loss" else ["a table named otherwise says which loss it is: kind = …"]
-        broken = [
-            f"{plugin.distribution} {plugin.version} could not be loaded and may offer it: {plugin.cause}"
-            for plugin in self.registry.broken
-        ]
-        notes = (self._installed(family), *other, *broken)
+        other = [] if named or family not in layout.NAMED_TABLES.values() else [_OTHER_NAME.format(family)]
+        notes = (self._installed(family), *other, *(_reason(r) for r in self.registry.reasons(family, kind)))
         self._add(
             (*path, "kind") if named else path,
             f"no {family} of this name.{hint}",
@@ -208,6 +226,16 @@ class _Structuring:
 
     def _add(self, path: KeyPath, message: str, *notes: str, component: str = "", at_key: bool = False) -> None:
         self.problems.append(Problem(path=path, message=message, notes=notes, component=component, at_key=at_key))
+
+
+def _reason(remark: PluginRemark) -> str:
+    """Why a component may be missing, in a line."""
+    plugin = f"{remark.distribution} {remark.version}".strip()
+    if isinstance(remark, BrokenPlugin):
+        plugin += " could not be loaded and may offer it:"
+    elif isinstance(remark, BlockedPlugin):
+        plugin += " may offer it:"
+    return f"{plugin} {remark.cause}. Remedy: {remark.remedy}"
 
 
 def _is_ignored(key: str, value: Any) -> bool:

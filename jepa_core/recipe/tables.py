@@ -45,7 +45,11 @@ class Target:
 
     ema_decay: float = setting("decay of the moving average per optimizer step", default=0.99, at_least=0, below=1)
     ema_decay_end: float | None = setting(
-        "decay at the last step, reached by a cosine; constant when not given", default=None, at_least=0, at_most=1
+        "decay at the last step, reached by a cosine; constant when not given",
+        default=None,
+        at_least=0,
+        at_most=1,
+        acts_later=True,
     )
 
 
@@ -64,11 +68,17 @@ class Optimizer:
 class Schedule:
     """Linear warm-up, then a cosine to a floor."""
 
-    warmup_steps: int = setting("steps of linear warm-up", default=0, at_least=0, unit="steps")
+    warmup_steps: int = setting("steps of linear warm-up", default=0, at_least=0, unit="steps", acts_later=True)
     total_steps: int | None = setting(
-        "length of warm-up and cosine; the run's own length when not given", default=None, at_least=1, unit="steps"
+        "length of warm-up and cosine; the run's own length when not given",
+        default=None,
+        at_least=1,
+        unit="steps",
+        acts_later=True,
     )
-    floor: float = setting("learning rate at the end, as a share of the peak", default=0.1, at_least=0, at_most=1)
+    floor: float = setting(
+        "learning rate at the end, as a share of the peak", default=0.1, at_least=0, at_most=1, acts_later=True
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -81,8 +91,10 @@ class Train:
     precision: Precision = setting(
         "auto: bf16 on CUDA, fp32 elsewhere", default="auto", choices=("auto", "fp32", "bf16", "fp16")
     )
-    tf32: bool = setting("allow TF32 for what stays in fp32", default=True)
-    clip_norm: float | None = setting("limit of the gradient's norm; no clipping when not given", default=None, above=0)
+    tf32: bool = setting("allow TF32 on CUDA for matrix products that stay in fp32", default=False)
+    clip_norm: float | None = setting(
+        "limit of the gradient's norm; no clipping when not given", default=None, above=0, acts_later=True
+    )
     seed: int = setting("fixes weights, order, augmentation and dropout", default=0, at_least=0)
     deterministic: bool = setting("bitwise the same result run to run, at some cost", default=False)
     compile: bool = setting("compile the step with torch.compile; takes about a minute at the start", default=False)
@@ -126,6 +138,16 @@ class LossEntry:
 
 
 @attrs.frozen(kw_only=True)
+class ObserverEntry:
+    """One `[observers.NAME]` table."""
+
+    name: str
+    config: ComponentConfig
+    origin: str
+    """The distribution it comes from, for messages about it."""
+
+
+@attrs.frozen(kw_only=True)
 class Recipe:
     """A whole recipe: everything that decides a run, but for data and code."""
 
@@ -146,3 +168,4 @@ class Recipe:
     diagnostics: Diagnostics = attrs.field(factory=Diagnostics)
     checkpoint: Checkpointing = attrs.field(factory=Checkpointing)
     watch: Watch = attrs.field(factory=Watch)
+    observers: Mapping[str, ObserverEntry] = attrs.field(factory=dict)

@@ -106,6 +106,11 @@ def shortest_name(run: Path) -> str:
     return name
 
 
+def typed_name(run: Path) -> str:
+    """What to type for a run where a command asks for one: its shortest name, or its path outside `runs/`."""
+    return shortest_name(run) if run.parent == RUNS_DIR else str(run)
+
+
 def _not_found(text: str, runs_dir: Path, runs: Sequence[Path]) -> str:
     if not runs:
         return f"No run {text[:100]!r}: there are no runs in {runs_dir}/. Give a run directory, or --runs-dir."

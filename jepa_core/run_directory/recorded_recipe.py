@@ -14,9 +14,9 @@ import cattrs
 
 from jepa_core.metrics import ENGINE_METRICS, Metric, loss_metrics
 from jepa_core.watch.language import RuleError, parse_rule
-from jepa_core.watch.rules import Abort, Baseline, Criterion, EarlyStop, Rollback, Watch
+from jepa_core.watch.rules import Abort, Baseline, Criterion, EarlyStop, Rollback, Scenario, Watch
 
-AnyRule = TypeVar("AnyRule", Criterion, Abort, Rollback)
+AnyRule = TypeVar("AnyRule", Criterion, Abort, Rollback, Scenario)
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +39,7 @@ def recorded_watch(recipe: Mapping[str, Any]) -> RecordedWatch:
         nice=_rules(Criterion, table, "nice", problems),
         abort=_rules(Abort, table, "abort", problems),
         rollback=_rules(Rollback, table, "rollback", problems),
+        scenario=_rules(Scenario, table, "scenario", problems),
     )
     return RecordedWatch(watch=watch, problems=tuple(problems))
 

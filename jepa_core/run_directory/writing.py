@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -13,7 +13,7 @@ import orjson
 from jepa_core.errors import RunDirectoryError
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
-from jepa_core.run_directory.events import EventsWriter
+from jepa_core.run_directory.events import Event, EventsWriter
 from jepa_core.run_directory.layout import CONSOLE, DIAGNOSTICS, ENVIRONMENT, RECIPE, VERDICT
 from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.run_directory.lock import RunLock
@@ -55,6 +55,8 @@ class RunWriter:
             opened.callback(self.console_log.close)
             self._lock = lock
             self._open = opened.pop_all()
+        self.listener: Callable[[Event], None] | None = None
+        """Is told of every event once it is written."""
 
     def row(self, row: Mapping[str, Any]) -> None:
         """Append a metrics row."""
@@ -76,7 +78,11 @@ class RunWriter:
         advice: str = "",
     ) -> None:
         """Append an event."""
-        self._events.write(name, message, severity=severity, step=step, epoch=epoch, evidence=evidence, advice=advice)
+        event = self._events.write(
+            name, message, severity=severity, step=step, epoch=epoch, evidence=evidence, advice=advice
+        )
+        if self.listener is not None:
+            self.listener(event)
 
     def firing(self, firing: Firing) -> None:
         """Append the event of a rule that fired, or of a must or nice that failed."""

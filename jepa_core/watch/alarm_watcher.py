@@ -1,4 +1,4 @@
-"""One abort or rollback rule while a run goes on."""
+"""One abort, rollback or scenario rule while a run goes on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 from jepa_core.watch.closures import Scene
 from jepa_core.watch.judgement import Judgement, Kind, margin_of, title_of
 from jepa_core.watch.language import Reading, Rule
-from jepa_core.watch.rules import Abort, Rollback
+from jepa_core.watch.rules import Alarm
 
 
 class AlarmWatcher:
@@ -18,7 +18,7 @@ class AlarmWatcher:
     With `at_epoch` it is evaluated once, on the first validation row at or after that epoch that gives enough data.
     """
 
-    def __init__(self, kind: Kind, alarm: Abort | Rollback, rule: Rule, units: Mapping[str, str]) -> None:
+    def __init__(self, kind: Kind, alarm: Alarm, rule: Rule, units: Mapping[str, str]) -> None:
         self.alarm = alarm
         self.rule = rule
         self._kind = kind

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
-Severity = Literal["info", "warning", "critical"]
+from jepa_core.watch.rules import Severity as Severity
 
 
 @attrs.frozen(kw_only=True)
@@ -30,6 +30,6 @@ class Finding:
 class Firing(Finding):
     """A rule that has just fired, or a must or nice that can no longer hold."""
 
-    kind: Literal["must", "nice", "abort", "rollback"]
+    kind: Literal["must", "nice", "abort", "rollback", "scenario"]
     use: str = ""
     """Another recipe that would mend it, whole."""

@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 from jepa_core.watch.closures import Scene
-from jepa_core.watch.findings import Firing
+from jepa_core.watch.findings import Firing, Severity
 from jepa_core.watch.judgement import Judgement
 from jepa_core.watch.language import Rule
-from jepa_core.watch.rules import Abort, Criterion, Rollback
+from jepa_core.watch.rules import Abort, Alarm, Criterion, Rollback, Scenario
 
 EVIDENCE_VALUES = 3
 """Newest values of each metric that a firing shows."""
@@ -28,21 +28,26 @@ def firing_of_criterion(criterion: Criterion, judgement: Judgement, rule: Rule, 
     )
 
 
-def firing_of_alarm(alarm: Abort | Rollback, judgement: Judgement, rule: Rule, scene: Scene) -> Firing:
-    """An abort or a rollback that has fired."""
-    scenario = alarm if isinstance(alarm, Rollback) else None
+def firing_of_alarm(alarm: Alarm, judgement: Judgement, rule: Rule, scene: Scene) -> Firing:
+    """An abort, a rollback or a scenario that has fired."""
     return Firing(
         name=alarm.id,
-        kind="abort" if scenario is None else "rollback",
-        severity="critical" if scenario is None else "warning",
+        kind="abort" if isinstance(alarm, Abort) else "rollback" if isinstance(alarm, Rollback) else "scenario",
+        severity=_severity(alarm),
         message=f"{judgement.title}: {_figures(judgement)}",
         step=_known(scene.history.step),
         epoch=_known(scene.history.epoch),
         evidence=_evidence(rule, scene),
         advice=alarm.advice,
-        set=scenario.set if scenario else {},
-        use=scenario.use if scenario else "",
+        set={} if isinstance(alarm, Abort) else alarm.set,
+        use=alarm.use if isinstance(alarm, Rollback) else "",
     )
+
+
+def _severity(alarm: Alarm) -> Severity:
+    if isinstance(alarm, Scenario):
+        return alarm.severity
+    return "critical" if isinstance(alarm, Abort) else "warning"
 
 
 def _figures(judgement: Judgement) -> str:

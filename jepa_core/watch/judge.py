@@ -46,6 +46,7 @@ class Judge:
         self._alarms = [
             *(AlarmWatcher("abort", alarm, parse_rule(alarm.when), units) for alarm in watch.abort),
             *(AlarmWatcher("rollback", alarm, parse_rule(alarm.when), units) for alarm in watch.rollback),
+            *(AlarmWatcher("scenario", alarm, parse_rule(alarm.when), units) for alarm in watch.scenario),
         ]
         # Rules on fired('…') come last, so that they see what a row set off.
         self._alarms_in_turn = sorted(self._alarms, key=lambda alarm: bool(alarm.rule.fired_ids))
@@ -56,11 +57,11 @@ class Judge:
 
     @property
     def fired(self) -> frozenset[str]:
-        """Ids of the abort and rollback rules that have fired."""
+        """Ids of the abort, rollback and scenario rules that have fired."""
         return frozenset(self._scene.fired)
 
     def observe(self, row: Mapping[str, Any]) -> list[Firing]:
-        """Take in one row; the aborts and rollbacks that fire on it, and the musts and nices that it ends.
+        """Take in one row; the aborts, rollbacks and scenarios that fire on it, and the musts and nices that it ends.
 
         Values may be numbers or their recorded text ("nan", "inf", "-inf"); others are ignored.
         """
@@ -79,7 +80,7 @@ class Judge:
         return firings
 
     def judgements(self) -> tuple[Judgement, ...]:
-        """Where every rule stands now: musts, nices, aborts, rollbacks."""
+        """Where every rule stands now: musts, nices, aborts, rollbacks, scenarios."""
         return self._judgements(at_end=False)
 
     def conclude(self, *, finished: bool = True) -> tuple[Judgement, ...]:

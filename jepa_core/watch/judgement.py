@@ -7,10 +7,10 @@ from typing import Literal
 
 import attrs
 
-Kind = Literal["must", "nice", "abort", "rollback"]
+Kind = Literal["must", "nice", "abort", "rollback", "scenario"]
 State = Literal["pending", "holding", "failed", "clear", "fired"]
-"""pending: not enough data, or not decided before the end. holding, failed: a must or nice. clear, fired: an abort or
-a rollback."""
+"""pending: not enough data, or not decided before the end. holding, failed: a must or nice. clear, fired: an abort,
+a rollback or a scenario."""
 
 
 @attrs.frozen(kw_only=True)

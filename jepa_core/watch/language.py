@@ -12,7 +12,7 @@ Numbers, dotted metric names, `+ - * /`, comparisons (chains too), `and`, `or`, 
     min(name[, n])  max(name[, n])   so far, or of the newest n values
     mean(name, n)                    of the newest n values
     slope(name, n)                   least-squares slope of the newest n values, per epoch
-    fired('ID')                      an abort or rollback rule of this id has fired
+    fired('ID')                      an abort, rollback or scenario rule of this id has fired
 
 What is in the language stands in `expressions`, what it means in `closures`; this module knows text and positions.
 """

@@ -17,6 +17,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from jepa_core.run_directory.naming import typed_name
 from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.judgement import Judgement
@@ -152,12 +153,11 @@ def _retrieval(judge: Judge) -> Retrieval | None:
 def _next_command(
     outcome: Outcome, run: Path, baseline: BaselineValues | None, stopped: bool, judgements: Sequence[Judgement]
 ) -> str:
+    name = typed_name(run)
     if stopped or (baseline is None and any(j.kind == "must" and not j.held for j in judgements)):
-        return f"jepa monitor {run.name} --once  # the last figures and events"
-    if outcome == "success":
-        return f"jepa eval {run.name}  # how the best checkpoint does on other data"
-    if baseline is None:
-        return f"jepa run RECIPE --set watch.baseline.run={run}  # compare the next run with this one"
+        return f"jepa monitor {name} --once  # the last figures and events"
+    if outcome == "success" or baseline is None:
+        return f"jepa eval {name}  # how the best checkpoint does on other data"
     if baseline.run:
         return f"jepa recipe diff {baseline.path}/recipe.toml {run}/recipe.toml  # what was changed"
-    return f"jepa monitor {run.name} --once  # the last figures and events"
+    return f"jepa monitor {name} --once  # the last figures and events"

@@ -13,6 +13,7 @@ import attrs
 from jepa_core.settings import setting
 
 Hold = Literal["always", "end", "once"]
+Severity = Literal["info", "warning", "critical"]
 
 
 @attrs.frozen(kw_only=True)
@@ -56,6 +57,27 @@ class Rollback:
 
 
 @attrs.frozen(kw_only=True)
+class Scenario:
+    """A pathology that is watched for: when it shows, it is a finding with advice, and the run goes on."""
+
+    id: str = setting("name of the rule")
+    when: str = setting("the condition, in the rule language")
+    title: str = setting("what happened, in words", default="")
+    severity: Severity = setting(
+        "how bad it is", default="warning", choices=("info", "warning", "critical")
+    )
+    after_epoch: float | None = setting("judge only rows later than this epoch", default=None, at_least=0)
+    at_epoch: float | None = setting("judge only the first validation at or after this epoch", default=None, at_least=0)
+    evaluations: int = setting("that many evaluations in a row must hold (`for` in a recipe)", default=1, at_least=1)
+    set: Mapping[str, Any] = setting("recipe values that would mend it, as nested tables", factory=dict)
+    advice: str = setting("what to do about it", default="")
+    of: str = setting("the installed scenario that it was expanded from; empty for a rule of the recipe's", default="")
+
+
+Alarm = Abort | Rollback | Scenario
+
+
+@attrs.frozen(kw_only=True)
 class Baseline:
     """What the run is compared with: one of `recipe`, `run`, `figures`."""
 
@@ -89,3 +111,7 @@ class Watch:
     nice: tuple[Criterion, ...] = setting("rules that would be good to hold", default=())
     abort: tuple[Abort, ...] = setting("rules that end the run", default=())
     rollback: tuple[Rollback, ...] = setting("scenarios with a remedy", default=())
+    scenario: tuple[Scenario, ...] = setting("pathologies that are told of, and leave the run alone", default=())
+    scenarios: Mapping[str, Any] = setting(
+        "installed scenarios by name: false switches one off, a table changes its settings; all are on", factory=dict
+    )

@@ -17,6 +17,8 @@ from jepa_plugins.losses.invariance import InvarianceConfig
 from jepa_plugins.losses.relational import RelationalConfig
 from jepa_plugins.losses.sigreg import SigregConfig
 from jepa_plugins.losses.vicreg import VicregConfig
+from jepa_plugins.observers.tensorboard import TensorboardConfig
+from jepa_plugins.observers.wandb import WandbConfig
 from jepa_plugins.predictors.identity import IdentityConfig
 from jepa_plugins.predictors.mlp import MlpConfig
 from jepa_plugins.quantizers.ema_vq import EmaVqConfig
@@ -52,3 +54,8 @@ def jepa_predictors() -> list[type]:
 @hookimpl
 def jepa_losses() -> list[type]:
     return [InfoNceConfig, RelationalConfig, SigregConfig, VicregConfig, InvarianceConfig]
+
+
+@hookimpl
+def jepa_observers() -> list[type]:
+    return [TensorboardConfig, WandbConfig]

@@ -48,5 +48,8 @@ def test_the_wheel_holds_three_packages_and_nothing_else(tmp_path: Path) -> None
         str(path.relative_to(ROOT / folder)) for folder in PACKAGES.values() for path in (ROOT / folder).rglob("*.py")
     }
     assert {name.partition("/")[2] for name in names if name.endswith(".py")} == shipped
+    templates = {f"jepa_core/scaffold/{path.name}" for path in (ROOT / "jepa_core" / "scaffold").glob("*.txt")}
+    assert templates
+    assert templates <= names
     assert "License-Expression: Apache-2.0" in metadata
     assert any(name.endswith("LICENSE") for name in names)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 from importlib.metadata import entry_points
-from pathlib import Path
 
 import pytest
 
 from jepa_core import contracts, facts, hookspecs
+from jepa_core.conformance import checks_of
 from jepa_core.registry import ENTRY_POINT_GROUP, Registry, discover
-from tests.contracts.families import MODULE_FAMILIES
 
 HOOKS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, f"{hookspecs.PROJECT}_spec")}
 
@@ -39,11 +38,9 @@ def test_a_hook_takes_nothing_and_says_what_its_components_are_told_and_give(hoo
 
 
 @pytest.mark.parametrize("family", hookspecs.FAMILIES)
-def test_a_family_has_a_built_in_component_and_contract_tests(family: str, builtin: Registry) -> None:
+def test_a_family_has_a_built_in_component_and_checks_of_its_own(family: str, builtin: Registry) -> None:
     assert builtin.family(family)
-    assert family in {*MODULE_FAMILIES, "dataset"}
-    plural = f"{family}es" if family.endswith("s") else f"{family}s"
-    assert (Path(__file__).parents[1] / "contracts" / f"test_{plural}.py").is_file()
+    assert [check.name for check in checks_of(family) if not check.of_class]
 
 
 def test_the_built_in_plugin_is_whole(builtin: Registry) -> None:

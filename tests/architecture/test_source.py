@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted(path for package in ("jepa_core", "plugins", "monitor") for path in (ROOT / package).rglob("*.py"))
+SOURCES = sorted(
+    path
+    for package in ("jepa_core", "plugins", "monitor")
+    for path in (ROOT / package).rglob("*.py")
+    if "tests" not in path.relative_to(ROOT).parts
+)
 MODULES = [path for path in SOURCES if path.name != "__init__.py"]
 MAX_LINES = 400
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "manager", "misc"}

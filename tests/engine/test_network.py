@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import ClassVar
 
+import attrs
 import pytest
 import torch
 from torch import nn
 
 from jepa_core.contracts import Embeddings
 from jepa_core.engine.checkpoint_tree import same_tree
-from jepa_core.engine.network import Parts, build_parts, masked_mean
+from jepa_core.engine.network import Parts, build_parts, built, masked_mean
+from jepa_core.errors import PluginError
+from jepa_core.metrics import Metric
 from tests.engine.training import CPU, RecipeMaker
 
 YES, NO = torch.tensor(True), torch.tensor(False)
@@ -80,3 +84,23 @@ def test_a_mean_over_tokens_counts_real_ones_only_and_is_zero_without_any() -> N
     values = torch.tensor([[[1.0], [3.0], [9.0]], [[4.0], [4.0], [4.0]]])
     mask = torch.tensor([[True, True, False], [False, False, False]])
     assert masked_mean(Embeddings(values, mask)).tolist() == [[2.0], [0.0]]
+
+
+@attrs.frozen(kw_only=True)
+class FailingConfig:
+    """Cannot be built, or builds what is no module."""
+
+    kind: ClassVar[str] = "failing"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    raises: bool = True
+
+    def build(self, _facts: object) -> object:
+        if self.raises:
+            raise ZeroDivisionError("no reason")
+        return "a module"
+
+
+@pytest.mark.parametrize(("raises", "told"), [(True, "ZeroDivisionError: no reason"), (False, "built a str")])
+def test_a_component_that_fails_to_build_is_named_with_its_origin(raises: bool, told: str) -> None:
+    with pytest.raises(PluginError, match=rf"'failing' \(tests\.engine\.test_network\.FailingConfig\).*{told}"):
+        built(FailingConfig(raises=raises), object())

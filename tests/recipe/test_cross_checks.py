@@ -35,7 +35,7 @@ def test_a_rule_may_name_what_the_recipe_declares(tmp_path: Path, when: str) -> 
         ("vq.usag > 0.1", 'no metric of this recipe is named vq.usag. Did you mean "vq.usage"?', "vq.usag"),
         ("lr > baseline.loss.relational", "no metric of this recipe is named loss.relational.", "loss.relational"),
         ("lr > lambda: 3", None, None),
-        ("fired('b')", "no abort or rollback rule has the id 'b'.", "b"),
+        ("fired('b')", "no abort, rollback or scenario rule has the id 'b'.", "b"),
         ("best(grad.norm) > 1", "best(grad.norm) has no meaning: neither higher nor lower is better.", "grad.norm"),
     ],
 )

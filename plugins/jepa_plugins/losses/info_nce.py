@@ -35,8 +35,8 @@ class InfoNceConfig:
     )
 
     temperature: float = setting("divisor of cosine similarities, at the start", default=0.07, above=0)
-    temperature_min: float = setting("lowest temperature", default=0.05, above=0)
-    temperature_max: float = setting("highest temperature", default=0.20, above=0)
+    temperature_min: float = setting("lowest temperature", default=0.05, above=0, acts_later=True)
+    temperature_max: float = setting("highest temperature", default=0.20, above=0, acts_later=True)
     learn_temperature: bool = setting("train the temperature within its bounds", default=True)
     queue: int = setting("earlier targets kept as further negatives", default=0, at_least=0, unit="targets")
     symmetric: bool = setting("average with the contrast of the right context among the batch's", default=False)
@@ -46,6 +46,7 @@ class InfoNceConfig:
         default=None,
         above=0,
         at_most=1,
+        acts_later=True,
     )
 
     def __attrs_post_init__(self) -> None:

@@ -45,12 +45,18 @@ class EmaVqConfig:
         default="kmeans++",
         choices=("kmeans++", "data"),
     )
-    revive_every: int = setting("steps between revivals of dead codes", default=20, at_least=1, unit="steps")
+    revive_every: int = setting(
+        "steps between revivals of dead codes", default=20, at_least=1, unit="steps", acts_later=True
+    )
     revive_below: float = setting(
-        "a code is dead below this share of the mean use of codes", default=0.01, at_least=0, at_most=1
+        "a code is dead below this share of the mean use of codes", default=0.01, at_least=0, at_most=1, acts_later=True
     )
     revive_at_most: int = setting(
-        "dead codes of a codebook revived at a time; 0 revives none", default=8, at_least=0, unit="codes"
+        "dead codes of a codebook revived at a time; 0 revives none",
+        default=8,
+        at_least=0,
+        unit="codes",
+        acts_later=True,
     )
 
     def build(self, facts: QuantizerFacts) -> EmaVq:

@@ -1,0 +1,115 @@
+"""All checks, in the order in which they are told: a failure early in the list often explains those below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jepa_core.conformance.check import Check
+from jepa_core.conformance.checks import (
+    aggregators,
+    checkpoints,
+    compilation,
+    configurations,
+    datasets,
+    gradients,
+    influence,
+    losses,
+    observers,
+    precision,
+    purity,
+    shapes,
+    state,
+)
+from jepa_core.conformance.families import MODULE_FAMILIES
+from jepa_core.conformance.situations import SITUATIONS, USUAL, Situation
+from jepa_core.conformance.trial import Trial
+from jepa_core.hookspecs import FAMILIES
+
+_MODULES = frozenset(MODULE_FAMILIES)
+_WITH_OBJECTS = frozenset({"quantizer", "aggregator", "loss"})
+_BY_ROW = _MODULES - {"loss"}
+
+Run = Callable[[Trial], None]
+
+
+def _of_class(name: str, promise: str, run: Run) -> Check:
+    return Check(name=name, promise=promise, run=run, families=frozenset(FAMILIES), of_class=True)
+
+
+def _without_batch(family: str, name: str, promise: str, run: Run) -> Check:
+    return Check(name=name, promise=promise, run=run, families=frozenset({family}))
+
+
+def _check(
+    name: str,
+    promise: str,
+    run: Run,
+    *families: str,
+    situations: tuple[Situation, ...] = (USUAL,),
+    least_batch: int = 1,
+) -> Check:
+    chosen = frozenset(families) or _MODULES
+    return Check(name=name, promise=promise, run=run, families=chosen, situations=situations, least_batch=least_batch)
+
+
+CHECKS: tuple[Check, ...] = (
+    _of_class("name", "a name that can stand in a recipe, and a summary that fits a line", configurations.named),
+    _of_class("settings", "every setting is described, and given by name", configurations.described),
+    _of_class("defaults", "defaults lie within their ranges", configurations.in_range),
+    _of_class("frozen", "the configuration cannot be changed", configurations.frozen),
+    _of_class("metrics", "declared metrics are well named, described and its own", configurations.metrics_declared),
+    _check("builds", "the defaults build a module", shapes.built, situations=SITUATIONS),
+    _check("shapes", "outputs have the contract's shapes and dtypes", shapes.shaped, situations=SITUATIONS),
+    _check("finite", "outputs and gradients are finite", gradients.finite, situations=SITUATIONS),
+    _check("gradients", "the gradient reaches every parameter and some input", gradients.reached),
+    _check(
+        "masked-slots",
+        "masked slots have no influence",
+        influence.masked_slots,
+        *_WITH_OBJECTS,
+        situations=SITUATIONS,
+    ),
+    _check("rows", "a row is treated as on its own", influence.rows_apart, *_BY_ROW, least_batch=2),
+    _check("object-order", "the order of objects in a grid says nothing", influence.object_order, *_WITH_OBJECTS),
+    _check("pure-forward", "forward changes no state", purity.state_untouched),
+    _check("repeatable", "a second call and a copy give the same", purity.remembers_nothing),
+    _check("inputs", "forward leaves its inputs as they were", purity.inputs_untouched),
+    _check("seed", "one seed gives one result, drawn from torch alone", purity.seeded),
+    _check("host-sync", "forward never lets the host wait for the device", purity.never_waits),
+    _check("bf16", "finite and near full precision under bfloat16 autocast", precision.bf16),
+    _check("fp16", "finite and near full precision under float16 autocast", precision.fp16),
+    _check("compile", "torch.compile makes one graph with the same result", compilation.compiled),
+    _check("state-dict", "a module that loads another's state does what that does", checkpoints.loads),
+    _check("resume", "training that is saved and restored ends as in one go", checkpoints.resumes),
+    _check("statistics", "statistics have no gradient and somewhere to go", state.statistics_usable),
+    _check("after-step", "after_step changes the state that checkpoints hold", state.written_after_step),
+    _check("halves", "merged statistics of half batches equal the whole's", state.halves_merge, least_batch=2),
+    _check("many-steps", "the state stays finite over many steps", state.stays_finite, situations=SITUATIONS),
+    _check("initialise", "a start from data is seeded and finite", state.initialised, "quantizer"),
+    _check("without-time", "target tokens are quantized as the context's", shapes.without_time, "quantizer"),
+    _check(
+        "weights",
+        "weights over time are shares",
+        aggregators.weights_are_shares,
+        "aggregator",
+        situations=SITUATIONS,
+    ),
+    _check("figures", "figures are detached scalars that are declared", losses.figures_declared, "loss"),
+    _check("views", "views are sequences of grids, decided by the seed", losses.views_valid, "loss"),
+    _check("whole-set", "a judgement of any whole set is finite", losses.judges_any_set, "loss"),
+    _without_batch("dataset", "builds", "the defaults build a dataset", datasets.built),
+    _without_batch("dataset", "shapes", "grids are square bytes, all else whole numbers", datasets.typed),
+    _without_batch("dataset", "content", "content stands top left, the rest is outside", datasets.content_top_left),
+    _without_batch("dataset", "split", "no task is on both sides, and every task has a name", datasets.split_by_task),
+    _without_batch("dataset", "description", "it says what it is", datasets.says_what_it_is),
+    _without_batch(
+        "dataset", "fingerprint", "equal data have equal fingerprints, other data others", datasets.fingerprinted
+    ),
+    _without_batch("observer", "builds", "the defaults build who is told of a run", observers.built),
+    _without_batch("observer", "methods", "methods take what they are called with", observers.called),
+)
+
+
+def checks_of(family: str) -> tuple[Check, ...]:
+    """The checks that a family's components have to pass."""
+    return tuple(check for check in CHECKS if family in check.families)

@@ -1,0 +1,137 @@
+"""Running checks, and finding the smallest trial that shows a failure."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+
+from jepa_core.conformance.catalogue import checks_of
+from jepa_core.conformance.check import Check, CheckResult, Example, Outcome
+from jepa_core.conformance.situations import Situation
+from jepa_core.conformance.subject import Subject, subjects_of
+from jepa_core.conformance.trial import Trial
+from jepa_core.conformance.violation import NotApplicable, Violation
+from jepa_core.errors import DataError, JepaError, PluginError
+from jepa_core.registry import Component
+
+_NOT_ITS_OWN = (Path(__file__).parent, Path(torch.__file__).parent, Path(attrs.__file__).parents[1] / "attr")
+
+
+@attrs.frozen
+class _Failure:
+    message: str
+    kind: type[BaseException]
+    trial: Trial
+
+
+def check_component(component: Component, *, config: Any = None) -> tuple[CheckResult, ...]:
+    """What comes of all checks of the component's family; torch's generator is left as it was.
+
+    Args:
+        component: what is installed, as `find_components` gives it.
+        config: an instance to try instead of small defaults, for a component that has none that are usable.
+    """
+    return tuple(run_check(check, component, config=config) for check in checks_of(component.family))
+
+
+def run_check(check: Check, component: Component, *, config: Any = None) -> CheckResult:
+    """What comes of one check: of all variants of the component, in all of the check's situations."""
+    with torch.random.fork_rng(devices=[]):
+        if check.of_class:
+            return _result(check, [Subject(component=component, config=config)])
+        try:
+            subjects = subjects_of(component, config)
+        except Violation as violation:
+            outcome: Outcome = "failed" if check.name == "builds" else "not applicable"
+            return _told(check, outcome, str(violation))
+        return _result(check, subjects)
+
+
+def _result(check: Check, subjects: Sequence[Subject]) -> CheckResult:
+    passed, reasons = False, []
+    for subject in subjects:
+        for situation in check.situations:
+            try:
+                failure = _tried(check, subject, situation)
+            except NotApplicable as reason:
+                reasons.append(str(reason))
+                continue
+            if failure is not None:
+                return _reported(check, _smallest(check, failure))
+            passed = True
+    if passed:
+        return _told(check, "passed", "")
+    return _told(check, "not applicable", reasons[0])
+
+
+def _tried(check: Check, subject: Subject, situation: Situation) -> _Failure | None:
+    """How it fails; None when it passes.
+
+    Raises:
+        NotApplicable: the check has nothing to say here.
+    """
+    trial = Trial(subject, situation)
+    try:
+        check.run(trial)
+    except NotApplicable:
+        raise
+    except Violation as violation:
+        return _Failure(f"{violation}{_place(violation)}", Violation, trial)
+    except JepaError as error:
+        is_told_elsewhere = subject.variant or check.name != "builds"
+        if not trial.drawn and (is_told_elsewhere or isinstance(error, DataError | PluginError)):
+            raise NotApplicable(f"it cannot be built here: {_on_one_line(error)}") from error
+        return _Failure(f"it refuses what it is tried with: {_on_one_line(error)}", type(error), trial)
+    except (Exception, SystemExit) as error:
+        return _Failure(f"it raises {type(error).__name__}: {_first_line(error)}{_place(error)}", type(error), trial)
+    return None
+
+
+def _smallest(check: Check, failure: _Failure) -> _Failure:
+    """The same failure on the smallest batch that still shows it, reduced one size after the other."""
+    if not failure.trial.drawn:
+        return failure
+    for situation in failure.trial.situation.smaller(check.least_batch):
+        try:
+            smaller = _tried(check, failure.trial.subject, situation)
+        except NotApplicable:
+            continue
+        if smaller is not None and smaller.kind is failure.kind:
+            return _smallest(check, smaller)
+    return failure
+
+
+def _reported(check: Check, failure: _Failure) -> CheckResult:
+    trial = failure.trial
+    example = Example(
+        variant=trial.subject.variant,
+        situation=trial.situation.text() if trial.drawn else "",
+        seed=trial.seed,
+        shapes={name: tuple(tensor.shape) for name, tensor in trial.drawn.items()},
+    )
+    has_example = bool(trial.drawn or trial.subject.variant)
+    return _told(check, "failed", failure.message, example if has_example else None)
+
+
+def _told(check: Check, outcome: Outcome, message: str, example: Example | None = None) -> CheckResult:
+    return CheckResult(check=check.name, promise=check.promise, outcome=outcome, message=message, example=example)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _on_one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _place(error: BaseException) -> str:
+    """The last line of the component's own source in the traceback, if any: neither the kit's nor torch's."""
+    paths = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    own = [(path, line) for path, line in paths if not any(path.is_relative_to(folder) for folder in _NOT_ITS_OWN)]
+    return f" ({own[-1][0]}:{own[-1][1]})" if own else ""

@@ -1,0 +1,182 @@
+"""How the components of each family are built and called, in one shape for all: tensors by name in, by name out.
+
+Datasets are no modules: theirs are checks of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from jepa_core.conformance import situations
+from jepa_core.conformance.situations import EMBEDDING_DIM, PROJECTION_DIM, Situation, Tensors
+from jepa_core.conformance.violation import require
+from jepa_core.contracts import DeclaresViews, Embeddings, Forward, LossTerm, Quantized, Statistics, View
+from jepa_core.facts import AggregatorFacts, EncoderFacts, LossFacts, PredictorFacts, QuantizerFacts
+
+Callee = Callable[..., Any]
+"""A component's module, or what `torch.compile` made of it."""
+
+
+@attrs.frozen(kw_only=True)
+class Family:
+    """What the checks have to know about a family of modules."""
+
+    facts: Callable[[Situation], Any]
+    inputs: Callable[[Situation, nn.Module], Tensors]
+    call: Callable[[Callee, Tensors], Tensors]
+    masks: Mapping[str, str] = attrs.field(factory=dict)
+    """Input → the input that masks it."""
+    without_gradient: frozenset[str] = frozenset()
+    """Floating-point inputs that the engine computes without gradient."""
+    by_row: tuple[str, ...] = ()
+    """Outputs whose rows depend on the same rows of the inputs alone, in evaluation mode."""
+    by_object: tuple[str, ...] = ()
+    """Outputs that hold something for each object of a grid, in the order of the inputs."""
+    of_input_dtype: tuple[str, ...] = ()
+    """Outputs that keep the dtype of the inputs under autocast."""
+    float32: tuple[str, ...] = ()
+    """Starts of the names of outputs that are float32 under autocast."""
+    object_dims: Mapping[str, int] = attrs.field(factory=dict)
+    """Input → its dimension of objects, the order of which says nothing."""
+    is_continuous: bool = True
+    """Whether a small change of the inputs makes a small change of the outputs."""
+
+
+def _encoder_outputs(encoder: Callee, inputs: Tensors) -> Tensors:
+    tokens = encoder(inputs["grids"], inputs["sizes"])
+    _require_type(tokens, Embeddings)
+    return {"values": tokens.values, "mask": tokens.mask}
+
+
+def _quantizer_outputs(quantizer: Callee, inputs: Tensors) -> Tensors:
+    quantized = quantizer(inputs["values"], inputs["mask"], collect=True)
+    _require_type(quantized, Quantized)
+    codes = {} if quantized.codes is None else {"codes": quantized.codes}
+    return {"values": quantized.values, "loss": quantized.loss, **codes, **_named(quantized.statistics)}
+
+
+def _aggregator_outputs(aggregator: Callee, inputs: Tensors) -> Tensors:
+    state = aggregator(inputs["values"], inputs["mask"])
+    _require_type(state, Tensor)
+    return {"state": state}
+
+
+def _predictor_outputs(predictor: Callee, inputs: Tensors) -> Tensors:
+    predicted = predictor(inputs["state"])
+    _require_type(predicted, Tensor)
+    return {"predicted": predicted}
+
+
+def _loss_inputs(situation: Situation, loss: nn.Module) -> Tensors:
+    return situations.drawn_forward(situation, loss.views() if isinstance(loss, DeclaresViews) else ())
+
+
+def _loss_outputs(loss: Callee, inputs: Tensors) -> Tensors:
+    term = loss(as_forward(inputs))
+    _require_type(term, LossTerm)
+    figures = {f"figure.{name}": figure for name, figure in term.figures.items()}
+    return {"value": term.value, **figures, **_named(term.statistics or Statistics())}
+
+
+def as_forward(tensors: Tensors) -> Forward:
+    """The `Forward` whose tensors go by their path in it."""
+    views = dict.fromkeys(name.split(".")[1] for name in tensors if name.startswith("views."))
+    mask = tensors["context_embeddings.mask"]
+    return Forward(
+        **{name: tensors[name] for name in ("z_context", "z_target", "predicted", "state", "target")},
+        context_embeddings=Embeddings(tensors["context_embeddings.values"], mask),
+        context_quantized=Quantized(
+            values=tensors["context_quantized.values"], codes=None, loss=torch.zeros(()), statistics=Statistics()
+        ),
+        target_tokens=Embeddings(tensors["target_tokens.values"], tensors["target_tokens.mask"]),
+        views={
+            view: View(z_context=tensors[f"views.{view}.z_context"], z_target=tensors[f"views.{view}.z_target"])
+            for view in views
+        },
+    )
+
+
+def statistics_in(outputs: Tensors) -> Statistics:
+    """The statistics among a component's outputs."""
+    return Statistics(sums=_below("sums.", outputs), rows=_below("rows.", outputs))
+
+
+def _require_type(result: object, expected: type) -> None:
+    require(isinstance(result, expected), f"forward returns {type(result).__name__}, not {expected.__name__}")
+
+
+def _named(statistics: Statistics) -> Tensors:
+    sums = {f"sums.{name}": tensor for name, tensor in statistics.sums.items()}
+    return sums | {f"rows.{name}": tensor for name, tensor in statistics.rows.items()}
+
+
+def _below(prefix: str, outputs: Tensors) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in outputs.items() if name.startswith(prefix)}
+
+
+MODULE_FAMILIES: dict[str, Family] = {
+    "encoder": Family(
+        facts=lambda s: EncoderFacts(height=s.side, width=s.side),
+        inputs=lambda s, _encoder: situations.drawn_grids(s, s.batch),
+        call=_encoder_outputs,
+        by_row=("values", "mask"),
+    ),
+    "quantizer": Family(
+        facts=lambda _s: QuantizerFacts(embedding_dim=EMBEDDING_DIM),
+        inputs=lambda s, _quantizer: situations.drawn_context(s),
+        call=_quantizer_outputs,
+        masks={"values": "mask"},
+        by_row=("values",),
+        by_object=("values", "codes"),
+        of_input_dtype=("values",),
+        float32=("loss", "sums.", "rows."),
+        object_dims={"values": 2, "mask": 2},
+        is_continuous=False,
+    ),
+    "aggregator": Family(
+        facts=lambda s: AggregatorFacts(
+            embedding_dim=EMBEDDING_DIM, context_length=s.context_length, num_tokens=s.num_tokens
+        ),
+        inputs=lambda s, _aggregator: situations.drawn_context(s),
+        call=_aggregator_outputs,
+        masks={"values": "mask"},
+        by_row=("state",),
+        object_dims={"values": 2, "mask": 2},
+    ),
+    "predictor": Family(
+        facts=lambda s: PredictorFacts(embedding_dim=EMBEDDING_DIM, context_length=s.context_length),
+        inputs=lambda s, _predictor: situations.drawn_state(s),
+        call=_predictor_outputs,
+        by_row=("predicted",),
+    ),
+    "loss": Family(
+        facts=lambda s: LossFacts(
+            embedding_dim=EMBEDDING_DIM,
+            projection_dim=PROJECTION_DIM,
+            context_length=s.context_length,
+            num_tokens=s.num_tokens,
+            batch_size=s.batch,
+        ),
+        inputs=_loss_inputs,
+        call=_loss_outputs,
+        masks={
+            "context_embeddings.values": "context_embeddings.mask",
+            "context_quantized.values": "context_embeddings.mask",
+            "target_tokens.values": "target_tokens.mask",
+        },
+        float32=("value",),
+        object_dims={
+            "context_embeddings.values": 2,
+            "context_quantized.values": 2,
+            "context_embeddings.mask": 2,
+            "target_tokens.values": 1,
+            "target_tokens.mask": 1,
+        },
+        without_gradient=frozenset({"z_target", "target", "target_tokens.values"}),
+    ),
+}

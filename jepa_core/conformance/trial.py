@@ -1,0 +1,59 @@
+"""A component in one variant, to be tried on batches of one situation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import torch
+from torch import nn
+
+from jepa_core.conformance.families import MODULE_FAMILIES, Callee, Family
+from jepa_core.conformance.situations import Situation, Tensors
+from jepa_core.conformance.subject import Subject
+
+
+@attrs.define(eq=False)
+class Trial:
+    """Builds the component, draws batches for it and calls it, everything decided by the seed."""
+
+    subject: Subject
+    situation: Situation
+    seed: int = 0
+    drawn: Tensors = attrs.field(factory=dict)
+    """The last batch, for the report."""
+
+    @property
+    def config(self) -> Any:
+        return self.subject.config
+
+    @property
+    def family(self) -> Family:
+        return MODULE_FAMILIES[self.subject.component.family]
+
+    def build(self, *, seed: int | None = None) -> nn.Module:
+        """The module, for batches of the situation."""
+        torch.manual_seed(self.seed if seed is None else seed)
+        module: nn.Module = self.subject.config.build(self.family.facts(self.situation))
+        return module
+
+    def inputs(self, module: nn.Module, *, dtype: torch.dtype = torch.float32, step: int = 0) -> Tensors:
+        """A batch; what the engine computes with gradient takes one. Each step has another."""
+        torch.manual_seed(self.seed + 1 + 1000 * step)
+        tensors = self.family.inputs(self.situation, module)
+        self.drawn = {
+            name: tensor.to(dtype).requires_grad_(name not in self.family.without_gradient)
+            if tensor.is_floating_point()
+            else tensor
+            for name, tensor in tensors.items()
+        }
+        return self.drawn
+
+    def call(self, module: Callee, inputs: Tensors, *, step: int = 0) -> Tensors:
+        """What the component makes of a batch."""
+        torch.manual_seed(self.seed + 2 + 1000 * step)
+        return self.family.call(module, inputs)
+
+    def outputs(self, module: nn.Module) -> Tensors:
+        """What the module makes of the situation's batch."""
+        return self.call(module, self.inputs(module))

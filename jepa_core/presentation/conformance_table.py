@@ -1,0 +1,51 @@
+"""What came of the conformance checks of a component, as a table: one line a check, failures with what shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jepa_core.conformance.check import CheckResult, Outcome
+from jepa_core.presentation.sanitise import clean
+from jepa_core.registry import Component
+
+MARKS: dict[Outcome, tuple[str, str]] = {
+    "passed": ("✔", "green"),
+    "failed": ("✘", "red"),
+    "not applicable": ("–", "dim"),
+}
+"""Sign and style of each outcome."""
+
+
+def conformance_table(component: Component, results: Sequence[CheckResult]) -> RenderableType:
+    """The component, every check, and how many of each outcome."""
+    head = f"{component.family} {component.name} · {component.summary} · {component.origin}"
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, show_header=False)
+    table.add_column("check")
+    table.add_column("what", overflow="fold")
+    for result in results:
+        mark, style = MARKS[result.outcome]
+        name = Text("  ").append(mark, style=style).append(f" {clean(result.check)}")
+        table.add_row(name, Text("\n").join(_lines(result)))
+    return Group(Text(clean(head), style="bold"), Text(), table, Text(), _tally(results), Text())
+
+
+def _lines(result: CheckResult) -> Iterator[Text]:
+    """The promise; when it is broken how, and the smallest example; when it says nothing why."""
+    if result.outcome == "not applicable":
+        yield Text(f"not applicable: {clean(result.message)}", style="dim")
+        return
+    yield Text(clean(result.promise), style="bold" if result.failed else "none")
+    if result.failed:
+        yield Text(clean(result.message), style="red")
+    if result.example is not None:
+        yield Text(f"smallest example: {clean(result.example.text())}", style="dim")
+
+
+def _tally(results: Sequence[CheckResult]) -> Text:
+    outcomes = [result.outcome for result in results]
+    parts = [f"{outcomes.count(outcome)} {outcome}" for outcome in MARKS if outcome in outcomes]
+    return Text("  " + " · ".join(parts), style="red" if "failed" in outcomes else "green")

@@ -1,0 +1,1 @@
+"""Templates of a plugin's files, for `jepa plugins new`, and what fills them in."""

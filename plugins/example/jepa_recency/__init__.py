@@ -1,0 +1,1 @@
+"""Components for jepa: the aggregator `recency` and the loss `koleo`."""

@@ -1,0 +1,44 @@
+"""The kit in an author's own test run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conformance.test_finding import PLUGIN
+
+
+def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """pytest in a process and a folder of its own."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_one_line_of_configuration_checks_a_component_beside_the_authors_tests(tmp_path: Path) -> None:
+    (tmp_path / "plugin_to_check.py").write_text(PLUGIN)
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --jepa-check plugin_to_check.py\n")
+    (tmp_path / "test_own.py").write_text("def test_own(): pass\n")
+    done = run_pytest(tmp_path, "-k", "own or masked-slots or frozen or halves")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 failed, 2 passed, 1 skipped" in done.stdout
+    assert "aggregator-sees_masked-masked-slots" in done.stdout
+    assert "with 100 in masked slots: state[" in done.stdout
+    assert "smallest example: B = 1, T = 1, N = 1" in done.stdout
+    assert "it keeps no state outside the gradient" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_component_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "--jepa-check", "atention")
+    assert done.returncode == 4
+    assert 'Did you mean "attention' in done.stderr
+
+
+def test_it_loads_nothing_where_it_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text(
+        "import sys\ndef test_own():\n    assert 'jepa_core.conformance.pytest_plugin' in sys.modules\n"
+        "    assert not {'torch', 'numpy', 'jepa_core.registry'} & set(sys.modules)\n"
+    )
+    done = run_pytest(tmp_path, "-p", "no:hypothesispytest")
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,1 @@
+"""Third-party distributions: installed and used as a user would, broken, blocked, and as local files."""

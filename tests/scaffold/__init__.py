@@ -1,0 +1,1 @@
+"""Tests of `jepa_core.scaffold`: what `jepa plugins new` writes."""
