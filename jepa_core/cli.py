@@ -23,6 +23,8 @@ app.command("jepa_core.commands.run:run", help="Train from a recipe, and end wit
 app.command("jepa_core.commands.evaluate:evaluate", name="eval", help="Evaluate a checkpoint, on any data.")
 app.command("jepa_core.commands.runs:runs", help="List runs.")
 app.command("jepa_core.commands.verdict:verdict", help="Show a run's verdict again.")
+app.command("jepa_core.commands.compare:compare", help="Compare runs: is a gain real?")
+app.command("jepa_core.commands.check:check", help="Put a run's recorded figures before the rules again.")
 app.command("jepa_monitor.command:monitor", help="Show the state of a run, from its files alone.")
 app.command("jepa_core.commands.recipe:app", name="recipe", help="Show, check and compare recipes.")
 app.command("jepa_core.commands.plugins:app", name="plugins", help="List components and their fields.")

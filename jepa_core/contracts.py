@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from jepa_core.metrics import Metric
+from jepa_core.watch.rules import Scenario as Scenario  # noqa: PLC0414  # it is part of the contract
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,9 @@ start on every device.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -80,3 +82,13 @@ class ObserverFacts:
     """The run directory. An observer that keeps files keeps them in a folder of its own there."""
     resumed_at: int | None = None
     """The step after which a resumed run goes on."""
+
+
+@attrs.frozen(kw_only=True)
+class ScenarioFacts:
+    """For scenarios."""
+
+    recipe: Mapping[str, Any]
+    """The whole recipe as plain tables, all defaults filled in: limits and bounds, which losses there are."""
+    metrics: frozenset[str]
+    """Every name that a rule may use."""

@@ -51,6 +51,11 @@ def jepa_observers() -> list[type]:  # type: ignore[empty-body]  # a specificati
     """Observers: `build(ObserverFacts)` gives who is told of rows and events (`contracts.Observer`)."""
 
 
+@hookspec
+def jepa_scenarios() -> list[type]:  # type: ignore[empty-body]  # a specification has no body
+    """Scenarios: `build(ScenarioFacts)` gives the watch rules of a pathology, a tuple of `contracts.Scenario`."""
+
+
 FAMILIES: dict[str, str] = {
     "dataset": "jepa_datasets",
     "encoder": "jepa_encoders",
@@ -59,5 +64,6 @@ FAMILIES: dict[str, str] = {
     "predictor": "jepa_predictors",
     "loss": "jepa_losses",
     "observer": "jepa_observers",
+    "scenario": "jepa_scenarios",
 }
 """Family → hook."""

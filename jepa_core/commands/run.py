@@ -68,7 +68,7 @@ def run(
     from jepa_core.plugins.recorded_files import check_same_files
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipe.finding import find_recipe
-    from jepa_core.recipe.reading import load_recipe
+    from jepa_core.recipe.reading import load_recipe, with_scenarios
 
     if path:
         check_same_files(path, registry.files)
@@ -76,7 +76,7 @@ def run(
     source = path / RECIPE if path else find_recipe(recipe)
     loaded = load_recipe(source, overrides=overrides, registry=registry)
     conclusion = train_recipe(
-        loaded,
+        loaded if path else with_scenarios(loaded, registry),
         device=device,
         runs_dir=runs_dir,
         resume=path,

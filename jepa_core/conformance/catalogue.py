@@ -17,6 +17,7 @@ from jepa_core.conformance.checks import (
     observers,
     precision,
     purity,
+    scenarios,
     shapes,
     state,
 )
@@ -107,6 +108,8 @@ CHECKS: tuple[Check, ...] = (
     ),
     _without_batch("observer", "builds", "the defaults build who is told of a run", observers.built),
     _without_batch("observer", "methods", "methods take what they are called with", observers.called),
+    _without_batch("scenario", "builds", "the defaults build rules", scenarios.built),
+    _without_batch("scenario", "rules", "rules can be read, and say what to do", scenarios.readable),
 )
 
 

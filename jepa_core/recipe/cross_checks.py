@@ -17,6 +17,7 @@ from jepa_core.recipe.declared_metrics import declared_metrics, undeclared
 from jepa_core.recipe.faults import Problem, did_you_mean
 from jepa_core.recipe.key_path import KeyPath
 from jepa_core.recipe.merging import MergedRecipe
+from jepa_core.recipe.scenarios import expand_scenarios, scenario_problems
 from jepa_core.recipe.structuring import Structured, structure_recipe
 from jepa_core.registry import Registry
 from jepa_core.watch.language import Rule, RuleError, parse_rule
@@ -41,12 +42,25 @@ class CrossChecks:
         """Everything that does not fit together."""
         watch, recipe = self.structured.watch, self.structured.recipe
         metrics = None if recipe is None else declared_metrics(recipe)
-        found = [*_rule_problems(watch, metrics), *_early_stop_problems(watch, metrics)]
+        found = [*_rule_problems(watch, metrics, self._expanded_ids()), *_early_stop_problems(watch, metrics)]
         if watch.baseline is not None:
             found += _baseline_problems(watch.baseline, metrics)
         for index, rollback in enumerate(watch.rollback):
             found += self._rollback_problems(rollback, (_WATCH, "rollback", index))
+        if "resolved" not in self.merged.table:
+            found += scenario_problems(watch.scenarios, self.registry)
         return found
+
+    def _expanded_ids(self) -> set[str]:
+        """Ids that the installed scenarios' rules will have."""
+        recipe = self.structured.recipe
+        if (
+            recipe is None
+            or "resolved" in self.merged.table
+            or any(scenario_problems(recipe.watch.scenarios, self.registry))
+        ):
+            return set()
+        return {rule.id for rule in expand_scenarios(recipe, self.registry)}
 
     def _rollback_problems(self, rollback: Rollback, path: KeyPath) -> Iterator[Problem]:
         if rollback.set and rollback.use:
@@ -70,8 +84,8 @@ class CrossChecks:
             yield Problem(path=path, message=message, notes=(f"recipes there: {', '.join(siblings)}",))
 
 
-def _rule_problems(watch: Watch, metrics: Metrics) -> Iterator[Problem]:
-    can_fire = {rule.id for rule in (*watch.abort, *watch.rollback, *watch.scenario)}
+def _rule_problems(watch: Watch, metrics: Metrics, expanded: set[str]) -> Iterator[Problem]:
+    can_fire = {rule.id for rule in watch.alarms} | expanded
     lists: dict[str, Sequence[Criterion | Alarm]] = {
         "must": watch.must,
         "nice": watch.nice,
@@ -96,7 +110,9 @@ def _rule_problems(watch: Watch, metrics: Metrics) -> Iterator[Problem]:
     for kind, of_kind in alarms.items():
         for index, rule in enumerate(of_kind):
             if taken.setdefault(rule.id, kind) != kind:
-                message = f"a rule of watch.{taken[rule.id]} has this id already, and fired({rule.id!r}) would mean either"
+                message = (
+                    f"a rule of watch.{taken[rule.id]} has this id already, and fired({rule.id!r}) would mean either"
+                )
                 yield Problem(path=(_WATCH, kind, index, "id"), message=message)
 
 

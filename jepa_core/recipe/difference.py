@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from jepa_core.recipe.layout import IGNORED_KEYS
+from jepa_core.recipe.recorded_extras import IGNORED_KEYS
 from jepa_core.recipe.writing import toml_key
 
 

@@ -60,9 +60,6 @@ OBSERVERS = "observers"
 NAMED_TABLES: dict[str, str] = {LOSSES: "loss", OBSERVERS: "observer"}
 """Tables of tables, each a component of the family: its kind is its own name where it gives none."""
 
-IGNORED_KEYS = ("metrics", "resolved")
-"""Written into the resolved recipe for readers that do not know its components; the recipe does not depend on them."""
-
 RULE_LISTS = ("must", "nice", "abort", "rollback", "scenario")
 """Arrays below `watch` that merge by `id`."""
 

@@ -15,6 +15,7 @@ from jepa_core.recipe.faults import Fault, RecipeFaultsError
 from jepa_core.recipe.layers import override_layers, read_file_layers
 from jepa_core.recipe.layout import COMPONENT_TABLES
 from jepa_core.recipe.merging import MergedRecipe
+from jepa_core.recipe.scenarios import expand_scenarios
 from jepa_core.recipe.structuring import recipe_table, structure_recipe
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import Registry
@@ -58,6 +59,21 @@ def load_recipe(path: Path, *, overrides: Sequence[str] = (), registry: Registry
         )
     faults = [merged.located(problem) for problem in problems]
     raise RecipeFaultsError(str(path), sorted(faults, key=lambda fault: _reading_order(fault, path)))
+
+
+def with_scenarios(loaded: LoadedRecipe, registry: Registry) -> LoadedRecipe:
+    """The recipe with the rules of all installed scenarios that it leaves on, for a run that begins.
+
+    A run that goes on keeps the rules which it recorded.
+
+    Raises:
+        PluginError: a scenario breaks its contract.
+    """
+    own = tuple(rule for rule in loaded.recipe.watch.scenario if not rule.of)
+    recipe = attrs.evolve(loaded.recipe, watch=attrs.evolve(loaded.recipe.watch, scenario=own))
+    watch = attrs.evolve(recipe.watch, scenario=(*own, *expand_scenarios(recipe, registry)))
+    recipe = attrs.evolve(recipe, watch=watch)
+    return attrs.evolve(loaded, recipe=recipe, table={**loaded.table, "watch": recipe_table(recipe)["watch"]})
 
 
 def _notes(recipe: Recipe, registry: Registry) -> Iterator[str]:

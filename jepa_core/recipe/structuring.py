@@ -18,6 +18,7 @@ from jepa_core.recipe import layout
 from jepa_core.recipe.expectations import value_words
 from jepa_core.recipe.faults import Problem, did_you_mean
 from jepa_core.recipe.key_path import KeyPath
+from jepa_core.recipe.recorded_extras import IGNORED_KEYS
 from jepa_core.recipe.refusals import TableReader
 from jepa_core.recipe.strict_converter import strict_converter
 from jepa_core.recipe.tables import LossEntry, ObserverEntry, Recipe
@@ -239,4 +240,4 @@ def _reason(remark: PluginRemark) -> str:
 
 
 def _is_ignored(key: str, value: Any) -> bool:
-    return key in layout.IGNORED_KEYS and isinstance(value, dict | list)
+    return key in IGNORED_KEYS and isinstance(value, dict | list)

@@ -126,6 +126,22 @@ class RunReader:
 
 
 @attrs.frozen(kw_only=True)
+class RecordedRows:
+    """The rows of a metrics file."""
+
+    rows: tuple[dict[str, float], ...]
+    damaged: int
+    """Lines that could not be read."""
+
+
+def recorded_rows(path: Path) -> RecordedRows:
+    """All rows of a metrics file so far; none where there is no file."""
+    records = _Records(path)
+    rows = tuple(map(decode_row, records.all()))
+    return RecordedRows(rows=rows, damaged=records.damaged)
+
+
+@attrs.frozen(kw_only=True)
 class _NewRecords:
     records: tuple[dict[str, Any], ...]
     restarted: bool

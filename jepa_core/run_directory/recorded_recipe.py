@@ -44,6 +44,11 @@ def recorded_watch(recipe: Mapping[str, Any]) -> RecordedWatch:
     return RecordedWatch(watch=watch, problems=tuple(problems))
 
 
+def recorded_baseline(watch: Watch) -> Baseline | None:
+    """The trainer writes the run it found in place of a recipe; a recipe still there means that none was found."""
+    return None if watch.baseline is None or watch.baseline.recipe else watch.baseline
+
+
 def recorded_metrics(recipe: Mapping[str, Any]) -> tuple[Metric, ...]:
     """The declarations in force: the recipe's own `metrics` tables, beside the engine's and those of its losses."""
     losses = [metric for name in _table(recipe.get("losses")) for metric in loss_metrics(name)]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
-from jepa_core.watch.rules import Severity as Severity
+from jepa_core.watch.rules import Severity as Severity  # noqa: PLC0414  # findings have it too
 
 
 @attrs.frozen(kw_only=True)

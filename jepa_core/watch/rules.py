@@ -63,9 +63,7 @@ class Scenario:
     id: str = setting("name of the rule")
     when: str = setting("the condition, in the rule language")
     title: str = setting("what happened, in words", default="")
-    severity: Severity = setting(
-        "how bad it is", default="warning", choices=("info", "warning", "critical")
-    )
+    severity: Severity = setting("how bad it is", default="warning", choices=("info", "warning", "critical"))
     after_epoch: float | None = setting("judge only rows later than this epoch", default=None, at_least=0)
     at_epoch: float | None = setting("judge only the first validation at or after this epoch", default=None, at_least=0)
     evaluations: int = setting("that many evaluations in a row must hold (`for` in a recipe)", default=1, at_least=1)
@@ -115,3 +113,8 @@ class Watch:
     scenarios: Mapping[str, Any] = setting(
         "installed scenarios by name: false switches one off, a table changes its settings; all are on", factory=dict
     )
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """All rules that fire: aborts, rollbacks and scenarios."""
+        return (*self.abort, *self.rollback, *self.scenario)

@@ -11,12 +11,11 @@ from jepa_core.run_directory.baseline_runs import resolve_baseline
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.recorded_recipe import recorded_metrics, recorded_watch
+from jepa_core.run_directory.recorded_recipe import recorded_baseline, recorded_metrics, recorded_watch
 from jepa_core.run_directory.status import ShownState, Status
 from jepa_core.watch.findings import Firing
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.judgement import Judgement
-from jepa_core.watch.rules import Baseline
 from jepa_core.watch.verdict import Verdict
 
 NUM_EVENTS = 8
@@ -58,7 +57,7 @@ def take_snapshot(reader: RunReader, clock: Clock = SYSTEM_CLOCK) -> RunSnapshot
     recorded = recorded_watch(recipe)
     problems = list(recorded.problems)
     fingerprint = str(reader.environment().get("data_fingerprint", ""))
-    baseline = resolve_baseline(_as_resolved(recorded.watch.baseline), reader.path.parent, fingerprint)
+    baseline = resolve_baseline(recorded_baseline(recorded.watch), reader.path.parent, fingerprint)
     metrics = recorded_metrics(recipe)
     judge = Judge(recorded.watch, metrics, baseline.values)
     num_rows, firings, events = _replay(reader, judge)
@@ -84,11 +83,6 @@ def take_snapshot(reader: RunReader, clock: Clock = SYSTEM_CLOCK) -> RunSnapshot
         damaged=reader.damaged,
         problems=tuple(problems),
     )
-
-
-def _as_resolved(baseline: Baseline | None) -> Baseline | None:
-    """The trainer writes the run it found in place of a recipe; a recipe still there means that none was found."""
-    return None if baseline is None or baseline.recipe else baseline
 
 
 def _replay(reader: RunReader, judge: Judge) -> tuple[int, tuple[Firing, ...], tuple[Event, ...]]:

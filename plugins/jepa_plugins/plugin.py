@@ -24,6 +24,17 @@ from jepa_plugins.predictors.mlp import MlpConfig
 from jepa_plugins.quantizers.ema_vq import EmaVqConfig
 from jepa_plugins.quantizers.fsq import FsqConfig
 from jepa_plugins.quantizers.none import NoneConfig
+from jepa_plugins.scenarios.clipping import ClippingSaturatedConfig
+from jepa_plugins.scenarios.codebook import CodebookCollapseConfig, CodebookShockConfig, CodebookSlideConfig
+from jepa_plugins.scenarios.context_use import AttentionUniformConfig, OrderIgnoredConfig
+from jepa_plugins.scenarios.learning_rate import LrAtFloorConfig
+from jepa_plugins.scenarios.loss_balance import LossDeadConfig, LossExplodesConfig, LossTakesOverConfig
+from jepa_plugins.scenarios.non_finite import NonFiniteConfig
+from jepa_plugins.scenarios.rank import RankCollapseConfig, RankStuckConfig
+from jepa_plugins.scenarios.target_distance import TargetDriftsConfig, TargetEqualConfig
+from jepa_plugins.scenarios.temperature import TemperatureAtBoundConfig
+from jepa_plugins.scenarios.throughput import ThroughputDroppedConfig
+from jepa_plugins.scenarios.validation import BelowCellCountingConfig, ValidationDegradesConfig
 
 
 @hookimpl
@@ -59,3 +70,28 @@ def jepa_losses() -> list[type]:
 @hookimpl
 def jepa_observers() -> list[type]:
     return [TensorboardConfig, WandbConfig]
+
+
+@hookimpl
+def jepa_scenarios() -> list[type]:
+    return [
+        NonFiniteConfig,
+        CodebookCollapseConfig,
+        CodebookSlideConfig,
+        CodebookShockConfig,
+        RankCollapseConfig,
+        RankStuckConfig,
+        LossTakesOverConfig,
+        LossExplodesConfig,
+        LossDeadConfig,
+        ClippingSaturatedConfig,
+        TemperatureAtBoundConfig,
+        ValidationDegradesConfig,
+        BelowCellCountingConfig,
+        AttentionUniformConfig,
+        OrderIgnoredConfig,
+        TargetEqualConfig,
+        TargetDriftsConfig,
+        LrAtFloorConfig,
+        ThroughputDroppedConfig,
+    ]

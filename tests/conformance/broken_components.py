@@ -17,6 +17,7 @@ from jepa_core.facts import OUTSIDE
 from jepa_core.metrics import Metric
 from jepa_core.registry import Component
 from jepa_core.settings import setting
+from jepa_core.watch.rules import Scenario
 
 BROKEN: list[Any] = []
 """Parameters for pytest: component, the check that it must fail, and a part of the message."""
@@ -539,6 +540,24 @@ class RowWithoutRow(Configured):
 
     def row(self) -> None:
         """Takes nothing."""
+
+
+@breaks_by_class("builds", "build gives a str among its rules, not a Scenario", family="scenario")
+@attrs.frozen(kw_only=True)
+class BuildsWords(Configured):
+    """Breaks one promise."""
+
+    def build(self, facts: Any) -> Any:
+        return ("lr > 1",)
+
+
+@breaks_by_class("rules", "the rule a names vq.usag, which no run reports", family="scenario")
+@attrs.frozen(kw_only=True)
+class NamesNoMetric(Configured):
+    """Breaks one promise."""
+
+    def build(self, facts: Any) -> Any:
+        return (Scenario(id="a", when="vq.usag < 1", title="Few codes", advice="More."),)
 
 
 @breaks_by_class("builds", "build returns dict, not GridDataset", family="dataset")

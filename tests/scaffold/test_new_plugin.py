@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import subprocess
 import sys
@@ -127,6 +128,12 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 
 def test_an_unknown_family_is_refused_with_those_there_are() -> None:
     with pytest.raises(
-        RecipeError, match="Families: dataset, encoder, quantizer, aggregator, predictor, loss, observer"
+        RecipeError, match="Families: dataset, encoder, quantizer, aggregator, predictor, loss, observer, scenario"
     ):
         NewPlugin(family="los", name="mine")
+
+
+def test_the_quickstart_it_writes_is_the_shipped_one() -> None:
+    template = (Path(inspect.getfile(NewPlugin)).parent / "quickstart.toml.txt").read_text(encoding="utf-8")
+    shipped = Path(__file__).parents[2] / "recipes" / "quickstart.toml"
+    assert tomllib.loads(template) == tomllib.loads(shipped.read_text(encoding="utf-8"))

@@ -39,7 +39,7 @@ def _under(trial: Trial, low: torch.dtype) -> None:
         require_finite(gradients_of(module, inputs), f"{given} the gradient is not finite")
         if trial.family.is_continuous:
             for name, reference in expected.items():
-                _require_near(name, outputs[name].detach(), reference, given)
+                _require_near(name, outputs[name], reference, given)
 
 
 def _require_dtypes(trial: Trial, outputs: Tensors, dtype: torch.dtype, given: str) -> None:
@@ -53,8 +53,9 @@ def _require_dtypes(trial: Trial, outputs: Tensors, dtype: torch.dtype, given: s
 
 
 def _require_near(name: str, output: Tensor, reference: Tensor, given: str) -> None:
-    error = float((output.float() - reference.float()).norm())
-    allowed = _RELATIVE * float(reference.float().norm()) + _ABSOLUTE
+    reference = reference.detach().float()
+    error = float((output.detach().float() - reference).norm())
+    allowed = _RELATIVE * float(reference.norm()) + _ABSOLUTE
     require(error <= allowed, f"{given} {name} is {error:.3g} away from full precision, more than {allowed:.3g}")
 
 

@@ -1,0 +1,69 @@
+"""`jepa compare`: recorded runs beside each other."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import orjson
+
+from jepa_core.commands.options import Flag
+from jepa_core.comparison.as_json import comparison_to_json
+from jepa_core.comparison.comparing import compare_runs
+from jepa_core.comparison.recorded_run import read_run
+from jepa_core.presentation.comparison_plot import check_plot_path, draw_comparison
+from jepa_core.presentation.comparison_table import comparison_table
+from jepa_core.presentation.terminal import console_for
+from jepa_core.run_directory.naming import RUNS_DIR, find_run
+from jepa_core.run_directory.reading import RunReader
+
+
+def compare(
+    *runs: str,
+    metric: tuple[str, ...] = (),
+    runs_dir: Path = RUNS_DIR,
+    plot: Path | None = None,
+    json: Flag = False,
+) -> None:
+    """Compare runs: recipes, where they part, figures at equal steps, and whether a gain is real.
+
+    For example: jepa compare gentle_vq-2026 optimized-2026 --plot curves.svg
+
+    Runs that differ in nothing but `train.seed` are shown as one recipe with mean and 95 % interval, and recipes are
+    tested against each other over the seeds that both have.
+
+    Parameters
+    ----------
+    runs
+        Run directories, or starts of runs' names; two or more.
+    metric
+        Judge by this metric, such as val.rank.context; may be repeated.
+    runs_dir
+        The folder with the run directories.
+    plot
+        Draw the curves of the judged metrics into this .svg or .png file.
+    json
+        Print everything as a JSON object, with full curves of the judged metrics.
+
+    Raises
+    ------
+    RecipeError
+        Fewer than two runs, one run twice, or a metric that none of them recorded.
+    RunDirectoryError
+        There is no such run.
+    JepaError
+        The picture cannot be drawn.
+    """
+    if plot is not None:
+        check_plot_path(plot)
+    recorded = [read_run(RunReader(find_run(run, runs_dir))) for run in runs]
+    comparison = compare_runs(recorded, metric)
+    if plot is not None:
+        draw_comparison(comparison, plot)
+    if json:
+        text = orjson.dumps(comparison_to_json(comparison), option=orjson.OPT_INDENT_2)
+        sys.stdout.write(text.decode() + "\n")
+    else:
+        console_for().print(comparison_table(comparison), crop=False)
+        if plot is not None:
+            console_for().print(f"\nCurves: {plot}")

@@ -1,0 +1,211 @@
+"""A comparison of runs as tables: what differs, where they part, the curves at equal steps, what each came to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import attrs
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jepa_core.comparison.alignment import AlignedMetric, evenly_chosen
+from jepa_core.comparison.comparing import Comparison, GroupTest
+from jepa_core.comparison.paired_test import Answer
+from jepa_core.comparison.parting import Parting
+from jepa_core.comparison.recorded_run import RecordedRun
+from jepa_core.comparison.student_t import MeanInterval, mean_interval
+from jepa_core.metrics import Metric
+from jepa_core.presentation.figures import change_text, figure_text
+from jepa_core.presentation.sanitise import clean
+from jepa_core.recipe.writing import value_to_toml
+
+_MOST_STEPS = 8
+_MOST_PARTINGS = 8
+_ANSWER_STYLES: dict[Answer, str] = {"better": "green", "worse": "red", "different": "bold", "equal": "yellow"}
+_DATA_WORDS = {
+    True: ("same data", "dim"),
+    False: ("OTHER data: figures on validation cannot be compared", "bold red"),
+    None: ("whether on the same data is not known", "dim"),
+}
+
+
+@attrs.frozen
+class _Column:
+    """A run, or a recipe's runs under several seeds."""
+
+    label: str
+    runs: tuple[RecordedRun, ...]
+
+    def final(self, name: str) -> MeanInterval | None:
+        values = [value for run in self.runs if (value := run.final(name)) is not None]
+        return mean_interval(values) if values else None
+
+
+def comparison_table(comparison: Comparison) -> RenderableType:
+    """The whole comparison; plain text where the console has no colour."""
+    columns = _columns(comparison)
+    parts: list[RenderableType] = [_headline(comparison, columns)]
+    parts += [Text(f"  · {clean(note)}", style="yellow") for note in comparison.notes]
+    parts += [Text(), _recipes(comparison, columns), Text(), *_partings(comparison.partings)]
+    for metric, declared in zip(comparison.judged, comparison.metrics, strict=False):
+        parts += [Text(), *_at_equal_steps(metric, declared, comparison.runs, columns)]
+    parts += [Text(), _finals(comparison.metrics, columns)]
+    if comparison.tests:
+        parts += [Text(), Text("is the difference real?", style="bold"), _tests(comparison)]
+    return Group(*parts)
+
+
+def _columns(comparison: Comparison) -> list[_Column]:
+    if any(len(group.runs) > 1 for group in comparison.groups):
+        return [_Column(group.label, group.runs) for group in comparison.groups]
+    return [_Column(run.name, (run,)) for run in comparison.runs]
+
+
+def _headline(comparison: Comparison, columns: Sequence[_Column]) -> Text:
+    words, style = _DATA_WORDS[comparison.same_data]
+    line = Text(" · ".join(clean(column.label, 60) + _count(column) for column in columns), style="bold")
+    return line.append("  ").append(words, style=style)
+
+
+def _count(column: _Column) -> str:
+    return f" ({len(column.runs)} seeds)" if len(column.runs) > 1 else ""
+
+
+def _recipes(comparison: Comparison, columns: Sequence[_Column]) -> RenderableType:
+    """Values that differ between columns; what differs within one is its seeds."""
+    firsts = [comparison.runs.index(column.runs[0]) for column in columns]
+    table = _table("recipe", *(column.label for column in columns), justify="left")
+    for change in comparison.recipe_changes:
+        values = [change.values[index] for index in firsts]
+        if any(value != values[0] for value in values):
+            table.add_row(f"  {clean(change.key)}", *map(_value_text, values))
+    return table if table.row_count else Text("recipe  the same")
+
+
+def _value_text(value: Any) -> Text:
+    return Text("–", style="dim") if value is None else Text(clean(value_to_toml(value), 120))
+
+
+def _partings(partings: Sequence[Parting]) -> Iterator[Text]:
+    yield Text("where they part", style="bold")
+    for parting in partings[:_MOST_PARTINGS]:
+        yield Text(f"  {_parting_words(parting)}")
+    if len(partings) > _MOST_PARTINGS:
+        yield Text(f"  … and {len(partings) - _MOST_PARTINGS} more: --json", style="dim")
+
+
+def _parting_words(parting: Parting) -> str:
+    left, right = clean(parting.left), clean(parting.right)
+    if not parting.shared_steps:
+        return f"{right} and {left} have no step in common"
+    if parting.step is None:
+        return (
+            f"{right} and {left} never part: equal to the last digit in all {parting.shared_steps} shared steps, "
+            f"up to step {parting.last_shared_step}"
+        )
+    first, *others = parting.metrics
+    more = f", and {len(others)} more {'figure' if len(others) == 1 else 'figures'}" if others else ""
+    return (
+        f"{right} parts from {left} at step {parting.step}: {clean(first.name)} {first.right:.9g} "
+        f"beside {first.left:.9g}{more}"
+    )
+
+
+def _at_equal_steps(
+    metric: AlignedMetric, declared: Metric, runs: Sequence[RecordedRun], columns: Sequence[_Column]
+) -> Iterator[RenderableType]:
+    name = clean(metric.name)
+    if not metric.steps:
+        yield Text(f"{name} has no step that all runs share", style="dim")
+        return
+    means = "mean " if any(len(column.runs) > 1 for column in columns) else ""
+    yield Text(f"{means}{name} at equal steps", style="bold")
+    table = _table("  step", "epoch", *(column.label for column in columns))
+    for index in evenly_chosen(len(metric.steps), _MOST_STEPS):
+        step = metric.steps[index]
+        values = {run.name: series[index] for run, series in zip(runs, metric.values, strict=True)}
+        shown = [mean_interval([values[run.name] for run in column.runs]).mean for column in columns]
+        table.add_row(f"  {step:,}", _epoch(runs, step), *_marked(shown, declared))
+    yield table
+
+
+def _epoch(runs: Sequence[RecordedRun], step: int) -> str:
+    """Nothing when the runs are not equally far at this step."""
+    epochs = {run.series.get("epoch", {}).get(step) for run in runs}
+    (epoch,) = epochs if len(epochs) == 1 else (None,)
+    return "" if epoch is None else figure_text(epoch)
+
+
+def _finals(metrics: Sequence[Metric], columns: Sequence[_Column]) -> RenderableType:
+    table = _table("final", *(column.label for column in columns), *(["change"] if len(columns) == 2 else []))
+    table.add_row("  last step", *(Text(_last_steps(column), style="dim") for column in columns))
+    for metric in metrics:
+        finals = [column.final(metric.name) for column in columns]
+        means = [math.nan if final is None else final.mean for final in finals]
+        cells = _marked(means, metric, [_interval_text(final, metric.unit) for final in finals])
+        table.add_row(f"  {clean(metric.name)}", *cells, *([_change(*means)] if len(means) == 2 else []))
+    return table
+
+
+def _last_steps(column: _Column) -> str:
+    steps = sorted({run.last_step for run in column.runs if run.last_step is not None})
+    return " to ".join(f"{step:,}" for step in dict.fromkeys([*steps[:1], *steps[-1:]]))
+
+
+def _interval_text(figure: MeanInterval | None, unit: str) -> str:
+    if figure is None:
+        return ""
+    mean = figure_text(figure.mean, unit)
+    if figure.low is None or figure.high is None:
+        return mean
+    return f"{mean} [{figure_text(figure.low, unit)}, {figure_text(figure.high, unit)}]"
+
+
+def _marked(values: Sequence[float], metric: Metric, texts: Sequence[str] | None = None) -> list[Text]:
+    """The best of a row stands out, unless all are equal."""
+    shown = [figure_text(value, metric.unit) for value in values] if texts is None else texts
+    finite = [value for value in values if math.isfinite(value)]
+    pick = {"higher": max, "lower": min}.get(metric.better)
+    best = pick(finite) if pick and len(set(finite)) > 1 else None
+    return [Text(text, style="bold green" if value == best else "") for value, text in zip(values, shown, strict=True)]
+
+
+def _change(first: float, second: float) -> Text:
+    return Text(change_text((second - first) / abs(first)) if first else "", style="dim")
+
+
+def _tests(comparison: Comparison) -> RenderableType:
+    table = Table(box=None, show_header=False, padding=(0, 3, 0, 0), pad_edge=False)
+    units = {metric.name: metric.unit for metric in comparison.metrics}
+    for test in comparison.tests:
+        style = _ANSWER_STYLES.get(test.test.answer, "")
+        table.add_row(
+            Text(f"  {clean(test.metric)}"),
+            Text(f"{clean(test.right, 60)} − {clean(test.left, 60)}", style="dim"),
+            Text(_difference(test, units.get(test.metric, ""))),
+            Text(test.test.words, style=style),
+        )
+    more = "  more seeds: jepa run RECIPE --set train.seed=1, and so on; compare all of the runs"
+    needs_more = any(test.test.answer in ("too few seeds", "cannot be told") for test in comparison.tests)
+    many = "  each p stands alone: of twenty comparisons without an effect, one is expected below 0.05"
+    notes = [Text(many, style="dim")] * (len(comparison.tests) > len(comparison.judged))
+    return Group(table, *notes, *([Text(more, style="dim")] if needs_more else []))
+
+
+def _difference(test: GroupTest, unit: str) -> str:
+    difference = test.test.difference
+    if difference is None:
+        return ""
+    sign = "+" if difference.mean > 0 else ""
+    return sign + _interval_text(difference, unit)
+
+
+def _table(first: str, *others: str, justify: str = "right") -> Table:
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column(first)
+    for other in others:
+        table.add_column(Text(clean(other, 60)), justify="right" if justify == "right" else "left", overflow="fold")
+    return table
