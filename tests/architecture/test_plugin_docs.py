@@ -205,5 +205,5 @@ def test_a_recipe_trains_with_an_example(
     reported = {name for row in rows for name in row}
     assert {metric.name for metric in component.config_class.metrics} <= reported
     if component.family == "observer":
-        told = (run / component.name / "loss.total.tsv").read_text().splitlines()
+        told = (run / component.name / "figure.tsv").read_text().splitlines()
         assert len(told) == sum("loss.total" in row for row in rows)
