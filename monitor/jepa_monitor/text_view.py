@@ -29,8 +29,9 @@ def text_view(snapshot: RunSnapshot) -> RenderableType:
         parts.append(retrieval)
     if snapshot.verdict is not None:
         parts += [Text(), headline(snapshot.verdict)]
-    if snapshot.judgements:
-        parts += [Text(), _rules(snapshot.judgements)]
+    shown = tuple(j for j in snapshot.judgements if j.kind != "scenario" or j.state == "fired")
+    if shown:
+        parts += [Text(), _rules(shown)]
     if snapshot.figures:
         parts += [Text(), _figures(snapshot)]
     if snapshot.events:

@@ -38,5 +38,6 @@ def test_json_has_outcome_and_exit_code(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_a_run_without_a_verdict_says_where_it_stands(tmp_path: Path) -> None:
     record_run(tmp_path / "a-20260101-000000", state="interrupted")
-    with pytest.raises(RunDirectoryError, match=r"has no verdict: it is interrupted\.\n.*jepa monitor .*a-20260101-000000 --once"):
+    told = r"has no verdict: it is interrupted\.\n.*jepa monitor .*a-20260101-000000 --once"
+    with pytest.raises(RunDirectoryError, match=told):
         verdict(runs_dir=tmp_path)

@@ -1,0 +1,72 @@
+"""An aggregator that makes nothing of time: its weights are uniform, or the order of the context moves nothing.
+
+Aggregators that leave time out on purpose (`mean`, and a context of one grid) are not watched.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+from jepa_core.facts import ScenarioFacts
+from jepa_core.metrics import Metric
+from jepa_core.settings import setting
+from jepa_core.watch.rules import Scenario
+from jepa_plugins.scenarios.timing import TRAINED, settled
+
+_SAME_GRIDS = "If the context grids of a sequence are identical there is nothing to tell apart: see data.short_context."
+
+
+@attrs.frozen(kw_only=True)
+class AttentionUniformConfig:
+    """The aggregator weighs all grids of the context alike."""
+
+    kind: ClassVar[str] = "attention_uniform"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    entropy: float = setting("uniform above this share of the highest entropy", default=0.99, above=0, below=1)
+    looks: int = setting("diagnostics in a row", default=3, at_least=1, at_most=100)
+
+    def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
+        if not _uses_time(facts):
+            return ()
+        return (
+            Scenario(
+                id=self.kind,
+                title="The weights over time are uniform",
+                when=f"min(attention.entropy, {self.looks}) > {self.entropy:g} and {TRAINED}",
+                after_epoch=settled(facts, 5),
+                set={"aggregator": {"kind": "mean"}},
+                advice=f"The mean over time would give the same, with nothing to learn. {_SAME_GRIDS}",
+            ),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class OrderIgnoredConfig:
+    """The order of the context grids makes no difference to the state."""
+
+    kind: ClassVar[str] = "order_ignored"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    sensitivity: float = setting("ignored below this relative move of the state", default=0.01, above=0)
+    looks: int = setting("diagnostics in a row", default=3, at_least=1, at_most=100)
+
+    def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
+        if not _uses_time(facts):
+            return ()
+        return (
+            Scenario(
+                id=self.kind,
+                title="The order of the context is ignored",
+                when=f"max(order.sensitivity, {self.looks}) < {self.sensitivity:g} and {TRAINED}",
+                after_epoch=settled(facts, 5),
+                advice=f"The aggregator does not use time. {_SAME_GRIDS}",
+            ),
+        )
+
+
+def _uses_time(facts: ScenarioFacts) -> bool:
+    recipe = facts.recipe
+    return bool(recipe["aggregator"]["kind"] != "mean" and recipe["data"].get("context_length") != 1)

@@ -1,0 +1,34 @@
+"""A figure that is infinite or not a number: nothing learned after it can be trusted."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+from jepa_core.facts import ScenarioFacts
+from jepa_core.metrics import Metric
+from jepa_core.watch.rules import Scenario
+
+FIGURES = ("loss.total", "grad.norm", "val.loss.total")
+
+
+@attrs.frozen(kw_only=True)
+class NonFiniteConfig:
+    """A loss or the gradient's norm is infinite or not a number."""
+
+    kind: ClassVar[str] = "non_finite"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:  # noqa: ARG002  # the same for every recipe
+        return tuple(
+            Scenario(
+                id=f"{self.kind}.{name}",
+                title=f"{name} is not finite",
+                when=f"not finite({name})",
+                severity="critical",
+                advice='Lower optimizer.lr, or set train.precision = "fp32". '
+                "Go back to a checkpoint from before the first such value.",
+            )
+            for name in FIGURES
+        )

@@ -1,0 +1,71 @@
+"""Embeddings that use few directions: collapsed to one, or stuck at a handful.
+
+The effective rank is the exponential of the entropy of the covariance's normalised eigenvalues (RankMe,
+arXiv:2210.02885); below 2, less than two directions carry all differences between embeddings.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+from jepa_core.facts import ScenarioFacts
+from jepa_core.metrics import Metric
+from jepa_core.settings import setting
+from jepa_core.watch.rules import Scenario
+from jepa_plugins.scenarios.timing import TRAINED, settled
+
+SIDES = ("context", "target")
+_ADVICE = "Raise the weight of what spreads embeddings apart (losses.sigreg, losses.vicreg), or add such a loss."
+
+
+@attrs.frozen(kw_only=True)
+class RankCollapseConfig:
+    """Context or target embeddings differ along hardly more than one direction."""
+
+    kind: ClassVar[str] = "rank_collapse"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    rank: float = setting("collapsed below this effective rank", default=2.0, above=1)
+    of_highest: float = setting("or below this share of the highest so far", default=0.25, at_least=0, below=1)
+
+    def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
+        return tuple(
+            Scenario(
+                id=f"{self.kind}.{side}",
+                title=f"The {side} embeddings collapse",
+                when=f"(rank.{side} < {self.rank:g} or rank.{side} < {self.of_highest:g} * max(rank.{side})) "
+                f"and {TRAINED}",
+                severity="critical",
+                after_epoch=settled(facts, 5),
+                advice=_ADVICE,
+            )
+            for side in SIDES
+        )
+
+
+@attrs.frozen(kw_only=True)
+class RankStuckConfig:
+    """The effective rank stays low and does not grow."""
+
+    kind: ClassVar[str] = "rank_stuck"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    looks: int = setting("diagnostics over which it does not grow", default=5, at_least=2, at_most=100)
+    growth: float = setting("least growth over them, as a share", default=0.1, above=0)
+    of_dimensions: float = setting("low is below this share of the projection's", default=0.02, above=0, at_most=1)
+
+    def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
+        low = max(3.0, self.of_dimensions * facts.recipe["projector"]["dim"])
+        return tuple(
+            Scenario(
+                id=f"{self.kind}.{side}",
+                title=f"The rank of the {side} embeddings is stuck",
+                when=f"max(rank.{side}, {self.looks}) < {low:g} and "
+                f"max(rank.{side}, {self.looks}) < {1 + self.growth:g} * min(rank.{side}, {self.looks}) and {TRAINED}",
+                after_epoch=settled(facts, 5),
+                advice=_ADVICE,
+            )
+            for side in SIDES
+        )
