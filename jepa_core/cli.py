@@ -20,6 +20,7 @@ app = App(
     result_action="return_value",
 )
 app.command("jepa_core.commands.run:run", help="Train from a recipe, and end with a verdict.")
+app.command("jepa_core.commands.audit:audit", help="See what cannot matter, before training.")
 app.command("jepa_core.commands.evaluate:evaluate", name="eval", help="Evaluate a checkpoint, on any data.")
 app.command("jepa_core.commands.runs:runs", help="List runs.")
 app.command("jepa_core.commands.verdict:verdict", help="Show a run's verdict again.")

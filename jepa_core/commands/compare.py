@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import orjson
+from cyclopts import Parameter
 
 from jepa_core.commands.options import Flag
 from jepa_core.comparison.as_json import comparison_to_json
@@ -20,7 +22,7 @@ from jepa_core.run_directory.reading import RunReader
 
 def compare(
     *runs: str,
-    metric: tuple[str, ...] = (),
+    metric: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     runs_dir: Path = RUNS_DIR,
     plot: Path | None = None,
     json: Flag = False,

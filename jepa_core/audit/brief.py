@@ -1,0 +1,88 @@
+"""The audit at the start of every run: the cheap checks that decide, within a few seconds."""
+
+from __future__ import annotations
+
+import time
+
+import attrs
+
+from jepa_core.audit.bench import Bench
+from jepa_core.audit.data_audit import identical_context, split_faults
+from jepa_core.audit.effect_audit import ROUNDING, no_time_reason
+from jepa_core.audit.effect_findings import aggregator_finding, aggregator_matters
+from jepa_core.audit.loss_audit import NO_SHARE, audit_losses, loss_findings
+from jepa_core.audit.nulls import AverageConfig
+from jepa_core.audit.rebuilding import Change
+from jepa_core.audit.report import EffectRow, by_severity
+from jepa_core.audit.trial import relative_change
+from jepa_core.contracts import GridDataset
+from jepa_core.engine.device import Compute
+from jepa_core.recipe.tables import Recipe
+from jepa_core.watch.findings import Finding
+
+NUM_SEQUENCES = 8
+MOST_SEQUENCES = 20_000
+"""Training sequences that are looked at for copies."""
+
+
+def brief_audit(
+    recipe: Recipe, dataset: GridDataset, compute: Compute, budget_seconds: float = 3.0
+) -> tuple[Finding, ...]:
+    """Findings, the most severe first: faults, and as `info` what was found to be in order.
+
+    No part of it begins once two thirds of the budget are spent. Nothing is trained: what only shows after a few
+    steps is left to the whole audit.
+
+    Raises:
+        RecipeError: the recipe and its data do not fit, as a run would say.
+    """
+    deadline = time.perf_counter() + budget_seconds * 2 / 3
+    findings: list[Finding] = []
+    identical = identical_context(dataset, MOST_SEQUENCES)
+    findings += split_faults(dataset, MOST_SEQUENCES)
+    reason = no_time_reason(dataset.train.grids.shape[1] - 1, identical)
+    in_doubt = recipe.aggregator.kind != AverageConfig.kind
+    if in_doubt and reason and identical in {0.0, 1.0}:
+        row = EffectRow(
+            kind="part", name=f"aggregator {recipe.aggregator.kind}", without="mean", verdict="none", reason=reason
+        )
+        findings.append(aggregator_finding(row, recipe))
+        in_doubt = False
+    if time.perf_counter() < deadline:
+        findings += _of_first_batch(recipe, dataset, compute, deadline, look_at_aggregator=in_doubt)
+    return by_severity(findings)
+
+
+def _of_first_batch(
+    recipe: Recipe, dataset: GridDataset, compute: Compute, deadline: float, *, look_at_aggregator: bool
+) -> list[Finding]:
+    findings: list[Finding] = []
+    # A codebook at its random start is good enough to see what reaches what, and k-means takes seconds.
+    bench = Bench(recipe, dataset, compute, sequences=NUM_SEQUENCES, initial_sequences=0)
+    bench.encode(1)
+    outcome = bench.first_outcome()
+    if look_at_aggregator:
+        average = Change(recipe=attrs.evolve(bench.recipe, aggregator=AverageConfig()))
+        without = bench.first_outcome(average).forward.z_context
+        moved = relative_change(without, outcome.forward.z_context)
+        if moved > ROUNDING:
+            name = f"aggregator {recipe.aggregator.kind}"
+            row = EffectRow(kind="part", name=name, without="mean", verdict="effect", embeddings=moved)
+            findings.append(aggregator_matters(row))
+    if time.perf_counter() > deadline:
+        return findings
+    shares = bench.shares()
+    losses = audit_losses(bench, outcome, shares)
+    of_losses = list(loss_findings(bench, outcome, losses))
+    if all(shares.get(name, 0.0) >= NO_SHARE for name, entry in recipe.losses.items() if entry.weight):
+        of_losses.append(_all_reach(shares))
+    return findings + of_losses
+
+
+def _all_reach(shares: dict[str, float]) -> Finding:
+    return Finding(
+        name="losses reach the encoder",
+        severity="info",
+        message="Every loss reaches the encoder.",
+        evidence={"shares": shares},
+    )

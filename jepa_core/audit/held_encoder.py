@@ -1,0 +1,135 @@
+"""An encoder that gives again what it gave in the unchanged run, so that a trial costs only what comes after it.
+
+A trial differs from the unchanged run if and only if, at some step, something behind the encoder or the gradient that
+reaches the encoder's output differs; so the encoder need not run again to tell whether anything changes. How much
+changes is then an estimate: the encoder does not answer. Knows nothing of what is tried.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from jepa_core.contracts import Embeddings
+from jepa_core.engine.network import OnlineNetwork, TargetNetwork
+
+Side = Literal["online", "target"]
+
+
+@attrs.frozen
+class _Encoded:
+    grids: Tensor
+    sizes: Tensor
+    embeddings: Embeddings
+
+
+@attrs.define
+class Memory:
+    """What the encoders of the unchanged run gave, by side and step, and the online weights after each step."""
+
+    encoder: nn.Module
+    """With the weights of the start; nobody changes it."""
+    context_length: int
+    """T of the data."""
+    step: int = 0
+    """The step that is taken now."""
+    recording: bool = True
+    encoded: dict[tuple[Side, int], _Encoded] = attrs.field(factory=dict)
+    weights: dict[int, Mapping[str, Tensor]] = attrs.field(factory=dict)
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Memory:
+        """The target network is a deep copy of the online one: both look into one memory."""
+        return self
+
+    def keep(self, side: Side, grids: Tensor, sizes: Tensor, embeddings: Embeddings) -> None:
+        """Remember what the encoder of a side gives at this step."""
+        values = Embeddings(embeddings.values.detach().clone(), embeddings.mask)
+        self.encoded[side, self.step] = _Encoded(grids.clone(), sizes.clone(), values)
+
+    def find(self, side: Side, grids: Tensor, sizes: Tensor) -> Embeddings | None:
+        """What it gave at this step; None for other grids than those of the unchanged run."""
+        kept = self.encoded.get((side, self.step))
+        if kept is None or not (torch.equal(kept.grids, grids) and torch.equal(kept.sizes, sizes)):
+            return None
+        return kept.embeddings
+
+
+class HeldEncoder(nn.Module):
+    """Stands in for an encoder, without its dropout: copies of a grid shall stay copies."""
+
+    def __init__(self, memory: Memory) -> None:
+        super().__init__()
+        self.memory = memory
+        self.own: nn.Module | None = None
+        """An encoder with weights that move; without it there are none to train or to follow."""
+        self.side: Side = "online"
+        self.by_memory = True
+        self.leaf: Tensor | None = None
+        """The newest output, where the gradient of a trial ends."""
+
+    @property
+    def encoder(self) -> nn.Module:
+        """What computes when memory does not serve."""
+        return self.memory.encoder if self.own is None else self.own
+
+    def take_weights(self) -> None:
+        """Have an encoder of its own, as it is at the start."""
+        self.own = copy.deepcopy(self.memory.encoder)
+
+    def train(self, mode: bool = True) -> HeldEncoder:  # noqa: ARG002  # it stays in evaluation mode
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+    def forward(self, grids: Tensor, sizes: Tensor) -> Embeddings:
+        """Grids (M, H, W) and sizes (M, 2) to tokens (M, N, D)."""
+        if self.memory.recording and self.own is not None:
+            embeddings: Embeddings = self.encoder(grids, sizes)
+            self.memory.keep(self.side, grids, sizes, embeddings)
+            self.leaf = embeddings.values
+            if self.leaf.requires_grad:
+                self.leaf.retain_grad()
+            return embeddings
+        by_memory = self.by_memory and not self.memory.recording
+        held = self.memory.find(self.side, grids, sizes) if by_memory else None
+        if held is None:
+            with torch.no_grad():
+                held = self.encoder(grids, sizes)
+        assert held is not None
+        if self.memory.recording:
+            self.memory.keep(self.side, grids, sizes, held)
+        if not torch.is_grad_enabled():
+            return held
+        self.leaf = held.values.detach().requires_grad_()
+        return Embeddings(self.leaf, held.mask)
+
+
+class TriedTarget(TargetNetwork):
+    """The target network of a trial."""
+
+    def __init__(self, online: OnlineNetwork, *, frozen: bool, by_memory: bool) -> None:
+        super().__init__(online)
+        self.frozen = frozen
+        encoder = self.encoder
+        assert isinstance(encoder, HeldEncoder)
+        encoder.side, encoder.by_memory = "target", by_memory and not frozen
+
+    def follow(self, online: OnlineNetwork, decay: float, accept: Tensor) -> None:
+        """Follow the unchanged run's online encoder, unless frozen."""
+        encoder = online.encoder
+        assert isinstance(encoder, HeldEncoder)
+        memory = encoder.memory
+        if self.frozen:
+            return
+        if encoder.own is not None and not memory.recording:
+            encoder.own.load_state_dict(memory.weights[memory.step])
+        super().follow(online, decay, accept)
+
+
+def remember_weights(encoder: HeldEncoder) -> None:
+    """Keep the online encoder's weights as they are after this step."""
+    encoder.memory.weights[encoder.memory.step] = copy.deepcopy(encoder.encoder.state_dict())

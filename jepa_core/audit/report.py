@@ -1,0 +1,149 @@
+"""What an audit comes to: figures of data, effects and steps, and findings. Plain data, for tables and JSON."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+from jepa_core.watch.findings import Finding
+
+Kind = Literal["part", "loss", "field"]
+Verdict = Literal["none", "effect", "not testable"]
+
+
+@attrs.frozen(kw_only=True)
+class EffectRow:
+    """What replacing a part, or moving a setting, does in the first three steps."""
+
+    kind: Kind
+    name: str
+    """Such as "aggregator attention" or "quantizer.commitment"."""
+    without: str
+    """What it was replaced by, such as "mean" or "+20 %"."""
+    verdict: Verdict
+    embeddings: float = 0.0
+    """Relative change of the projected context embeddings."""
+    loss: float = 0.0
+    """Relative change of the total loss."""
+    gradient: float = 0.0
+    """Relative change of the gradient at the encoder's output."""
+    parameters: float = 0.0
+    """Relative change of how the parameters moved, of the part where it is largest."""
+    share: float | None = None
+    """Of a loss: its share of the gradient at the encoder's output."""
+    reason: str = ""
+    """Why there is no effect, or why it cannot be tested here."""
+
+    @property
+    def largest(self) -> float:
+        return max(self.embeddings, self.loss, self.gradient, self.parameters)
+
+
+@attrs.frozen(kw_only=True)
+class Spread:
+    """A distribution in three figures."""
+
+    minimum: float
+    median: float
+    maximum: float
+
+
+@attrs.frozen(kw_only=True)
+class DataFigures:
+    """What the data is like."""
+
+    description: str
+    train_sequences: int
+    validation_sequences: int
+    audited_sequences: int
+    """Of both splits, when there are too many to look at all."""
+    context_length: int
+    identical_context: float
+    """Share of sequences whose context grids are all equal; 0 for a context of one grid."""
+    across_splits: float
+    """Share of validation sequences that training has too, grid by grid."""
+    repeated_in_train: float
+    """Share of training sequences that repeat an earlier one."""
+    shared_tasks: int
+    """Tasks that are in both splits."""
+    empty_grids: float
+    """Share of grids without any coloured cell."""
+    empty_targets: float
+    target_in_context: float
+    """Share of sequences whose target equals one of its context grids."""
+    height: Spread
+    width: Spread
+    objects: Spread
+    """4-connected components of one colour in a grid, background left out; over a sample."""
+    object_limit: int | None
+    """The encoder's `max_objects`, where its settings have one."""
+    objects_cut: float
+    """Share of objects beyond that limit."""
+    counting_cells_mrr: float
+    """Retrieval that counting equal cells reaches on validation: learns nothing."""
+    counting_cells_top1: float
+
+
+@attrs.frozen(kw_only=True)
+class LossFigures:
+    """A loss at the start."""
+
+    name: str
+    value: float
+    """Weighted."""
+    share: float
+    """Of the gradient at the encoder's output."""
+    degree: float | None
+    """log2 of how it grows when all embeddings are doubled; None when it is zero."""
+    spread: float | None
+    """How far it moves over random and real embeddings, relative to its size; None when it cannot be computed."""
+
+
+@attrs.frozen(kw_only=True)
+class StepFigures:
+    """What a step is like."""
+
+    grad_norms: tuple[float, ...]
+    clip_norm: float | None
+    padding: float
+    """Share of context tokens that are masked."""
+    temperatures: dict[str, tuple[float, float, float]]
+    """Loss → temperature after the measured steps, lowest and highest."""
+    seconds: float
+    """Of an optimizer step of the recipe's own batch, without compilation."""
+    total_steps: int
+    memory_gib: float
+    """Of weights, optimizer state, data and one micro-batch."""
+    measured: str
+    """How time and memory were measured."""
+
+    @property
+    def run_seconds(self) -> float:
+        """Of all steps."""
+        return self.seconds * self.total_steps
+
+
+@attrs.frozen(kw_only=True)
+class Audit:
+    """All of it."""
+
+    recipe: str
+    device: str
+    num_sequences: int
+    num_steps: int
+    seconds: float
+    effects: tuple[EffectRow, ...]
+    losses: tuple[LossFigures, ...]
+    data: DataFigures
+    step: StepFigures
+    findings: tuple[Finding, ...]
+    """The most severe first."""
+
+
+_ORDER = {"critical": 0, "warning": 1, "info": 2}
+
+
+def by_severity(findings: list[Finding]) -> tuple[Finding, ...]:
+    """The most severe first."""
+    return tuple(sorted(findings, key=lambda finding: _ORDER[finding.severity]))

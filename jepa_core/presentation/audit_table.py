@@ -1,0 +1,164 @@
+"""An audit as a table of effects, figures of data and steps, and findings with the exact recipe change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jepa_core.audit.report import Audit, EffectRow
+from jepa_core.presentation.figures import figure_text
+from jepa_core.presentation.quantity import duration_text
+from jepa_core.presentation.sanitise import clean
+from jepa_core.recipe.writing import toml_key, value_to_toml
+from jepa_core.watch.findings import Finding
+
+_STYLE = {"critical": "red", "warning": "yellow", "info": "dim"}
+_LABEL_WIDTH = 28
+LARGE = 0.5
+"""Relative changes above this are just large: their figure says no more."""
+
+
+def audit_table(audit: Audit) -> RenderableType:
+    """The whole audit; plain text where the console has no colour."""
+    return Group(
+        _headline(audit), Text(), _effects(audit), Text(), _facts(audit), Text(), findings_list(audit.findings)
+    )
+
+
+def findings_list(findings: Sequence[Finding]) -> RenderableType:
+    """How many there are, and each with advice and the flags that follow it."""
+    counts = {severity: sum(finding.severity == severity for finding in findings) for severity in _STYLE}
+    plural = "" if counts["warning"] == 1 else "s"
+    summary = Text("  ").append(f"{counts['critical']} critical", style="red" if counts["critical"] else "")
+    summary.append(" · ").append(f"{counts['warning']} warning{plural}", style="yellow" if counts["warning"] else "")
+    return Group(summary, *(Group(Text(), _finding(finding)) for finding in findings))
+
+
+def _headline(audit: Audit) -> Text:
+    line = Text(clean(audit.recipe), style="bold")
+    return line.append(
+        f" on {clean(audit.data.description)} · {audit.num_steps} steps of {audit.num_sequences} sequences · "
+        f"{clean(audit.device)} · {duration_text(audit.seconds)}",
+        style="none",
+    )
+
+
+def _effects(audit: Audit) -> Table:
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column(Text("  part", style="none"), no_wrap=True)
+    table.add_column("without it", no_wrap=True)
+    table.add_column("effect", no_wrap=True)
+    table.add_column("")
+    for row in audit.effects:
+        table.add_row(f"  {clean(row.name)}", row.without, *_effect(row))
+    return table
+
+
+def _effect(row: EffectRow) -> tuple[Text, Text]:
+    if row.verdict == "not testable":
+        return Text("–", style="dim"), Text(clean(row.reason), style="dim")
+    reason = Text(clean(row.reason))
+    if row.share is not None:
+        shown = f"share {_share(row.share)} of the gradient"
+        return Text(shown, style="red" if row.verdict == "none" else ""), reason
+    if row.verdict == "none":
+        return Text("none", style="red" if row.kind == "part" else "yellow"), reason
+    return Text("large" if row.largest > LARGE else _share(row.largest)), _where(row)
+
+
+def _where(row: EffectRow) -> Text:
+    """What it is that moves most."""
+    figures = {
+        "context embeddings": row.embeddings,
+        "total loss": row.loss,
+        "gradient at the encoder": row.gradient,
+        "how parameters move": row.parameters,
+    }
+    return Text(max(figures, key=lambda name: figures[name]), style="dim")
+
+
+def _share(value: float) -> str:
+    if value == 0 or value >= 1e-3:
+        return figure_text(value, "%")
+    return "< 0.1 %"
+
+
+def _facts(audit: Audit) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 3, 0, 0), pad_edge=False)
+    table.add_column(min_width=_LABEL_WIDTH, no_wrap=True)
+    for label, fact in [*_data_facts(audit), *_step_facts(audit)]:
+        table.add_row(Text(f"  {label}", style="dim"), Text(fact))
+    return table
+
+
+def _data_facts(audit: Audit) -> Iterator[tuple[str, str]]:
+    data = audit.data
+    yield "sequences", f"{data.train_sequences:,} training, {data.validation_sequences:,} validation"
+    yield (
+        "grids",
+        f"height {data.height.minimum:.0f}–{data.height.median:.0f}–{data.height.maximum:.0f} · "
+        f"width {data.width.minimum:.0f}–{data.width.median:.0f}–{data.width.maximum:.0f} · "
+        f"objects {data.objects.minimum:.0f}–{data.objects.median:.0f}–{data.objects.maximum:.0f} "
+        "(least, median, most)",
+    )
+    if data.object_limit is not None:
+        yield "objects cut off", f"{figure_text(data.objects_cut, '%')} beyond the encoder's {data.object_limit}"
+    yield (
+        "copies",
+        f"identical context {figure_text(data.identical_context, '%')} · target in context "
+        f"{figure_text(data.target_in_context, '%')} · repeated in training "
+        f"{figure_text(data.repeated_in_train, '%')} · "
+        f"validation seen in training {figure_text(data.across_splits, '%')}",
+    )
+    yield "empty", f"{figure_text(data.empty_grids, '%')} of grids, {figure_text(data.empty_targets, '%')} of targets"
+    yield (
+        "counting cells",
+        f"MRR {data.counting_cells_mrr:.3f} · top-1 {figure_text(data.counting_cells_top1, '%')}: learns nothing",
+    )
+
+
+def _step_facts(audit: Audit) -> Iterator[tuple[str, str]]:
+    step = audit.step
+    limit = f"limit {step.clip_norm:g}" if step.clip_norm is not None else "no limit"
+    yield "gradient norm", f"{' · '.join(figure_text(norm) for norm in step.grad_norms)}      {limit}"
+    for name, (value, low, high) in step.temperatures.items():
+        yield f"temperature of {clean(name)}", f"{figure_text(value)}      within {low:g} and {high:g}"
+    for loss in audit.losses:
+        grows = "" if loss.degree is None else f" · ×{2**loss.degree:.3g} when embeddings double"
+        yield f"loss {clean(loss.name)}", f"{figure_text(loss.value)} · share {_share(loss.share)}{grows}"
+    yield "padding", f"{figure_text(step.padding, '%')} of context tokens"
+    yield (
+        "whole run",
+        f"{step.total_steps:,} steps of {figure_text(step.seconds)} s: {duration_text(step.run_seconds)} · "
+        f"{figure_text(step.memory_gib)} GiB      {step.measured}",
+    )
+
+
+def _finding(finding: Finding) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    table.add_row(Text(f"  {finding.severity:<8}", style=_STYLE[finding.severity]), clean(finding.message))
+    for line in _advice(finding):
+        table.add_row("", clean(line))
+    return table
+
+
+def _advice(finding: Finding) -> Iterator[str]:
+    if finding.advice:
+        yield finding.advice
+    if finding.set:
+        yield " ".join(f"--set {key}={value}" for key, value in _flags((), finding.set))
+
+
+def _flags(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in table.items():
+        here = (*path, toml_key(key))
+        if isinstance(value, Mapping):
+            yield from _flags(here, value)
+        else:
+            yield ".".join(here), value if isinstance(value, str) else value_to_toml(value)

@@ -1,0 +1,79 @@
+"""The audit at the start of a run, and the command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+
+from jepa_core.audit.brief import brief_audit
+from jepa_core.cli import main
+from jepa_core.recipe.tables import Recipe
+from tests.audit.recipes import COMPUTE, LengthAfterNormalising, ScaledLossConfig, data_of, repeated, with_loss
+
+RecipeMaker = Callable[..., Recipe]
+
+
+def call(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    return int(caught.value.code or 0)
+
+
+def test_sound_recipes_are_told_what_is_in_order(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    findings = brief_audit(recipe, data_of(recipe), COMPUTE)
+    assert {finding.name for finding in findings} == {"aggregator matters", "losses reach the encoder"}
+    assert {finding.severity for finding in findings} == {"info"}
+
+
+def test_copies_and_dead_losses_come_first(tiny_recipe: RecipeMaker) -> None:
+    recipe = with_loss(tiny_recipe(), "odd", ScaledLossConfig(module=LengthAfterNormalising))
+    findings = brief_audit(recipe, repeated(data_of(recipe)), COMPUTE)
+    assert [finding.name for finding in findings if finding.severity == "critical"] == [
+        "aggregator without effect",
+        "losses.odd constant",
+    ]
+
+
+def test_without_time_only_the_data_is_looked_at(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    started = time.perf_counter()
+    assert brief_audit(recipe, data_of(recipe), COMPUTE, budget_seconds=0.0) == ()
+    assert time.perf_counter() - started < 3
+
+
+def test_the_command_prints_effects_figures_and_findings(
+    tiny_recipe_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("audit", tiny_recipe_file, "--device", "cpu") == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0].startswith("tiny on 120 traces")
+    for start in ("aggregator attention mean", "context order permuted", "quantizer.revive_every ±20 % – not testable"):
+        assert any(line.startswith(start) for line in lines), start
+    assert "0 critical · 0 warnings" in lines
+
+
+def test_a_critical_finding_has_an_exit_code_of_its_own_and_a_flag_that_mends_it(
+    tmp_path: Path, tiny_recipe_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = [[0, 1], [2, 0]]
+    records = [{"input": grid, "output": [[0, 1], [2, colour % 10]]} for colour in range(60)]
+    manifest = tmp_path / "pairs.jsonl"
+    manifest.write_bytes(b"\n".join(map(orjson.dumps, records)))
+    text = tiny_recipe_file.read_text().partition("[encoder]")[2]
+    recipe = tmp_path / "pairs.toml"
+    recipe.write_text(
+        f'[data]\nkind = "manifest"\npath = "{manifest}"\nshort_context = "repeat"\nvalidation_share = 0.2\n\n[encoder]'
+        + text
+    )
+    assert call("audit", recipe, "--json", "--device", "cpu") == 4
+    audit = orjson.loads(capsys.readouterr().out)
+    critical = audit["findings"][0]
+    assert critical["set"] == {"data": {"context_length": 1}}
+    assert audit["data"]["identical_context"] == 1.0
+    assert call("audit", recipe, "--brief", "--device", "cpu") == 4
+    assert "--set data.context_length=1" in capsys.readouterr().out

@@ -1,0 +1,87 @@
+"""Copies, leaks, empty grids and objects, each put into data on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import pytest
+import torch
+
+from jepa_core.audit.data_audit import audit_data, count_objects, data_findings, grid_keys, split_faults
+from jepa_core.contracts import GridDataset, Sequences
+from jepa_core.recipe.tables import Recipe
+from jepa_plugins.encoders.object_features import find_objects
+from jepa_plugins.encoders.objects import ObjectsConfig
+from tests.audit.recipes import data_of, dataset_like, repeated
+
+RecipeMaker = Callable[..., Recipe]
+
+
+def leaking(dataset: GridDataset) -> GridDataset:
+    """The validation split with two training sequences in it, tasks and all."""
+    train, validation = dataset.train, dataset.validation
+    return dataset_like(
+        dataset,
+        train,
+        Sequences(
+            grids=torch.cat([validation.grids, train.grids[:2]]),
+            sizes=torch.cat([validation.sizes, train.sizes[:2]]),
+            tasks=torch.cat([validation.tasks, train.tasks[:2]]),
+        ),
+    )
+
+
+def test_generated_data_is_clean(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    figures = audit_data(recipe, data_of(recipe))
+    assert figures.across_splits == figures.identical_context == figures.repeated_in_train == 0
+    assert figures.shared_tasks == 0
+    assert figures.counting_cells_mrr > 0
+    assert [finding.name for finding in data_findings(figures)] == ["target in context"]
+
+
+def test_a_leak_is_found(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    dataset = leaking(data_of(recipe))
+    figures = audit_data(recipe, dataset)
+    assert figures.across_splits == pytest.approx(2 / len(dataset.validation))
+    assert figures.shared_tasks == 1
+    names = {finding.name for finding in data_findings(figures)}
+    assert {"tasks on both sides", "duplicates across splits"} <= names
+    assert {finding.name for finding in split_faults(dataset, 1000)} <= names
+
+
+def test_copies_in_the_context_are_found(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    figures = audit_data(recipe, repeated(data_of(recipe)))
+    assert figures.identical_context == 1.0
+    assert "identical context grids" in {finding.name for finding in data_findings(figures)}
+
+
+def test_objects_beyond_the_encoders_limit_are_counted(tiny_recipe: RecipeMaker) -> None:
+    recipe = attrs.evolve(tiny_recipe(), encoder=ObjectsConfig(dim=8, heads=1, layers=0, max_objects=1))
+    figures = audit_data(recipe, data_of(recipe))
+    assert figures.object_limit == 1
+    assert figures.objects.maximum > 1
+    assert 0 < figures.objects_cut < 1
+    assert "objects cut off" in {finding.name for finding in data_findings(figures)}
+    assert audit_data(tiny_recipe(), data_of(recipe)).object_limit is None
+
+
+def test_objects_are_counted_as_the_object_encoder_finds_them() -> None:
+    generator = torch.Generator().manual_seed(1)
+    grids = torch.randint(0, 4, (50, 7, 9), generator=generator, dtype=torch.uint8)
+    grids[10:20, 5:] = 10
+    sizes = torch.tensor([[7, 9]]).repeat(50, 1)
+    expected = find_objects(grids, sizes, max_objects=63).mask.sum(1)
+    assert torch.equal(count_objects(grids), expected)
+
+
+def test_grids_have_one_key_if_and_only_if_they_are_equal() -> None:
+    generator = torch.Generator().manual_seed(2)
+    grids = torch.randint(0, 2, (300, 2, 2, 2), generator=generator, dtype=torch.uint8)
+    keys = grid_keys(grids).flatten()
+    cells = grids.flatten(0, 1).flatten(1)
+    equal = (cells[:, None] == cells[None]).all(-1)
+    assert torch.equal(keys[:, None] == keys[None], equal)
