@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
+from jepa_core.presentation.figures import figure_text
+from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.sanitise import clean
-from jepa_core.presentation.verdict_table import MARKS
 from jepa_core.recipe.writing import toml_key, value_to_toml
 from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.judgement import Judgement
@@ -37,7 +36,7 @@ def replay_table(title: str, num_rows: int, found: Replay) -> RenderableType:
     own = [judgement for judgement in found.judgements if judgement.kind != "scenario"]
     scenarios = [judgement for judgement in found.judgements if judgement.kind == "scenario"]
     if own:
-        parts += [Text(), _rules(own)]
+        parts += [Text(), rules_table(own)]
     if scenarios:
         parts += [Text(), *_scenarios(scenarios)]
     return Group(*parts)
@@ -70,29 +69,6 @@ def _finding(finding: Finding) -> Iterator[Text]:
 def _moment(finding: Finding) -> str:
     step = "" if finding.step is None else f"   step {finding.step:.0f}"
     return step + ("" if finding.epoch is None else f"   epoch {figure_text(finding.epoch)}")
-
-
-def _rules(judgements: Sequence[Judgement]) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 3, 0, 0), pad_edge=False)
-    for justify in ("left", "left", "right", "left", "right"):
-        table.add_column(justify=justify)
-    for judgement in judgements:
-        table.add_row(*_rule(judgement))
-    return table
-
-
-def _rule(judgement: Judgement) -> Iterator[Text]:
-    mark, style = MARKS[judgement.state]
-    yield Text(judgement.kind, style="dim")
-    yield Text(mark, style=style).append(f" {clean(judgement.title, 60)}")
-    value, margin = judgement.decisive_value, judgement.decisive_margin
-    if value is None or judgement.limit is None:
-        yield Text()
-        yield Text(clean(judgement.when, 60) if judgement.evaluations else "not enough data", style="dim")
-    else:
-        yield Text(value_beside_limit(value, judgement.limit, judgement.unit))
-        yield Text(limit_text(judgement.operator, judgement.limit, judgement.unit), style="dim")
-    yield Text(change_text(margin) if margin else "")
 
 
 def _scenarios(judgements: Sequence[Judgement]) -> Iterator[Text]:

@@ -8,13 +8,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
+from jepa_core.presentation.figures import figure_text
+from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.runs_table import state_text
 from jepa_core.presentation.sanitise import clean
-from jepa_core.presentation.verdict_table import MARKS, headline
+from jepa_core.presentation.verdict_table import headline
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.events import Event
-from jepa_core.watch.judgement import Judgement
 from jepa_monitor.snapshot import RunSnapshot
 
 _EVENT_MARKS = {"info": ("·", "dim"), "warning": ("▲", "yellow"), "critical": ("✘", "red")}
@@ -31,7 +31,7 @@ def text_view(snapshot: RunSnapshot) -> RenderableType:
         parts += [Text(), headline(snapshot.verdict)]
     shown = tuple(j for j in snapshot.judgements if j.kind != "scenario" or j.state == "fired")
     if shown:
-        parts += [Text(), _rules(shown)]
+        parts += [Text(), rules_table(shown)]
     if snapshot.figures:
         parts += [Text(), _figures(snapshot)]
     if snapshot.events:
@@ -65,29 +65,6 @@ def _retrieval(snapshot: RunSnapshot) -> Text | None:
     line.append("" if top1 is None else f" · top-1 {figure_text(top1, '%')}", style="bold")
     counting = snapshot.figures.get("val.retrieval.baseline_mrr")
     return line.append("" if counting is None else f"      counting cells {counting:.3f}", style="dim")
-
-
-def _rules(judgements: tuple[Judgement, ...]) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 3, 0, 0), pad_edge=False)
-    for justify in ("left", "left", "right", "left", "right"):
-        table.add_column(justify=justify)
-    for judgement in judgements:
-        table.add_row(*_rule(judgement))
-    return table
-
-
-def _rule(judgement: Judgement) -> Iterator[Text]:
-    mark, style = MARKS[judgement.state]
-    yield Text(judgement.kind, style="dim")
-    yield Text(mark, style=style).append(f" {clean(judgement.title, 60)}")
-    value, margin = judgement.decisive_value, judgement.decisive_margin
-    if value is None or judgement.limit is None:
-        yield Text()
-        yield Text("not enough data" if not judgement.evaluations else clean(judgement.when, 60), style="dim")
-    else:
-        yield Text(value_beside_limit(value, judgement.limit, judgement.unit))
-        yield Text(limit_text(judgement.operator, judgement.limit, judgement.unit), style="dim")
-    yield Text(change_text(margin) if margin else "")
 
 
 def _figures(snapshot: RunSnapshot) -> Table:

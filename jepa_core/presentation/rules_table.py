@@ -1,0 +1,37 @@
+"""Where every rule of a run stands, a line each: for `jepa check` and the monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rich.table import Table
+from rich.text import Text
+
+from jepa_core.presentation.figures import change_text, limit_text, value_beside_limit
+from jepa_core.presentation.sanitise import clean
+from jepa_core.presentation.verdict_table import MARKS
+from jepa_core.watch.judgement import Judgement
+
+
+def rules_table(judgements: Iterable[Judgement]) -> Table:
+    """Kind, mark and title, value, limit, margin; of what cannot be judged yet, why."""
+    table = Table(box=None, show_header=False, padding=(0, 3, 0, 0), pad_edge=False)
+    for justify in ("left", "left", "right", "left", "right"):
+        table.add_column(justify=justify)
+    for judgement in judgements:
+        table.add_row(*_rule(judgement))
+    return table
+
+
+def _rule(judgement: Judgement) -> Iterator[Text]:
+    mark, style = MARKS[judgement.state]
+    yield Text(judgement.kind, style="dim")
+    yield Text(mark, style=style).append(f" {clean(judgement.title, 60)}")
+    value, margin = judgement.decisive_value, judgement.decisive_margin
+    if value is None or judgement.limit is None:
+        yield Text()
+        yield Text(clean(judgement.when, 60) if judgement.evaluations else "not enough data", style="dim")
+    else:
+        yield Text(value_beside_limit(value, judgement.limit, judgement.unit))
+        yield Text(limit_text(judgement.operator, judgement.limit, judgement.unit), style="dim")
+    yield Text(change_text(margin) if margin else "")
