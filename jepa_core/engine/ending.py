@@ -7,6 +7,8 @@ from typing import Literal
 
 import attrs
 
+from jepa_core.watch.decision import Decision
+
 
 @attrs.frozen(kw_only=True)
 class Ending:
@@ -20,22 +22,20 @@ class Ending:
     reason: str
 
     @classmethod
-    def finished(cls, step: int, early: str | None) -> Ending:
-        """All epochs are done, or `early` says why the rest was not needed."""
-        if early is None:
-            return cls(state="finished", kind="finished", step=step, exit_code=0, reason="all epochs are done")
-        return cls(state="finished", kind="early stop", step=step, exit_code=0, reason=f"stopped early: {early}")
+    def decided(cls, step: int, decision: Decision) -> Ending:
+        """By an abort rule, by an early stop, or because all epochs are done."""
+        if decision.abort is not None:
+            return cls(state="aborted", kind="abort", step=step, exit_code=3, reason=decision.abort.message)
+        if decision.early_stop is not None:
+            reason = f"stopped early: {decision.early_stop.message}"
+            return cls(state="finished", kind="early stop", step=step, exit_code=0, reason=reason)
+        return cls(state="finished", kind="finished", step=step, exit_code=0, reason="all epochs are done")
 
     @classmethod
     def interrupted(cls, step: int, stop_signal: signal.Signals) -> Ending:
         """By a signal; the exit code is the shell's for it: 130 after Ctrl-C, 143 after SIGTERM."""
         reason = f"stopped by {stop_signal.name}"
         return cls(state="interrupted", kind="interrupted", step=step, exit_code=128 + stop_signal, reason=reason)
-
-    @classmethod
-    def aborted(cls, step: int, reason: str) -> Ending:
-        """An abort rule has fired."""
-        return cls(state="aborted", kind="abort", step=step, exit_code=3, reason=reason)
 
     @classmethod
     def non_finite(cls, step: int, reason: str) -> Ending:

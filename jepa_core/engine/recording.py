@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from jepa_core.observing.dispatch import Notice, Observers
 from jepa_core.run_directory.writing import RunWriter
+from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Severity
 from jepa_core.watch.judge import Judge
 
@@ -39,19 +40,22 @@ class RunRecord:
         for row in rows:
             self.warnings += [firing.message for firing in self._judge.observe(row) if firing.severity != "info"]
 
-    def row(self, row: Mapping[str, float]) -> str | None:
-        """Write a metrics row, and flag the rules that it sets off; why to stop, when an abort is among them."""
+    @property
+    def decision(self) -> Decision:
+        """What the rules ask for, after all rows so far."""
+        return self._judge.decision
+
+    def row(self, row: Mapping[str, float]) -> None:
+        """Write a metrics row, and flag the rules that it sets off."""
         self._writer.row(row)
         self._observers.row(row)
         if self.audience is not None:
             self.audience.row(row)
-        firings = self._judge.observe(row)
-        for firing in firings:
+        for firing in self._judge.observe(row):
             self._writer.firing(firing)
             if firing.severity != "info":
                 self.warnings.append(firing.message)
             self._tell(firing.severity, firing.message, firing.advice)
-        return next((firing.message for firing in firings if firing.kind == "abort"), None)
 
     def diagnosis(self, row: Mapping[str, Any]) -> None:
         """Write a row of diagnostics."""

@@ -18,7 +18,6 @@ from jepa_core.engine.checkpoint import Checkpoint, CheckpointFolder
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
 from jepa_core.engine.diagnostics import Diagnostics
-from jepa_core.engine.early_stopping import EarlyStopping
 from jepa_core.engine.ending import Ending
 from jepa_core.engine.evaluation import Validation, evaluation_mode
 from jepa_core.engine.interruption import Interruption
@@ -29,6 +28,7 @@ from jepa_core.engine.state_registry import Entry, StateRegistry
 from jepa_core.engine.step import TrainingStep
 from jepa_core.errors import CheckpointError
 from jepa_core.recipe.tables import Recipe
+from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Severity
 
 INITIAL_SEQUENCES = 1024
@@ -38,9 +38,12 @@ INITIAL_TOKENS = 16_384
 class Record(Protocol):
     """Where a run's rows and events go."""
 
-    def row(self, row: Mapping[str, float]) -> str | None:
-        """Why to stop, when the row sets off a rule that ends the run."""
+    @property
+    def decision(self) -> Decision:
+        """What the rules ask for, after all rows so far."""
         ...
+
+    def row(self, row: Mapping[str, float]) -> None: ...
 
     def diagnosis(self, row: Mapping[str, Any]) -> None: ...
 
@@ -81,13 +84,10 @@ class Trainer:
         self.diagnostics = Diagnostics(self.step, recipe.diagnostics.sample, chunk=train.batch_size)
         validation = dataset.validation
         self.validation = Validation(validation.grids, validation.sizes, compute, chunk=train.batch_size)
-        self.early_stopping = EarlyStopping(recipe.watch.early_stop)
         self.steps_done = 0
         self.best: dict[str, float] = {}
         """Step, epoch and MRR of the best validation."""
         self.state = self._all_state()
-        self._abort: str | None = None
-        """Why a rule ends the run."""
         self._row_started = time.perf_counter()
 
     def _all_state(self) -> StateRegistry:
@@ -100,7 +100,6 @@ class Trainer:
         state.add("vote", self.step.vote)
         state.add("loss_scale", self.step.loss_scale)
         state.add("meters", self.step.meters)
-        state.add("early_stopping", self.early_stopping)
         state.add_entry("progress", Entry(self._progress, self._restore_progress))
         return state
 
@@ -136,13 +135,13 @@ class Trainer:
         if self.steps_done == 0:
             self.initialise()
         self._row_started = time.perf_counter()
-        while not self.calendar.is_last(self.steps_done) and self.early_stopping.reason is None:
+        while not self.calendar.is_last(self.steps_done) and not self.record.decision.ends:
             self.step(self.steps_done)
             self.steps_done += 1
             ending = self._after_step(interruption)
             if ending is not None:
                 return ending
-        return Ending.finished(self.steps_done, self.early_stopping.reason)
+        return Ending.decided(self.steps_done, self.record.decision)
 
     def _after_step(self, interruption: Interruption) -> Ending | None:
         """Rows, checkpoints and what ends the run before its time, in this order."""
@@ -150,9 +149,7 @@ class Trainer:
         row = self._row()
         # Read once: a signal that comes from here on is for the next step.
         stop_signal = interruption.stop_signal
-        if row is not None:
-            self.early_stopping.stop_after(row)
-        is_stopped = stop_signal is not None or self._abort is not None or self.early_stopping.reason is not None
+        is_stopped = stop_signal is not None or self.record.decision.ends
         is_final = is_stopped or self.calendar.is_last(done)
         saving = interruption.take_save_request() or self.calendar.checkpoint_due(done) or is_final
         if (row is not None or saving) and self._bad_step() >= 0:
@@ -160,9 +157,9 @@ class Trainer:
         if saving:
             self.save(final=is_final)
         self.record.heartbeat(done, self.calendar.epoch(done))
-        if self._abort is not None:
-            return Ending.aborted(done, self._abort)
-        return None if stop_signal is None else Ending.interrupted(done, stop_signal)
+        if stop_signal is None or self.record.decision.ends:
+            return None
+        return Ending.interrupted(done, stop_signal)
 
     def _row(self) -> dict[str, float] | None:
         """Everything due after this step as one row, written; None when nothing is due."""
@@ -184,7 +181,7 @@ class Trainer:
             self._note_best(row)
         if self.compute.device.type == "cuda":
             row["memory.device_gib"] = torch.cuda.max_memory_allocated(self.compute.device) / 2**30
-        self._abort = self.record.row(row)
+        self.record.row(row)
         if is_sound and row.get("grad.skipped"):
             self._tell_of_skipped(row["grad.skipped"] * steps)
         self._row_started = time.perf_counter()

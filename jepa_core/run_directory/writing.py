@@ -92,7 +92,7 @@ class RunWriter:
             firing.message,
             step=firing.step,
             epoch=firing.epoch,
-            evidence={**firing.evidence, "set": firing.set, "use": firing.use},
+            evidence={**firing.evidence, "first_sign": firing.first_sign, "set": firing.set, "use": firing.use},
             advice=firing.advice,
         )
 

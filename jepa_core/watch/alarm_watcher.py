@@ -21,20 +21,27 @@ class AlarmWatcher:
     def __init__(self, kind: Kind, alarm: Alarm, rule: Rule, units: Mapping[str, str]) -> None:
         self.alarm = alarm
         self.rule = rule
-        self._kind = kind
+        self.kind = kind
         self._units = units
         self._wants_validation_name = any(name.startswith("val.") for name in rule.names)
         self._in_a_row = 0
         self._evaluations = 0
         self._reading: Reading | None = None
         self.fired_at: float | None = None
+        self.first_sign: float | None = None
+        """The first step of what the condition looks at, since it holds without a break; also while it is not judged
+        yet, or not long enough to fire. None while it does not hold."""
 
     def observe(self, row: Mapping[str, object], scene: Scene) -> bool:
         """Take in a row that the scene's history holds already; True when the alarm fires on it."""
-        if self.fired_at is not None or not self._is_due(row, scene.history.epoch):
+        if self.fired_at is not None:
             return False
-        result = self.rule.holds(scene)
+        is_due = self._is_due(row, scene.history.epoch)
+        result = self.rule.holds(scene) if is_due or self.rule.concerns(row) else None
         if result is None:
+            return False
+        self._note_sign(result, scene)
+        if not is_due:
             return False
         self._evaluations += 1
         self._reading = self.rule.reading(scene)
@@ -44,12 +51,18 @@ class AlarmWatcher:
         self.fired_at = scene.history.epoch
         return True
 
+    def _note_sign(self, result: bool, scene: Scene) -> None:
+        if not result:
+            self.first_sign = None
+        elif self.first_sign is None:
+            self.first_sign = self.rule.looks_back_to(scene)
+
     def judgement(self) -> Judgement:
         """The state now."""
         reading = self._reading
         judgement = Judgement(
             id=self.alarm.id,
-            kind=self._kind,
+            kind=self.kind,
             title=title_of(self.alarm.title, self.alarm.id),
             when=self.alarm.when,
             state="fired" if self.fired_at is not None else "clear" if self._evaluations else "pending",

@@ -89,6 +89,8 @@ class Compiled:
     directed_names: frozenset[str]
     """Names whose `best` is asked for."""
     fired_ids: frozenset[str]
+    windows: frozenset[tuple[str, int]]
+    """Names whose newest values it looks at together, and how many of them."""
 
 
 def compile_condition(node: ast.expr) -> Compiled:
@@ -106,6 +108,7 @@ def compile_condition(node: ast.expr) -> Compiled:
         baseline_names=frozenset(compiler.baseline_names),
         directed_names=frozenset(compiler.directed_names),
         fired_ids=frozenset(compiler.fired_ids),
+        windows=frozenset(compiler.windows),
     )
 
 
@@ -142,6 +145,7 @@ class _Compiler:
         self.baseline_names: set[str] = set()
         self.directed_names: set[str] = set()
         self.fired_ids: set[str] = set()
+        self.windows: set[tuple[str, int]] = set()
 
     def condition(self, node: ast.expr) -> Condition:
         match node:
@@ -223,7 +227,9 @@ class _Compiler:
         if len(arguments) == 1:
             of_series = WHOLE_SERIES[function]
             return lambda scene: of_series(scene.history, name)
-        return over_window(OVER_POINTS[function], name, _window_size(arguments[1], 2 if function == "slope" else 1))
+        num_values = _window_size(arguments[1], 2 if function == "slope" else 1)
+        self.windows.add((name, num_values))
+        return over_window(OVER_POINTS[function], name, num_values)
 
     def _arguments(self, node: ast.Call, count: int, *, at_most: int | None = None) -> list[ast.expr]:
         if node.keywords or not count <= len(node.args) <= (at_most or count):

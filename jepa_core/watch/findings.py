@@ -30,6 +30,9 @@ class Finding:
 class Firing(Finding):
     """A rule that has just fired, or a must or nice that can no longer hold."""
 
-    kind: Literal["must", "nice", "abort", "rollback", "scenario"]
+    kind: Literal["must", "nice", "abort", "rollback", "scenario", "early stop"]
+    first_sign: float | None = None
+    """Of an abort, a rollback or a scenario: the first step that what fired can be seen at, windows and waiting
+    included; a checkpoint before it is healthy as far as this rule can tell."""
     use: str = ""
     """Another recipe that would mend it, whole."""

@@ -28,7 +28,7 @@ def firing_of_criterion(criterion: Criterion, judgement: Judgement, rule: Rule, 
     )
 
 
-def firing_of_alarm(alarm: Alarm, judgement: Judgement, rule: Rule, scene: Scene) -> Firing:
+def firing_of_alarm(alarm: Alarm, judgement: Judgement, rule: Rule, scene: Scene, first_sign: float | None) -> Firing:
     """An abort, a rollback or a scenario that has fired."""
     return Firing(
         name=alarm.id,
@@ -41,6 +41,7 @@ def firing_of_alarm(alarm: Alarm, judgement: Judgement, rule: Rule, scene: Scene
         advice=alarm.advice,
         set={} if isinstance(alarm, Abort) else alarm.set,
         use=alarm.use if isinstance(alarm, Rollback) else "",
+        first_sign=first_sign,
     )
 
 

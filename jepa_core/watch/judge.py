@@ -15,6 +15,8 @@ from jepa_core.watch.alarm_watcher import AlarmWatcher
 from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.closures import Scene
 from jepa_core.watch.criterion_watcher import CriterionWatcher
+from jepa_core.watch.decision import Decision
+from jepa_core.watch.early_stop_watcher import EarlyStopWatcher
 from jepa_core.watch.findings import Firing
 from jepa_core.watch.firings import firing_of_alarm, firing_of_criterion
 from jepa_core.watch.history import History
@@ -39,6 +41,9 @@ class Judge:
         self.baseline = baseline
         self.finals: dict[str, float] = {}
         """The newest value of every metric."""
+        self.decision = Decision()
+        """What has fired asks of the trainer."""
+        self._early_stop = EarlyStopWatcher(watch.early_stop) if watch.early_stop else None
         self._criteria = [
             *(CriterionWatcher("must", criterion, parse_rule(criterion.when), units) for criterion in watch.must),
             *(CriterionWatcher("nice", criterion, parse_rule(criterion.when), units) for criterion in watch.nice),
@@ -61,7 +66,8 @@ class Judge:
         return frozenset(self._scene.fired)
 
     def observe(self, row: Mapping[str, Any]) -> list[Firing]:
-        """Take in one row; the aborts, rollbacks and scenarios that fire on it, and the musts and nices that it ends.
+        """Take in one row; the aborts, rollbacks and scenarios that fire on it, the musts and nices that it ends, and
+        an early stop.
 
         Values may be numbers or their recorded text ("nan", "inf", "-inf"); others are ignored.
         """
@@ -76,8 +82,29 @@ class Judge:
         for watcher in self._alarms_in_turn:
             if watcher.observe(figures, self._scene):
                 self._scene.fired.add(watcher.alarm.id)
-                firings.append(firing_of_alarm(watcher.alarm, watcher.judgement(), watcher.rule, self._scene))
+                firings.append(
+                    firing_of_alarm(
+                        watcher.alarm, watcher.judgement(), watcher.rule, self._scene, self._first_sign(watcher)
+                    )
+                )
+        early_stop = self._early_stop.observe(figures, self.history) if self._early_stop else None
+        if early_stop is not None:
+            firings.append(early_stop)
+        self.decision = self.decision.after(firings)
         return firings
+
+    @property
+    def healthy_before(self) -> tuple[float, ...]:
+        """Steps before which a checkpoint may still be wanted: the first signs of aborts and rollbacks that show now,
+        fired or not yet."""
+        signs = (self._first_sign(watcher) for watcher in self._alarms if watcher.kind != "scenario")
+        return tuple(sorted({sign for sign in signs if sign is not None}))
+
+    def _first_sign(self, watcher: AlarmWatcher) -> float | None:
+        """Its own, or the earliest of the rules whose firing it asks for."""
+        others = [self._first_sign(other) for other in self._alarms if other.alarm.id in watcher.rule.fired_ids]
+        signs = [sign for sign in (watcher.first_sign, *others) if sign is not None]
+        return min(signs, default=None) if watcher.first_sign is not None else None
 
     def judgements(self) -> tuple[Judgement, ...]:
         """Where every rule stands now: musts, nices, aborts, rollbacks, scenarios."""

@@ -20,6 +20,7 @@ What is in the language stands in `expressions`, what it means in `closures`; th
 from __future__ import annotations
 
 import ast
+import math
 import re
 import warnings
 from collections.abc import Collection, Mapping
@@ -114,6 +115,12 @@ class Rule:
     def holds(self, scene: Scene) -> bool | None:
         """Whether the rule holds now; None when there is not enough data."""
         return self._compiled.condition(scene)
+
+    def looks_back_to(self, scene: Scene) -> float | None:
+        """The first step of the values that it looks at now: of its windows, else the newest; None when unknown."""
+        windows = (scene.history.window(name, count) for name, count in self._compiled.windows)
+        steps = [scene.history.step, *(window[0].step for window in windows if window)]
+        return min((step for step in steps if not math.isnan(step)), default=None)
 
     def reading(self, scene: Scene) -> Reading | None:
         """Value and limit now; None for a rule that is not a single comparison."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +11,8 @@ import torch
 from jepa_core.contracts import Sequences
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
-from jepa_core.engine.early_stopping import EarlyStopping
 from jepa_core.engine.seeds import derived_seed
 from jepa_core.errors import RecipeError
-from jepa_core.watch.rules import EarlyStop
 
 RecipeMaker = Callable[..., Any]
 
@@ -65,27 +62,3 @@ def test_everything_is_due_at_the_last_step(tiny_recipe: RecipeMaker) -> None:
     assert calendar.validation_due(7)
     assert calendar.checkpoint_due(7)
     assert not calendar.row_due(6)
-
-
-def rows(metric: str, values: list[float]) -> list[dict[str, float]]:
-    return [{metric: value} for value in values]
-
-
-def test_early_stopping_counts_validations_without_improvement() -> None:
-    stopping = EarlyStopping(EarlyStop(metric="val.retrieval.mrr", patience=2, min_delta=0.01))
-    answers = [stopping.stop_after(row) for row in rows("val.retrieval.mrr", [0.1, 0.2, 0.205, 0.3, 0.3, math.nan])]
-    assert answers[:5] == [None] * 5
-    assert answers[5] is not None
-    assert "0.3" in answers[5]
-
-
-def test_a_loss_improves_downwards() -> None:
-    stopping = EarlyStopping(EarlyStop(metric="val.loss.info_nce.raw", patience=1))
-    assert [stopping.stop_after(row) for row in rows("val.loss.info_nce.raw", [3.0, 2.0, 1.0])] == [None] * 3
-    assert stopping.stop_after({"val.loss.info_nce.raw": 1.5}) is not None
-
-
-def test_rows_without_the_metric_do_not_count() -> None:
-    stopping = EarlyStopping(EarlyStop(metric="val.retrieval.mrr", patience=1))
-    assert stopping.stop_after({"loss.total": 1.0}) is None
-    assert stopping.without_improvement == 0

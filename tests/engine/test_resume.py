@@ -54,6 +54,12 @@ class Straight:
         """A trainer of the same recipe that has not begun."""
         return a_trainer(self.recipe, self.folder / "resumed", record=record, precision=self.precision)
 
+    def judge_rows_until(self, step: int, record: KeptRecord) -> None:
+        """Let a resumed run's judge see what was recorded before, as a session does."""
+        for row in self.record.rows:
+            if row["step"] <= step:
+                record.judge.observe(row)
+
     def rows_after(self, step: int) -> list[dict[str, float]]:
         return [lasting(row) for row in self.record.rows if row["step"] > step]
 
@@ -87,7 +93,6 @@ STATE = (
     "vote",
     "loss_scale",
     "meters",
-    "early_stopping",
     "progress",
 )
 """Every entry of the registry but `data_shape`, which is checked and not changed."""
@@ -99,7 +104,7 @@ def test_every_entry_is_known_here(tiny_recipe: RecipeMaker, tmp_path: Path) -> 
 
 def test_a_run_that_forgets_any_entry_differs(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
     # With a loss so large the first steps overflow in fp16, and are skipped until the scale fits: a past to forget.
-    recipe = tiny_recipe(*EARLY, "watch.early_stop.patience=50", "losses.info_nce.weight=50")
+    recipe = tiny_recipe(*VARIED, "losses.info_nce.weight=50")
     straight, stop = Straight(recipe, tmp_path, precision="fp16"), 7
     assert straight.ending.kind == "finished"
     assert 0 < straight.state["vote"]["skipped"] < stop
@@ -122,8 +127,9 @@ def test_patience_is_counted_over_a_resume(tiny_recipe: RecipeMaker, tmp_path: P
     straight = Straight(tiny_recipe(*EARLY), tmp_path)
     assert straight.ending.kind == "early stop"
     assert straight.ending.step == 9
-    resumed = straight.another()
+    resumed = straight.another(record := KeptRecord())
     resumed.resume(straight.checkpoint(7))
+    straight.judge_rows_until(7, record)
     assert train(resumed) == straight.ending
     assert same_tree(resumed.state.read(), straight.state)
 
@@ -132,5 +138,6 @@ def test_a_run_killed_after_it_stopped_early_does_not_go_on(tiny_recipe: RecipeM
     straight = Straight(tiny_recipe(*EARLY), tmp_path)
     resumed = straight.another(record := KeptRecord())
     resumed.resume(straight.checkpoint(straight.ending.step))
+    straight.judge_rows_until(straight.ending.step, record)
     assert train(resumed) == straight.ending
     assert record.rows == []

@@ -18,7 +18,10 @@ from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.trainer import Trainer
 from jepa_core.facts import DatasetFacts
 from jepa_core.recipe.tables import Precision, Recipe
+from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Severity
+from jepa_core.watch.judge import Judge
+from jepa_core.watch.rules import Watch
 
 CPU = torch.device("cpu")
 
@@ -30,16 +33,22 @@ RARE = ("diagnostics.every_steps=1000", "checkpoint.every_epochs=1000", "diagnos
 
 
 class KeptRecord:
-    """What a trainer told."""
+    """What a trainer told. It judges as a run does once it has a judge."""
 
     def __init__(self) -> None:
+        self.judge = Judge(Watch())
         self.rows: list[dict[str, float]] = []
         self.events: list[tuple[str, Severity, str]] = []
         self.advice: list[str] = []
         self.after_heartbeat: Callable[[int], None] = lambda _: None
 
+    @property
+    def decision(self) -> Decision:
+        return self.judge.decision
+
     def row(self, row: Mapping[str, float]) -> None:
         self.rows.append(dict(row))
+        self.judge.observe(row)
 
     def diagnosis(self, row: Mapping[str, Any]) -> None:
         pass
@@ -76,12 +85,14 @@ def a_trainer(
     recipe: Recipe, folder: Path, *, record: KeptRecord | None = None, precision: Precision = "fp32"
 ) -> Trainer:
     """A trainer that has not begun; checkpoints go to `folder`."""
+    record = record or KeptRecord()
+    record.judge = Judge(recipe.watch)
     return Trainer(
         recipe,
         dataset_of(cast(Hashable, recipe.data), recipe.train.seed),
         Compute(CPU, precision),
         CheckpointFolder(folder, keep=100),
-        record or KeptRecord(),
+        record,
     )
 
 
