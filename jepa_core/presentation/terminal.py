@@ -13,7 +13,7 @@ PLAIN_WIDTH = 160
 """Columns where the output is a file or a pipe."""
 
 _PLAINER = {"✔": "+", "✘": "x", "◌": "o", "▲": "!", "●": "*", "○": "o", "−": "-", "–": "-", "·": "-", "…": "~",
-            "≥": ">", "≤": "<", "≠": "!", "τ": "t"}  # fmt: skip
+            "≥": ">", "≤": "<", "≠": "!", "τ": "t", "▸": ">", "◔": "~", "×": "x"}  # fmt: skip
 _ERRORS = "jepa_core.plainer"
 
 
@@ -24,6 +24,11 @@ def console_for(stream: TextIO | None = None) -> Console:
         out.reconfigure(errors=_ERRORS)
     width = None if out.isatty() else PLAIN_WIDTH
     return Console(file=out, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+
+def plain_text(text: str) -> str:
+    """`text` in ASCII alone, one character for each of it."""
+    return text.encode("ascii", _ERRORS).decode("ascii")
 
 
 def _plainer(error: UnicodeError) -> tuple[str, int]:
