@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from rich.table import Table
 from rich.text import Text
@@ -10,21 +10,29 @@ from rich.text import Text
 from jepa_core.presentation.figures import change_text, limit_text, value_beside_limit
 from jepa_core.presentation.sanitise import clean
 from jepa_core.presentation.verdict_table import MARKS
-from jepa_core.watch.judgement import Judgement
+from jepa_core.watch.judgement import Judgement, Kind
+
+AT_RISK_MARK = ("◔", "yellow")
+"""Of a rule that passes still, and whose trend leads to its limit."""
 
 
-def rules_table(judgements: Iterable[Judgement]) -> Table:
-    """Kind, mark and title, value, limit, margin; of what cannot be judged yet, why."""
+def rules_table(judgements: Iterable[Judgement], at_risk: Mapping[tuple[Kind, str], str] | None = None) -> Table:
+    """Kind, mark and title, value, limit, margin; of what cannot be judged yet, why.
+
+    Args:
+        judgements: the rules, in the order to show them.
+        at_risk: of those at risk, by kind and id, a remark in words.
+    """
     table = Table(box=None, show_header=False, padding=(0, 3, 0, 0), pad_edge=False)
-    for justify in ("left", "left", "right", "left", "right"):
+    for justify in ("left", "left", "right", "left", "right", "left"):
         table.add_column(justify=justify)
     for judgement in judgements:
-        table.add_row(*_rule(judgement))
+        table.add_row(*_rule(judgement, (at_risk or {}).get((judgement.kind, judgement.id), "")))
     return table
 
 
-def _rule(judgement: Judgement) -> Iterator[Text]:
-    mark, style = MARKS[judgement.state]
+def _rule(judgement: Judgement, at_risk: str) -> Iterator[Text]:
+    mark, style = AT_RISK_MARK if at_risk else MARKS[judgement.state]
     yield Text(judgement.kind, style="dim")
     yield Text(mark, style=style).append(f" {clean(judgement.title, 60)}")
     value, margin = judgement.decisive_value, judgement.decisive_margin
@@ -35,3 +43,4 @@ def _rule(judgement: Judgement) -> Iterator[Text]:
         yield Text(value_beside_limit(value, judgement.limit, judgement.unit))
         yield Text(limit_text(judgement.operator, judgement.limit, judgement.unit), style="dim")
     yield Text(change_text(margin) if margin else "")
+    yield Text(at_risk, style="yellow")

@@ -17,7 +17,7 @@ from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.events import Event, event_from_json
 from jepa_core.run_directory.layout import ENVIRONMENT, EVENTS, METRICS, RECIPE, VERDICT, is_run
 from jepa_core.run_directory.status import ShownState, Status, read_status, shown_state
-from jepa_core.run_directory.tail import NewLines, Tail
+from jepa_core.run_directory.tail import NewLines, Tail, TailPosition
 from jepa_core.watch.verdict import Verdict, verdict_from_json
 
 MAX_FILE = 4 << 20
@@ -37,11 +37,21 @@ class News:
     """There is more to read already."""
 
 
+@attrs.frozen(kw_only=True)
+class RowsPosition:
+    """How far the rows of a run were read."""
+
+    tail: TailPosition
+    unreadable: int
+    """Lines before it that were no rows."""
+
+
 class RunReader:
     """One run directory, read."""
 
-    def __init__(self, path: Path) -> None:
-        """
+    def __init__(self, path: Path, *, poll_bytes: int | None = None) -> None:
+        """`poll_bytes` is the most that one poll reads of a file; see `Tail`.
+
         Raises:
             RunDirectoryError: there is no run directory there.
         """
@@ -52,8 +62,8 @@ class RunReader:
         self.path = path
         self.damaged = 0
         """Lines of rows and events that could not be read, of those polled so far."""
-        self._rows = _Records(path / METRICS)
-        self._events = _Records(path / EVENTS)
+        self._rows = _Records(path / METRICS, poll_bytes=poll_bytes)
+        self._events = _Records(path / EVENTS, poll_bytes=poll_bytes)
 
     @property
     def name(self) -> str:
@@ -70,6 +80,15 @@ class RunReader:
             events_restarted=events.restarted,
             more=rows.more or events.more,
         )
+
+    @property
+    def rows_position(self) -> RowsPosition:
+        """Where the next poll goes on with rows."""
+        return self._rows.position
+
+    def go_on_from(self, position: RowsPosition) -> None:
+        """Take the rows before `position` as read. The next poll says `rows_restarted` when they are others now."""
+        self._rows.go_on_from(position)
 
     def rows(self, *, containing: str = "") -> Iterator[dict[str, float]]:
         """All rows so far, from the first; with `containing`, only those whose line has that text."""
@@ -126,6 +145,30 @@ class RunReader:
 
 
 @attrs.frozen(kw_only=True)
+class NewRows:
+    """Rows since the last poll."""
+
+    rows: tuple[dict[str, float], ...]
+    restarted: bool
+    """Forget all earlier rows. `rows` start from the file's beginning."""
+    more: bool
+    """There is more to read already."""
+
+
+class RowsReader:
+    """One metrics file, polled."""
+
+    def __init__(self, path: Path, *, containing: str = "") -> None:
+        """With `containing`, only rows whose line has that text are read."""
+        self._records = _Records(path, containing.encode())
+
+    def poll(self) -> NewRows:
+        """Rows since the last poll."""
+        new = self._records.poll()
+        return NewRows(rows=tuple(map(decode_row, new.records)), restarted=new.restarted, more=new.more)
+
+
+@attrs.frozen(kw_only=True)
 class RecordedRows:
     """The rows of a metrics file."""
 
@@ -151,14 +194,22 @@ class _NewRecords:
 class _Records:
     """The JSON objects of a file of lines; counts the lines that are none."""
 
-    def __init__(self, path: Path, containing: bytes = b"") -> None:
-        self._tail = Tail(path)
+    def __init__(self, path: Path, containing: bytes = b"", *, poll_bytes: int | None = None) -> None:
+        self._tail = Tail(path, poll_bytes=poll_bytes)
         self._containing = containing
         self._unreadable = 0
 
     @property
     def damaged(self) -> int:
         return self._unreadable + self._tail.too_long
+
+    @property
+    def position(self) -> RowsPosition:
+        return RowsPosition(tail=self._tail.position, unreadable=self._unreadable)
+
+    def go_on_from(self, position: RowsPosition) -> None:
+        self._tail.go_on_from(position.tail)
+        self._unreadable = position.unreadable
 
     def poll(self) -> _NewRecords:
         return self._parsed(self._tail.poll())

@@ -9,8 +9,10 @@ import attrs
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
-from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.status import ShownState
+from jepa_core.run_directory.layout import METRICS, STATUS, VERDICT, is_run
+from jepa_core.run_directory.reading import NewRows, RowsReader, RunReader
+from jepa_core.run_directory.status import ShownState, read_status, shown_state
+from jepa_core.run_directory.watched_file import Signature, WatchedFile, signature
 from jepa_core.watch.verdict import Verdict
 
 
@@ -40,22 +42,76 @@ def summarise(path: Path, clock: Clock = SYSTEM_CLOCK) -> RunSummary:
     Raises:
         RunDirectoryError: there is no run directory there.
     """
-    reader = RunReader(path)
-    status = reader.status()
-    verdict, outcome = _verdict(reader)
-    best, baseline_mrr, epoch = _validation(reader)
-    return RunSummary(
-        name=reader.name,
-        path=str(path),
-        state=reader.state(clock),
-        epoch=status.epoch if status else epoch,
-        total_epochs=(status.total_epochs or None) if status else None,
-        best_mrr=best,
-        baseline_mrr=baseline_mrr,
-        outcome=outcome,
-        baseline=verdict.baseline if verdict else "",
-        exit_code=status.exit_code if status else None,
-    )
+    return SummaryReader(path, clock).summary()
+
+
+class SummaryReader:
+    """The summary of one run, asked again and again: a file is read only when it changed, rows only when new."""
+
+    def __init__(self, path: Path, clock: Clock = SYSTEM_CLOCK) -> None:
+        """
+        Raises:
+            RunDirectoryError: there is no run directory there.
+        """
+        self._reader = RunReader(path)
+        self._clock = clock
+        self._rows = RowsReader(path / METRICS, containing="val.retrieval.mrr")
+        self._status = WatchedFile(path / STATUS, lambda _: read_status(path))
+        self._verdict = WatchedFile(path / VERDICT, lambda _: _verdict(self._reader))
+        self._rows_seen: Signature = None
+        self._validation = _Validation()
+
+    def summary(self) -> RunSummary:
+        """The run now; its state also by the time since its last sign of life.
+
+        Raises:
+            RunDirectoryError: there is no run directory any more.
+        """
+        if not is_run(self._reader.path):
+            raise RunDirectoryError(f"{self._reader.path} is no run directory any more.")
+        self._read_what_changed()
+        status, (verdict, outcome), validation = self._status.content, self._verdict.content, self._validation
+        return RunSummary(
+            name=self._reader.name,
+            path=str(self._reader.path),
+            state=shown_state(status, self._clock),
+            epoch=status.epoch if status else validation.epoch,
+            total_epochs=(status.total_epochs or None) if status else None,
+            best_mrr=validation.best,
+            baseline_mrr=validation.baseline_mrr,
+            outcome=outcome,
+            baseline=verdict.baseline if verdict else "",
+            exit_code=status.exit_code if status else None,
+        )
+
+    def _read_what_changed(self) -> None:
+        self._status.refresh()
+        self._verdict.refresh()
+        before, self._rows_seen = self._rows_seen, signature(self._reader.path / METRICS)
+        more = before != self._rows_seen
+        while more:
+            new = self._rows.poll()
+            self._validation = (_Validation() if new.restarted else self._validation).after(new)
+            more = new.more
+
+
+@attrs.frozen(kw_only=True)
+class _Validation:
+    """What the rows so far say of validation."""
+
+    best: float | None = None
+    baseline_mrr: float | None = None
+    epoch: float | None = None
+
+    def after(self, new: NewRows) -> _Validation:
+        best, baseline_mrr, epoch = self.best, self.baseline_mrr, self.epoch
+        for row in new.rows:
+            mrr = row.get("val.retrieval.mrr", math.nan)
+            if not math.isnan(mrr):
+                best = mrr if best is None else max(best, mrr)
+            baseline_mrr = row.get("val.retrieval.baseline_mrr", baseline_mrr)
+            epoch = row.get("epoch", epoch)
+        return _Validation(best=best, baseline_mrr=baseline_mrr, epoch=epoch)
 
 
 def _verdict(reader: RunReader) -> tuple[Verdict | None, str]:
@@ -64,14 +120,3 @@ def _verdict(reader: RunReader) -> tuple[Verdict | None, str]:
     except RunDirectoryError:
         return None, "damaged"
     return verdict, verdict.outcome if verdict else ""
-
-
-def _validation(reader: RunReader) -> tuple[float | None, float | None, float | None]:
-    best = baseline_mrr = epoch = None
-    for row in reader.rows(containing="val.retrieval.mrr"):
-        mrr = row.get("val.retrieval.mrr", math.nan)
-        if not math.isnan(mrr):
-            best = mrr if best is None else max(best, mrr)
-        baseline_mrr = row.get("val.retrieval.baseline_mrr", baseline_mrr)
-        epoch = row.get("epoch", epoch)
-    return best, baseline_mrr, epoch

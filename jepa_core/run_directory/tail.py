@@ -31,12 +31,54 @@ class NewLines:
     """There is more to read already."""
 
 
+@attrs.frozen(kw_only=True)
+class TailPosition:
+    """How far a file was read, and the bytes by which it is known again."""
+
+    offset: int
+    head: bytes
+    """The first bytes of what was read."""
+    last: bytes
+    """The last bytes of what was read."""
+    skipping: bool
+    """The offset lies within a line that is passed over."""
+    too_long: int
+
+
+def is_same_file(descriptor: int, position: TailPosition) -> bool:
+    """Whether what was read up to `position` is still there, by its first and last bytes: an inode's number may be
+    used again."""
+    last_at = position.offset - len(position.last)
+    return (
+        os.pread(descriptor, len(position.head), 0) == position.head
+        and os.pread(descriptor, len(position.last), last_at) == position.last
+    )
+
+
 class Tail:
     """Reads one file from its beginning, poll by poll."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, poll_bytes: int | None = None) -> None:
+        """`poll_bytes` is the most that one poll reads, give or take a line; `POLL_BYTES` when not given."""
         self.path = path
+        self._poll_bytes = poll_bytes
         self._forget()
+
+    @property
+    def position(self) -> TailPosition:
+        """Where the next poll goes on."""
+        return TailPosition(
+            offset=self._offset,
+            head=self._head,
+            last=self._last,
+            skipping=self._skipping,
+            too_long=self.too_long,
+        )
+
+    def go_on_from(self, position: TailPosition) -> None:
+        """Take what lies before `position` as read. The next poll says `restarted` when the file is another one."""
+        self._offset, self._head, self._last = position.offset, position.head, position.last
+        self._skipping, self.too_long = position.skipping, position.too_long
 
     def _forget(self) -> None:
         self._offset = 0
@@ -57,7 +99,7 @@ class Tail:
         lines: list[bytes] = []
         restarted = more = False
         try:
-            restarted = not self._is_same_file(descriptor)
+            restarted = not is_same_file(descriptor, self.position)
             if restarted:
                 self._forget()
             more = self._read(descriptor, lines)
@@ -72,17 +114,9 @@ class Tail:
         self._forget()
         return NewLines(lines=(), restarted=restarted, more=False)
 
-    def _is_same_file(self, descriptor: int) -> bool:
-        """Whether what was read is still there, by its first and last bytes: an inode's number may be used again."""
-        last_at = self._offset - len(self._last)
-        return (
-            os.pread(descriptor, len(self._head), 0) == self._head
-            and os.pread(descriptor, len(self._last), last_at) == self._last
-        )
-
     def _read(self, descriptor: int, lines: list[bytes]) -> bool:
         """Add the complete lines to `lines`; whether there is more to read already."""
-        budget = POLL_BYTES
+        budget = self._poll_bytes or POLL_BYTES
         while budget > 0:
             chunk = os.pread(descriptor, MAX_LINE + 1, self._offset)
             complete = chunk.rfind(b"\n") + 1

@@ -1,19 +1,61 @@
-"""A snapshot as JSON, for scripts."""
+"""The state of a run, and a list of runs, as JSON for scripts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
 
 from jepa_core.recorded_numbers import encode
+from jepa_core.run_directory.summary import RunSummary
+from jepa_core.watch.findings import Firing
 from jepa_core.watch.verdict import verdict_to_json
-from jepa_monitor.snapshot import RunSnapshot
+from jepa_monitor.feed.event_bounds import pruned
+from jepa_monitor.model.run_view import Outlook, RunView
+from jepa_monitor.text_view import NUM_EVENTS
 
 
-def snapshot_to_json(snapshot: RunSnapshot) -> dict[str, Any]:
-    """Plain values; non-finite figures as the text "nan", "inf" or "-inf"."""
-    plain: dict[str, Any] = encode(attrs.asdict(snapshot))
-    if snapshot.verdict is not None:
-        plain["verdict"] = verdict_to_json(snapshot.verdict)
+def view_to_json(view: RunView) -> dict[str, Any]:
+    """What `text_view` shows, as plain values; non-finite figures as the text "nan", "inf" or "-inf"."""
+    plain: dict[str, Any] = encode(
+        {
+            "name": view.name,
+            "path": view.path,
+            "state": view.state,
+            "status": attrs.asdict(view.status) if view.status else None,
+            "heartbeat_age": view.heartbeat_age,
+            "num_rows": view.history.num_rows,
+            "judged_rows": view.history.num_rows if view.judged_rows is None else view.judged_rows,
+            "figures": view.finals,
+            "units": {name: metric.unit for name, metric in view.metrics.items() if metric.unit},
+            "judgements": [_judgement(outlook) for outlook in view.outlooks],
+            "firings": [firing_to_json(firing) for firing in view.firings],
+            "events": [attrs.asdict(event) for event in view.events[-NUM_EVENTS:]],
+            "verdict": None,
+            "damaged": view.damaged,
+            "problems": view.problems,
+        }
+    )
+    if view.verdict is not None:
+        plain["verdict"] = verdict_to_json(view.verdict)
     return plain
+
+
+def firing_to_json(firing: Firing) -> dict[str, Any]:
+    """As plain values; a change of the recipe that is nested without end is cut."""
+    return {**attrs.asdict(firing, recurse=False), "evidence": pruned(firing.evidence), "set": pruned(firing.set)}
+
+
+def runs_to_json(summaries: Iterable[RunSummary]) -> list[dict[str, Any]]:
+    """One object a run, in the order given."""
+    return [encode(attrs.asdict(summary)) for summary in summaries]
+
+
+def _judgement(outlook: Outlook) -> dict[str, Any]:
+    return {
+        **attrs.asdict(outlook.judgement),
+        "prospect": outlook.prospect,
+        "metric": outlook.metric,
+        "crossing_step": outlook.crossing_step,
+    }

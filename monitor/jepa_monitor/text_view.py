@@ -1,4 +1,4 @@
-"""A snapshot as plain text: for a terminal, a log or a pipe."""
+"""The state of a run as plain text: for a terminal, a log or a pipe."""
 
 from __future__ import annotations
 
@@ -9,92 +9,123 @@ from rich.table import Table
 from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
+from jepa_core.presentation.finding_text import SEVERITY_MARKS
 from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.runs_table import state_text
 from jepa_core.presentation.sanitise import clean
 from jepa_core.presentation.verdict_table import headline
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.events import Event
-from jepa_monitor.snapshot import RunSnapshot
+from jepa_monitor.model.run_view import RunView
+from jepa_monitor.text_firings import text_firings
 
-_EVENT_MARKS = {"info": ("·", "dim"), "warning": ("▲", "yellow"), "critical": ("✘", "red")}
+NUM_EVENTS = 8
+"""Newest events that are shown."""
+
 _FIGURE_COLUMNS = 3
 
 
-def text_view(snapshot: RunSnapshot) -> RenderableType:
+def text_view(view: RunView) -> RenderableType:
     """The whole state of a run."""
-    parts: list[RenderableType] = [_head(snapshot)]
-    retrieval = _retrieval(snapshot)
-    if retrieval is not None:
-        parts.append(retrieval)
-    if snapshot.verdict is not None:
-        parts += [Text(), headline(snapshot.verdict)]
-    shown = tuple(j for j in snapshot.judgements if j.kind != "scenario" or j.state == "fired")
-    if shown:
-        parts += [Text(), rules_table(shown)]
-    if snapshot.figures:
-        parts += [Text(), _figures(snapshot)]
-    if snapshot.events:
-        parts += [Text(), *map(_event, snapshot.events)]
-    parts.extend(Text(f"! {line}", style="yellow") for line in _complaints(snapshot))
+    blocks = (_head(view), _verdict(view), _rules(view), text_firings(view), _figures(view), _events(view))
+    parts: list[RenderableType] = []
+    for block in blocks:
+        lines = list(block)
+        parts += [Text(), *lines] if parts and lines else lines
+    parts += [Text(f"! {line}", style="yellow") for line in _complaints(view)]
     return Group(*parts)
 
 
-def _head(snapshot: RunSnapshot) -> Text:
-    line = Text(clean(snapshot.name), style="bold").append("   ").append_text(state_text(snapshot.state))
-    status = snapshot.status
-    if status is None:
-        return line
-    step, epoch = (max(getattr(status, name), snapshot.figures.get(name, 0.0)) for name in ("step", "epoch"))
-    line.append(f"   epoch {figure_text(epoch)}")
-    line.append(f"/{figure_text(status.total_epochs)}" if status.total_epochs else "")
-    line.append(f"   step {step:.0f}").append(f"/{status.total_steps}" if status.total_steps else "")
-    rate = snapshot.figures.get("throughput.samples_per_second")
+def _head(view: RunView) -> Iterator[Text]:
+    line = Text(clean(view.name), style="bold").append("   ").append_text(state_text(view.state))
+    status = view.status
+    if status is not None or view.finals:
+        total_epochs, total_steps = (status.total_epochs, status.total_steps) if status else (0.0, 0)
+        line.append(f"   epoch {figure_text(view.epoch)}").append(
+            f"/{figure_text(total_epochs)}" if total_epochs else ""
+        )
+        line.append(f"   step {view.step:.0f}").append(f"/{total_steps}" if total_steps else "")
+    rate = view.finals.get("throughput.samples_per_second")
     line.append("" if rate is None else f"   {figure_text(rate)} samples/s")
-    if snapshot.state in ("stale", "crashed") and snapshot.heartbeat_age is not None:
-        line.append(f"   last sign of life {snapshot.heartbeat_age:,.0f} s ago", style="yellow")
-    return line.append("" if status.exit_code is None else f"   exit {status.exit_code}", style="dim")
+    if view.state in ("stale", "crashed") and view.heartbeat_age is not None:
+        line.append(f"   last sign of life {view.heartbeat_age:,.0f} s ago", style="yellow")
+    if status is not None:
+        line.append("" if status.exit_code is None else f"   exit {status.exit_code}", style="dim")
+        line.append(f"   went on as {clean(status.child)}" if status.child else "")
+    yield line.append(f"   replay {view.replay_position}" if view.replay_position else "", style="dim")
+    yield from _retrieval(view)
 
 
-def _retrieval(snapshot: RunSnapshot) -> Text | None:
-    mrr = snapshot.figures.get("val.retrieval.mrr")
+def _retrieval(view: RunView) -> Iterator[Text]:
+    mrr = view.finals.get("val.retrieval.mrr")
     if mrr is None:
-        return None
-    top1 = snapshot.figures.get("val.retrieval.top1")
+        return
+    top1 = view.finals.get("val.retrieval.top1")
     line = Text("retrieval on validation   ").append(f"MRR {mrr:.3f}", style="bold")
     line.append("" if top1 is None else f" · top-1 {figure_text(top1, '%')}", style="bold")
-    counting = snapshot.figures.get("val.retrieval.baseline_mrr")
-    return line.append("" if counting is None else f"      counting cells {counting:.3f}", style="dim")
+    counting = view.finals.get("val.retrieval.baseline_mrr")
+    yield line.append("" if counting is None else f"      counting cells {counting:.3f}", style="dim")
 
 
-def _figures(snapshot: RunSnapshot) -> Table:
+def _verdict(view: RunView) -> Iterator[Text]:
+    if view.verdict is not None:
+        yield headline(view.verdict)
+
+
+def _rules(view: RunView) -> Iterator[RenderableType]:
+    """The recipe's own rules, and the scenarios that have fired or are about to."""
+    shown = [o for o in view.outlooks if o.judgement.kind != "scenario" or o.prospect in ("fired", "at risk")]
+    at_risk = {
+        (outlook.judgement.kind, outlook.judgement.id): f"at risk: at the limit near step {outlook.crossing_step:.0f}"
+        for outlook in shown
+        if outlook.crossing_step is not None
+    }
+    if view.judged_rows is not None:
+        yield Text(f"judged so far: {view.judged_rows:,} of {view.history.num_rows:,} rows", style="yellow")
+    if shown:
+        yield rules_table([outlook.judgement for outlook in shown], at_risk)
+
+
+def _figures(view: RunView) -> Iterator[Table]:
+    cells = [
+        (Text(clean(name, 48)), Text(figure_text(value, _unit(view, name))))
+        for name, value in sorted(view.finals.items())
+        if name not in ("step", "epoch")
+    ]
+    if not cells:
+        return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     for _ in range(_FIGURE_COLUMNS):
         table.add_column(style="dim")
         table.add_column(justify="right")
-    cells = [
-        (Text(clean(name, 48)), Text(figure_text(value, snapshot.units.get(name, ""))))
-        for name, value in sorted(snapshot.figures.items())
-        if name not in ("step", "epoch")
-    ]
     num_lines = -(-len(cells) // _FIGURE_COLUMNS)
     for line in range(num_lines):
         table.add_row(*(part for cell in cells[line::num_lines] for part in cell))
-    return table
+    yield table
 
 
-def _event(event: Event) -> Text:
-    mark, style = _EVENT_MARKS[event.severity]
-    line = Text(local_time(event.time, "%H:%M:%S"), style="dim").append(
-        f"  {mark} {clean(event.name, 40)}", style=style
-    )
+def _unit(view: RunView, name: str) -> str:
+    metric = view.metrics.get(name)
+    return clean(metric.unit, 12) if metric is not None else ""
+
+
+def _events(view: RunView) -> Iterator[Text]:
+    for event in view.events[-NUM_EVENTS:]:
+        yield event_line(event)
+
+
+def event_line(event: Event) -> Text:
+    """One event on one line."""
+    mark, style = SEVERITY_MARKS[event.severity]
+    line = Text(local_time(event.time, "%H:%M:%S"), style="dim")
+    line.append(f"  {mark} {clean(event.name, 40)}", style=style)
     line.append("" if event.step is None else f" at step {event.step:.0f}", style="dim")
     line.append(f"   {clean(event.message)}" if event.message else "")
     return line.append(f"   {clean(event.advice)}" if event.advice else "", style="dim")
 
 
-def _complaints(snapshot: RunSnapshot) -> Iterator[str]:
-    if snapshot.damaged:
-        yield f"{snapshot.damaged} damaged {'line' if snapshot.damaged == 1 else 'lines'} passed over"
-    for problem in snapshot.problems:
+def _complaints(view: RunView) -> Iterator[str]:
+    if view.damaged:
+        yield f"{view.damaged} damaged {'line' if view.damaged == 1 else 'lines'} passed over"
+    for problem in view.problems:
         yield clean(problem)

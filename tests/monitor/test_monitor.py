@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +11,17 @@ import orjson
 import pytest
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.presentation.terminal import console_for
 from jepa_core.run_directory.clock import Clock
-from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.status import read_status
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Watch
 from jepa_monitor.command import monitor
+from jepa_monitor.in_ascii import InAscii
 from jepa_monitor.snapshot import take_snapshot
+from jepa_monitor.text_view import text_view
 from tests.run_directory.runs import record_run, validation
 
 USE = [{"step": step, "epoch": step / 10, "vq.usage": value} for step, value in [(10, 0.2), (20, 0.04), (30, 0.03)]]
@@ -58,12 +62,18 @@ def test_json_has_the_same_for_scripts(tmp_path: Path, capsys: pytest.CaptureFix
     assert printed["status"]["step"] == 0
 
 
-def test_a_folder_of_runs_means_its_newest_run_and_no_path_the_newest_of_all(
+def test_a_folder_of_runs_is_listed_newest_first_and_no_path_means_the_newest_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("b-20260101-000000", "a-20260102-000000"):
-        record_run(tmp_path / name)
-    assert shown(capsys, str(tmp_path)).startswith("a-20260102-000000")
+        record_run(tmp_path / name, [validation(1, 1.0, 0.41)])
+    listed = shown(capsys, str(tmp_path))
+    assert listed.index("a-20260102-000000") < listed.index("b-20260101-000000")
+    assert "0.410" in listed
+    assert [run["name"] for run in orjson.loads(shown(capsys, str(tmp_path), json=True))] == [
+        "a-20260102-000000",
+        "b-20260101-000000",
+    ]
     assert shown(capsys, "latest", runs_dir=tmp_path).startswith("a-20260102-000000")
 
 
@@ -76,16 +86,25 @@ def test_a_finished_runs_verdict_is_shown(tmp_path: Path, capsys: pytest.Capture
     path = record_run(tmp_path / "mine-20260101-000000")
     with RunWriter(path) as run:
         run.write_verdict(reach_verdict(Judge(Watch()), run=path))
-    assert "Verdict: no baseline · the recipe has no musts" in shown(capsys, str(path))
+        run.status.update(state="finished")
+    assert "Verdict: no baseline" in shown(capsys, str(path))
+
+
+def test_a_run_that_goes_on_again_has_no_verdict_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = record_run(tmp_path / "mine-20260101-000000")
+    with RunWriter(path) as run:
+        run.write_verdict(reach_verdict(Judge(Watch()), run=path))
+        run.status.update(state="running")
+        assert "Verdict" not in shown(capsys, str(path))
 
 
 def test_a_silent_run_is_stale_with_the_age_of_its_last_sign_of_life(tmp_path: Path) -> None:
     path = record_run(tmp_path / "mine", state="running", host="elsewhere")
-    status = RunReader(path).status()
+    status = read_status(path)
     assert status is not None
-    snapshot = take_snapshot(RunReader(path), Clock(now=lambda: status.heartbeat + 120))
-    assert snapshot.state == "stale"
-    assert snapshot.heartbeat_age == 120
+    view = take_snapshot(path, Clock(now=lambda: status.heartbeat + 120, monotonic=lambda: 7.0))
+    assert view.state == "stale"
+    assert view.heartbeat_age == 120
 
 
 def test_the_baseline_that_the_trainer_wrote_down_is_asked(tmp_path: Path) -> None:
@@ -94,7 +113,45 @@ def test_the_baseline_that_the_trainer_wrote_down_is_asked(tmp_path: Path) -> No
     recipe = (path / "recipe.toml").read_text().replace('recipe = "gentle"', 'run = "gentle-2026"')
     rule = 'id = "A"\nwhen = "val.retrieval.mrr < baseline.val.retrieval.mrr"\n'
     (path / "recipe.toml").write_text(f"{recipe}\n[[watch.rollback]]\n{rule}")
-    assert [firing.name for firing in take_snapshot(RunReader(path)).firings] == ["A"]
+    assert [firing.name for firing in take_snapshot(path).firings] == ["A"]
+
+
+def test_a_firing_is_shown_with_the_rows_that_show_it_its_advice_and_what_to_type(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = record_run(tmp_path / "mine-20260102-000000", USE)
+    rule = (
+        'id = "B"\nwhen = "vq.usage < 0.05"\nadvice = "Weaker."\nset = { losses = { relational = { weight = 0.02 } } }'
+    )
+    with (path / "recipe.toml").open("a") as file:
+        file.write(f"\n[[watch.rollback]]\n{rule}\n[[watch.scenario]]\n{rule.replace('B', 'slide')}\n")
+    text = shown(capsys, str(path))
+    assert "▲ rollback B   step 20   epoch 2   B: vq.usage < 0.05, value 0.04, limit 0.05" in text
+    assert "    step 10   epoch 1   vq.usage 0.200\n    step 20   epoch 2   vq.usage 0.040" in text
+    assert "    Weaker." in text
+    assert f"    jepa rollback {path}" in text
+    assert "    --set losses.relational.weight=0.02" in text
+
+
+def test_a_rule_whose_trend_leads_to_its_limit_says_when_it_gets_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"step": step, "epoch": step / 10, "vq.usage": 0.30 - 0.002 * step} for step in range(1, 51)]
+    path = record_run(tmp_path / "mine", rows, state="running", total_steps=200)
+    assert "◔ codebook in use   20.0 %   > 10 %   +100 %   at risk: at the limit near step 100" in shown(
+        capsys, str(path)
+    )
+    (judgement, *_) = orjson.loads(shown(capsys, str(path), json=True))["judgements"]
+    assert judgement["prospect"] == "at risk"
+    assert judgement["crossing_step"] == pytest.approx(100)
+
+
+def test_in_ascii_nothing_else_is_printed(tmp_path: Path) -> None:
+    path = record_run(tmp_path / "mine", [*USE, validation(40, 4.0, 0.41)], exit_code=3)
+    stream = io.StringIO()
+    console_for(stream).print(InAscii(text_view(take_snapshot(path))))
+    assert stream.getvalue().isascii()
+    assert "x codebook in use   3.0 %   > 10 %   -70 %" in stream.getvalue()
 
 
 def test_damage_is_said_and_nothing_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,6 +185,15 @@ def test_foreign_text_in_every_field_neither_steers_the_terminal_nor_acts_as_mar
     text = shown(capsys, str(path))
     assert not set(text) & set("\x1b\x07\x9b\x90\u202e")
     assert "[" not in payload or payload.lstrip("\x1b") in text.replace("␛", "").replace("␇", "\x07")
+
+
+def test_a_change_nested_without_end_can_be_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = record_run(tmp_path / "mine", USE)
+    change = "{ a = " * 300 + "1" + " }" * 300
+    with (path / "recipe.toml").open("a") as file:
+        file.write(f'\n[[watch.scenario]]\nid = "deep"\nwhen = "vq.usage < 0.5"\nset = {change}\n')
+    assert "a.a.a.a" in shown(capsys, str(path))
+    assert "…" in str(orjson.loads(shown(capsys, str(path), json=True))["firings"])
 
 
 @pytest.mark.parametrize("name", ["documented-gentle-healthy", "documented-refresh-collapse", "reference-optimized"])

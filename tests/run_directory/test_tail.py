@@ -135,6 +135,29 @@ def test_one_poll_reads_a_bounded_part_and_says_that_there_is_more(
     assert [int(line) for line in lines] == list(range(100))
 
 
+@pytest.mark.parametrize("change", ["grown", "other", "cut", "gone"])
+def test_another_tail_goes_on_from_a_position_if_the_file_is_still_the_same(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_bytes(b"x" * (2 * tail.MAX_LINE) + b"\nfirst\nsecond\nthi")
+    before = Tail(path)
+    before.poll()
+    after = Tail(path)
+    after.go_on_from(before.position)
+    match change:
+        case "grown":
+            path.write_bytes(path.read_bytes() + b"rd\n")
+        case "other":
+            path.write_bytes(path.read_bytes().replace(b"second", b"fourth"))
+        case "cut":
+            path.write_bytes(b"first\n")
+        case "gone":
+            path.unlink()
+    news = after.poll()
+    lines = {"grown": (b"third",), "other": (b"first", b"fourth"), "cut": (b"first",), "gone": ()}
+    assert (news.lines, news.restarted) == (lines[change], change != "grown")
+    assert after.too_long == (change in ("grown", "other"))
+
+
 def test_a_file_that_is_not_there_yet_gives_nothing(tmp_path: Path) -> None:
     news = Tail(tmp_path / "m.jsonl").poll()
     assert (news.lines, news.restarted, news.more) == ((), False, False)

@@ -1,4 +1,4 @@
-"""Everything that is shown of a run at one moment, as frozen values. Made by `run_model`, away from the screen's thread.
+"""Everything that is shown of a run at one moment, as frozen values. `run_model` makes it, off the screen's thread.
 
 Foreign text in it is as recorded: whoever shows it cleans it (`jepa_core.presentation.sanitise.clean`).
 """
@@ -95,6 +95,9 @@ class RunView:
     """Lines that could not be read."""
     problems: tuple[str, ...]
     """What else could not be read, in words."""
+    judged_rows: int | None = None
+    """Rows put before the rules so far while that is behind: `outlooks` stand as of there, or as the verdict has them,
+    and `firings` are also those that the trainer told of. None when all rows are judged."""
     replay_position: str = ""
     """While a run is replayed: where the replay stands, such as "×20, paused"; empty when the run is followed live."""
 

@@ -1,0 +1,115 @@
+"""A run followed from its directory while it grows, or when it has ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
+from jepa_core.run_directory.layout import CONSOLE, DIAGNOSTICS, ENVIRONMENT, RECIPE, STATUS, VERDICT, is_run
+from jepa_core.run_directory.reading import RowsPosition, RunReader
+from jepa_core.run_directory.status import read_status
+from jepa_core.run_directory.watched_file import WatchedFile
+from jepa_core.watch.verdict import Verdict
+from jepa_monitor.feed.event_bounds import bounded
+from jepa_monitor.feed.feed import News, Surroundings
+from jepa_monitor.feed.newest_lines import newest_record, newest_text
+from jepa_monitor.feed.sign_of_life import SignOfLife
+
+POLL_BYTES = 1 << 20
+"""Most bytes of rows, and of events, that one poll reads: decoded they take ten times as much memory."""
+
+
+class LiveFeed:
+    """The run in a directory. It may vanish and come back."""
+
+    replay_position = ""
+
+    def __init__(self, run: Path, clock: Clock = SYSTEM_CLOCK) -> None:
+        """
+        Raises:
+            RunDirectoryError: there is no run directory there.
+        """
+        self._reader = RunReader(run, poll_bytes=POLL_BYTES)
+        self._sign_of_life = SignOfLife(clock)
+        self._surroundings = SurroundingsReader(self._reader)
+
+    @property
+    def rows_position(self) -> RowsPosition:
+        return self._reader.rows_position
+
+    def go_on_from(self, position: RowsPosition) -> None:
+        self._reader.go_on_from(position)
+
+    def poll(self) -> News:
+        new = self._reader.poll()
+        surroundings = self._surroundings.refresh()
+        return News(
+            rows=new.rows,
+            events=tuple(map(bounded, new.events)),
+            rows_restarted=new.rows_restarted,
+            events_restarted=new.events_restarted,
+            more=new.more,
+            damaged=self._reader.damaged,
+            surroundings=surroundings,
+            state=self._sign_of_life.state(surroundings.status),
+            heartbeat_age=self._sign_of_life.age(surroundings.status),
+        )
+
+
+class SurroundingsReader:
+    """The small files of a run, each read again only when it changed."""
+
+    def __init__(self, reader: RunReader) -> None:
+        self._run = run = reader.path
+        self._verdict_problem = ""
+        self._reader = reader
+        self._status = WatchedFile(run / STATUS, lambda path: read_status(path.parent))
+        self._verdict = WatchedFile(run / VERDICT, lambda _: self._read_verdict())
+        self._recipe = WatchedFile(run / RECIPE, lambda _: reader.recipe())
+        self._environment = WatchedFile(run / ENVIRONMENT, lambda _: reader.environment())
+        self._diagnosis = WatchedFile(run / DIAGNOSTICS, newest_record)
+        self._console = WatchedFile(run / CONSOLE, newest_text)
+        self._now = self._gathered()
+
+    def refresh(self) -> Surroundings:
+        """What they say now; the same object while nothing changed."""
+        was_there, is_there = self._now.is_there, is_run(self._run)
+        if not is_there:
+            if was_there:
+                self._now = attrs.evolve(self._now, is_there=False, status=None, problems=(f"{self._run} is gone",))
+            return self._now
+        files = (self._status, self._verdict, self._recipe, self._environment, self._diagnosis, self._console)
+        changed = [file.refresh() for file in files]
+        if any(changed) or not was_there:
+            self._now = self._gathered()
+        return self._now
+
+    def _gathered(self) -> Surroundings:
+        return Surroundings(
+            status=self._status.content,
+            verdict=self._verdict.content,
+            recipe=self._recipe.content,
+            environment=self._environment.content,
+            diagnosis=self._diagnosis.content,
+            console=self._console.content,
+            problems=tuple(self._problems()),
+        )
+
+    def _problems(self) -> list[str]:
+        problems = [self._verdict_problem] if self._verdict_problem else []
+        if not self._recipe.content:
+            problems.append(f"{self._run / RECIPE} is missing or damaged: there are no rules to judge by")
+        if self._status.content is None:
+            problems.append(f"{self._run / STATUS} is missing or damaged: whether it still runs cannot be told")
+        return problems
+
+    def _read_verdict(self) -> Verdict | None:
+        self._verdict_problem = ""
+        try:
+            return self._reader.verdict()
+        except RunDirectoryError as error:
+            self._verdict_problem = str(error)
+            return None

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.status import State
+from jepa_core.run_directory.writing import RunWriter
+from jepa_core.watch.findings import Firing
+from jepa_monitor.watch_command import watch
+from tests.run_directory.runs import record_run
+
+GOOD, BAD = {"step": 10, "epoch": 1.0, "vq.usage": 0.2}, {"step": 20, "epoch": 2.0, "vq.usage": 0.04}
+
+
+def running(tmp_path: Path, rows: tuple[Mapping[str, Any], ...] = (GOOD,)) -> Path:
+    return record_run(tmp_path / "mine", rows, state="running", host="elsewhere", total_steps=100)
+
+
+def while_it_goes_on(path: Path, act: Callable[[RunWriter], None]) -> threading.Thread:
+    """Let the run do something in a moment, as its own process would."""
+
+    def later() -> None:
+        time.sleep(0.3)
+        with RunWriter(path, host="elsewhere") as run:
+            act(run)
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    return thread
+
+
+def objects(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "expected"),
+    [
+        ("finished", 0, 0), ("finished", 4, 4), ("aborted", 3, 3), ("failed", 1, 1), ("interrupted", 143, 143),
+        ("finished", None, 0), ("failed", None, 1), ("aborted", None, 3),
+    ],
+)  # fmt: skip
+def test_a_run_that_has_ended_gives_its_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], state: State, exit_code: int | None, expected: int
+) -> None:
+    path = record_run(tmp_path / "mine", [GOOD], state=state, exit_code=exit_code)
+    for until in ("finished", "success", "abort"):
+        assert watch(str(path), until=until) == expected
+    assert f"mine {state}: exit code {expected}" in capsys.readouterr().out
+
+
+def test_it_waits_for_the_end_and_tells_what_happens_meanwhile_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = running(tmp_path)
+    firing = Firing(
+        name="codebook-in-use", kind="must", severity="warning", message="codebook in use: does not hold", step=20
+    )
+
+    def act(run: RunWriter) -> None:
+        run.row(BAD)
+        run.firing(firing)
+        run.event("checkpoint", "info", "Checkpoint at step 20.", step=20)
+        time.sleep(0.3)
+        run.status.update(state="finished", exit_code=4)
+
+    thread = while_it_goes_on(path, act)
+    assert watch(str(path)) == 4
+    thread.join()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "watching mine: running, step 10"
+    assert sum("must codebook-in-use" in line for line in lines) == 1
+    assert sum("checkpoint at step 20   Checkpoint at step 20." in line for line in lines) == 1
+    assert not any("started" in line for line in lines)
+    assert lines[-1] == "mine finished: exit code 4"
+
+
+def test_json_is_one_object_a_line_with_the_code_in_the_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = running(tmp_path)
+
+    def act(run: RunWriter) -> None:
+        run.event("checkpoint", "info", "", step=20)
+        run.row({**BAD, "vq.usage": float("nan")})
+        run.status.update(state="aborted", exit_code=3)
+
+    thread = while_it_goes_on(path, act)
+    assert watch(str(path), json=True) == 3
+    thread.join()
+    told = objects(capsys)
+    assert [entry["type"] for entry in told] == ["event", "firing", "end"]
+    assert told[0]["name"] == "checkpoint"
+    assert told[1]["evidence"]["rows"][-1]["vq.usage"] == "nan"
+    assert (told[2]["exit_code"], told[2]["run"]) == (3, str(path))
+
+
+def test_until_success_leaves_as_soon_as_a_must_has_failed_for_good(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = running(tmp_path)
+    thread = while_it_goes_on(path, lambda run: run.row(BAD))
+    assert watch(str(path), until="success") == 4
+    thread.join()
+    assert "must codebook-in-use can no longer hold: vq.usage > 0.10" in capsys.readouterr().out
+
+
+def test_until_abort_leaves_as_soon_as_an_abort_rule_fires_but_not_for_a_must(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = running(tmp_path, (GOOD, BAD))
+    thread = while_it_goes_on(path, lambda run: run.row({**BAD, "step": 30}))
+    assert watch(str(path), until="abort") == 3
+    thread.join()
+    assert "abort rule collapse fired" in capsys.readouterr().out
+
+
+def test_the_time_may_be_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert watch(str(running(tmp_path)), timeout=0.25) == 1
+    assert "the time is up, and mine is running at step 10" in capsys.readouterr().out
+
+
+def test_a_run_that_died_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    path = record_run(tmp_path / "mine", [GOOD], state="running", pid=child.pid)
+    assert watch(str(path)) == 1
+    assert f"mine died without a word, 0 s after its last sign of life (process {child.pid} is gone)" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_run_without_a_sign_of_life_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = running(tmp_path)
+    status = orjson.loads((path / "status.json").read_bytes())
+    (path / "status.json").write_bytes(orjson.dumps({**status, "heartbeat": time.time() - 3600}))
+    assert watch(str(path)) == 1
+    assert "mine has given no sign of life for 3,600 s" in capsys.readouterr().out
+
+
+def test_a_run_whose_directory_vanishes_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = running(tmp_path)
+    timer = threading.Timer(0.3, lambda: path.rename(tmp_path / "moved"))
+    timer.start()
+    assert watch(str(path)) == 1
+    timer.join()
+    assert "mine has no readable status.json" in capsys.readouterr().out
+
+
+def test_a_run_that_was_rolled_back_is_followed_into_its_child(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = running(tmp_path)
+
+    def act(run: RunWriter) -> None:
+        record_run(tmp_path / "child", [GOOD], state="finished", exit_code=0)
+        run.status.update(state="rolled_back", child="child")
+
+    thread = while_it_goes_on(path, act)
+    assert watch(str(path), json=True) == 0
+    thread.join()
+    *_, event, end = objects(capsys)
+    assert (event["name"], end["run"]) == ("started", str(tmp_path / "child"))
+
+
+@pytest.mark.parametrize("child", ["missing", "../mine"])
+def test_a_child_that_is_not_there_is_an_error(tmp_path: Path, child: str) -> None:
+    path = record_run(tmp_path / "mine", [GOOD], state="rolled_back", child=child)
+    with pytest.raises(RunDirectoryError, match="which is not there"):
+        watch(str(path))
+
+
+def test_a_rolled_back_run_without_a_child_is_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = record_run(tmp_path / "mine", [GOOD], state="rolled_back")
+    assert watch(str(path)) == 1
+    assert "names no run that continues it" in capsys.readouterr().out
+
+
+def test_from_the_command_line_an_interrupt_gives_130_and_the_help_an_example(tmp_path: Path) -> None:
+    jepa = [sys.executable, "-m", "jepa_core.cli", "watch"]
+    waiting = subprocess.Popen([*jepa, str(running(tmp_path))], stdout=subprocess.PIPE, text=True)
+    assert waiting.stdout is not None
+    assert waiting.stdout.readline().startswith("watching mine")
+    waiting.send_signal(signal.SIGINT)
+    waiting.communicate(timeout=30)
+    assert waiting.returncode == 130
+    shown = subprocess.run([*jepa, "--help"], capture_output=True, text=True, check=True)
+    assert "For example: jepa watch" in shown.stdout
