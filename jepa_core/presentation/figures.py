@@ -1,17 +1,22 @@
-"""Figures as people read them: the digits that carry information, the unit, and limits beside them."""
+"""Figures as people read them: the digits that carry information, the unit, and limits beside them.
+
+Units and operators may come from a run directory, so they are cleaned here.
+"""
 
 from __future__ import annotations
 
 import math
 
+from jepa_core.presentation.sanitise import clean
+
 _MOST_DECIMALS = 6
+_LONGEST_UNIT = 24
 
 
 def figure_text(value: float, unit: str = "", *, decimals: int | None = None) -> str:
     """0.412 → "0.412", 0.141 in % → "14.1 %", 12.43 → "12.4", 30.0 → "30"; non-finite as nan, inf, −inf."""
     scaled = value * 100 if unit == "%" else value
-    suffix = f" {unit}" if unit else ""
-    return _number(scaled, _decimals(scaled, unit) if decimals is None else decimals) + suffix
+    return _number(scaled, _decimals(scaled, unit) if decimals is None else decimals) + _suffix(unit)
 
 
 def limit_text(operator: str, limit: float, unit: str = "") -> str:
@@ -20,7 +25,7 @@ def limit_text(operator: str, limit: float, unit: str = "") -> str:
     number = _number(scaled, _MOST_DECIMALS if 1e-3 <= abs(scaled) < 1e4 else _decimals(scaled, unit))
     whole, point, fraction = number.partition(".")
     shown = f"{whole}{point}{fraction.rstrip('0')}".rstrip(".") if "e" not in number else number
-    return f"{operator} {shown}{f' {unit}' if unit else ''}".strip()
+    return f"{clean(operator, 2)} {shown}{_suffix(unit)}".strip()
 
 
 def value_beside_limit(value: float, limit: float | None, unit: str = "") -> str:
@@ -45,6 +50,10 @@ def change_text(change: float) -> str:
     return f"{'−' if change < 0 else '+'}{percent:,.{digits}f} %"
 
 
+def _suffix(unit: str) -> str:
+    return f" {clean(unit, _LONGEST_UNIT)}" if unit else ""
+
+
 def _decimals(value: float, unit: str) -> int:
     size = abs(value)
     if not math.isfinite(value):
@@ -67,5 +76,5 @@ def _number(value: float, decimals: int) -> str:
 
 
 def _reads_as(shown: str, limit: float, unit: str) -> bool:
-    number = shown.removesuffix(f" {unit}").replace(",", "").replace("−", "-")
+    number = shown.removesuffix(_suffix(unit)).replace(",", "").replace("−", "-")
     return math.isclose(float(number), limit, rel_tol=1e-9, abs_tol=1e-12)

@@ -112,6 +112,7 @@ def test_the_history_is_bounded() -> None:
     book = AlertBook().observe(a_view(firings=firings, events=()), at(0))
     assert len(book.history) == HISTORY_LENGTH
     assert len(book.alerts) == HISTORY_LENGTH + 100
+    assert book.observe(a_view(firings=firings, events=()), at(1)).history == book.history
 
 
 def test_when_a_replay_goes_back_what_has_not_happened_yet_is_no_alert() -> None:

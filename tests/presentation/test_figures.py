@@ -55,3 +55,10 @@ def test_a_value_is_told_from_a_limit_that_it_only_just_misses() -> None:
 )
 def test_changes_have_a_sign(change: float, text: str) -> None:
     assert change_text(change) == text
+
+
+def test_a_unit_and_an_operator_from_a_run_directory_bring_no_control_characters() -> None:
+    hostile = "\x1b]52;c;x\x07\u202e" * 20
+    for text in (figure_text(1.5, hostile), limit_text(hostile, 1.5, hostile), value_beside_limit(1.5, 1.5, hostile)):
+        assert text.isprintable()
+        assert len(text) < 60

@@ -1,0 +1,56 @@
+"""Eigenvalue spectra of context and target embeddings on one axis, with their effective ranks.
+
+A spectrum that falls off a cliff is a collapse of dimensions long before the loss tells (RankMe, arXiv 2210.02885).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from jepa_core.presentation.figures import figure_text
+from jepa_monitor.charts.bars import draw_bars
+from jepa_monitor.charts.look import Look
+from jepa_monitor.charts.spec import Tone
+from jepa_monitor.model.run_view import RunView
+from jepa_monitor.panels.framed_lines import Content
+from jepa_monitor.panels.line import Span, drawn, line
+from jepa_monitor.panels.panel import Panel
+from jepa_monitor.panels.recorded import numbers, perplexity, table
+
+
+def spectrum_content(view: RunView, width: int, height: int, look: Look) -> Content:
+    """Bars for the context, marks for the target, on a logarithmic axis; and a row with the effective ranks."""
+    spectra = table(view.diagnosis.get("spectrum"))
+    context, target = numbers(spectra.get("context")), numbers(spectra.get("target"))
+    num_dimensions = max(len(context), len(target))
+    if not num_dimensions:
+        return Content(lines=(line(Span("no diagnosis yet", "dim")),))
+    ranks = [perplexity(each) for each in (context, target)]
+    is_finite = not any(map(math.isnan, (*context, *target)))
+    bars = draw_bars(context, width, max(height - 1, 1), look, overlay=target, log=True)
+    words = [line(*_rank(*each, look)) for each in (("context", ranks[0], "accent"), ("target", ranks[1], "second"))]
+    legend = line(Span("effective rank  ", "dim"), words[0], "  ", words[1])
+    return Content(
+        lines=(*drawn(bars), legend if legend.width <= width else line(words[0], " ", words[1]))
+        if height > 1
+        else drawn(bars),
+        figure=line() if is_finite else line(Span("not finite", "bad", is_bold=True)),
+        alert=None if is_finite else "bad",
+    )
+
+
+def _rank(words: str, rank: float, tone: Tone, look: Look) -> tuple[Span, ...]:
+    """What is drawn as bars and what as marks is told by the sign before the figure."""
+    sign = look.glyphs.bar_levels[-1] if words == "context" else look.glyphs.legend_line
+    value = "–" if math.isnan(rank) else figure_text(rank)
+    return Span(f"{sign} ", tone), Span(f"{words} ", "dim"), Span(value, is_bold=True)
+
+
+class SpectrumPanel(Panel):
+    """Eigenvalue spectra."""
+
+    PANE_TITLE: ClassVar[str] = "spectrum"
+
+    def content(self, view: RunView, width: int, height: int, look: Look) -> Content:
+        return spectrum_content(view, width, height, look)

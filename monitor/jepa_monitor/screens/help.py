@@ -1,0 +1,71 @@
+"""All keys, taken from the bindings that are in force, so that the page cannot lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import attrs
+from textual.binding import Binding
+
+from jepa_monitor.charts.look import Look
+from jepa_monitor.model.run_view import RunView
+from jepa_monitor.panels.framed_lines import Content
+from jepa_monitor.panels.line import Line, Span, line
+from jepa_monitor.screens.sheet import Sheet, key_hints
+
+
+@attrs.frozen(kw_only=True)
+class KeyGroup:
+    """Keys that belong together."""
+
+    title: str
+    bindings: Sequence[Binding]
+
+
+def help_content(groups: Sequence[KeyGroup], width: int, key_text: Callable[[Binding], str]) -> Content:
+    """Keys and what they do, group below group; in two columns where there is room."""
+    blocks = [_block(group, key_text) for group in groups if group.bindings]
+    if width < 2 * _COLUMN:
+        return Content(lines=tuple(row for block in blocks for row in block), foot=key_hints())
+    half = sum(map(len, blocks)) / 2
+    left: list[Line] = []
+    right: list[Line] = []
+    for block in blocks:
+        (left if len(left) < half else right).extend(block)
+    num_rows = max(len(left), len(right))
+    rows = zip(_filled(left, num_rows), _filled(right, num_rows), strict=True)
+    return Content(lines=tuple(line(one.fitted(width // 2), other) for one, other in rows), foot=key_hints())
+
+
+_COLUMN = 44
+_KEY_WIDTH = 12
+
+
+def _block(group: KeyGroup, key_text: Callable[[Binding], str]) -> list[Line]:
+    keys: dict[tuple[str, str], list[str]] = {}
+    for binding in group.bindings:
+        if binding.description:
+            keys.setdefault((binding.action, binding.description), []).append(key_text(binding))
+    rows = [
+        line("  ", line(Span(" ".join(texts), "accent", is_bold=True)).fitted(_KEY_WIDTH), " ", description)
+        for (_, description), texts in keys.items()
+    ]
+    return [line(Span(group.title, is_bold=True)), *rows, line()]
+
+
+def _filled(lines: list[Line], num_rows: int) -> list[Line]:
+    return lines + [Line()] * (num_rows - len(lines))
+
+
+class HelpScreen(Sheet):
+    """The keys."""
+
+    SHEET_TITLE: ClassVar[str] = "keys"
+
+    def __init__(self, view: RunView, look: Look, groups: Sequence[KeyGroup]) -> None:
+        super().__init__(view, look)
+        self._groups = groups
+
+    def content(self, width: int, height: int) -> Content:  # noqa: ARG002  # it scrolls
+        return help_content(self._groups, width, self.app.get_key_display)

@@ -1,0 +1,141 @@
+"""What the rollback screen shows, as a pure function of what it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from jepa_core.presentation.figures import figure_text
+from jepa_core.recorded_numbers import decode_number
+from jepa_core.run_directory.requests import PendingRequest, RequestAnswer
+from jepa_core.watch.findings import Firing
+from jepa_monitor.charts.look import Look
+from jepa_monitor.model.run_view import RunView
+from jepa_monitor.panels.columns import Cell, columns
+from jepa_monitor.panels.framed_lines import Content
+from jepa_monitor.panels.line import NOTHING, Line, Span, foreign, line, wrapped
+from jepa_monitor.panels.severity import TONES, mark
+from jepa_monitor.screens.recipe_columns import change_lines
+from jepa_monitor.screens.rollback_state import RollbackState, why_no_request
+from jepa_monitor.screens.sheet import choices, key_hints
+
+COMMAND_LIMIT = 1000
+"""Most characters of a command that are shown, and copied."""
+_MOST_EVIDENCE, _MOST_FIGURES = 8, 6
+_INDENT = "  "
+
+
+def rollback_content(view: RunView, state: RollbackState, width: int, look: Look) -> Content:
+    """What fired and since when, what shows it, the change, the checkpoint, the command, and the state of a request."""
+    firing = state.scenario
+    if firing is None:
+        nothing = line("No scenario has fired: there is nothing to go back behind.")
+        return Content(lines=(nothing, *_child(view)), foot=key_hints())
+    names = [foreign(each.name, 24) for each in state.fired]
+    lines = [choices(names, state.chosen), NOTHING] if len(names) > 1 else []
+    lines += [*_what_fired(view, firing, width, look), *_plan(state, width)]
+    lines += [*_standing(view, state, width, look), *_child(view)]
+    is_asking = state.stage == "confirming"
+    return Content(
+        lines=tuple(lines),
+        alert=TONES[firing.severity],
+        foot=_foot(view, state),
+        cursor=len(lines) - 1 if is_asking else None,
+    )
+
+
+def _what_fired(view: RunView, firing: Firing, width: int, look: Look) -> Iterator[Line]:
+    title = next((rule.title for rule in view.watch.alarms if rule.id == firing.name), "")
+    yield line(mark(firing.severity, look), " ", Span(f"{foreign(firing.name, 40)}  {foreign(title)}", is_bold=True))
+    yield from wrapped(firing.message.removeprefix(f"{title}: "), width, indent=_INDENT)
+    sign = firing.first_sign
+    since = "" if sign is None else f" · first sign at step {figure_text(sign)}"
+    if firing.step is not None:
+        yield line(Span(f"{_INDENT}fired at step {figure_text(firing.step)}{since}", "dim"))
+    yield from wrapped(firing.advice, width, tone="accent", indent=_INDENT) if firing.advice else ()
+    rows = firing.evidence.get("rows")
+    if isinstance(rows, Sequence) and not isinstance(rows, str) and rows:
+        yield NOTHING
+        yield from _evidence([row for row in rows if isinstance(row, Mapping)][-_MOST_EVIDENCE:], width)
+
+
+def _evidence(rows: Sequence[Mapping[str, Any]], width: int) -> tuple[Line, ...]:
+    names = list(dict.fromkeys(name for row in rows for name in row))[:_MOST_FIGURES]
+    header: list[Cell] = [line(_INDENT, Span(foreign(name, 28), "dim")) for name in names]
+    cells = ([line(_figure(row.get(name))) for name in names] for row in rows)
+    return columns([header, *cells], width, right=range(len(names)))
+
+
+def _figure(recorded: Any) -> str:
+    number = decode_number(recorded)
+    return "" if number is None else figure_text(number)
+
+
+def _plan(state: RollbackState, width: int) -> Iterator[Line]:
+    plan = state.plan
+    if plan is None:
+        words = "looking for the last healthy checkpoint …" if state.stage == "looking" else ""
+        if words:
+            yield from (NOTHING, line(Span(words, "dim")))
+        return
+    yield from (NOTHING, line(Span("the change", is_bold=True)))
+    if plan.changes:
+        yield from change_lines(plan.changes, width, ("now", "then"))
+    yield NOTHING
+    step = plan.checkpoint_step
+    where = "from the start" if step is None else f"from checkpoint step {step}"
+    yield line(Span("goes on ", is_bold=True), where)
+    for note in plan.notes:
+        yield from wrapped(note, width, tone="dim", indent=_INDENT)
+    yield line(Span("command", is_bold=True))
+    yield from wrapped(foreign(plan.command, COMMAND_LIMIT), width, tone="accent", indent=_INDENT)
+
+
+def _standing(view: RunView, state: RollbackState, width: int, look: Look) -> Iterator[Line]:
+    """What enter would do now, or why not."""
+    yield NOTHING
+    if state.problem:
+        for row in state.problem.splitlines():
+            yield from wrapped(row, width, tone="warning")
+    for pending in state.standing.waiting:
+        yield line(Span(f"{look.glyphs.marks['rollback']} pending: {_in_words(pending)}", "warning"))
+        yield line(Span(f"{_INDENT}the trainer acts at its next step boundary", "dim"))
+    for answer in state.standing.answers:
+        yield from wrapped(_answer_in_words(answer, look), width, tone="good" if answer.accepted else "bad")
+    reason = why_no_request(view)
+    if reason:
+        instead = " Run the command instead; c copies it." if state.plan is not None else ""
+        yield from wrapped(reason + instead, width, tone="warning")
+    elif state.stage == "confirming":
+        yield line(
+            Span(" Go back now? The run ends as rolled back and goes on as a child run. ", "warning", is_chosen=True)
+        )
+
+
+def _in_words(pending: PendingRequest) -> str:
+    asked = pending.request
+    if asked is None:
+        return f"{foreign(pending.path.name)}: {foreign(pending.refusal)}"
+    to = "" if asked.to is None else f", to step {asked.to}"
+    return f"scenario {foreign(asked.scenario)}{to}" if asked.scenario else f"{foreign(pending.path.name)}{to}"
+
+
+def _answer_in_words(answer: RequestAnswer, look: Look) -> str:
+    sign = look.glyphs.good if answer.accepted else look.glyphs.marks["non-finite"]
+    return f"{sign} {'done' if answer.accepted else 'refused'}: {answer.message}"
+
+
+def _child(view: RunView) -> Iterator[Line]:
+    """Where the run went on."""
+    if view.status is not None and view.status.child:
+        yield line(Span("goes on as ", "dim"), Span(foreign(view.status.child), "good", is_bold=True))
+
+
+def _foot(view: RunView, state: RollbackState) -> Line:
+    if state.stage == "confirming":
+        return line(Span("enter", "accent", is_bold=True), Span(" go back   ", "dim"), Span("esc", "accent"), " no")
+    hints = [("left/right", "scenario")] if len(state.fired) > 1 else []
+    if state.plan is not None:
+        hints += [] if why_no_request(view) else [("enter", "request it")]
+        hints.append(("c", "copy"))
+    return key_hints(*hints)

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from textual.binding import Binding
+from textual.pilot import Pilot
+
+from jepa_core.run_directory.status import Status
+from jepa_core.watch.baseline import BaselineValues
+from jepa_core.watch.verdict import Verdict
+from jepa_monitor.alerts import AlertBook, Moment
+from jepa_monitor.charts.look import Look
+from jepa_monitor.screens.alerts import AlertsScreen
+from jepa_monitor.screens.help import HelpScreen, KeyGroup
+from jepa_monitor.screens.recipe_difference import OtherRecipe, RecipeDifferenceScreen, related_recipes
+from jepa_monitor.screens.sheet import Sheet
+from jepa_monitor.screens.verdict import VerdictScreen
+from tests.monitor.panels.views import FIRED, FIRING_B, MUST, RECIPE, a_view
+from tests.monitor.screens.stage import Stage, text_on, until
+from tests.run_directory.runs import record_run
+
+LOOK = Look()
+
+
+def on_stage(
+    sheet: Sheet, play: Callable[[Stage, Pilot[None]], Awaitable[None]], book: AlertBook | None = None
+) -> None:
+    async def act() -> None:
+        stage = Stage(sheet, book)
+        async with stage.run_test(size=(100, 30)) as pilot:
+            await pilot.pause()
+            await play(stage, pilot)
+
+    asyncio.run(act())
+
+
+def text_shown(sheet: Sheet) -> str:
+    texts: list[str] = []
+
+    async def play(stage: Stage, pilot: Pilot[None]) -> None:
+        texts.append(text_on(sheet))
+
+    on_stage(sheet, play)
+    return texts[0]
+
+
+VERDICT = Verdict(
+    run="mine",
+    outcome="success",
+    reason="retrieval 11 % better",
+    ending="finished",
+    baseline="gentle_vq",
+    judgements=(MUST, FIRED),
+    next="jepa run recipes/production.toml  # the long run",
+)
+
+
+def test_the_verdict_is_shown_whole_with_what_fired() -> None:
+    text = text_shown(VerdictScreen(a_view(verdict=VERDICT), LOOK))
+    for words in ("Verdict: success against gentle_vq", "✔ codebook in use", "14.1 %", "▲ relational loss near zero"):
+        assert words in text
+    assert "jepa run recipes/production.toml" in text
+
+
+def test_before_the_end_the_rules_so_far_and_retrieval_are_shown() -> None:
+    text = text_shown(VerdictScreen(a_view(problems=("rule 3: unreadable",)), LOOK))
+    for words in ("No verdict yet", "✔ codebook in use", "+41 %", "counting cells", "rule 3: unreadable"):
+        assert words in text
+
+
+def test_a_verdict_that_comes_while_the_screen_is_open_appears() -> None:
+    sheet = VerdictScreen(a_view(), LOOK)
+
+    async def play(stage: Stage, pilot: Pilot[None]) -> None:
+        sheet.show(a_view(verdict=VERDICT), LOOK)
+        assert "Verdict: success" in text_on(sheet)
+        await pilot.press("escape")
+        assert stage.screen is not sheet
+
+    on_stage(sheet, play)
+
+
+def test_the_recipe_difference_has_two_columns_and_another_recipe_is_chosen() -> None:
+    others = [
+        OtherRecipe(relation="parent", name="mine-1", recipe={**RECIPE, "quantizer": {"kind": "none"}}),
+        OtherRecipe(relation="baseline", name="gentle-1", recipe=RECIPE),
+    ]
+    sheet = RecipeDifferenceScreen(a_view(), LOOK, others)
+
+    async def play(stage: Stage, pilot: Pilot[None]) -> None:
+        text = text_on(sheet)
+        assert "2 keys differ" in text
+        assert "parent mine-1" in text
+        kind = next(row for row in text.splitlines() if "quantizer.kind" in row)
+        assert kind.split()[1:4] == ["quantizer.kind", '"none"', '"ema_vq"']
+        await pilot.press("right")
+        assert "The recipes are equal." in text_on(sheet)
+        await pilot.press("left", "left", "left")
+        assert "2 keys differ" in text_on(sheet)
+
+    on_stage(sheet, play)
+
+
+def test_without_a_choice_the_parents_and_the_baselines_recipes_are_read(tmp_path: Path) -> None:
+    parent, baseline = (record_run(tmp_path / f"{name}-20260101-000000", name=name) for name in ("old", "gentle"))
+    view = a_view(
+        path=str(tmp_path / "mine"),
+        status=Status(parent=parent.name),
+        baseline=BaselineValues(name="gentle", path=str(baseline)),
+    )
+    sheet = RecipeDifferenceScreen(view, LOOK)
+
+    async def play(stage: Stage, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "parent old-20260101-000000" in text_on(sheet))
+        assert "baseline gentle-20260101-000000" in text_on(sheet)
+
+    on_stage(sheet, play)
+    assert [other.relation for other in related_recipes(view)] == ["parent", "baseline"]
+
+
+@pytest.mark.parametrize("parent", ["", "../elsewhere", "/etc", "gone", "\0"])
+def test_a_parent_that_is_not_beside_the_run_is_not_looked_for(tmp_path: Path, parent: str) -> None:
+    assert related_recipes(a_view(path=str(tmp_path / "mine"), status=Status(parent=parent))) == ()
+
+
+def test_with_nothing_to_compare_with_it_says_so() -> None:
+    assert "Nothing to compare with" in text_shown(RecipeDifferenceScreen(a_view(), LOOK))
+
+
+def two_alerts() -> AlertBook:
+    view = a_view(firings=(FIRING_B, attrs.evolve(FIRING_B, name="A", step=700.0, message="worse than the baseline")))
+    return AlertBook().observe(view, Moment.read())
+
+
+def test_the_newest_alert_is_chosen_and_its_advice_is_shown() -> None:
+    sheet = AlertsScreen(a_view(), LOOK, two_alerts())
+
+    async def play(stage: Stage, pilot: Pilot[None]) -> None:
+        text = text_on(sheet)
+        assert "2 new of 2" in text
+        assert text.index("rollback A") < text.index("Raise the weights back.") < text.index("rollback B")
+        await pilot.press("down")
+        text = text_on(sheet)
+        assert text.index("rollback B") < text.index("Raise the weights back.")
+        await pilot.press("up", "up")
+        assert text_on(sheet).index("Raise the weights back.") < text_on(sheet).index("rollback B")
+
+    on_stage(sheet, play, two_alerts())
+
+
+def test_a_acknowledges_s_silences_and_the_history_tells() -> None:
+    book = two_alerts()
+    sheet = AlertsScreen(a_view(), LOOK, book)
+
+    async def play(stage: Stage, pilot: Pilot[None]) -> None:
+        await pilot.press("a")
+        assert stage.book.acknowledged == {"rollback A@700"}
+        await pilot.press("down", "s")
+        assert list(stage.book.snoozes) == ["rollback B"]
+        text = text_on(sheet)
+        assert "0 new of 2" in text
+        assert "acknowledged" in text
+        assert "silent for 10 min 0 s" in text or "silent for 9 min" in text
+        await pilot.press("t")
+        text = text_on(sheet)
+        assert "snoozed for 10 minutes rollback B" in text
+        assert "acknowledged rollback A" in text
+        await pilot.press("down", "t")
+        assert "0 new of 2" in text_on(sheet)
+
+    on_stage(sheet, play, book)
+
+
+def test_shift_a_acknowledges_all() -> None:
+    book = two_alerts()
+
+    async def play(stage: Stage, pilot: Pilot[None]) -> None:
+        await pilot.press("A")
+        assert len(stage.book.acknowledged) == 2
+
+    on_stage(AlertsScreen(a_view(), LOOK, book), play, book)
+
+
+def test_without_alerts_the_keys_do_nothing() -> None:
+    sheet = AlertsScreen(a_view(), LOOK, AlertBook())
+
+    async def play(stage: Stage, pilot: Pilot[None]) -> None:
+        await pilot.press("a", "s", "A", "down", "up")
+        assert "Nothing wants attention." in text_on(sheet)
+        assert stage.book == AlertBook()
+        await pilot.press("t")
+        assert "Nothing has happened yet." in text_on(sheet)
+
+    on_stage(sheet, play)
+
+
+def test_the_help_has_every_binding_with_a_description_each_action_once() -> None:
+    groups = [
+        KeyGroup(
+            title="charts",
+            bindings=[
+                Binding("y", "log", "log axis"),
+                Binding("plus", "zoom(1)", "zoom in"),
+                Binding("equals_sign", "zoom(1)", "zoom in"),
+                Binding("f12", "hidden", ""),
+            ],
+        ),
+        KeyGroup(title="elsewhere", bindings=[Binding("question_mark", "help", "this page")]),
+        KeyGroup(title="empty", bindings=[]),
+    ]
+    text = text_shown(HelpScreen(a_view(), LOOK, groups))
+    assert "+ =" in text
+    assert text.count("zoom in") == 1
+    assert "?" in text
+    assert "this page" in text
+    assert "hidden" not in text
+    assert "empty" not in text
+
+
+def test_a_sheet_scrolls_with_the_keys() -> None:
+    recipe: Mapping[str, Any] = {"losses": {f"l{index}": {"weight": 1.0} for index in range(100)}}
+    sheet = RecipeDifferenceScreen(a_view(), LOOK, [OtherRecipe(relation="run", name="other", recipe=recipe)])
+
+    async def play(stage: Stage, pilot: Pilot[None]) -> None:
+        assert "losses.l0.weight" in text_on(sheet)
+        await pilot.press("end")
+        assert "losses.l99.weight" in text_on(sheet) or "quantizer" in text_on(sheet)
+        assert "losses.l0.weight" not in text_on(sheet)
+        await pilot.press("pageup", "up", "k", "down", "j", "pagedown", "home")
+        assert "losses.l0.weight" in text_on(sheet)
+
+    on_stage(sheet, play)
