@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from rich.cells import cell_len
 
 from jepa_monitor.charts.canvas import Canvas
@@ -12,6 +14,7 @@ from jepa_monitor.charts.ticks import linear_ticks, log_ticks, tick_labels
 
 _COLUMNS_A_TICK = 8
 _ROWS_A_TICK = 3
+_FEWEST_ROWS_TO_CHOOSE = 6
 
 
 def draw_frame(canvas: Canvas, look: Look, tone: Tone) -> None:
@@ -43,11 +46,27 @@ def draw_x_ticks(plot: Plot, spec: ChartSpec) -> None:
 def draw_y_labels(plot: Plot, spec: ChartSpec) -> None:
     """At most one a row, the topmost of those that fall into it."""
     layout, axis = plot.layout, plot.y_axis
-    most = layout.num_rows // _ROWS_A_TICK + 2
-    ticks = (log_ticks if axis.log else linear_ticks)(axis.low, axis.high, most)
+    ticks = _y_ticks(plot)
     labels = tick_labels(ticks, log=axis.log, percent=spec.percent)
     for tick, text in zip(ticks, labels, strict=True):
         label = plot.look.text(text)
         if cell_len(label) < LABEL_WIDTH:
             blank_before = LABEL_WIDTH - 1 - cell_len(label)
             plot.canvas.put(plot.row_of(tick), layout.left - LABEL_WIDTH, " " * blank_before + label + " ", "dim")
+
+
+def _y_ticks(plot: Plot) -> list[float]:
+    """As many as there is room for; on a linear axis fewer, where rounding to rows would make them look uneven."""
+    axis, num_rows = plot.y_axis, plot.layout.num_rows
+    most = num_rows // _ROWS_A_TICK + 2
+    if axis.log:
+        return log_ticks(axis.low, axis.high, most)
+    fewest = 2 if num_rows >= _FEWEST_ROWS_TO_CHOOSE else most
+    candidates = [linear_ticks(axis.low, axis.high, fewer) for fewer in range(most, fewest - 1, -1)]
+    return next((ticks for ticks in candidates if _look_even(plot, ticks)), candidates[0])
+
+
+def _look_even(plot: Plot, ticks: list[float]) -> bool:
+    rows = [plot.row_of(tick) for tick in ticks]
+    gaps = [abs(above - below) for below, above in pairwise(rows)]
+    return bool(gaps) and (min(gaps) > 1 or min(gaps) == max(gaps))

@@ -42,7 +42,7 @@ def spectrum_content(view: RunView, width: int, height: int, look: Look) -> Cont
 
 def _rank(words: str, rank: float, tone: Tone, look: Look) -> tuple[Span, ...]:
     """What is drawn as bars and what as marks is told by the sign before the figure."""
-    sign = look.glyphs.bar_levels[-1] if words == "context" else look.glyphs.legend_line
+    sign = look.glyphs.bar_levels[len(look.glyphs.bar_levels) // 2] if words == "context" else look.glyphs.legend_line
     value = "–" if math.isnan(rank) else figure_text(rank)
     return Span(f"{sign} ", tone), Span(f"{words} ", "dim"), Span(value, is_bold=True)
 

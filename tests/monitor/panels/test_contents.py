@@ -55,7 +55,7 @@ def test_a_run_without_a_codebook_says_so() -> None:
 def test_the_spectrum_has_both_effective_ranks() -> None:
     content = spectrum_content(a_view(), 50, 5, LOOK)
     assert len(content.lines) == 5
-    assert content.lines[-1].text == "effective rank  █ context 3.36  ━ target 4"
+    assert content.lines[-1].text == "effective rank  ▅ context 3.36  ━ target 4"
     assert content.alert is None
 
 
