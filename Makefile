@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check slow wheel schema clean
+.PHONY: run test check slow wheel schema picture clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -32,6 +32,9 @@ wheel: $(VENV)/.installed
 
 schema: $(VENV)/.installed
 	$(BIN)/jepa recipe schema > recipes/schema.json
+
+picture: $(VENV)/.installed
+	$(BIN)/python docs/make_monitor_picture.py
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -11,24 +11,39 @@ from cyclopts import App
 from jepa_core import __version__
 from jepa_core.errors import JepaError
 
-app = App(
-    name="jepa",
-    help="Train joint-embedding predictive models, and know whether a run is any good.",
-    help_epilogue="First steps: jepa run recipes/quickstart.toml",
-    version=__version__,
-    version_flags=["--version"],
-    result_action="return_value",
-)
-app.command("jepa_core.commands.run:run", help="Train from a recipe, and end with a verdict.")
-app.command("jepa_core.commands.audit:audit", help="See what cannot matter, before training.")
-app.command("jepa_core.commands.evaluate:evaluate", name="eval", help="Evaluate a checkpoint, on any data.")
-app.command("jepa_core.commands.runs:runs", help="List runs.")
-app.command("jepa_core.commands.verdict:verdict", help="Show a run's verdict again.")
-app.command("jepa_core.commands.compare:compare", help="Compare runs: is a gain real?")
-app.command("jepa_core.commands.check:check", help="Put a run's recorded figures before the rules again.")
-app.command("jepa_monitor.command:monitor", help="Show the state of a run, from its files alone.")
-app.command("jepa_core.commands.recipe:app", name="recipe", help="Show, check and compare recipes.")
-app.command("jepa_core.commands.plugins:app", name="plugins", help="List components and their fields.")
+COMMANDS = {
+    "run": ("jepa_core.commands.run:run", "Train from a recipe, and end with a verdict."),
+    "audit": ("jepa_core.commands.audit:audit", "See what cannot matter, before training."),
+    "monitor": ("jepa_monitor.command:monitor", "Watch runs in a dashboard, from their files alone."),
+    "watch": ("jepa_monitor.watch_command:watch", "Wait for a run, and exit with its code."),
+    "rollback": ("jepa_core.commands.rollback:rollback", "Go back to a healthy checkpoint, with a change."),
+    "check": ("jepa_core.commands.check:check", "Put a run's recorded figures before the rules again."),
+    "verdict": ("jepa_core.commands.verdict:verdict", "Show a run's verdict again."),
+    "runs": ("jepa_core.commands.runs:runs", "List runs."),
+    "eval": ("jepa_core.commands.evaluate:evaluate", "Evaluate a checkpoint, on any data."),
+    "compare": ("jepa_core.commands.compare:compare", "Compare runs: is a gain real?"),
+    "ablate": ("jepa_core.commands.ablate:ablate", "Vary a recipe's values over seeds: what does each do?"),
+    "recipe": ("jepa_core.commands.recipe:app", "Show, check and compare recipes."),
+    "plugins": ("jepa_core.commands.plugins:app", "List, check and begin components."),
+    "demo": ("jepa_monitor.demo.command:demo", "Watch a scripted run go wrong and be mended."),
+}
+"""Name → where it is, and its line in the list of commands."""
+
+
+def program(called: str = "") -> App:
+    """The command line. The help of a command is its docstring; only in the list, which imports none of them, a line
+    of ours stands for it, so the one that is called has none."""
+    app = App(
+        name="jepa",
+        help="Train joint-embedding predictive models, and know whether a run is any good.",
+        help_epilogue="First steps: jepa run recipes/quickstart.toml, and jepa demo",
+        version=__version__,
+        version_flags=["--version"],
+        result_action="return_value",
+    )
+    for name, (command, summary) in COMMANDS.items():
+        app.command(command, name=name, help=None if name == called else summary)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _exit_code(arguments: Sequence[str]) -> int:
     try:
-        result = app(arguments)
+        result = program(next(iter(arguments), ""))(arguments)
     except JepaError as error:
         print(error, file=sys.stderr)
         return error.exit_code

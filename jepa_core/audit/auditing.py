@@ -12,13 +12,13 @@ from jepa_core.audit.data_audit import audit_data, data_findings
 from jepa_core.audit.effect_audit import part_rows, setting_rows
 from jepa_core.audit.effect_findings import effect_findings
 from jepa_core.audit.loss_audit import audit_losses, loss_findings
-from jepa_core.audit.report import Audit, by_severity
+from jepa_core.audit.report import Audit
 from jepa_core.audit.step_audit import audit_step, step_findings
 from jepa_core.audit.trial import NUM_STEPS
 from jepa_core.contracts import GridDataset
 from jepa_core.engine.device import Compute
 from jepa_core.recipe.tables import Recipe
-from jepa_core.watch.findings import Finding
+from jepa_core.watch.findings import Finding, by_severity
 
 SETTING_SEQUENCES = 8
 """Sequences of the batches on which settings are moved: whether every bit is the same shows as well on few."""

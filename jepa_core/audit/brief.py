@@ -13,12 +13,12 @@ from jepa_core.audit.effect_findings import aggregator_finding, aggregator_matte
 from jepa_core.audit.loss_audit import NO_SHARE, audit_losses, loss_findings
 from jepa_core.audit.nulls import AverageConfig
 from jepa_core.audit.rebuilding import Change
-from jepa_core.audit.report import EffectRow, by_severity
+from jepa_core.audit.report import EffectRow
 from jepa_core.audit.trial import relative_change
 from jepa_core.contracts import GridDataset
 from jepa_core.engine.device import Compute
 from jepa_core.recipe.tables import Recipe
-from jepa_core.watch.findings import Finding
+from jepa_core.watch.findings import Finding, by_severity
 
 NUM_SEQUENCES = 8
 MOST_SEQUENCES = 20_000
@@ -60,6 +60,8 @@ def _of_first_batch(
     # A codebook at its random start is good enough to see what reaches what, and k-means takes seconds.
     bench = Bench(recipe, dataset, compute, sequences=NUM_SEQUENCES, initial_sequences=0)
     bench.encode(1)
+    if time.perf_counter() > deadline:
+        return findings
     outcome = bench.first_outcome()
     if look_at_aggregator:
         average = Change(recipe=attrs.evolve(bench.recipe, aggregator=AverageConfig()))
@@ -72,6 +74,8 @@ def _of_first_batch(
     if time.perf_counter() > deadline:
         return findings
     shares = bench.shares()
+    if time.perf_counter() > deadline:
+        return findings
     losses = audit_losses(bench, outcome, shares)
     of_losses = list(loss_findings(bench, outcome, losses))
     if all(shares.get(name, 0.0) >= NO_SHARE for name, entry in recipe.losses.items() if entry.weight):

@@ -139,11 +139,3 @@ class Audit:
     step: StepFigures
     findings: tuple[Finding, ...]
     """The most severe first."""
-
-
-_ORDER = {"critical": 0, "warning": 1, "info": 2}
-
-
-def by_severity(findings: list[Finding]) -> tuple[Finding, ...]:
-    """The most severe first."""
-    return tuple(sorted(findings, key=lambda finding: _ORDER[finding.severity]))

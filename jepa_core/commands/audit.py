@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from jepa_core.commands.options import Flag, NoPlugins, Overrides, PluginFiles, chosen_plugins
+from jepa_core.commands.flag import Flag
+from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles, chosen_plugins
 
 CRITICAL_FOUND = 4
 

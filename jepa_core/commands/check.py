@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import attrs
 import orjson
 
-from jepa_core.commands.options import Flag, NoPlugins, PluginFiles
+from jepa_core.commands.flag import Flag
+from jepa_core.commands.options import NoPlugins, PluginFiles
 from jepa_core.errors import RecipeError
 from jepa_core.presentation.replay_table import replay_table
 from jepa_core.presentation.terminal import console_for

@@ -9,7 +9,7 @@ from typing import Annotated
 import orjson
 from cyclopts import Parameter
 
-from jepa_core.commands.options import Flag
+from jepa_core.commands.flag import Flag
 from jepa_core.comparison.as_json import comparison_to_json
 from jepa_core.comparison.comparing import compare_runs
 from jepa_core.comparison.recorded_run import read_run

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from jepa_core.registry import Registry
 
 Overrides = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)]
-Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 PluginFiles = Annotated[
     tuple[Path, ...],
     Parameter(

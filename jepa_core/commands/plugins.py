@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
-from jepa_core.commands.options import Flag, NoPlugins, PluginFiles, listed_plugins
+from jepa_core.commands.flag import Flag
+from jepa_core.commands.options import NoPlugins, PluginFiles, listed_plugins
 
 if TYPE_CHECKING:
     from jepa_core.registry import Registry
 
 app = App(name="plugins", help="List components and their fields.")
-app.command("jepa_core.commands.plugins_new:new", name="new", help="Write a distribution of your own.")
-app.command("jepa_core.commands.plugins_check:check", name="check", help="Check that components keep their contract.")
+app.command("jepa_core.commands.plugins_new:new", name="new")
+app.command("jepa_core.commands.plugins_check:check", name="check")
 
 
 @app.default

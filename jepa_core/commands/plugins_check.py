@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from jepa_core.commands.options import Flag
+from jepa_core.commands.flag import Flag
 
 
 def check(target: str, /, *, family: str | None = None, json: Flag = False) -> int:

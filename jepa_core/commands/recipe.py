@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
-from jepa_core.commands.options import Flag, NoPlugins, Overrides, PluginFiles, chosen_plugins
+from jepa_core.commands.flag import Flag
+from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles, chosen_plugins
 from jepa_core.errors import RecipeError
 
 if TYPE_CHECKING:

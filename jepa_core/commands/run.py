@@ -5,21 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import attrs
 from cyclopts import Parameter
 
+from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles, chosen_plugins
+from jepa_core.commands.training import plugin_flags, train_and_show
 from jepa_core.errors import RecipeError, RunDirectoryError
+from jepa_core.presentation.sanitise import clean
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import RUNS_DIR, find_run, typed_name
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from jepa_core.engine.session import Conclusion, Opening
-    from jepa_core.presentation.training_screen import TrainingScreen
-    from jepa_core.watch.verdict import Verdict
 
 
 def run(
@@ -30,6 +27,8 @@ def run(
     resume: Annotated[str, Parameter(show_default=False)] = "",
     runs_dir: Path = RUNS_DIR,
     device: str = "auto",
+    auto_rollback: Flag = False,
+    no_audit: Flag = False,
     plugin: PluginFiles = (),
     no_plugin: NoPlugins = (),
 ) -> int:
@@ -52,19 +51,20 @@ def run(
         The folder in which the run directory is made.
     device
         auto, cpu, cuda or cuda:N.
+    auto_rollback
+        When a rollback rule fires, go back to the last healthy checkpoint and go on with the rule's change, as a run of
+        its own; at most watch.max_rollbacks times. Without it the rule is only flagged.
+    no_audit
+        Begin at once, without the brief look at recipe and data that is taken before training.
     """
     path = _run_to_resume(recipe, overrides, resume, runs_dir)
-    finished = _verdict_of_finished(path) if path else None
-    if path and finished:
-        print(
-            f"{path.name} is finished: there is nothing left to train. Its verdict: jepa verdict {typed_name(path)}\n"
-            "To train longer, start a new run with more epochs: jepa run RECIPE --set train.epochs=N"
-        )
-        return finished.exit_code
+    ended = _nothing_to_resume(path) if path else None
+    if ended:
+        print(ended.message)
+        return ended.exit_code
 
     registry = chosen_plugins(plugin, no_plugin)
 
-    from jepa_core.engine.session import train_recipe
     from jepa_core.plugins.recorded_files import check_same_files
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipe.finding import find_recipe
@@ -75,15 +75,17 @@ def run(
     console = console_for()
     source = path / RECIPE if path else find_recipe(recipe)
     loaded = load_recipe(source, overrides=overrides, registry=registry)
-    conclusion = train_recipe(
+    return train_and_show(
+        console,
         loaded if path else with_scenarios(loaded, registry),
         device=device,
         runs_dir=runs_dir,
         resume=path,
-        open_screen=lambda opening: _open_screen(console, opening),
+        registry=registry,
+        audit_command="" if no_audit else audit_command(recipe, overrides, plugin),
+        auto_rollback=auto_rollback,
+        plugin_files=plugin,
     )
-    _show(console, conclusion, plugin)
-    return conclusion.exit_code
 
 
 def _run_to_resume(recipe: str, overrides: tuple[str, ...], resume: str, runs_dir: Path) -> Path | None:
@@ -104,66 +106,47 @@ def _run_to_resume(recipe: str, overrides: tuple[str, ...], resume: str, runs_di
     return find_run(resume, runs_dir)
 
 
-def _verdict_of_finished(run: Path) -> Verdict | None:
-    """Its verdict, when it is finished and has one; a damaged one is made again."""
-    from jepa_core.run_directory.reading import RunReader
+@attrs.frozen
+class _Ended:
+    """Why a run is not resumed: it is finished, or its rules have ended it."""
 
-    reader = RunReader(run)
+    message: str
+    exit_code: int
+
+
+def _nothing_to_resume(run: Path) -> _Ended | None:
+    """What to say instead of resuming a run that has its verdict; a damaged one is made again.
+
+    Raises:
+        RunDirectoryError: the run was rolled back, and goes on elsewhere.
+    """
+    from jepa_core.run_directory.reading import RunReader
+    from jepa_core.run_directory.resumable import refuse_rolled_back
+
+    refuse_rolled_back(run)
+    reader, name = RunReader(run), typed_name(run)
     try:
-        return reader.verdict() if reader.state() == "finished" else None
+        verdict = reader.verdict()
     except RunDirectoryError:
         return None
-
-
-def _open_screen(console: Console, opening: Opening) -> TrainingScreen:
-    """Print the run's first lines, and open the screen."""
-    from rich.text import Text
-
-    from jepa_core.presentation.quantity import count_text
-    from jepa_core.presentation.training_screen import TrainingScreen
-
-    screen = TrainingScreen(
-        console,
-        opening.console_log,
-        epochs=opening.loaded.recipe.train.epochs,
-        total_steps=opening.total_steps,
-        steps_done=opening.resumed_at or 0,
-    )
-    compiled = ", compiled" if opening.loaded.recipe.train.compile else ""
-    parts = [
-        opening.dataset.description,
-        f"{count_text(opening.num_parameters)} parameters",
-        f"{opening.compute.describe()}{compiled}",
-        str(opening.path),
-    ]
-    screen.print(Text().append(opening.loaded.recipe.name, style="bold").append(" · " + " · ".join(parts)))
-    for note in filter(None, opening.notes):
-        screen.print(Text(f"  · {note}", style="dim"))
-    if opening.resumed_at is not None:
-        screen.print(Text(f"  · goes on after step {opening.resumed_at} of {opening.total_steps}", style="dim"))
-    return screen
-
-
-def _show(console: Console, conclusion: Conclusion, plugin_files: Sequence[Path]) -> None:
-    """Print the verdict, or how to go on."""
-    from rich.text import Text
-
-    from jepa_core.presentation.training_screen import plain_log
-    from jepa_core.presentation.verdict_table import verdict_table
-    from jepa_core.run_directory.layout import CONSOLE
-
-    if conclusion.verdict is None:
-        flags = "".join(f" --plugin {shlex.quote(str(file))}" for file in plugin_files)
-        console.print(
-            f"Interrupted after step {conclusion.ending.step}; a checkpoint is written.\n"
-            f"Go on with: jepa run --resume {typed_name(conclusion.path)}{flags}",
-            soft_wrap=True,
+    if verdict is None:
+        return None
+    if reader.state() == "finished":
+        message = (
+            f"{run.name} is finished: there is nothing left to train. Its verdict: jepa verdict {name}\n"
+            "To train longer, start a new run with more epochs: jepa run RECIPE --set train.epochs=N"
         )
-        return
-    if conclusion.ending.kind == "early stop":
-        console.print(Text(f"  · {conclusion.ending.reason} (after step {conclusion.ending.step})", style="dim"))
-    console.print()
-    console.print(verdict_table(conclusion.verdict), crop=False)
-    with (conclusion.path / CONSOLE).open("a", encoding="utf-8") as log:
-        log.write("\n")
-        plain_log(log).print(verdict_table(conclusion.verdict), crop=False)
+        return _Ended(message, verdict.exit_code)
+    if reader.state() == "aborted" and verdict.ending == "abort":
+        message = (
+            f"{run.name} was ended by an abort rule, which would end it again: {clean(verdict.cause)}\n"
+            f"To go back to before that with a change: jepa rollback {name} --set KEY=VALUE"
+        )
+        return _Ended(message, verdict.exit_code)
+    return None
+
+
+def audit_command(recipe: str, overrides: Sequence[str], plugin_files: Sequence[Path]) -> str:
+    """The whole audit of the same recipe, as it would be typed."""
+    flags = [*(f"--set {shlex.quote(text)}" for text in overrides), *plugin_flags(plugin_files)]
+    return " ".join(["jepa audit", shlex.quote(recipe), *flags])

@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 import orjson
 
+from jepa_core.commands.flag import Flag
 from jepa_core.presentation.runs_table import runs_table
 from jepa_core.presentation.terminal import console_for
 from jepa_core.recorded_numbers import encode
@@ -15,7 +16,7 @@ from jepa_core.run_directory.naming import RUNS_DIR, runs_in
 from jepa_core.run_directory.summary import summarise
 
 
-def runs(*, runs_dir: Path = RUNS_DIR, json: bool = False) -> None:
+def runs(*, runs_dir: Path = RUNS_DIR, json: Flag = False) -> None:
     """List runs, newest first: state, progress, best retrieval beside counting cells, verdict.
 
     For example: jepa runs --runs-dir experiments

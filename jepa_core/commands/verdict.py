@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 
+from jepa_core.commands.flag import Flag
 from jepa_core.errors import RunDirectoryError
 from jepa_core.presentation.terminal import console_for
 from jepa_core.presentation.verdict_table import verdict_table
@@ -15,7 +16,7 @@ from jepa_core.run_directory.reading import RunReader
 from jepa_core.watch.verdict import verdict_to_json
 
 
-def verdict(run: str = LATEST, /, *, runs_dir: Path = RUNS_DIR, json: bool = False) -> None:
+def verdict(run: str = LATEST, /, *, runs_dir: Path = RUNS_DIR, json: Flag = False) -> None:
     """Show the verdict on a run: every must and nice with value and margin, the comparison, what to do next.
 
     For example: jepa verdict optimized-2026

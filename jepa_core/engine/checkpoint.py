@@ -1,74 +1,56 @@
 """Checkpoints: a folder of safetensors, JSON and a manifest of SHA-256 sums, renamed into place when complete.
 
-No pickle anywhere. "Newest" is the newest folder that verifies. Knows nothing of what the state means.
+No pickle anywhere. "Newest" is the newest folder that verifies. Knows nothing of what the state means; which
+checkpoints there are, and whether they can be trusted, is in `jepa_core.run_directory.stored_checkpoints`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import math
 import os
-import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from jepa_core.engine.checkpoint_tree import join_tree, split_tree
 from jepa_core.errors import CheckpointError
+from jepa_core.run_directory.stored_checkpoints import (
+    FILES,
+    FORMAT,
+    MANIFEST,
+    Checkpoint,
+    checkpoint_name,
+    file_sum,
+    manifest_sum,
+    newest_verified,
+    stored_checkpoints,
+)
 
-FORMAT = 1
-_NAME = re.compile(r"step-(\d+)")
 _PARTIAL = ".partial"
-_FILES = ("tensors.safetensors", "state.json")
 
 
-@attrs.frozen
-class Checkpoint:
-    """A complete checkpoint on disk."""
+def load_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The state by entry name.
 
-    path: Path
-    step: int
-
-    def verify(self) -> str | None:
-        """Why this checkpoint cannot be trusted; None when every byte is as it was written."""
-        try:
-            return next(self._faults(), None)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            return f"{type(error).__name__}: {error}"
-
-    def _faults(self) -> Iterator[str]:
-        manifest = json.loads((self.path / "manifest.json").read_bytes())
-        if manifest["sum"] != _manifest_sum(manifest):
-            yield "the manifest is damaged: its own sum does not fit"
-        if manifest["format"] != FORMAT or manifest["step"] != self.step:
-            yield "the manifest is of another format or step"
-        if manifest["files"].keys() != set(_FILES):
-            yield f"the manifest names {sorted(manifest['files'])} instead of {sorted(_FILES)}"
-        for name in _FILES:
-            if _digest(self.path / name) != manifest["files"][name]["sha256"]:
-                yield f"{name} is damaged: its SHA-256 sum is not the manifest's"
-
-    def load(self) -> dict[str, Any]:
-        """The state by entry name.
-
-        Raises:
-            CheckpointError: it does not verify, or cannot be read.
-        """
-        fault = self.verify()
-        if fault is not None:
-            raise CheckpointError(f"Checkpoint {self.path} cannot be used: {fault}. Use an older one.")
-        try:
-            tensors = load_file(self.path / "tensors.safetensors")
-            values = json.loads((self.path / "state.json").read_bytes())
-        except (OSError, ValueError, SafetensorError) as error:
-            raise CheckpointError(f"Checkpoint {self.path} cannot be read: {error}") from error
-        states: dict[str, Any] = join_tree(tensors, values)
-        return states
+    Raises:
+        CheckpointError: it does not verify, or cannot be read.
+    """
+    fault = checkpoint.verify()
+    if fault is not None:
+        raise CheckpointError(f"Checkpoint {checkpoint.path} cannot be used: {fault}. Use an older one.")
+    tensors_file, values_file = FILES
+    try:
+        tensors = load_file(checkpoint.path / tensors_file)
+        values = json.loads((checkpoint.path / values_file).read_bytes())
+    except (OSError, ValueError, SafetensorError) as error:
+        raise CheckpointError(f"Checkpoint {checkpoint.path} cannot be read: {error}") from error
+    states: dict[str, Any] = join_tree(tensors, values)
+    return states
 
 
 class CheckpointFolder:
@@ -80,21 +62,12 @@ class CheckpointFolder:
 
     def all(self) -> list[Checkpoint]:
         """Complete checkpoints, oldest first; stale temporaries are not among them."""
-        if not self.folder.is_dir():
-            return []
-        matches = [(path, _NAME.fullmatch(path.name)) for path in self.folder.iterdir() if path.is_dir()]
-        found = [Checkpoint(path, int(match.group(1))) for path, match in matches if match]
-        return sorted(found, key=lambda checkpoint: checkpoint.step)
+        return stored_checkpoints(self.folder)
 
     def newest(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest checkpoint that verifies, and what is wrong with newer ones."""
-        faults: list[str] = []
-        for checkpoint in reversed(self.all()):
-            fault = checkpoint.verify()
-            if fault is None:
-                return checkpoint, faults
-            faults.append(f"{checkpoint.path.name}: {fault}")
-        return None, faults
+        newest = newest_verified(self.folder)
+        return newest.checkpoint, list(newest.faults)
 
     def save(self, step: int, states: Mapping[str, Any]) -> Checkpoint:
         """Write a checkpoint: complete under its name, or not there at all.
@@ -102,7 +75,7 @@ class CheckpointFolder:
         Raises:
             CheckpointError: the disk refused; nothing half-written remains.
         """
-        final = self.folder / f"step-{step}"
+        final = self.folder / checkpoint_name(step)
         partial = self.folder / f".step-{step}{_PARTIAL}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -123,16 +96,27 @@ class CheckpointFolder:
             ) from error
         return Checkpoint(final, step)
 
-    def prune(self, best_step: int | None) -> list[int]:
-        """Delete all but the newest `keep` and the best, once the newest was read back; returns the steps deleted."""
+    def prune(self, best_step: int | None, healthy_before: Iterable[float] = ()) -> list[int]:
+        """Delete all but the newest `keep`, the best, and those that a rollback may still want, once the newest was
+        read back; returns the steps deleted.
+
+        Args:
+            best_step: of the best checkpoint.
+            healthy_before: of each of these steps the newest checkpoint before it that verifies is kept.
+        """
         checkpoints = self.all()
         if not checkpoints or checkpoints[-1].verify() is not None:
             return []
         kept = {checkpoint.step for checkpoint in checkpoints[-self._keep :]} | {best_step}
+        kept |= {self._healthy(step) for step in healthy_before}
         superfluous = [checkpoint for checkpoint in checkpoints if checkpoint.step not in kept]
         for checkpoint in superfluous:
             shutil.rmtree(checkpoint.path)
         return [checkpoint.step for checkpoint in superfluous]
+
+    def _healthy(self, before: float) -> int | None:
+        newest = newest_verified(self.folder, up_to=math.ceil(before) - 1).checkpoint
+        return None if newest is None else newest.step
 
     def _remove_partials(self) -> None:
         for stale in self.folder.glob(f".step-*{_PARTIAL}"):
@@ -141,28 +125,19 @@ class CheckpointFolder:
 
 def _write_files(folder: Path, step: int, states: Mapping[str, Any]) -> None:
     tensors, values = split_tree(states)
-    save_file(tensors, folder / "tensors.safetensors")
-    (folder / "state.json").write_text(json.dumps(values, indent=1), encoding="utf-8")
+    tensors_file, values_file = FILES
+    save_file(tensors, folder / tensors_file)
+    (folder / values_file).write_text(json.dumps(values, indent=1), encoding="utf-8")
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "step": step,
-        "files": {name: {"sha256": _digest(folder / name), "bytes": (folder / name).stat().st_size} for name in _FILES},
+        "files": {name: {"sha256": file_sum(folder / name), "bytes": (folder / name).stat().st_size} for name in FILES},
     }
-    manifest["sum"] = _manifest_sum(manifest)
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    manifest["sum"] = manifest_sum(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for path in folder.iterdir():
         _sync(path)
     _sync(folder)
-
-
-def _manifest_sum(manifest: Mapping[str, Any]) -> str:
-    content = {key: manifest[key] for key in ("format", "step", "files")}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -14,8 +14,8 @@ from jepa_core.watch.decision import Decision
 class Ending:
     """How training ended, and after how many steps."""
 
-    state: Literal["finished", "aborted", "interrupted"]
-    kind: Literal["finished", "early stop", "abort", "non-finite", "interrupted"]
+    state: Literal["finished", "aborted", "interrupted", "rolled_back"]
+    kind: Literal["finished", "early stop", "abort", "non-finite", "interrupted", "rolled back"]
     step: int
     """Optimizer steps that the final state has behind it."""
     exit_code: int
@@ -41,3 +41,8 @@ class Ending:
     def non_finite(cls, step: int, reason: str) -> Ending:
         """The step after `step` had a loss or gradient that is not finite."""
         return cls(state="aborted", kind="non-finite", step=step, exit_code=3, reason=reason)
+
+    @classmethod
+    def rolled_back(cls, step: int, reason: str) -> Ending:
+        """To be taken back: another run goes on from an earlier checkpoint, and this one's exit code is that one's."""
+        return cls(state="rolled_back", kind="rolled back", step=step, exit_code=0, reason=reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,22 @@ class GatedAdam:
         """Moments and step counts by parameter name, for checkpoints; empty before the first step."""
         states = self._adam.state
         return {name: dict(states[p]) for name, p in self.parameters.items() if p in states}
+
+    def restore_fitting(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """From a checkpoint of another recipe: what parameters of its names and shapes remember."""
+        self.restore({name: moments for name, moments in state.items() if self._fits(name, moments)})
+
+    def forget(self, names: Collection[str]) -> None:
+        """Drop what parameters remember that start anew."""
+        for name in names:
+            if name in self.parameters:
+                self._adam.state.pop(self.parameters[name], None)
+
+    def _fits(self, name: str, moments: Mapping[str, Tensor]) -> bool:
+        parameter = self.parameters.get(name)
+        return parameter is not None and all(
+            moment.ndim == 0 or moment.shape == parameter.shape for moment in moments.values()
+        )
 
     def restore(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         """From a checkpoint."""

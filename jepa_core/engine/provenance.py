@@ -18,6 +18,7 @@ from jepa_core.run_directory.baseline_runs import ResolvedBaseline
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.writing import RunWriter
+from jepa_core.watch.rules import Baseline
 
 
 def write_provenance(
@@ -33,14 +34,20 @@ def write_provenance(
             data=dataset.description,
             data_fingerprint=dataset.fingerprint,
             plugin_files=recorded_files(loaded.plugin_files),
+            overrides=list(loaded.overrides),
         )
     )
+    writer.write_recipe(resolved_recipe(loaded, baseline.baseline))
+
+
+def resolved_recipe(loaded: LoadedRecipe, baseline: Baseline | None) -> str:
+    """The text of recipe.toml; `baseline` is what the recipe's was found to be."""
     table = dict(loaded.table)
-    if baseline.baseline is not None:
-        found = {key: value for key, value in attrs.asdict(baseline.baseline).items() if value}
+    if baseline is not None:
+        found = {key: value for key, value in attrs.asdict(baseline).items() if value}
         table["watch"] = {**table["watch"], "baseline": found}
     table["metrics"] = [_without_none(attrs.asdict(metric)) for metric in declared_metrics(loaded.recipe)]
-    writer.write_recipe(recipe_to_toml(table))
+    return recipe_to_toml(table)
 
 
 def check_same_data(run: RunReader, dataset: GridDataset) -> None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
+import attrs
+
+from jepa_core.engine.rollback_orders import RollbackOrders
 from jepa_core.observing.dispatch import Notice, Observers
+from jepa_core.run_directory.events import Event
+from jepa_core.run_directory.lineage import Lineage
+from jepa_core.run_directory.rollback_flag import rollback_flag
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.decision import Decision
-from jepa_core.watch.findings import Severity
+from jepa_core.watch.findings import Finding, Firing, Severity
 from jepa_core.watch.judge import Judge
+from jepa_core.watch.run_findings import RunFindings, finding_of
+
+AUDIT = "audit "
+"""What the names of the audit's events begin with."""
 
 
 class Audience(Protocol):
@@ -32,18 +43,59 @@ class RunRecord:
         writer.listener = self._observers.event
         self.audience: Audience | None = None
         """Set once it can be told how long the run is."""
-        self.warnings: list[str] = []
-        """Messages of what was not fine while the run went on."""
+        self.findings = RunFindings()
+        """What was not fine while the run went on."""
+        self.orders: RollbackOrders | None = None
+        """Who takes the run back; nobody when not set."""
 
     def replay(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Let the judge see the rows that a resumed run recorded before; what they set off has been told."""
         for row in rows:
-            self.warnings += [firing.message for firing in self._judge.observe(row) if firing.severity != "info"]
+            for firing in self._judge.observe(row):
+                self.findings.add(finding_of(firing))
+
+    def recall(self, events: Iterable[Event]) -> None:
+        """Keep in mind what the audit of a resumed run found; it has been told."""
+        for event in events:
+            if event.name.startswith(AUDIT):
+                self.findings.add(
+                    Finding(
+                        name=event.name,
+                        severity=event.severity,
+                        message=event.message,
+                        step=event.step,
+                        evidence={key: value for key, value in event.evidence.items() if key != "set"},
+                        advice=event.advice,
+                        set=_table(event.evidence.get("set")),
+                    )
+                )
 
     @property
     def decision(self) -> Decision:
         """What the rules ask for, after all rows so far."""
         return self._judge.decision
+
+    @property
+    def healthy_before(self) -> tuple[float, ...]:
+        """Steps before which a checkpoint may still be wanted for a rollback."""
+        return self._judge.healthy_before
+
+    def taken_back(self, step: int, *, after_row: bool) -> str | None:
+        """Why the run is to be taken back now, in words; None while it is not."""
+        if self.orders is None:
+            return None
+        return self.orders.taken_back(step, self.decision.rollback, after_row=after_row)
+
+    def taken_over(self, lineage: Lineage, anew: Sequence[str], step: int) -> None:
+        """Say where a run that a rollback made comes from, and what could not be handed down to it."""
+        story = lineage.story[-1].describe()
+        message = ". ".join([f"Rolled back {story}", *(text[:1].upper() + text[1:] for text in anew)]) + "."
+        evidence = {"parent": lineage.parent, "to": lineage.step, "changes": list(lineage.changes), "anew": list(anew)}
+        self._writer.event("rolled back from", "info", message, step=step, evidence=evidence)
+
+    def handed_over(self, reason: str, child: Path) -> None:
+        """Tell that the run was taken back; its events say so already."""
+        self._tell("warning", f"Rolled back: {reason} → {child}", "")
 
     def row(self, row: Mapping[str, float]) -> None:
         """Write a metrics row, and flag the rules that it sets off."""
@@ -52,10 +104,17 @@ class RunRecord:
         if self.audience is not None:
             self.audience.row(row)
         for firing in self._judge.observe(row):
-            self._writer.firing(firing)
-            if firing.severity != "info":
-                self.warnings.append(firing.message)
-            self._tell(firing.severity, firing.message, firing.advice)
+            self._flag(firing)
+            self.findings.add(finding_of(firing))
+
+    def _flag(self, firing: Firing) -> None:
+        """Write the event of a rule that fired, with what a rollback would change and how to type it; tell of it."""
+        flag = rollback_flag(self._writer.path, firing)
+        self._writer.firing(firing, **({} if flag is None else {"changes": flag.changes, "command": flag.command}))
+        told = [firing.advice]
+        if flag is not None and not (self.orders and self.orders.act_on(firing)):
+            told.append(flag.describe())
+        self._tell(firing.severity, firing.message, "  ".join(filter(None, told)))
 
     def diagnosis(self, row: Mapping[str, Any]) -> None:
         """Write a row of diagnostics."""
@@ -71,11 +130,22 @@ class RunRecord:
         evidence: Mapping[str, Any] | None = None,
         advice: str = "",
     ) -> None:
-        """Write an event and tell of it. One that is critical ends the run, and is no warning but its cause."""
+        """Write an event and tell of it."""
         self._writer.event(name, severity, message, step=step, evidence=evidence, advice=advice)
-        if severity == "warning":
-            self.warnings.append(message)
+        self.findings.add(
+            Finding(name=name, severity=severity, message=message, step=step, evidence=evidence or {}, advice=advice)
+        )
         self._tell(severity, message, advice)
+
+    def audited(self, findings: Iterable[Finding]) -> None:
+        """Write what the audit found before the first step; whoever opened the screen has told of it."""
+        for finding in findings:
+            named = attrs.evolve(finding, name=f"{AUDIT}{finding.name}", step=0)
+            evidence = {**finding.evidence, "set": finding.set}
+            self._writer.event(
+                named.name, named.severity, named.message, step=0, evidence=evidence, advice=named.advice
+            )
+            self.findings.add(named)
 
     def heartbeat(self, step: int, epoch: float) -> None:
         """Note progress."""
@@ -92,3 +162,7 @@ class RunRecord:
     def _tell(self, severity: Severity, message: str, advice: str) -> None:
         if self.audience is not None:
             self.audience.event(severity, message, advice)
+
+
+def _table(recorded: object) -> Mapping[str, Any]:
+    return recorded if isinstance(recorded, dict) else {}

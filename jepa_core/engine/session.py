@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import shutil
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TextIO
 
 import attrs
 
 from jepa_core.contracts import GridDataset
-from jepa_core.engine.checkpoint import Checkpoint, CheckpointFolder
+from jepa_core.engine.checkpoint import CheckpointFolder
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.ending import Ending
-from jepa_core.engine.interruption import Interruption, StoppedBeforeTraining
+from jepa_core.engine.fitting_state import StartedAnew
+from jepa_core.engine.interruption import Interruption
+from jepa_core.engine.opening_audit import opening_audit
 from jepa_core.engine.provenance import check_same_data, write_provenance
 from jepa_core.engine.recording import Audience, RunRecord
+from jepa_core.engine.rollback import Child
+from jepa_core.engine.rollback_orders import RollbackOrders
+from jepa_core.engine.starting import Resumption, failure_recorded, removed_unless_begun
 from jepa_core.engine.trainer import Trainer
-from jepa_core.errors import CheckpointError
 from jepa_core.facts import DatasetFacts
 from jepa_core.observing.dispatch import Observers
 from jepa_core.recipe.declared_metrics import declared_metrics
 from jepa_core.recipe.reading import LoadedRecipe
+from jepa_core.registry import Registry, installed
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
-from jepa_core.run_directory.layout import CHECKPOINTS, RECIPE, VERDICT
-from jepa_core.run_directory.naming import create_run
+from jepa_core.run_directory.layout import CHECKPOINTS, VERDICT
+from jepa_core.run_directory.lineage import read_lineage
+from jepa_core.run_directory.naming import beside, create_run
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.writing import RunWriter
-from jepa_core.watch.findings import Severity
+from jepa_core.watch.best_checkpoint import best_checkpoint
+from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.verdict import BestCheckpoint, Verdict, verdict_to_json
@@ -51,6 +56,8 @@ class Opening:
     total_steps: int
     resumed_at: int | None
     notes: tuple[str, ...]
+    audit: tuple[Finding, ...]
+    """What the audit found, the most severe first."""
     console_log: TextIO
 
 
@@ -61,20 +68,40 @@ class Conclusion:
     path: Path
     ending: Ending
     verdict: Verdict | None
-    """None after an interruption: nothing was decided yet."""
+    """None after an interruption: nothing was decided yet; and of a run that was rolled back: its child has one."""
     exit_code: int
+    child: Path | None = None
+    """The run directory that goes on in its place, after a rollback."""
 
 
 OpenScreen = Callable[[Opening], Screen]
 
 
 def train_recipe(
-    loaded: LoadedRecipe, *, device: str, runs_dir: Path, resume: Path | None, open_screen: OpenScreen
+    loaded: LoadedRecipe,
+    *,
+    device: str,
+    runs_dir: Path,
+    resume: Path | None,
+    open_screen: OpenScreen,
+    audit: bool = False,
+    auto_rollback: bool = False,
+    registry: Registry | None = None,
 ) -> Conclusion:
     """Train, and conclude with a verdict.
 
-    `resume` is a run directory to continue; `loaded` is then its own recipe. A run directory is made before data is
-    loaded, so that a disk which refuses is found at once, and removed again when training never begins.
+    A run directory is made before data is loaded, so that a disk which refuses is found at once, and removed again when
+    training never begins.
+
+    Args:
+        loaded: the recipe; of a run that is continued its own.
+        device: auto, cpu, cuda or cuda:N.
+        runs_dir: where a new run directory is made.
+        resume: a run directory to continue.
+        open_screen: is called once training begins.
+        audit: begin a new run with the brief audit, at most about three seconds.
+        auto_rollback: a rollback rule that fires takes the run back, as often as `watch.max_rollbacks` allows.
+        registry: where the components of a changed recipe come from; those installed when not given.
 
     Raises:
         JepaError: before training begins, for what is wrong with device, data, checkpoint or directory.
@@ -83,67 +110,22 @@ def train_recipe(
     recipe = loaded.recipe
     compute = choose_compute(device, recipe.train.precision)
     set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
-    resumption = _Resumption.of(resume) if resume else None
-    resume_at = resumption.checkpoint.step if resumption else None
+    resumption = Resumption.of(resume) if resume else None
+    resume_at = resumption.step if resumption else None
     path = resume or create_run(runs_dir, recipe.name)
     with (
         Interruption() as interruption,
-        _removed_unless_begun(path),
+        removed_unless_begun(path),
         RunWriter(path, resume_at=resume_at, recipe=recipe.name, total_epochs=recipe.train.epochs) as writer,
         Observers() as observers,
-        _failure_recorded(writer),
+        failure_recorded(writer),
     ):
         observers.build(recipe.observers.values(), path, resume_at)
         dataset = recipe.data.build(DatasetFacts(seed=recipe.train.seed))
         baseline = resolve_baseline(recipe.watch.baseline, runs_dir, dataset.fingerprint)
         session = _Session(loaded, dataset, compute, writer, baseline, observers=observers)
-        return session.run(resumption, interruption, open_screen)
-
-
-@contextmanager
-def _removed_unless_begun(path: Path) -> Iterator[None]:
-    """Remove the run directory after a failure before its recipe was written: nobody could read or resume it."""
-    try:
-        yield
-    except BaseException:
-        if not (path / RECIPE).exists():
-            shutil.rmtree(path, ignore_errors=True)
-        raise
-
-
-@contextmanager
-def _failure_recorded(writer: RunWriter) -> Iterator[None]:
-    """Say in events and status what ended the run, and let it pass."""
-    try:
-        yield
-    except StoppedBeforeTraining as stop:
-        writer.status.update(state="interrupted", exit_code=stop.code)
-        raise
-    except BaseException as error:
-        last_line = traceback.format_exception_only(error)[-1].strip()
-        writer.event("failed", "critical", last_line, evidence={"traceback": traceback.format_exc()})
-        writer.status.update(state="failed", exit_code=getattr(error, "exit_code", 1))
-        raise
-
-
-@attrs.frozen(kw_only=True)
-class _Resumption:
-    """Where to go on from."""
-
-    checkpoint: Checkpoint
-    damaged: tuple[str, ...]
-    """Newer checkpoints that cannot be used, and why."""
-
-    @staticmethod
-    def of(run: Path) -> _Resumption:
-        """From the newest checkpoint that verifies."""
-        checkpoint, faults = CheckpointFolder(run / CHECKPOINTS, keep=2).newest()
-        if checkpoint is None:
-            found = "\n".join(f"  {fault}" for fault in faults) or "  there is none"
-            raise CheckpointError(
-                f"{run} cannot be resumed: no checkpoint in it can be used.\n{found}\nStart a new run."
-            )
-        return _Resumption(checkpoint=checkpoint, damaged=tuple(faults))
+        session.heed_rollbacks(registry, auto=auto_rollback)
+        return session.run(resumption, interruption, open_screen, audit=audit and resumption is None)
 
 
 class _Session:
@@ -169,41 +151,71 @@ class _Session:
         self.record = RunRecord(writer, self.judge, observers)
         self.checkpoints = CheckpointFolder(writer.path / CHECKPOINTS, loaded.recipe.checkpoint.keep)
 
-    def run(self, resumption: _Resumption | None, interruption: Interruption, open_screen: OpenScreen) -> Conclusion:
+    def heed_rollbacks(self, registry: Registry | None, *, auto: bool) -> None:
+        """Let requests, and with `auto` rules too, take the run back."""
+        self.record.orders = RollbackOrders(
+            self.writer.path,
+            lambda: registry or installed(),
+            self.record.event,
+            at_most=self.loaded.recipe.watch.max_rollbacks if auto else None,
+        )
+
+    def run(
+        self, resumption: Resumption | None, interruption: Interruption, open_screen: OpenScreen, *, audit: bool
+    ) -> Conclusion:
         """Train from the start or from a checkpoint, and conclude."""
         trainer = Trainer(self.loaded.recipe, self.dataset, self.compute, self.checkpoints, self.record)
-        if resumption is not None:
-            self._restore(trainer, resumption.checkpoint)
+        anew = self._restore(trainer, resumption) if resumption else ()
+        audited = opening_audit(self.loaded.recipe, self.dataset, self.compute) if audit else ()
         interruption.wait_for_steps()
         if resumption is None:
             write_provenance(self.writer, self.loaded, self.dataset, self.compute, self.baseline)
         self.observers.start(self.loaded.table)
-        with open_screen(self._opening(trainer, resumption)) as screen:
+        with open_screen(self._opening(trainer, resumption, anew, audited)) as screen:
             self.record.audience = screen
-            self._note_beginning(trainer, resumption)
+            self._note_beginning(trainer, resumption, anew)
+            self.record.audited(audited)
             ending = trainer.train(interruption)
+            if ending.kind == "rolled back":
+                return self._conclude_rolled_back(trainer, ending)
         return self._conclude(trainer, ending)
 
-    def _restore(self, trainer: Trainer, checkpoint: Checkpoint) -> None:
+    def _restore(self, trainer: Trainer, resumption: Resumption) -> tuple[StartedAnew, ...]:
+        """Bring everything to where it was; what starts anew because a changed recipe has no place for it."""
         run = RunReader(self.writer.path)
         check_same_data(run, self.dataset)
-        trainer.resume(checkpoint)
+        anew: tuple[StartedAnew, ...] = ()
+        if resumption.checkpoint is not None and resumption.inherits:
+            anew = trainer.inherit(resumption.checkpoint)
+        elif resumption.checkpoint is not None:
+            trainer.resume(resumption.checkpoint)
+        self.record.recall(run.events())
         self.record.replay(run.rows())
         # What was decided when it stopped holds no longer.
         (self.writer.path / VERDICT).unlink(missing_ok=True)
+        return anew
 
-    def _note_beginning(self, trainer: Trainer, resumption: _Resumption | None) -> None:
+    def _note_beginning(self, trainer: Trainer, resumption: Resumption | None, anew: tuple[StartedAnew, ...]) -> None:
         step, total, where = trainer.steps_done, trainer.calendar.run_steps, self.compute.describe()
         epoch = trainer.calendar.epoch(step)
         self.writer.status.update(state="running", total_steps=total, step=step, epoch=epoch, exit_code=None)
-        if resumption is None:
+        if resumption and resumption.lineage and resumption.inherits:
+            self.record.taken_over(resumption.lineage, tuple(part.describe() for part in anew), step)
+        if resumption is None or resumption.checkpoint is None:
             self.record.event("started", "info", f"Training starts: {total} steps on {where}.", step=step)
             return
         self.record.event("resumed", "info", f"Training goes on after step {step} of {total}, on {where}.", step=step)
         for fault in resumption.damaged:
             self.record.event("checkpoint damaged", "warning", f"A newer checkpoint was not used: {fault}.", step=step)
 
-    def _opening(self, trainer: Trainer, resumption: _Resumption | None) -> Opening:
+    def _opening(
+        self,
+        trainer: Trainer,
+        resumption: Resumption | None,
+        anew: tuple[StartedAnew, ...],
+        audited: tuple[Finding, ...],
+    ) -> Opening:
+        lineage = resumption.lineage if resumption else None
         return Opening(
             loaded=self.loaded,
             dataset=self.dataset,
@@ -211,20 +223,33 @@ class _Session:
             path=self.writer.path,
             num_parameters=sum(parameter.numel() for parameter in trainer.step.parameters.values()),
             total_steps=trainer.calendar.run_steps,
-            resumed_at=resumption.checkpoint.step if resumption else None,
+            resumed_at=(resumption.step or None) if resumption else None,
             notes=(
+                *((f"rolled back {lineage.story[-1].describe()}", *lineage.notes) if lineage else ()),
+                *(part.describe() for part in anew),
                 *self.loaded.notes,
                 *self.dataset.notes,
                 *([self.baseline.reason] if self.loaded.recipe.watch.baseline else []),
             ),
+            audit=audited,
             console_log=self.writer.console_log,
         )
+
+    def _conclude_rolled_back(self, trainer: Trainer, ending: Ending) -> Conclusion:
+        """Hand over to a child; the run gets no verdict of its own."""
+        writer, orders = self.writer, self.record.orders
+        assert orders is not None
+        writer.status.update(step=ending.step, epoch=trainer.calendar.epoch(ending.step), exit_code=ending.exit_code)
+        child: Child = orders.carry_out(beside(writer.path), writer)
+        self.record.handed_over(ending.reason, child.path)
+        self.observers.finish(None)
+        return Conclusion(path=writer.path, ending=ending, verdict=None, exit_code=0, child=child.path)
 
     def _conclude(self, trainer: Trainer, ending: Ending) -> Conclusion:
         """Judge the run, and write down how it ended."""
         writer, step = self.writer, ending.step
         epoch = trainer.calendar.epoch(step)
-        verdict = None if ending.state == "interrupted" else self._verdict(trainer, ending)
+        verdict = None if ending.state == "interrupted" else self._verdict(ending)
         exit_code = ending.exit_code if verdict is None else verdict.exit_code
         if verdict is not None:
             writer.write_verdict(verdict)
@@ -235,23 +260,22 @@ class _Session:
             self.record.observer_notice(notice, step)
         return Conclusion(path=writer.path, ending=ending, verdict=verdict, exit_code=exit_code)
 
-    def _verdict(self, trainer: Trainer, ending: Ending) -> Verdict:
+    def _verdict(self, ending: Ending) -> Verdict:
         assert ending.kind != "interrupted"
+        assert ending.kind != "rolled back"
+        lineage = read_lineage(self.writer.path)
         return reach_verdict(
             self.judge,
             run=self.writer.path,
             ending=ending.kind,
             cause="" if ending.state == "finished" else ending.reason,
             no_baseline_because=self.baseline.reason,
-            best=self._best(trainer),
-            warnings=self.record.warnings,
+            best=self._best(),
+            findings=self.record.findings.all(),
+            story=lineage.story if lineage else (),
         )
 
-    def _best(self, trainer: Trainer) -> BestCheckpoint | None:
-        """The checkpoint with the highest retrieval, if it was kept."""
-        kept = {checkpoint.step: checkpoint for checkpoint in self.checkpoints.all()}
-        step = int(trainer.best.get("step", -1))
-        if step not in kept:
-            return None
-        path = kept[step].path.relative_to(self.writer.path)
-        return BestCheckpoint(step=step, epoch=trainer.best["epoch"], why="highest retrieval", path=str(path))
+    def _best(self) -> BestCheckpoint | None:
+        run = self.writer.path
+        kept = {checkpoint.step: str(checkpoint.path.relative_to(run)) for checkpoint in self.checkpoints.all()}
+        return best_checkpoint(kept, RunReader(run).rows())

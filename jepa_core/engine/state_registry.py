@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import attrs
 from torch import Tensor, nn
 
+from jepa_core.engine.fitting_state import StartedAnew, load_fitting
 from jepa_core.errors import CheckpointError
 
 State = Mapping[str, Any]
@@ -30,6 +31,8 @@ class Entry:
 
     read: Callable[[], State]
     write: Callable[[Any], None]
+    write_fitting: Callable[[Any], tuple[StartedAnew, ...]] | None = None
+    """Takes what fits from a state of another recipe; None where only the whole state makes sense."""
 
 
 class StateRegistry:
@@ -44,7 +47,14 @@ class StateRegistry:
 
     def add_module(self, name: str, module: nn.Module) -> None:
         """Register all parameters and buffers of a module, strictly."""
-        self.add_entry(name, Entry(module.state_dict, lambda state: _load_strictly(name, module, state)))
+        self.add_entry(
+            name,
+            Entry(
+                module.state_dict,
+                lambda state: _load_strictly(name, module, state),
+                lambda state: load_fitting(module, state),
+            ),
+        )
 
     def add_entry(self, name: str, entry: Entry) -> None:
         assert name not in self._entries, f"state {name!r} is registered twice"
@@ -63,6 +73,26 @@ class StateRegistry:
         Raises:
             CheckpointError: an entry is missing or unknown, or does not fit.
         """
+        self._write(states, lambda entry, state: entry.write(state))
+
+    def write_fitting(self, states: Mapping[str, State]) -> tuple[StartedAnew, ...]:
+        """The same for a state that another recipe's run wrote: what fits is taken, and what does not is returned.
+
+        Raises:
+            CheckpointError: an entry is missing or unknown, or one that must fit does not.
+        """
+        anew: list[StartedAnew] = []
+
+        def write(entry: Entry, state: State) -> None:
+            if entry.write_fitting is None:
+                entry.write(state)
+            else:
+                anew.extend(entry.write_fitting(state))
+
+        self._write(states, write)
+        return tuple(anew)
+
+    def _write(self, states: Mapping[str, State], write: Callable[[Entry, State], None]) -> None:
         missing, unknown = set(self._entries) - set(states), set(states) - set(self._entries)
         if missing or unknown:
             raise CheckpointError(
@@ -71,7 +101,7 @@ class StateRegistry:
             )
         for name, entry in self._entries.items():
             try:
-                entry.write(states[name])
+                write(entry, states[name])
             except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
                 raise CheckpointError(
                     f"The checkpoint's {name} does not fit the recipe: {type(error).__name__}: {error}. "

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import torch
 
-from jepa_core.engine.checkpoint import Checkpoint, CheckpointFolder
+from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.network import build_parts
 from jepa_core.engine.objective import Objective
@@ -17,6 +17,7 @@ from jepa_core.errors import CheckpointError, RecipeError, RunDirectoryError
 from jepa_core.recipe.tables import Recipe
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.stored_checkpoints import Checkpoint
 
 BEST, NEWEST = "best", "newest"
 
@@ -102,7 +103,7 @@ def load_model(recipe: Recipe, checkpoint: Checkpoint, device: torch.device) -> 
     Raises:
         CheckpointError: it cannot be read, or does not fit the recipe.
     """
-    states = checkpoint.load()
+    states = load_checkpoint(checkpoint)
     shape, epoch = _shape_and_epoch(checkpoint.path, states)
     parts = build_parts(recipe, side=shape.side, context_length=shape.context_length, device=device)
     weights = StateRegistry()

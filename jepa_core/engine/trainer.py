@@ -14,12 +14,13 @@ import torch
 from jepa_core.contracts import GridDataset, NeedsInitialisation
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
-from jepa_core.engine.checkpoint import Checkpoint, CheckpointFolder
+from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
 from jepa_core.engine.diagnostics import Diagnostics
 from jepa_core.engine.ending import Ending
 from jepa_core.engine.evaluation import Validation, evaluation_mode
+from jepa_core.engine.fitting_state import StartedAnew, parameters_anew
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.network import build_parts
 from jepa_core.engine.non_finite import cause_of
@@ -28,6 +29,7 @@ from jepa_core.engine.state_registry import Entry, StateRegistry
 from jepa_core.engine.step import TrainingStep
 from jepa_core.errors import CheckpointError
 from jepa_core.recipe.tables import Recipe
+from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Severity
 
@@ -41,6 +43,16 @@ class Record(Protocol):
     @property
     def decision(self) -> Decision:
         """What the rules ask for, after all rows so far."""
+        ...
+
+    @property
+    def healthy_before(self) -> tuple[float, ...]:
+        """Steps before which a checkpoint may still be wanted for a rollback."""
+        ...
+
+    def taken_back(self, step: int, *, after_row: bool) -> str | None:
+        """Why the run is to be taken back now, in words; None while it is not. Asked after every step: cheap unless
+        a row was written or a second has passed."""
         ...
 
     def row(self, row: Mapping[str, float]) -> None: ...
@@ -96,7 +108,8 @@ class Trainer:
         state.add_module("online", self.parts.online)
         state.add_module("target", self.parts.target)
         state.add_module("losses", self.parts.losses)
-        state.add("optimizer", self.step.optimizer)
+        optimizer = self.step.optimizer
+        state.add_entry("optimizer", Entry(optimizer.state, optimizer.restore, self._restore_fitting_moments))
         state.add("vote", self.step.vote)
         state.add("loss_scale", self.step.loss_scale)
         state.add("meters", self.step.meters)
@@ -110,9 +123,22 @@ class Trainer:
         self.steps_done = int(state["step"])
         self.best = dict(state["best"])
 
+    def _restore_fitting_moments(self, state: Mapping[str, Any]) -> tuple[StartedAnew, ...]:
+        self.step.optimizer.restore_fitting(state)
+        return ()
+
     def resume(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint instead of from step 0."""
-        self.state.write(checkpoint.load())
+        self.state.write(load_checkpoint(checkpoint))
+
+    def inherit(self, checkpoint: Checkpoint) -> tuple[StartedAnew, ...]:
+        """Continue from a checkpoint that another recipe's run wrote; what starts anew because it does not fit."""
+        anew = self.state.write_fitting(load_checkpoint(checkpoint))
+        self.step.optimizer.forget(parameters_anew(anew))
+        if any(started.part == "quantizer" and started.tensors for started in anew):
+            self.initialise()
+        # The target holds copies of what the online network has: telling of it twice says nothing.
+        return tuple(dict.fromkeys(anew))
 
     def initialise(self) -> None:
         """Data-dependent starts, once before step 0: the codebook from tokens of un-augmented training contexts."""
@@ -134,6 +160,9 @@ class Trainer:
         """Train to the end, or to what stops it earlier. Leaves a checkpoint in every case but a non-finite stop."""
         if self.steps_done == 0:
             self.initialise()
+        taken_back = self.record.taken_back(self.steps_done, after_row=True)
+        if taken_back is not None:
+            return Ending.rolled_back(self.steps_done, taken_back)
         self._row_started = time.perf_counter()
         while not self.calendar.is_last(self.steps_done) and not self.record.decision.ends:
             self.step(self.steps_done)
@@ -149,14 +178,18 @@ class Trainer:
         row = self._row()
         # Read once: a signal that comes from here on is for the next step.
         stop_signal = interruption.stop_signal
-        is_stopped = stop_signal is not None or self.record.decision.ends
+        taken_back = None if stop_signal else self.record.taken_back(done, after_row=row is not None)
+        is_stopped = stop_signal is not None or taken_back is not None or self.record.decision.ends
         is_final = is_stopped or self.calendar.is_last(done)
         saving = interruption.take_save_request() or self.calendar.checkpoint_due(done) or is_final
         if (row is not None or saving) and self._bad_step() >= 0:
-            return self._non_finite()
+            ending = self._non_finite()
+            return ending if taken_back is None else Ending.rolled_back(ending.step, taken_back)
         if saving:
-            self.save(final=is_final)
+            self.save(final=is_final and taken_back is None, prune=taken_back is None)
         self.record.heartbeat(done, self.calendar.epoch(done))
+        if taken_back is not None:
+            return Ending.rolled_back(done, taken_back)
         if stop_signal is None or self.record.decision.ends:
             return None
         return Ending.interrupted(done, stop_signal)
@@ -219,7 +252,7 @@ class Trainer:
         self.record.event("non-finite", "critical", message, step=bad_step + 1, evidence=evidence, advice=cause.advice)
         return Ending.non_finite(bad_step, reason)
 
-    def save(self, *, final: bool = False) -> None:
+    def save(self, *, final: bool = False, prune: bool = True) -> None:
         """Write a checkpoint and delete those no longer wanted. A full disk is an event; at the end it is an error."""
         started = time.perf_counter()
         try:
@@ -233,5 +266,6 @@ class Trainer:
             # Steps did not take this time.
             self._row_started += time.perf_counter() - started
         best = self.best.get("step")
-        self.checkpoints.prune(None if best is None else int(best))
+        if prune:
+            self.checkpoints.prune(None if best is None else int(best), self.record.healthy_before)
         self.record.event("checkpoint", "info", f"Checkpoint at step {self.steps_done}.", step=self.steps_done)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,9 +10,9 @@ from rich.text import Text
 
 from jepa_core.audit.report import Audit, EffectRow
 from jepa_core.presentation.figures import figure_text
+from jepa_core.presentation.finding_text import flags_of
 from jepa_core.presentation.quantity import duration_text
 from jepa_core.presentation.sanitise import clean
-from jepa_core.recipe.writing import toml_key, value_to_toml
 from jepa_core.watch.findings import Finding
 
 _STYLE = {"critical": "red", "warning": "yellow", "info": "dim"}
@@ -152,13 +151,4 @@ def _advice(finding: Finding) -> Iterator[str]:
     if finding.advice:
         yield finding.advice
     if finding.set:
-        yield " ".join(f"--set {key}={value}" for key, value in _flags((), finding.set))
-
-
-def _flags(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, value in table.items():
-        here = (*path, toml_key(key))
-        if isinstance(value, Mapping):
-            yield from _flags(here, value)
-        else:
-            yield ".".join(here), value if isinstance(value, str) else value_to_toml(value)
+        yield flags_of(finding.set)

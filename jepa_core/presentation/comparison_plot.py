@@ -14,6 +14,7 @@ from jepa_core.presentation.sanitise import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 SUFFIXES = (".svg", ".png")
@@ -44,7 +45,6 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
     Raises:
         JepaError: the file cannot be written.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     names = [metric.name for metric in comparison.judged]
@@ -56,6 +56,17 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
     legend = figure.legend(list(lines.values()), list(lines), loc="outside lower center", frameon=False)
     for text in legend.get_texts():
         text.set_parse_math(False)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a picture; an SVG of the same figures is the same file.
+
+    Raises:
+        JepaError: the file cannot be written.
+    """
+    import matplotlib as mpl
+
     try:
         with mpl.rc_context({"svg.hashsalt": "jepa"}):
             figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)

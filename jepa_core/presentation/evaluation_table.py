@@ -31,7 +31,8 @@ def evaluation_table(evaluation: Evaluation) -> RenderableType:
 
 
 def _headline(evaluation: Evaluation) -> Text:
-    why = f" ({clean(evaluation.why)})" if evaluation.why else ""
+    # What speaks against it stands in the verdict.
+    why = f" ({clean(evaluation.why.partition(', ')[0])})" if evaluation.why else ""
     line = Text(clean(evaluation.run), style="bold")
     return line.append(
         f" · step {evaluation.step}, epoch {figure_text(evaluation.epoch)}{why} · {evaluation.device}", style="none"

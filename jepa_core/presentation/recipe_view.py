@@ -12,6 +12,7 @@ from rich.text import Text
 from jepa_core.presentation.sanitise import clean
 from jepa_core.recipe import layout
 from jepa_core.recipe.difference import Change
+from jepa_core.recipe.engine_tables import ENGINE_TABLES
 from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
 from jepa_core.recipe.reading import LoadedRecipe
 from jepa_core.recipe.structuring import LossWeight
@@ -58,7 +59,7 @@ def _sections(
     for name, values in table.get(layout.OBSERVERS, {}).items():
         component = _component(registry, "observer", values["kind"])
         yield f"{layout.OBSERVERS}.{name}", _summary(component), values, describe_fields(component.config_class)
-    for name, engine_class in layout.ENGINE_TABLES.items():
+    for name, engine_class in ENGINE_TABLES.items():
         if name != "watch":
             yield name, (engine_class.__doc__ or "").rstrip("."), table[name], describe_fields(engine_class)
 

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
+from jepa_core.presentation.finding_text import SEVERITY_MARKS, flags_of, moment_of
 from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.sanitise import clean
-from jepa_core.recipe.writing import toml_key, value_to_toml
-from jepa_core.watch.findings import Finding, Severity
+from jepa_core.watch.findings import Finding, Firing
 from jepa_core.watch.judgement import Judgement
 from jepa_core.watch.replay import Replay
-
-SEVERITY_MARKS: dict[Severity, tuple[str, str]] = {
-    "info": ("·", "dim"),
-    "warning": ("▲", "yellow"),
-    "critical": ("✘", "red"),
-}
-"""Sign and style of each severity."""
 
 
 def replay_table(title: str, num_rows: int, found: Replay) -> RenderableType:
@@ -42,33 +34,19 @@ def replay_table(title: str, num_rows: int, found: Replay) -> RenderableType:
     return Group(*parts)
 
 
-def flags_of(changes: Mapping[str, Any]) -> str:
-    """Recipe values as the flags that set them: `--set aggregator.kind="mean"`."""
-    return " ".join(f"--set {key}={value_to_toml(value)}" for key, value in _leaves(changes))
-
-
-def _leaves(changes: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in changes.items():
-        path = f"{above}{toml_key(key)}"
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{path}.")
-        else:
-            yield path, value
-
-
 def _finding(finding: Finding) -> Iterator[Text]:
     mark, style = SEVERITY_MARKS[finding.severity]
-    line = Text(mark, style=style).append(f" {clean(finding.name, 60)}", style="bold")
-    yield line.append(_moment(finding), style="dim").append(f"   {clean(finding.message)}")
+    line = Text(mark, style=style).append(f" {clean(_name(finding), 60)}", style="bold")
+    yield line.append(moment_of(finding), style="dim").append(f"   {clean(finding.message)}")
     if finding.advice:
         yield Text(f"    {clean(finding.advice)}", style="dim")
     if finding.set:
         yield Text(f"    {clean(flags_of(finding.set))}", style="cyan")
 
 
-def _moment(finding: Finding) -> str:
-    step = "" if finding.step is None else f"   step {finding.step:.0f}"
-    return step + ("" if finding.epoch is None else f"   epoch {figure_text(finding.epoch)}")
+def _name(finding: Finding) -> str:
+    """Its rule's id. An early stop has none: its name is the metric, which the message names."""
+    return finding.kind if isinstance(finding, Firing) and finding.kind == "early stop" else finding.name
 
 
 def _scenarios(judgements: Sequence[Judgement]) -> Iterator[Text]:

@@ -9,7 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
+from jepa_core.presentation.finding_text import SEVERITY_MARKS, counted, flags_of
 from jepa_core.presentation.sanitise import clean
+from jepa_core.recorded_numbers import decode_number
+from jepa_core.watch.findings import Finding
 from jepa_core.watch.judgement import Judgement, State
 from jepa_core.watch.verdict import ComparedFigure, Verdict
 
@@ -21,6 +24,9 @@ MARKS: dict[State, tuple[str, str]] = {
     "pending": ("◌", "dim"),
 }
 """Sign and style of each state."""
+
+MOST_FINDINGS = 8
+"""Findings that are shown; the verdict's file has all."""
 
 _OUTCOME_STYLES = {
     "success": "bold green",
@@ -37,7 +43,7 @@ def verdict_table(verdict: Verdict) -> RenderableType:
     parts: list[RenderableType] = [headline(verdict), Text()]
     if verdict.musts or verdict.nices:
         parts += [_judgements(verdict), Text()]
-    parts += [_facts(verdict)]
+    parts += [_facts(verdict), *_findings(verdict)]
     if verdict.next:
         command, _, why = verdict.next.partition("  # ")
         line = Text("\nNext: ", no_wrap=True, overflow="ignore").append(clean(command), style="bold cyan")
@@ -135,7 +141,10 @@ def _labelled_facts(verdict: Verdict) -> Iterator[tuple[str, Text]]:
     if verdict.best is not None:
         best = verdict.best
         yield "best checkpoint", Text(f"step {best.step}, epoch {figure_text(best.epoch)}: {clean(best.why)}")
-    yield "while it ran", Text(_course(verdict))
+    for past in verdict.story:
+        yield "rolled back", Text(clean(past.describe()))
+    rollbacks = f"{verdict.rollbacks} {'rollback' if verdict.rollbacks == 1 else 'rollbacks'}"
+    yield "while it ran", counted(verdict.findings).append(f" · {rollbacks}", style="none")
 
 
 def _compared(figure: ComparedFigure) -> str:
@@ -148,10 +157,36 @@ def _retrieval(mrr: float, top1: float | None, label: str = "") -> str:
     return f"{label}{mrr:.3f}" + ("" if top1 is None else f" · {'top-1 ' if label else ''}{figure_text(top1, '%')}")
 
 
-def _course(verdict: Verdict) -> str:
-    count = len(verdict.warnings)
-    warnings = f"{count} {'warning' if count == 1 else 'warnings'}"
-    if count:
-        warnings += f" ({clean('; '.join(verdict.warnings), 120)})"
-    rollbacks = f"{verdict.rollbacks} {'rollback' if verdict.rollbacks == 1 else 'rollbacks'}"
-    return f"{warnings} · {rollbacks}"
+def _findings(verdict: Verdict) -> Iterator[RenderableType]:
+    """The most severe findings, each with when it was and what to do."""
+    if not verdict.findings:
+        return
+    table = Table.grid(padding=(0, 1, 0, 0))
+    for finding in verdict.findings[:MOST_FINDINGS]:
+        mark, style = SEVERITY_MARKS[finding.severity]
+        table.add_row(Text(f"    {mark}", style=style), _finding(finding))
+    more = len(verdict.findings) - MOST_FINDINGS
+    if more > 0:
+        table.add_row("", Text(f"… and {more} more: jepa check {clean(verdict.run)}", style="dim"))
+    yield table
+
+
+def _finding(finding: Finding) -> Text:
+    line = Text(clean(finding.message)).append(f"   {_since(finding)}", style="dim")
+    if finding.advice:
+        line.append(f"   {clean(finding.advice)}", style="dim")
+    if finding.set:
+        line.append(f"   {clean(flags_of(finding.set))}", style="cyan")
+    return line
+
+
+def _since(finding: Finding) -> str:
+    """When it began, as far as that is known."""
+    if not finding.step:
+        return "at the start"
+    first = decode_number(finding.evidence.get("first_sign"))
+    if first is not None and first < finding.step:
+        return f"since step {first:.0f}, told at {finding.step:.0f}"
+    epoch = "" if finding.epoch is None else f", epoch {figure_text(finding.epoch)}"
+    times = decode_number(finding.evidence.get("times"))
+    return f"step {finding.step:.0f}{epoch}" + ("" if times is None else f", {times:.0f} times")

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from jepa_core.recipe import layout
+from jepa_core.recipe.engine_tables import ENGINE_TABLES
 from jepa_core.recipe.expectations import is_mapping, is_sequence, is_union, without_none
 from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
 from jepa_core.recipe.structuring import LossWeight
@@ -35,7 +36,7 @@ TABLE_NAME_PATTERN = "^[a-z][a-z0-9_]{0,31}$"
 def recipe_schema(registry: Registry) -> Schema:
     """The schema of a recipe made of the registry's components."""
     families = {name: _family(registry, table) for name, table in layout.COMPONENT_TABLES.items()}
-    engine = {name: _object(owner) for name, owner in layout.ENGINE_TABLES.items()}
+    engine = {name: _object(owner) for name, owner in ENGINE_TABLES.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Recipe of jepa",

@@ -1,22 +1,8 @@
-"""Which tables a recipe has, and who owns them: a family of components, or the engine."""
+"""Which tables of a recipe belong to components, and how the others merge. The engine's own are in `engine_tables`."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
-
-from jepa_core.recipe.tables import (
-    Augmentation,
-    Checkpointing,
-    Diagnostics,
-    Optimizer,
-    Projector,
-    Schedule,
-    Target,
-    Train,
-)
-from jepa_core.watch.rules import Watch
 
 
 @attrs.frozen
@@ -36,18 +22,6 @@ COMPONENT_TABLES: dict[str, ComponentTable] = {
     "predictor": ComponentTable("predictor", "identity"),
 }
 
-ENGINE_TABLES: dict[str, type[Any]] = {
-    "augmentation": Augmentation,
-    "projector": Projector,
-    "target": Target,
-    "optimizer": Optimizer,
-    "schedule": Schedule,
-    "train": Train,
-    "diagnostics": Diagnostics,
-    "checkpoint": Checkpointing,
-    "watch": Watch,
-}
-
 TEXT_KEYS = ("name", "description")
 """Top-level keys with text; a child recipe does not inherit them."""
 
@@ -65,8 +39,3 @@ RULE_LISTS = ("must", "nice", "abort", "rollback", "scenario")
 
 RESERVED_LOSS_NAMES = frozenset({"total", "quantizer", "encoder", "aggregator", "predictor", "projector"})
 """Names that metrics such as `loss.total` and `moved.encoder` already have."""
-
-
-def all_keys() -> tuple[str, ...]:
-    """Every key that may stand at the top of a recipe."""
-    return ("extends", *TEXT_KEYS, *COMPONENT_TABLES, *NAMED_TABLES, *ENGINE_TABLES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from jepa_core.plugins.remarks import PluginRemark
 from jepa_core.plugins.source import LocalFile
 from jepa_core.recipe.cross_checks import CrossChecks
 from jepa_core.recipe.faults import Fault, RecipeFaultsError
-from jepa_core.recipe.layers import override_layers, read_file_layers
+from jepa_core.recipe.layers import Layer, override_layers, read_file_layers
 from jepa_core.recipe.layout import COMPONENT_TABLES
 from jepa_core.recipe.merging import MergedRecipe
 from jepa_core.recipe.scenarios import expand_scenarios
@@ -36,6 +36,8 @@ class LoadedRecipe:
     """What the user should know about the plugins behind it."""
     plugin_files: tuple[LocalFile, ...] = ()
     """Local files that components may come from."""
+    overrides: tuple[str, ...] = ()
+    """The `KEY=VALUE` flags that are applied in it."""
 
 
 def load_recipe(path: Path, *, overrides: Sequence[str] = (), registry: Registry) -> LoadedRecipe:
@@ -44,7 +46,17 @@ def load_recipe(path: Path, *, overrides: Sequence[str] = (), registry: Registry
     Raises:
         RecipeFaultsError: with every fault of it, each at its file and line, or flag.
     """
-    merged = MergedRecipe([*read_file_layers(path), *override_layers(overrides)])
+    layers = [*read_file_layers(path), *override_layers(overrides)]
+    return attrs.evolve(load_layers(layers, path=path, registry=registry), overrides=tuple(overrides))
+
+
+def load_layers(layers: Iterable[Layer], *, path: Path, registry: Registry) -> LoadedRecipe:
+    """The recipe that layers give together; `path` is what it is called by.
+
+    Raises:
+        RecipeFaultsError: with every fault of it.
+    """
+    merged = MergedRecipe(layers)
     structured = structure_recipe(merged.table, path=path, registry=registry)
     checks = CrossChecks(structured=structured, merged=merged, path=path, registry=registry)
     problems = [*structured.problems, *checks.problems()]

@@ -15,6 +15,7 @@ import attrs
 from jepa_core.contracts import ComponentConfig
 from jepa_core.plugins.remarks import OWN_DISTRIBUTION, BlockedPlugin, BrokenPlugin, PluginRemark
 from jepa_core.recipe import layout
+from jepa_core.recipe.engine_tables import ENGINE_TABLES, all_keys
 from jepa_core.recipe.expectations import value_words
 from jepa_core.recipe.faults import Problem, did_you_mean
 from jepa_core.recipe.key_path import KeyPath
@@ -76,7 +77,7 @@ def recipe_table(recipe: Recipe) -> dict[str, Any]:
     }
     observers = {name: {"kind": entry.config.kind, **plain(entry.config)} for name, entry in recipe.observers.items()}
     named = {layout.LOSSES: losses, **({layout.OBSERVERS: observers} if observers else {})}
-    engine = {name: plain(getattr(recipe, name)) for name in layout.ENGINE_TABLES}
+    engine = {name: plain(getattr(recipe, name)) for name in ENGINE_TABLES}
     texts = {key: getattr(recipe, key) for key in layout.TEXT_KEYS}
     return {**texts, **components, **named, **engine}
 
@@ -97,7 +98,7 @@ class _Structuring:
 
     def engine_tables(self) -> dict[str, Any]:
         """The engine's tables; defaults for what is at fault."""
-        owners = layout.ENGINE_TABLES.items()
+        owners = ENGINE_TABLES.items()
         return {name: self._read((name,), self.table.get(name, {}), owner) or owner() for name, owner in owners}
 
     def texts(self, default_name: str) -> dict[str, Any]:
@@ -106,7 +107,7 @@ class _Structuring:
 
     def refuse_unknown_tables(self) -> None:
         """Every key must be one that a recipe has."""
-        known = layout.all_keys()
+        known = all_keys()
         for key in self.table:
             if key not in known:
                 message = f"no table of this name in a recipe.{did_you_mean(key, known)}"

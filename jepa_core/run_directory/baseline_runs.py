@@ -73,7 +73,9 @@ def _find(baseline: Baseline, runs_dir: Path, data_fingerprint: str) -> tuple[Ru
 
 def _is_finished(reader: RunReader, recipe: str) -> bool:
     status = reader.status()
-    return status is not None and status.state == "finished" and _recipe_name(reader) == recipe
+    # What a rollback made began with another recipe, whatever its name.
+    is_own = status is not None and status.state == "finished" and not status.parent
+    return is_own and _recipe_name(reader) == recipe
 
 
 def _recipe_name(reader: RunReader) -> str:

@@ -27,12 +27,7 @@ def create_run(runs_dir: Path, recipe_name: str, clock: Clock = SYSTEM_CLOCK) ->
     Raises:
         RunDirectoryError: the name cannot be a folder's, or the directory cannot be written.
     """
-    if _RECIPE_NAME.fullmatch(recipe_name) is None:
-        raise RunDirectoryError(
-            f"The recipe's name {recipe_name[:100]!r} cannot name a run directory.\n"
-            "Use letters, digits, dots, dashes and underscores, at most 100, beginning with a letter or digit."
-        )
-    stem = f"{recipe_name}-{local_time(clock.now(), '%Y%m%d-%H%M%S')}"
+    stem = _stem(recipe_name, clock)
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         path = _make_unused(runs_dir, stem)
@@ -46,6 +41,35 @@ def create_run(runs_dir: Path, recipe_name: str, clock: Clock = SYSTEM_CLOCK) ->
     return path
 
 
+def adopt_run(prepared: Path, runs_dir: Path, recipe_name: str, clock: Clock = SYSTEM_CLOCK) -> Path:
+    """Give a whole run directory that was prepared under a hidden name in `runs_dir` its name, in one step.
+
+    Raises:
+        RunDirectoryError: the name cannot be a folder's, or the directory cannot be written.
+    """
+    stem = _stem(recipe_name, clock)
+    try:
+        path = _make_unused(runs_dir, stem)
+        # The empty folder keeps the name ours until the whole one takes its place.
+        try:
+            prepared.rename(path)
+        except OSError:
+            path.rmdir()
+            raise
+    except OSError as error:
+        raise RunDirectoryError(f"No run directory can be made in {runs_dir}: {error.strerror or error}.") from error
+    return path
+
+
+def _stem(recipe_name: str, clock: Clock) -> str:
+    if _RECIPE_NAME.fullmatch(recipe_name) is None:
+        raise RunDirectoryError(
+            f"The recipe's name {recipe_name[:100]!r} cannot name a run directory.\n"
+            "Use letters, digits, dots, dashes and underscores, at most 100, beginning with a letter or digit."
+        )
+    return f"{recipe_name}-{local_time(clock.now(), '%Y%m%d-%H%M%S')}"
+
+
 def _make_unused(runs_dir: Path, stem: str) -> Path:
     for number in count(1):
         path = runs_dir / (stem if number == 1 else f"{stem}-{number}")
@@ -57,10 +81,15 @@ def _make_unused(runs_dir: Path, stem: str) -> Path:
     raise AssertionError("count() never ends")
 
 
+def beside(run: Path) -> Path:
+    """The folder that a run lies in."""
+    return run.parent if run.name else run.resolve().parent
+
+
 def runs_in(runs_dir: Path) -> list[Path]:
     """All run directories directly below `runs_dir`, oldest first; none when there is no such folder."""
     try:
-        candidates = [path for path in runs_dir.iterdir() if is_run(path)]
+        candidates = [path for path in runs_dir.iterdir() if not path.name.startswith(".") and is_run(path)]
     except OSError:
         return []
     return sorted(candidates, key=_age_key)

@@ -108,6 +108,19 @@ class StatusWriter:
         replace_file(self._path, orjson.dumps(attrs.asdict(self.status), option=orjson.OPT_INDENT_2), durable=False)
 
 
+def write_status(run: Path, status: Status) -> None:
+    """Replace the status of a run that no process trains.
+
+    Raises:
+        RunDirectoryError: the file cannot be written.
+    """
+    path = run / STATUS
+    try:
+        replace_file(path, orjson.dumps(attrs.asdict(status), option=orjson.OPT_INDENT_2))
+    except OSError as error:
+        raise RunDirectoryError(f"{path} cannot be written: {error.strerror}.") from error
+
+
 def read_status(run: Path) -> Status | None:
     """What status.json says; None when it is missing or damaged."""
     try:

@@ -84,15 +84,15 @@ class RunWriter:
         if self.listener is not None:
             self.listener(event)
 
-    def firing(self, firing: Firing) -> None:
-        """Append the event of a rule that fired, or of a must or nice that failed."""
+    def firing(self, firing: Firing, **more: Any) -> None:
+        """Append the event of a rule that fired, or of a must or nice that failed; `more` is added to its evidence."""
         self.event(
             f"{firing.kind} {firing.name}",
             firing.severity,
             firing.message,
             step=firing.step,
             epoch=firing.epoch,
-            evidence={**firing.evidence, "first_sign": firing.first_sign, "set": firing.set, "use": firing.use},
+            evidence={**firing.evidence, "first_sign": firing.first_sign, "set": firing.set, "use": firing.use, **more},
             advice=firing.advice,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import attrs
 
@@ -23,7 +23,7 @@ class AlarmWatcher:
         self.rule = rule
         self.kind = kind
         self._units = units
-        self._wants_validation_name = any(name.startswith("val.") for name in rule.names)
+        self._wants_validation_name = _is_validation(rule.names)
         self._in_a_row = 0
         self._evaluations = 0
         self._reading: Reading | None = None
@@ -57,6 +57,10 @@ class AlarmWatcher:
         elif self.first_sign is None:
             self.first_sign = self.rule.looks_back_to(scene)
 
+    def may_move(self, names: Collection[str]) -> bool:
+        """Whether a row of these names can matter: it concerns the rule, or may be the validation waited for."""
+        return self.rule.concerns(names) or (self.alarm.at_epoch is not None and _is_validation(names))
+
     def judgement(self) -> Judgement:
         """The state now."""
         reading = self._reading
@@ -87,6 +91,10 @@ class AlarmWatcher:
             return False
         if alarm.at_epoch is None:
             return self.rule.concerns(row)
-        if self._evaluations or not epoch >= alarm.at_epoch or not any(name.startswith("val.") for name in row):
+        if self._evaluations or not epoch >= alarm.at_epoch or not _is_validation(row):
             return False
         return not self._wants_validation_name or self.rule.concerns(row)
+
+
+def _is_validation(names: Collection[str]) -> bool:
+    return any(name.startswith("val.") for name in names)

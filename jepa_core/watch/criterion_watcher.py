@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import attrs
 
@@ -50,6 +50,10 @@ class CriterionWatcher:
             return False
         self._failed_at = scene.history.epoch
         return True
+
+    def may_move(self, names: Collection[str]) -> bool:
+        """Whether a row of these names can matter: it concerns the rule, or may lie past the last epoch."""
+        return self.criterion.until_epoch is not None or self.rule.concerns(names)
 
     def judgement(self, *, at_end: bool) -> Judgement:
         """The state now; `at_end` decides what only the end can decide."""

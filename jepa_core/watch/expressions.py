@@ -85,6 +85,8 @@ class Compiled:
     condition: Condition
     comparison: Comparison | None
     names: frozenset[str]
+    moving_names: frozenset[str]
+    """Names of which more than the first value counts."""
     baseline_names: frozenset[str]
     directed_names: frozenset[str]
     """Names whose `best` is asked for."""
@@ -105,6 +107,7 @@ def compile_condition(node: ast.expr) -> Compiled:
         condition=condition,
         comparison=_comparison(node),
         names=frozenset(compiler.names),
+        moving_names=frozenset(compiler.moving_names),
         baseline_names=frozenset(compiler.baseline_names),
         directed_names=frozenset(compiler.directed_names),
         fired_ids=frozenset(compiler.fired_ids),
@@ -142,6 +145,7 @@ class _Compiler:
 
     def __init__(self) -> None:
         self.names: set[str] = set()
+        self.moving_names: set[str] = set()
         self.baseline_names: set[str] = set()
         self.directed_names: set[str] = set()
         self.fired_ids: set[str] = set()
@@ -205,6 +209,7 @@ class _Compiler:
             self.baseline_names.add(compared)
             return lambda scene: scene.baseline.at(compared, scene.history.epoch) if scene.baseline else None
         self.names.add(name)
+        self.moving_names.add(name)
         return lambda scene: scene.history.last(name)
 
     def _fired(self, node: ast.Call) -> Condition:
@@ -222,6 +227,8 @@ class _Compiler:
         if name.partition(".")[0] == "baseline":
             raise RefusedError(f"{function} looks at this run's values, not the baseline's", arguments[0])
         self.names.add(name)
+        if function != "first":
+            self.moving_names.add(name)
         if function == "best":
             self.directed_names.add(name)
         if len(arguments) == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import attrs
@@ -36,3 +36,11 @@ class Firing(Finding):
     included; a checkpoint before it is healthy as far as this rule can tell."""
     use: str = ""
     """Another recipe that would mend it, whole."""
+
+
+_ORDER: dict[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
+
+
+def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The most severe first, those of one severity in the order given."""
+    return tuple(sorted(findings, key=lambda finding: _ORDER[finding.severity]))

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from jepa_core.metrics import Better
-from jepa_core.recorded_numbers import decode_number
+from jepa_core.recorded_numbers import decode_row
 
 MAX_WINDOW = 1000
 """Most values that `mean`, `slope`, `min` and `max` may look back on."""
@@ -70,12 +70,15 @@ class History:
 
     def observe(self, row: Mapping[str, Any]) -> None:
         """Take in one row. Values that are no figures, and names that nobody asked for, are ignored."""
-        self.step = _figure(row, "step", self.step)
-        self.epoch = _figure(row, "epoch", self.epoch)
-        for name, value in row.items():
+        self.take(decode_row(row))
+
+    def take(self, figures: Mapping[str, float]) -> None:
+        """Take in one row that is decoded already."""
+        self.step = _finite(figures.get("step"), self.step)
+        self.epoch = _finite(figures.get("epoch"), self.epoch)
+        for name, figure in figures.items():
             series = self._series.get(name)
-            figure = decode_number(value) if series is not None else None
-            if series is not None and figure is not None:
+            if series is not None:
                 series.append(Point(self.step, self.epoch, figure))
 
     def first(self, name: str) -> float | None:
@@ -121,8 +124,7 @@ class History:
         return series if series is not None and series.count else None
 
 
-def _figure(row: Mapping[str, Any], name: str, otherwise: float) -> float:
-    figure = decode_number(row.get(name))
+def _finite(figure: float | None, otherwise: float) -> float:
     return otherwise if figure is None or not math.isfinite(figure) else figure
 
 

@@ -24,6 +24,9 @@ from jepa_core.watch.judgement import Judgement
 from jepa_core.watch.language import parse_rule
 from jepa_core.watch.rules import Watch
 
+MOST_KINDS_OF_ROWS = 64
+"""Sets of names in a row for which the watchers concerned are remembered."""
+
 
 class Judge:
     """Judges one run. Feed it every row in order, after a resume also those that were recorded before it."""
@@ -56,6 +59,7 @@ class Judge:
         # Rules on fired('…') come last, so that they see what a row set off.
         self._alarms_in_turn = sorted(self._alarms, key=lambda alarm: bool(alarm.rule.fired_ids))
         rules = [watcher.rule for watcher in self._criteria] + [watcher.rule for watcher in self._alarms]
+        self._concerned: dict[frozenset[str], tuple[list[CriterionWatcher], list[AlarmWatcher]]] = {}
         names = {name for rule in rules for name in rule.names}
         self.history = History(names, {metric.name: metric.better for metric in declared})
         self._scene = Scene(self.history, baseline, set())
@@ -73,13 +77,14 @@ class Judge:
         """
         figures = decode_row(row)
         self.finals.update(figures)
-        self.history.observe(figures)
+        self.history.take(figures)
+        criteria, alarms = self._watchers_of(frozenset(figures))
         firings = [
             firing_of_criterion(watcher.criterion, watcher.judgement(at_end=False), watcher.rule, self._scene)
-            for watcher in self._criteria
+            for watcher in criteria
             if watcher.observe(figures, self._scene)
         ]
-        for watcher in self._alarms_in_turn:
+        for watcher in alarms:
             if watcher.observe(figures, self._scene):
                 self._scene.fired.add(watcher.alarm.id)
                 firings.append(
@@ -92,6 +97,19 @@ class Judge:
             firings.append(early_stop)
         self.decision = self.decision.after(firings)
         return firings
+
+    def _watchers_of(self, names: frozenset[str]) -> tuple[list[CriterionWatcher], list[AlarmWatcher]]:
+        """The watchers that a row of these names may move. Rows have few sets of names, so each is looked up once."""
+        known = self._concerned.get(names)
+        if known is None:
+            if len(self._concerned) >= MOST_KINDS_OF_ROWS:
+                self._concerned.clear()
+            known = (
+                [watcher for watcher in self._criteria if watcher.may_move(names)],
+                [watcher for watcher in self._alarms_in_turn if watcher.may_move(names)],
+            )
+            self._concerned[names] = known
+        return known
 
     @property
     def healthy_before(self) -> tuple[float, ...]:

@@ -7,7 +7,8 @@
 Numbers, dotted metric names, `+ - * /`, comparisons (chains too), `and`, `or`, `not`, `baseline.NAME` and
 
     finite(x)                        neither infinite nor not-a-number
-    first(name)  last(name)          the first and the newest value
+    first(name)  last(name)          the first and the newest value; a name that stands only in first(…) calls for no
+                                     evaluation of its own
     best(name)                       lowest or highest so far, by the metric's declared direction
     min(name[, n])  max(name[, n])   so far, or of the newest n values
     mean(name, n)                    of the newest n values
@@ -23,7 +24,7 @@ import ast
 import math
 import re
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 
 import attrs
 
@@ -76,6 +77,13 @@ class Rule:
 
     text: str
     _compiled: Compiled = attrs.field(eq=False, repr=False)
+    triggers: frozenset[str] = attrs.field(init=False, eq=False, repr=False)
+    """The names that call for an evaluation. A first value never changes and every row holds `step` and `epoch`, so
+    these count only when the rule names nothing else."""
+
+    @triggers.default
+    def _without_steady_ones(self) -> frozenset[str]:
+        return self._compiled.moving_names - _CLOCKS or self.names - _CLOCKS or self.names
 
     @property
     def names(self) -> frozenset[str]:
@@ -97,14 +105,10 @@ class Rule:
         """The rules whose firing it asks for."""
         return self._compiled.fired_ids
 
-    def concerns(self, row: Mapping[str, object]) -> bool:
-        """Whether a row calls for an evaluation: it holds one of the names.
-
-        Every row holds `step` and `epoch`, so they count only when the rule names nothing else.
-        """
-        names = self.names
-        triggers = names - _CLOCKS or names
-        return bool(self.fired_ids) or any(name in row for name in triggers)
+    def concerns(self, row: Iterable[str]) -> bool:
+        """Whether a row of these names calls for an evaluation: it holds one of the triggers, or the rule asks what
+        has fired."""
+        return bool(self.fired_ids) or not self.triggers.isdisjoint(row)
 
     def evaluate(
         self, history: History, baseline: BaselineValues | None = None, fired: Collection[str] = ()

@@ -19,8 +19,10 @@ from pathlib import Path
 
 from jepa_core.run_directory.naming import typed_name
 from jepa_core.watch.baseline import BaselineValues
+from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.judgement import Judgement
+from jepa_core.watch.rollback_story import PastRollback
 from jepa_core.watch.verdict import BestCheckpoint, ComparedFigure, Ending, Outcome, Retrieval, Verdict
 
 SAME_WITHIN = 0.02
@@ -43,8 +45,9 @@ def reach_verdict(
     cause: str = "",
     no_baseline_because: str = "",
     best: BestCheckpoint | None = None,
-    warnings: Sequence[str] = (),
+    findings: Sequence[Finding] = (),
     rollbacks: int = 0,
+    story: Sequence[PastRollback] = (),
     next_command: str = "",
 ) -> Verdict:
     """The verdict on what `judge` has seen.
@@ -54,7 +57,10 @@ def reach_verdict(
         run: the run directory.
         ending: how the run ended; an early stop is a normal finish.
         cause: what stopped it, such as the abort rule's title or the first bad tensor.
+        findings: of the audit and the run, the most severe first.
         no_baseline_because: why there is nothing to compare with, in words.
+        rollbacks: how many there were on the way here, where their story is not known.
+        story: the rollbacks on the way here, oldest first.
         next_command: replaces the advice that follows from the outcome.
     """
     stopped = ending in ("abort", "non-finite")
@@ -84,8 +90,9 @@ def reach_verdict(
         compared=compared,
         retrieval=_retrieval(judge),
         best=best,
-        warnings=tuple(warnings),
-        rollbacks=rollbacks,
+        findings=tuple(findings),
+        rollbacks=len(story) or rollbacks,
+        story=tuple(story),
         next=next_command or _next_command(outcome, run, baseline, stopped, judgements),
     )
 

@@ -11,7 +11,9 @@ import attrs
 import cattrs
 
 from jepa_core.recorded_numbers import encode
+from jepa_core.watch.findings import Finding
 from jepa_core.watch.judgement import Judgement
+from jepa_core.watch.rollback_story import PastRollback
 
 Outcome = Literal["success", "neutral", "regression", "no baseline", "no effect"]
 Ending = Literal["finished", "early stop", "abort", "non-finite"]
@@ -49,7 +51,7 @@ class BestCheckpoint:
     step: int
     epoch: float
     why: str
-    """Such as "highest retrieval"."""
+    """Such as "highest retrieval, ranks still growing"."""
     path: str = ""
 
 
@@ -75,8 +77,12 @@ class Verdict:
     compared: tuple[ComparedFigure, ...] = ()
     retrieval: Retrieval | None = None
     best: BestCheckpoint | None = None
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """What the audit warned of and what was not fine while it ran, by their events' names, the most severe first."""
     rollbacks: int = 0
+    """On the way here."""
+    story: tuple[PastRollback, ...] = ()
+    """What they were, oldest first."""
     next: str = ""
     """The command to type next, with why after two spaces and a hash."""
 

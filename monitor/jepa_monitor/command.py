@@ -1,60 +1,140 @@
-"""`jepa monitor`: the state of a run, read from its directory alone."""
+"""`jepa monitor`: a run, or a folder of runs, on the screen; as text or JSON where there is no screen."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import orjson
 from cyclopts import App
 
+from jepa_core.commands.flag import Flag
 from jepa_core.errors import RunDirectoryError
-from jepa_core.presentation.terminal import console_for
 from jepa_core.run_directory.layout import is_run
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, runs_in
-from jepa_core.run_directory.reading import RunReader
-from jepa_monitor.snapshot import take_snapshot
-from jepa_monitor.snapshot_json import snapshot_to_json
-from jepa_monitor.text_view import text_view
 
-app = App(name="monitor", help="Show the state of a run.")
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+app = App(name="monitor", help="Watch a run.")
 
 
 @app.default
-def monitor(path: str = LATEST, /, *, runs_dir: Path = RUNS_DIR, once: bool = False, json: bool = False) -> None:
-    """Show the state of a run: progress, rules, retrieval beside counting cells, newest figures and events.
+def monitor(
+    path: str = LATEST,
+    /,
+    *,
+    runs_dir: Path = RUNS_DIR,
+    once: Flag = False,
+    json: Flag = False,
+    replay: float | None = None,
+    ascii: Flag = False,  # noqa: A002  # the flag's name
+    color: bool = True,
+    preferences: bool = True,
+) -> None:
+    """Watch a run, live or after its end: charts, rules, representation, events. Press ? for the keys.
 
-    For example: jepa monitor optimized-2026 --once
+    Where the output is no terminal, the state now is printed as text. It reads files alone, so a copied run will do.
+    For example: jepa monitor optimized-2026 --replay 20
 
     Parameters
     ----------
     path
-        A run directory, the start of a run's name, or a folder of runs (its newest one); the newest run when not given.
+        A run directory, the start of a run's name, or a folder of runs, which lists them; the newest run when not
+        given.
     runs_dir
         The folder with the run directories.
     once
-        Print the state now and leave. This is all that is done today, with or without the flag.
+        Print the state now and leave.
     json
-        Print JSON instead of text.
+        Print the state as JSON and leave.
+    replay
+        Play the run again, at so many seconds of training a second.
+    ascii
+        Draw with ASCII characters alone.
+    color
+        Draw in colour; the environment variable NO_COLOR switches it off, too.
+    preferences
+        Remember theme, keys and layout between starts.
 
     Raises
     ------
     RunDirectoryError
         There is no such run.
     """
-    del once
-    snapshot = take_snapshot(RunReader(_run_of(path, runs_dir)))
+    folder = _folder_of_runs(path)
+    source = folder or find_run(path, runs_dir)
+    has_colour = color and not os.environ.get("NO_COLOR")
     if json:
-        sys.stdout.write(orjson.dumps(snapshot_to_json(snapshot), option=orjson.OPT_INDENT_2).decode() + "\n")
+        _print_json(source)
+    elif once or not _has_screen():
+        _print_text(source, ascii_only=ascii, has_colour=has_colour)
     else:
-        console_for().print(text_view(snapshot))
+        _open(source, replay, ascii_only=ascii, has_colour=has_colour, is_remembering=preferences)
 
 
-def _run_of(path: str, runs_dir: Path) -> Path:
+def _open(source: Path, speed: float | None, *, ascii_only: bool, has_colour: bool, is_remembering: bool) -> None:
+    from jepa_monitor.app import MonitorApp
+    from jepa_monitor.preferences import preferences_path, read_preferences
+
+    remembered_in = preferences_path() if is_remembering else None
+    MonitorApp(
+        source,
+        speed=speed,
+        ascii_only=ascii_only,
+        no_colour=not has_colour,
+        read=read_preferences(remembered_in),
+        preferences_path=remembered_in,
+    ).run()
+
+
+def _print_text(source: Path, *, ascii_only: bool, has_colour: bool) -> None:
+    from jepa_core.presentation.terminal import console_for
+    from jepa_monitor.in_ascii import InAscii
+
+    console = console_for()
+    console.no_color = console.no_color or not has_colour
+    text = _text(source)
+    console.print(InAscii(text) if ascii_only else text)
+
+
+def _text(source: Path) -> RenderableType:
+    if is_run(source):
+        from jepa_monitor.snapshot import take_snapshot
+        from jepa_monitor.text_view import text_view
+
+        return text_view(take_snapshot(source))
+    from jepa_core.presentation.runs_table import runs_table
+    from jepa_monitor.model.runs_list import list_runs
+
+    return runs_table(list_runs(source))
+
+
+def _print_json(source: Path) -> None:
+    import orjson
+
+    from jepa_monitor.model.runs_list import list_runs
+    from jepa_monitor.snapshot import take_snapshot
+    from jepa_monitor.snapshot_json import runs_to_json, view_to_json
+
+    content: Any = view_to_json(take_snapshot(source)) if is_run(source) else runs_to_json(list_runs(source))
+    sys.stdout.write(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _has_screen() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") != "dumb"
+
+
+def _folder_of_runs(path: str) -> Path | None:
+    """The folder that is meant; None when a run is.
+
+    Raises:
+        RunDirectoryError: it is a folder without runs.
+    """
     folder = Path(path)
-    if "\0" not in path and folder.is_dir() and not is_run(folder):
-        runs = runs_in(folder)
-        if runs:
-            return runs[-1]
+    if "\0" in path or not folder.is_dir() or is_run(folder):
+        return None
+    if not runs_in(folder):
         raise RunDirectoryError(f"{folder} is neither a run directory nor a folder of runs.")
-    return find_run(path, runs_dir)
+    return folder

@@ -1,37 +1,12 @@
-"""`jepa watch`: wait for a run, and tell what happens to it meanwhile. For scripts and schedulers."""
+"""`jepa watch`: wait for a run, and exit with its code. For scripts and schedulers."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
 
-import attrs
-import orjson
-from cyclopts import Parameter
-from rich.text import Text
-
-from jepa_core.errors import RunDirectoryError
-from jepa_core.presentation.finding_text import SEVERITY_MARKS, moment_of
-from jepa_core.presentation.sanitise import clean
-from jepa_core.presentation.terminal import console_for
-from jepa_core.recorded_numbers import encode
-from jepa_core.run_directory.events import Event
-from jepa_core.run_directory.layout import is_run
+from jepa_core.commands.flag import Flag
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
-from jepa_core.watch.findings import Firing
-from jepa_monitor.model.run_model import RunModel, live_model
-from jepa_monitor.model.run_view import RunView
-from jepa_monitor.model.waiting import EXIT_FAILED, Until, WaitingIsOver, child_of, waiting_is_over
-from jepa_monitor.snapshot_json import firing_to_json
-from jepa_monitor.text_view import event_line
-
-POLL_SECONDS = 0.1
-"""Between two looks at the files."""
-CATCH_UP_SECONDS = 10.0
-"""About the longest that the rows of a run are judged before the first look; the rest follows while waiting."""
+from jepa_monitor.until import Until
 
 
 def watch(
@@ -40,7 +15,7 @@ def watch(
     *,
     until: Until = "finished",
     timeout: float | None = None,
-    json: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    json: Flag = False,
     runs_dir: Path = RUNS_DIR,
 ) -> int:
     """Wait for a run and exit with its code; print its firings and events as they come.
@@ -70,108 +45,6 @@ def watch(
     RunDirectoryError
         There is no such run.
     """
-    gives_up = float("inf") if timeout is None else time.monotonic() + timeout
-    teller = _Teller(json)
-    path = find_run(run, runs_dir)
-    while True:
-        over = _wait(live_model(path), until, gives_up, teller)
-        if isinstance(over, WaitingIsOver):
-            teller.end(path, over)
-            return over.exit_code
-        path = _child(path, over)
+    from jepa_monitor.waiting import wait_for
 
-
-def _wait(model: RunModel, until: Until, gives_up: float, teller: _Teller) -> WaitingIsOver | str:
-    """Why waiting is over, or the name of the run that continues this one."""
-    view = model.catch_up(CATCH_UP_SECONDS)
-    teller.begin(view)
-    try:
-        while True:
-            teller.tell(view)
-            over = waiting_is_over(view, until)
-            if over is not None:
-                view = model.catch_up(0.0)  # what was written between its last events and its status
-                teller.tell(view)
-                return child_of(view) or waiting_is_over(view, until) or over
-            if time.monotonic() >= gives_up:
-                message = f"the time is up, and {view.name} is {view.state} at step {view.step:.0f}"
-                return WaitingIsOver(exit_code=EXIT_FAILED, message=message)
-            time.sleep(POLL_SECONDS)
-            view = model.refresh() or view
-    finally:
-        model.close()
-
-
-def _child(parent: Path, name: str) -> Path:
-    """
-    Raises:
-        RunDirectoryError: it is not there.
-    """
-    path = parent.parent / name
-    if name != path.name or not is_run(path):
-        raise RunDirectoryError(f"{parent} was rolled back and goes on as {clean(name)!r}, which is not there.")
-    return path
-
-
-class _Teller:
-    """Prints what is new, a line each."""
-
-    def __init__(self, json: bool) -> None:
-        self._json = json
-        self._console = console_for()
-        self._told: frozenset[object] = frozenset()
-        self._is_first_run = True
-
-    def begin(self, view: RunView) -> None:
-        """Say which run; of the first one only what comes from now on is told."""
-        if not self._json:
-            self._line(Text(f"watching {clean(view.name)}: {view.state.replace('_', ' ')}, step {view.step:.0f}"))
-        self._told = frozenset(key for key, _ in _happened(view)) if self._is_first_run else frozenset()
-        self._is_first_run = False
-
-    def tell(self, view: RunView) -> None:
-        """What has happened since; a firing that the trainer tells of too, once."""
-        happened = dict(_happened(view))
-        for key, what in happened.items():
-            if key not in self._told:
-                self._print(what)
-        self._told = frozenset(happened)
-
-    def end(self, run: Path, over: WaitingIsOver) -> None:
-        """Why waiting is over."""
-        if self._json:
-            self._object({"type": "end", "run": str(run), "exit_code": over.exit_code, "message": over.message})
-        else:
-            self._line(Text(clean(over.message)))
-
-    def _print(self, what: Event | Firing) -> None:
-        if self._json:
-            plain = firing_to_json(what) if isinstance(what, Firing) else attrs.asdict(what)
-            self._object({"type": "firing" if isinstance(what, Firing) else "event", **plain})
-        else:
-            self._line(event_line(what) if isinstance(what, Event) else _firing_line(what))
-
-    def _object(self, plain: dict[str, Any]) -> None:
-        sys.stdout.write(orjson.dumps(encode(plain)).decode() + "\n")
-        sys.stdout.flush()
-
-    def _line(self, line: Text) -> None:
-        self._console.print(line, soft_wrap=True)
-        self._console.file.flush()
-
-
-def _happened(view: RunView) -> Iterator[tuple[object, Event | Firing]]:
-    """Firings and events, each with what it is known by. A firing and the event that tells of it are one."""
-    fired = {f"{firing.kind} {firing.name}" for firing in view.firings}
-    for event in view.events:
-        if event.name not in fired:
-            yield (event.sequence, event.time, event.name), event
-    for firing in view.firings:
-        yield f"{firing.kind} {firing.name}", firing
-
-
-def _firing_line(firing: Firing) -> Text:
-    mark, style = SEVERITY_MARKS[firing.severity]
-    line = Text(mark, style=style).append(f" {clean(f'{firing.kind} {firing.name}', 60)}")
-    line.append(moment_of(firing), style="dim").append(f"   {clean(firing.message)}")
-    return line.append(f"   {clean(firing.advice)}" if firing.advice else "", style="dim")
+    return wait_for(find_run(run, runs_dir), until, timeout=timeout, json=json)

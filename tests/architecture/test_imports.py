@@ -9,16 +9,16 @@ from collections.abc import Iterator
 import pytest
 from cyclopts import App
 
-from jepa_core.cli import app
+from jepa_core.cli import program
 
 HEAVY = ("torch", "textual", "numpy")
 
 _SHOW_HELP = """
 import contextlib, io, sys
-from jepa_core.cli import app
+from jepa_core.cli import program
 for arguments in {arguments!r}:
     with contextlib.redirect_stdout(io.StringIO()) as shown:
-        app(arguments)
+        program(arguments[0])(arguments)
     assert "Usage: jepa" in shown.getvalue(), shown.getvalue()
     loaded = [name for name in {heavy!r} if name in sys.modules]
     assert not loaded, (arguments, loaded)
@@ -50,7 +50,7 @@ def run_python(source: str) -> None:
 
 def commands_of_app() -> list[list[str]]:
     """Every command that there is, groups included, with `--help`."""
-    return [[*path, "--help"] for path in _below(app)]
+    return [[*path, "--help"] for path in _below(program())]
 
 
 def _below(group: App) -> Iterator[list[str]]:

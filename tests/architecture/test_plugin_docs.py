@@ -16,7 +16,7 @@ import attrs
 import pytest
 
 from jepa_core import contracts, facts, hookspecs
-from jepa_core.cli import app, main
+from jepa_core.cli import main, program
 from jepa_core.conformance import check_component, pytest_plugin
 from jepa_core.plugins.choice import ENVIRONMENT_VARIABLE
 from jepa_core.registry import ENTRY_POINT_GROUP, Component, PluginChoice, Registry, installed
@@ -146,7 +146,7 @@ def test_commands_and_flags_are_there() -> None:
     commands = re.findall(r"\bjepa ((?:plugins )?[a-z]+)(.*)", shell)
     assert {command for command, _ in commands} >= {"plugins new", "plugins check", "plugins list", "run"}
     for command, rest in commands:
-        resolved = app
+        resolved = program()
         for word in command.split():
             resolved = resolved[word]
         accepted = {name for argument in resolved.assemble_argument_collection() for name in argument.names}

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from rich.console import Console
 
@@ -62,7 +63,7 @@ def stopped_after_a_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_run_prints_what_it_is_a_line_a_validation_and_the_verdict(
     jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert jepa("run", "tiny.toml", "--set", "train.epochs=2") == 0
+    assert jepa("run", "tiny.toml", "--no-audit", "--set", "train.epochs=2") == 0
     out, err = capsys.readouterr()
     run = only_run(folder)
     lines = out.splitlines()
@@ -76,8 +77,35 @@ def test_a_run_prints_what_it_is_a_line_a_validation_and_the_verdict(
     assert "retrieval on validation" in out
 
 
+def test_a_run_begins_with_what_the_audit_finds_there_and_in_its_log(
+    jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = ("--set", "losses.sigreg.weight=0.1", "--set", "data.num_sequences=60")
+    assert jepa("run", "tiny.toml", *overrides) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("audit   ok  The aggregator attention matters on this data: context embeddings move")
+    assert lines[1].endswith("Every loss reaches the encoder")
+    assert lines[1] in (only_run(folder) / "console.log").read_text().splitlines()
+
+
+def test_a_fault_that_the_audit_finds_stands_beside_the_command_that_tells_all(
+    jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grids = [[[0, 1], [2, colour]] for colour in range(10)]
+    records = [{"input": grids[i % 10], "output": grids[(i + i // 10) % 10]} for i in range(60)]
+    (folder / "pairs.jsonl").write_bytes(b"\n".join(map(orjson.dumps, records)))
+    text = (folder / "tiny.toml").read_text().partition("[encoder]")[2]
+    data = '[data]\nkind = "manifest"\npath = "pairs.jsonl"\nshort_context = "repeat"\nvalidation_share = 0.2\n'
+    (folder / "pairs.toml").write_text(f"{data}\n[encoder]{text}")
+    assert jepa("run", "pairs.toml", "--set", "train.epochs=1") == 0
+    out = capsys.readouterr().out
+    assert re.search(r"!   The aggregator attention cannot matter on this data: all \d context grids identical", out)
+    assert "jepa audit pairs.toml --set train.epochs=1\n" in out
+    assert "while it ran              1 critical · " in out
+
+
 def test_a_run_leaves_its_whole_directory(jepa: Jepa, folder: Path) -> None:
-    assert jepa("run", "tiny.toml") == 0
+    assert jepa("run", "tiny.toml", "--no-audit") == 0
     run = only_run(folder)
     assert {path.name for path in run.iterdir()} == {
         "recipe.toml",
@@ -98,7 +126,7 @@ def test_a_run_leaves_its_whole_directory(jepa: Jepa, folder: Path) -> None:
 
 
 def test_the_log_holds_what_was_printed_and_more(jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    jepa("run", "tiny.toml")
+    jepa("run", "tiny.toml", "--no-audit")
     log = (only_run(folder) / "console.log").read_text().splitlines()
     printed = capsys.readouterr().out.splitlines()
     assert [line for line in printed if line.rstrip() not in [logged.rstrip() for logged in log]] == []
@@ -108,14 +136,14 @@ def test_the_log_holds_what_was_printed_and_more(jepa: Jepa, folder: Path, capsy
 
 def test_a_must_that_failed_is_exit_code_4(jepa: Jepa, capsys: pytest.CaptureFixture[str]) -> None:
     must = "watch.must=[{id='impossible', when='val.retrieval.mrr > 2'}]"
-    assert jepa("run", "tiny.toml", "--set", must) == 4
+    assert jepa("run", "tiny.toml", "--no-audit", "--set", must) == 4
     assert "✘ impossible" in capsys.readouterr().out
 
 
 def test_a_value_that_is_not_finite_is_exit_code_3_and_is_explained(
     jepa: Jepa, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert jepa("run", "tiny.toml", "--set", "optimizer.lr=1e30") == 3
+    assert jepa("run", "tiny.toml", "--no-audit", "--set", "optimizer.lr=1e30") == 3
     out = capsys.readouterr().out
     assert re.search(r"✘ Step \d was not finite: first .*  Start again with a lower optimizer.lr", out)
     assert "Verdict: no baseline · stopped: step" in out
@@ -123,7 +151,7 @@ def test_a_value_that_is_not_finite_is_exit_code_3_and_is_explained(
 
 def test_an_early_stop_is_said(jepa: Jepa, capsys: pytest.CaptureFixture[str]) -> None:
     patience = ("--set", "watch.early_stop.patience=1", "--set", "watch.early_stop.min_delta=99")
-    assert jepa("run", "tiny.toml", "--set", "train.epochs=9", *patience) == 0
+    assert jepa("run", "tiny.toml", "--no-audit", "--set", "train.epochs=9", *patience) == 0
     assert "stopped early: val.loss.info_nce.raw did not improve" in capsys.readouterr().out
 
 
@@ -131,7 +159,7 @@ def test_an_early_stop_is_said(jepa: Jepa, capsys: pytest.CaptureFixture[str]) -
 def test_an_interrupted_run_says_how_to_go_on_and_that_works(
     jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert jepa("run", "tiny.toml") == 143
+    assert jepa("run", "tiny.toml", "--no-audit") == 143
     out = capsys.readouterr().out
     assert "Interrupted after step 2; a checkpoint is written." in out
     command = re.search(r"Go on with: jepa (.*)", out)
@@ -145,7 +173,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_that_works(
 def test_the_way_to_go_on_names_a_run_that_lies_elsewhere_by_its_path(
     jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert jepa("run", "tiny.toml", "--runs-dir", "elsewhere") == 143
+    assert jepa("run", "tiny.toml", "--no-audit", "--runs-dir", "elsewhere") == 143
     (run,) = (folder / "elsewhere").iterdir()
     assert f"jepa run --resume elsewhere/{run.name}\n" in capsys.readouterr().out
 
@@ -154,7 +182,7 @@ def test_a_finished_run_has_nothing_left_to_resume(
     jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     must = "watch.must=[{id='impossible', when='val.retrieval.mrr > 2'}]"
-    jepa("run", "tiny.toml", "--set", must)
+    jepa("run", "tiny.toml", "--no-audit", "--set", must)
     run = only_run(folder)
     before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
     capsys.readouterr()
@@ -168,7 +196,7 @@ def test_a_finished_run_has_nothing_left_to_resume(
 
 
 def test_a_finished_run_without_its_verdict_is_judged_again(jepa: Jepa, folder: Path) -> None:
-    jepa("run", "tiny.toml")
+    jepa("run", "tiny.toml", "--no-audit")
     run = only_run(folder)
     first = (run / "verdict.json").read_text()
     (run / "verdict.json").write_text("{")
@@ -205,7 +233,7 @@ def test_on_a_terminal_a_bar_is_drawn_and_taken_away(
     jepa: Jepa, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(terminal, "console_for", lambda: Console(force_terminal=True, width=100, markup=False))
-    assert jepa("run", "tiny.toml") == 0
+    assert jepa("run", "tiny.toml", "--no-audit") == 0
     out = capsys.readouterr().out
     assert "samples/s" in out
     assert "\x1b[2K" in out

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from jepa_core.engine.checkpoint import Checkpoint, CheckpointFolder
+from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.checkpoint_tree import join_tree, same_tree, split_tree
 from jepa_core.errors import CheckpointError
+from jepa_core.run_directory.stored_checkpoints import Checkpoint
 
 PLAIN = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | st.text(max_size=8)
 TENSORS = arrays("float32", st.integers(0, 3)).map(torch.from_numpy) | st.just(torch.tensor(7))
@@ -39,7 +40,7 @@ def test_a_tree_of_state_comes_back_as_it_was(tree: Any) -> None:
 def test_what_was_saved_is_what_is_loaded(tmp_path: Path) -> None:
     checkpoint = CheckpointFolder(tmp_path, keep=2).save(3, a_state(3))
     assert checkpoint.path.name == "step-3"
-    assert same_tree(checkpoint.load(), a_state(3))
+    assert same_tree(load_checkpoint(checkpoint), a_state(3))
 
 
 def test_a_flipped_bit_anywhere_is_found_and_the_previous_checkpoint_is_used(tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_a_damaged_file_is_refused_with_the_reason(tmp_path: Path, name: str, da
     else:
         os.truncate(path, 0 if damage == "empty" else path.stat().st_size - 1)
     with pytest.raises(CheckpointError, match="cannot be used"):
-        checkpoint.load()
+        load_checkpoint(checkpoint)
 
 
 def test_a_manifest_that_names_a_path_outside_is_refused(tmp_path: Path) -> None:
@@ -120,4 +121,13 @@ def test_saving_a_step_again_replaces_it(tmp_path: Path) -> None:
     folder = CheckpointFolder(tmp_path, keep=2)
     folder.save(1, a_state(1))
     again = folder.save(1, a_state(5))
-    assert same_tree(Checkpoint(again.path, 1).load(), a_state(5))
+    assert same_tree(load_checkpoint(Checkpoint(again.path, 1)), a_state(5))
+
+
+def test_what_a_rollback_may_still_want_is_kept(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path, keep=2)
+    for step in range(1, 8):
+        folder.save(step, a_state(step))
+    (tmp_path / "step-3" / "state.json").write_text("{}")
+    assert folder.prune(best_step=None, healthy_before=(4, 5.5)) == [1, 3, 4]
+    assert [checkpoint.step for checkpoint in folder.all()] == [2, 5, 6, 7]

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jepa_core.engine.checkpoint import Checkpoint
+from jepa_core.engine.checkpoint import load_checkpoint
 from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.trainer import Trainer
 from jepa_core.recipe.tables import Precision, Recipe
+from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from tests.engine.training import KeptRecord, RecipeMaker, a_trainer, lasting, snapshot, train
 
 VARIED = (
@@ -108,7 +109,7 @@ def test_a_run_that_forgets_any_entry_differs(tiny_recipe: RecipeMaker, tmp_path
     straight, stop = Straight(recipe, tmp_path, precision="fp16"), 7
     assert straight.ending.kind == "finished"
     assert 0 < straight.state["vote"]["skipped"] < stop
-    states, fresh = straight.checkpoint(stop).load(), straight.another().state.read()
+    states, fresh = load_checkpoint(straight.checkpoint(stop)), straight.another().state.read()
     assert is_equal_when_resumed(straight, stop, states)
     unnoticed = [name for name in STATE if is_equal_when_resumed(straight, stop, states | {name: fresh[name]})]
     assert unnoticed == []

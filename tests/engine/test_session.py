@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from jepa_core.contracts import GridDataset
-from jepa_core.engine.checkpoint import CheckpointFolder
+from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.session import Conclusion, Opening, train_recipe
@@ -24,6 +24,7 @@ from jepa_core.recipe.reading import LoadedRecipe, load_recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.watch.best_checkpoint import NOISE
 from jepa_core.watch.findings import Severity
 from tests.engine.training import lasting
 
@@ -103,12 +104,20 @@ class Sessions:
         resume: Path | None,
         device: str = "cpu",
         interfere: Callable[[int], None] = lambda _: None,
+        audit: bool = False,
     ) -> Conclusion:
         def open_screen(opening: Opening) -> Watcher:
             self.screen = Watcher(opening, interfere)
             return self.screen
 
-        return train_recipe(loaded, device=device, runs_dir=self.runs_dir, resume=resume, open_screen=open_screen)
+        return train_recipe(
+            loaded,
+            device=device,
+            runs_dir=self.runs_dir,
+            resume=resume,
+            open_screen=open_screen,
+            audit=audit,
+        )
 
     def left(self) -> list[Path]:
         """Run directories there are."""
@@ -190,7 +199,9 @@ def test_a_resumed_session_goes_on_as_if_it_had_never_stopped(sessions: Sessions
     assert RunReader(stopped).status() is not None
     resumed = sessions.resume(stopped)
     assert resumed.exit_code == 0
-    states = [CheckpointFolder(run / "checkpoints", keep=2).all()[-1].load() for run in (straight.path, stopped)]
+    states = [
+        load_checkpoint(CheckpointFolder(run / "checkpoints", keep=2).all()[-1]) for run in (straight.path, stopped)
+    ]
     assert same_tree(*states)
     rows = [[lasting(row) for row in RunReader(run).rows()] for run in (straight.path, stopped)]
     assert rows[0] == rows[1]
@@ -218,7 +229,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(sessions: Se
     assert len(told) == 1
     verdict = RunReader(run).verdict()
     assert verdict is not None
-    assert verdict.warnings == tuple(told)
+    assert [finding.message for finding in verdict.findings] == told
 
 
 def test_without_any_good_checkpoint_a_resume_is_refused_with_what_is_wrong_with_each(sessions: Sessions) -> None:
@@ -245,9 +256,26 @@ def test_warnings_of_rules_that_fired_before_an_interruption_are_in_the_verdict(
     sessions.resume(run)
     verdict = RunReader(run).verdict()
     assert verdict is not None
-    assert len(verdict.warnings) == 1
-    assert "always so" in verdict.warnings[0]
+    (finding,) = verdict.findings
+    assert (finding.name, finding.step, finding.evidence["first_sign"]) == ("rollback A", 1, 1)
+    assert "always so" in finding.message
     assert [name for name, _ in events_of(run)].count("rollback A") == 1
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_the_best_checkpoint_is_kept_and_its_retrieval_is_the_highest_within_noise(
+    sessions: Sessions, seed: int
+) -> None:
+    conclusion = sessions.start("train.epochs=6", "checkpoint.keep=2", f"train.seed={seed}")
+    assert conclusion.verdict is not None
+    best = conclusion.verdict.best
+    assert best is not None
+    assert (conclusion.path / best.path / "manifest.json").is_file()
+    rows = RunReader(conclusion.path).rows(containing="val.retrieval.mrr")
+    retrieval = {row["step"]: row["val.retrieval.mrr"] for row in rows}
+    assert retrieval[best.step] >= (1 - NOISE) * max(retrieval.values())
+    assert best.why.startswith(("highest retrieval", "retrieval within 1% of the highest"))
+    assert "rank" in best.why
 
 
 def test_a_non_finite_run_is_aborted_with_a_verdict(sessions: Sessions) -> None:
@@ -260,7 +288,8 @@ def test_a_non_finite_run_is_aborted_with_a_verdict(sessions: Sessions) -> None:
     assert verdict is not None
     assert verdict.ending == "non-finite"
     assert "was not finite: first" in verdict.cause
-    assert verdict.warnings == ()
+    assert [(finding.name, finding.severity) for finding in verdict.findings] == [("non-finite", "critical")]
+    assert "lower optimizer.lr" in verdict.findings[0].advice
     assert ("non-finite", "critical") in events_of(conclusion.path)
 
 

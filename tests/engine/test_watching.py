@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jepa_core.commands.check import check
 from jepa_core.engine.session import Conclusion, train_recipe
 from jepa_core.recipe.reading import load_recipe, with_scenarios
 from jepa_core.registry import installed
@@ -18,7 +19,8 @@ from jepa_core.watch.judge import Judge
 from jepa_core.watch.replay import replay
 from tests.engine.test_session import Watcher
 
-KINDS = ("must", "nice", "abort", "rollback", "scenario")
+KINDS = ("must ", "nice ", "abort ", "rollback ", "scenario ", "early stop ")
+"""What the names of the events of rules begin with."""
 
 
 def start(recipe_file: Path, *overrides: str) -> Conclusion:
@@ -29,7 +31,7 @@ def start(recipe_file: Path, *overrides: str) -> Conclusion:
 
 
 def fired_live(run: Path) -> list[tuple[str, float | None]]:
-    return [(event.name, event.step) for event in RunReader(run).events() if event.name.split()[0] in KINDS]
+    return [(event.name, event.step) for event in RunReader(run).events() if event.name.startswith(KINDS)]
 
 
 def fired_again(run: Path) -> list[tuple[str, float | None]]:
@@ -83,11 +85,15 @@ RULES = st.tuples(CONDITIONS, st.floats(0, 5).map(lambda x: round(x, 2)), st.int
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rules=st.lists(RULES, min_size=1, max_size=4), lists=st.data())
+@given(rules=st.lists(RULES, min_size=1, max_size=4), lists=st.data(), patience=st.integers(0, 3))
 def test_what_fires_live_fires_again_at_the_same_steps(
-    tiny_recipe_file: Path, rules: list[tuple[str, float, int]], lists: st.DataObject
+    tiny_recipe_file: Path, rules: list[tuple[str, float, int]], lists: st.DataObject, patience: int
 ) -> None:
     overrides = ["watch.rollback=[{id='r0', when='step >= 2'}]"]
+    if patience:
+        metric = lists.draw(st.sampled_from(["val.loss.info_nce.raw", "val.retrieval.mrr"]))
+        overrides += [f"watch.early_stop={{metric='{metric}', patience={patience}, min_delta=0.02}}"]
+        overrides += ["diagnostics.validate_every_epochs=0.5"]
     entries: dict[str, list[str]] = {"abort": [], "scenario": []}
     for number, (text, x, evaluations) in enumerate(rules):
         kind = lists.draw(st.sampled_from(sorted(entries)))
@@ -96,6 +102,16 @@ def test_what_fires_live_fires_again_at_the_same_steps(
     overrides.append("watch.must=[{id='m', when='loss.total < 3.4', hold='always'}]")
     run = start(tiny_recipe_file, *overrides, "data.num_sequences=60", "train.epochs=2").path
     assert fired_live(run) == fired_again(run)
+
+
+def test_an_early_stop_fires_live_and_again_and_a_check_shows_it(
+    tiny_recipe_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop = "watch.early_stop={patience=1, min_delta=99}"
+    run = start(tiny_recipe_file, stop, "train.epochs=9").path
+    assert fired_live(run) == fired_again(run) == [("early stop val.loss.info_nce.raw", 12)]
+    assert check(str(run)) == 0
+    assert "· early stop   step 12   epoch 2   val.loss.info_nce.raw did not improve on" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("override", ["watch.scenarios.throughput_dropped=false", "train.seed=5"])

@@ -46,6 +46,13 @@ class KeptRecord:
     def decision(self) -> Decision:
         return self.judge.decision
 
+    @property
+    def healthy_before(self) -> tuple[float, ...]:
+        return self.judge.healthy_before
+
+    def taken_back(self, step: int, *, after_row: bool) -> str | None:
+        return None
+
     def row(self, row: Mapping[str, float]) -> None:
         self.rows.append(dict(row))
         self.judge.observe(row)

@@ -147,7 +147,7 @@ def interrupted_run(local_file: Path, jepa: Jepa, tiny_recipe_file: Path, monkey
     flags = ("--set", "aggregator.kind=mine", "--runs-dir", runs, "--device", "cpu")
     with monkeypatch.context() as patched:
         patched.setattr(TrainingScreen, "progress", progress_and_stop)
-        assert jepa("run", tiny_recipe_file, *flags, "--plugin", local_file) == 143
+        assert jepa("run", tiny_recipe_file, "--no-audit", *flags, "--plugin", local_file) == 143
     (run,) = runs.iterdir()
     return run
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -10,6 +11,7 @@ from jepa_core.metrics import ENGINE_METRICS
 from jepa_core.presentation.terminal import console_for
 from jepa_core.presentation.verdict_table import verdict_table
 from jepa_core.watch.baseline import BaselineValues, series_of
+from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Criterion, Watch
@@ -33,13 +35,22 @@ ROWS = [
      "val.retrieval.baseline_mrr": 0.346, "val.retrieval.baseline_top1": 0.297},
 ]  # fmt: skip
 
+NEARLY_DEAD = Finding(
+    name="audit losses.sigreg nearly dead",
+    severity="warning",
+    message="losses.sigreg is nearly dead.",
+    step=0,
+    advice="Leave it out.",
+    set={"losses": {"sigreg": {"weight": 0.0}}},
+)
+
 
 def verdict_against(baseline: BaselineValues | None) -> Verdict:
     judge = Judge(WATCH, ENGINE_METRICS, baseline)
     for row in ROWS:
         judge.observe(row)
     best = BestCheckpoint(step=20, epoch=2.0, why="highest retrieval")
-    return reach_verdict(judge, run=RUN, best=best, warnings=["sigreg nearly dead"])
+    return reach_verdict(judge, run=RUN, best=best, findings=[NEARLY_DEAD])
 
 
 def gentle_vq(mrr: float) -> BaselineValues:
@@ -75,7 +86,8 @@ def test_the_verdict_reads_as_a_table_with_values_limits_and_margins() -> None:
         "  against gentle_vq         retrieval MRR 0.412 beside 0.371 (+11 %)\n"
         "  retrieval on validation   MRR 0.412 · top-1 31.0 %      counting cells 0.346 · 29.7 %\n"
         "  best checkpoint           step 20, epoch 2: highest retrieval\n"
-        "  while it ran              1 warning (sigreg nearly dead) · 0 rollbacks\n"
+        "  while it ran              1 warning · 0 rollbacks\n"
+        "    ▲ losses.sigreg is nearly dead.   at the start   Leave it out.   --set losses.sigreg.weight=0.0\n"
         "\n"
         "Next: jepa recipe diff runs/gentle_vq-1/recipe.toml runs/optimized-20261122-214501/recipe.toml"
         "        what was changed"
@@ -84,6 +96,38 @@ def test_the_verdict_reads_as_a_table_with_values_limits_and_margins() -> None:
 
 def test_without_a_baseline_the_headline_says_how_the_musts_went() -> None:
     assert plain(verdict_against(None)).splitlines()[0] == "Verdict: no baseline · 1 not judged"
+
+
+def found(name: str, severity: Severity = "warning", **evidence: Any) -> Finding:
+    return Finding(name=name, severity=severity, message=f"{name} it is", step=640, epoch=13.25, evidence=evidence)
+
+
+def test_findings_say_since_when_they_are_and_how_often_they_came() -> None:
+    findings = (
+        found("collapse", "critical", first_sign=600),
+        found("skipped", times=12),
+        found("dead", first_sign=640),
+    )
+    text = plain(attrs.evolve(verdict_against(None), findings=findings))
+    assert "while it ran              1 critical · 2 warnings · 0 rollbacks" in text
+    assert "    ✘ collapse it is   since step 600, told at 640\n" in text
+    assert "    ▲ skipped it is   step 640, epoch 13.2, 12 times\n" in text
+    assert "    ▲ dead it is   step 640, epoch 13.2\n" in text
+
+
+def test_of_many_findings_the_first_are_shown_and_where_the_others_are() -> None:
+    verdict = attrs.evolve(verdict_against(None), findings=tuple(found(f"f{number}") for number in range(11)))
+    text = plain(verdict)
+    assert "f7 it is" in text
+    assert "f8 it is" not in text
+    assert f"… and 3 more: jepa check {RUN.name}" in text
+
+
+def test_a_long_finding_stays_within_its_column() -> None:
+    verdict = attrs.evolve(verdict_against(None), findings=(attrs.evolve(NEARLY_DEAD, advice="very long " * 30),))
+    shown = plain(verdict).splitlines()
+    (start,) = (number for number, line in enumerate(shown) if line.startswith("    ▲"))
+    assert shown[start + 1].startswith(("      very", "      long"))
 
 
 def test_a_change_without_effect_says_so_first() -> None:
@@ -99,7 +143,11 @@ def test_foreign_text_neither_steers_the_terminal_nor_acts_as_markup(payload: st
     verdict = attrs.evolve(
         verdict,
         reason=payload,
-        warnings=(payload,),
+        findings=(
+            Finding(
+                name=payload, severity="warning", message=payload, advice=payload, set={payload: {payload: payload}}
+            ),
+        ),
         next=f"{payload}  # {payload}",
         best=BestCheckpoint(step=1, epoch=1.0, why=payload),
         judgements=tuple(attrs.evolve(judgement, title=payload, when=payload) for judgement in verdict.judgements),

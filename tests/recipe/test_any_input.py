@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jepa_core.recipe import layout
+from jepa_core.recipe.engine_tables import all_keys
 from jepa_core.recipe.faults import RecipeFaultsError
 from jepa_core.recipe.writing import recipe_to_toml
 from tests.recipe.small_registry import FAMILIES
@@ -18,7 +19,7 @@ from tests.recipe.writing_recipes import MINIMAL, load, write
 
 KINDS = [config.kind for configs in FAMILIES.values() for config in configs]
 WORDS = ["id", "when", "set", "use", "figures", "patience", "kind", "weight", *KINDS, *layout.RULE_LISTS]
-KEYS = st.sampled_from([*layout.all_keys(), *WORDS, "epochs", "levels", "shifts", "by"])
+KEYS = st.sampled_from([*all_keys(), *WORDS, "epochs", "levels", "shifts", "by"])
 PIECES = st.recursive(
     st.sampled_from([*KINDS, "lr > 1", "fired('a')", "vq.usage <"]) | VALUES,
     lambda inner: st.dictionaries(KEYS, inner, max_size=4) | st.lists(inner, max_size=2),

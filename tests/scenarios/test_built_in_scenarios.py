@@ -161,6 +161,13 @@ def test_not_a_number_is_above_and_below_no_threshold() -> None:
     assert {name.partition(".")[0] for name in fired(broken)} == {"non_finite"}
 
 
+def test_retrieval_is_set_against_cell_counting_only_where_it_was_measured() -> None:
+    early = {"step": 10, "epoch": 1.0, "val.retrieval.mrr": 0.1, "val.retrieval.baseline_mrr": 0.35}
+    late = {"step": 900, "epoch": 20.0, "val.retrieval.baseline_mrr": 0.35}
+    assert fired([early, late]) == set()
+    assert fired([early, late, {"step": 950, "epoch": 21.0, "val.retrieval.mrr": 0.1}]) == {"below_cell_counting"}
+
+
 def test_one_row_is_not_enough_for_any_but_absolute_rules() -> None:
     assert fired([{**HEALTHY[0], "epoch": 29.0, "step": 1400, "rank.context": 4.0}]) <= {"below_cell_counting"}
 

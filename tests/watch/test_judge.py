@@ -10,7 +10,7 @@ import pytest
 from jepa_core.metrics import ENGINE_METRICS
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.judgement import Judgement
-from jepa_core.watch.rules import Abort, Criterion, Rollback, Watch
+from jepa_core.watch.rules import Abort, Criterion, Rollback, Scenario, Watch
 
 INCIDENTS = Path("../shared/data/incidents")
 
@@ -226,3 +226,16 @@ def test_no_abort_fires_on_a_healthy_recording_and_its_musts_hold(name: str) -> 
 def test_every_abort_fires_on_the_recorded_collapse() -> None:
     judge = replay("documented-refresh-collapse")
     assert judge.fired == {"codebook-collapse", "loss-at-15", "rank-collapse"}
+
+
+def test_rows_of_ever_other_names_are_judged_as_those_of_few() -> None:
+    watch = Watch(
+        must=(Criterion(id="early", when="loss.total < 1", hold="once", until_epoch=50),),
+        scenario=(Scenario(id="high", when="loss.total > 5"), Scenario(id="once", when="lr > 0", at_epoch=150)),
+    )
+    judge = Judge(watch)
+    rows = [{"step": i, "epoch": float(i), "loss.total": i / 30, f"other.{i}": 1.0, "lr": 1.0} for i in range(1, 200)]
+    rows[170] |= {"val.loss.total": 1.0}
+    fired = [(firing.name, firing.step) for row in rows for firing in judge.observe(row)]
+    assert fired == [("high", 151), ("once", 171)]
+    assert judge.judgements()[0].state == "holding"

@@ -296,6 +296,14 @@ def test_a_rule_concerns_rows_with_one_of_its_names_and_clocks_count_only_alone(
     assert parse_rule("epoch >= 30").concerns({"epoch": 4})
 
 
+def test_a_first_value_calls_for_no_evaluation_beside_another_name() -> None:
+    rule = parse_rule("a < first(b) and step >= 200")
+    assert rule.concerns({"a": 0})
+    assert not rule.concerns({"b": 0, "step": 300})
+    assert parse_rule("b > 0.9 * first(b)").concerns({"b": 0})
+    assert parse_rule("first(b) > 1 and step > 3").concerns({"b": 0})
+
+
 def test_a_single_comparison_reads_with_the_runs_value_on_the_left() -> None:
     scene = Scene(history_of({"vq.usage": 0.2}), None, set())
     reading = parse_rule("0.1 < mean(vq.usage, 1)").reading(scene)

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from jepa_core.watch.baseline import BaselineValues, series_of
+from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Abort, Criterion, Watch
@@ -115,10 +116,26 @@ def test_a_verdict_survives_its_file() -> None:
     )
     judge.observe(row(0.4, **{"loss.total": math.inf, "val.retrieval.top1": 0.2}))
     best = BestCheckpoint(step=10, epoch=1.0, why="highest retrieval")
-    verdict = reach_verdict(judge, run=RUN, best=best, warnings=["sigreg nearly dead"], rollbacks=1)
+    found = Finding(
+        name="audit losses.sigreg nearly dead",
+        severity="warning",
+        message="nearly dead",
+        step=0,
+        evidence={"spread": 0.003},
+        advice="Feed it others.",
+        set={"losses": {"sigreg": {"weight": 0.0}}},
+    )
+    verdict = reach_verdict(judge, run=RUN, best=best, findings=[found], rollbacks=1)
     recorded = orjson.loads(orjson.dumps(verdict_to_json(verdict)))
     assert recorded["exit_code"] == verdict.exit_code == 4
     assert recorded["judgements"][0]["value"] == "inf"
+    assert verdict_from_json(recorded) == verdict
+
+
+def test_what_another_version_wrote_into_a_verdict_is_passed_over() -> None:
+    verdict = verdict_on(0.4, None, HOLDS)
+    recorded = {**verdict_to_json(verdict), "warnings": ["sigreg nearly dead"]}
+    del recorded["findings"]
     assert verdict_from_json(recorded) == verdict
 
 

@@ -9,6 +9,7 @@ from jepa_core.conformance.violation import require
 from jepa_core.facts import ScenarioFacts
 from jepa_core.metrics import ENGINE_METRICS, loss_metrics
 from jepa_core.recipe import layout
+from jepa_core.recipe.engine_tables import ENGINE_TABLES
 from jepa_core.recipe.strict_converter import strict_converter
 from jepa_core.watch.language import RuleError, parse_rule
 from jepa_core.watch.rules import Scenario
@@ -44,7 +45,7 @@ def _rules(trial: Trial) -> Iterator[Scenario]:
 def _facts() -> ScenarioFacts:
     """Of a recipe with one loss and the engine's defaults."""
     plain = strict_converter().unstructure
-    engine = {name: plain(owner()) for name, owner in layout.ENGINE_TABLES.items()}
+    engine = {name: plain(owner()) for name, owner in ENGINE_TABLES.items()}
     components = {name: {"kind": "any"} for name in layout.COMPONENT_TABLES}
     losses = {_LOSS: {"kind": _LOSS, "weight": 1.0}}
     names = {metric.name for metric in (*ENGINE_METRICS, *loss_metrics(_LOSS))}

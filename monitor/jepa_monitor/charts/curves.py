@@ -17,6 +17,7 @@ _LETTER_STAGGER = 5
 
 
 def dot_cells(look: Look) -> DotCells:
+    """The characters that curves are made of."""
     return ASCII_CELLS if look.ascii else BRAILLE_CELLS
 
 

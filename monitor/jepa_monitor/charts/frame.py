@@ -18,6 +18,7 @@ _FEWEST_ROWS_TO_CHOOSE = 6
 
 
 def draw_frame(canvas: Canvas, look: Look, tone: Tone) -> None:
+    """Corners and lines, where nothing stands yet."""
     glyphs = look.glyphs
     last_row, last_column = canvas.height - 1, canvas.width - 1
     for row, left, right in ((0, *glyphs.corners[:2]), (last_row, *glyphs.corners[2:])):

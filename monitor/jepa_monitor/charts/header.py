@@ -39,10 +39,12 @@ class Header:
 
 
 def width_of(pieces: Sequence[Piece]) -> int:
+    """In cells."""
     return sum(cell_len(piece.text) for piece in pieces)
 
 
 def put_pieces(canvas: Canvas, row: int, column: int, pieces: Sequence[Piece]) -> None:
+    """Put them side by side, from `column` on."""
     for piece in pieces:
         canvas.put(row, column, piece.text, piece.tone)
         column += cell_len(piece.text)

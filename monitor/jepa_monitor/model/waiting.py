@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import attrs
 
 from jepa_core.run_directory.status import ALIVE
 from jepa_core.watch.verdict import EXIT_FINISHED, EXIT_MUST_FAILED, EXIT_STOPPED
 from jepa_monitor.model.run_view import RunView
-
-Until = Literal["finished", "success", "abort"]
+from jepa_monitor.until import Until
 
 EXIT_FAILED = 1
 _EXIT_CODES = {"finished": EXIT_FINISHED, "aborted": EXIT_STOPPED, "failed": EXIT_FAILED, "interrupted": 130}

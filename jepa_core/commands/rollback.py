@@ -1,0 +1,148 @@
+"""`jepa rollback`: take a run back to a healthy checkpoint, and go on from there with a change."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import attrs
+from cyclopts import Parameter
+
+from jepa_core.commands.flag import Flag
+from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles, chosen_plugins
+from jepa_core.commands.training import train_and_show
+from jepa_core.run_directory.layout import RECIPE
+from jepa_core.run_directory.naming import LATEST, RUNS_DIR, beside, find_run
+from jepa_core.run_directory.resumable import refuse_rolled_back
+
+if TYPE_CHECKING:
+    from jepa_core.run_directory.rollback_plan import RollbackPlan
+
+
+def rollback(
+    run: str = LATEST,
+    /,
+    *,
+    scenario: Annotated[str, Parameter(show_default=False)] = "",
+    to: Annotated[int | None, Parameter(show_default=False)] = None,
+    overrides: Overrides = (),
+    use: Annotated[str, Parameter(show_default=False)] = "",
+    dry_run: Flag = False,
+    auto_rollback: Flag = False,
+    json: Flag = False,
+    device: str = "auto",
+    runs_dir: Path = RUNS_DIR,
+    plugin: PluginFiles = (),
+    no_plugin: NoPlugins = (),
+) -> int:
+    """Take a run back to its last healthy checkpoint, and go on from there with a change, as a run of its own.
+
+    For example: jepa rollback optimized-2026 --scenario B
+
+    The run itself stays as it was, marked as rolled back. One that is training now is asked for it: it acts at its next
+    step, and its own process goes on with the child.
+
+    Exit codes: those of jepa run; 0 after --dry-run and after a request to a run that trains.
+
+    Parameters
+    ----------
+    run
+        A run directory, or the start of a run's name; the newest run when not given.
+    scenario
+        The rule that fired: a rollback rule, an abort or a scenario. When not given, the last rollback rule that fired,
+        else what stopped the run.
+    to
+        Go back to the newest checkpoint up to this step, instead of the newest before the first sign of what fired; 0
+        begins anew. With --set or --use it needs nothing that fired.
+    overrides
+        KEY=VALUE, such as train.clip_norm=1.0, on top of what the rule changes; may be repeated.
+    use
+        Take this recipe whole, instead of the rule's change; data and seed stay the run's.
+    dry_run
+        Only show what would be done.
+    auto_rollback
+        Let rollback rules that fire later take the child back too, as jepa run does.
+    json
+        Print the plan as JSON.
+    device
+        auto, cpu, cuda or cuda:N.
+    runs_dir
+        The folder with the run directories; the child is made beside its parent.
+
+    Raises
+    ------
+    JepaError
+        Nothing has fired, no change is known, or the change makes no recipe.
+    """
+    from jepa_core.presentation.rollback_table import rollback_table
+    from jepa_core.presentation.terminal import console_for
+    from jepa_core.run_directory.rollback_changes import changes_of
+    from jepa_core.run_directory.rollback_plan import plan_rollback
+
+    parent = find_run(run, runs_dir)
+    refuse_rolled_back(parent)
+    plan = plan_rollback(parent, scenario=scenario, to=to, set=changes_of(overrides), use=use)
+    registry = chosen_plugins(plugin, no_plugin)
+
+    from jepa_core.engine.changed_recipe import changed_recipe
+    from jepa_core.plugins.recorded_files import check_same_files
+
+    check_same_files(parent, registry.files)
+    changed = changed_recipe(plan, parent, registry)
+    plan = attrs.evolve(plan, changes=changed.changes, notes=(*plan.notes, *changed.notes))
+    console = console_for()
+    if json:
+        _print_json(plan)
+    else:
+        console.print(rollback_table(parent.name, plan), soft_wrap=True)
+    if dry_run:
+        return 0
+    if _is_training(parent):
+        _request(parent, plan, to, quiet=json)
+        return 0
+
+    from jepa_core.engine.rollback import make_child
+    from jepa_core.recipe.reading import load_recipe
+
+    child = make_child(plan, parent, registry, beside(parent), changed=changed)
+    if not json:
+        console.print()
+    return train_and_show(
+        console_for(sys.stderr) if json else console,
+        load_recipe(child.path / RECIPE, registry=registry),
+        device=device,
+        runs_dir=beside(parent),
+        resume=child.path,
+        registry=registry,
+        auto_rollback=auto_rollback,
+        plugin_files=plugin,
+    )
+
+
+def _print_json(plan: RollbackPlan) -> None:
+    import orjson
+
+    from jepa_core.run_directory.rollback_plan import plan_to_json
+
+    sys.stdout.write(orjson.dumps(plan_to_json(plan), option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _is_training(run: Path) -> bool:
+    from jepa_core.run_directory.lock import is_locked
+
+    return is_locked(run)
+
+
+def _request(run: Path, plan: RollbackPlan, to: int | None, *, quiet: bool) -> None:
+    """Ask the process that trains the run."""
+    from jepa_core.run_directory.requests import RollbackRequest, write_request
+
+    request = RollbackRequest(scenario=plan.scenario, to=to, set=plan.set, use=plan.use)
+    path = write_request(run, request)
+    if not quiet:
+        print(
+            f"\n{run.name} is training: its process goes back at its next step, and goes on with the child.\n"
+            f"Its answer will stand beside the request: {path.with_suffix('')}.done.json or .refused.json"
+        )

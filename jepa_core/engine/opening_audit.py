@@ -1,0 +1,63 @@
+"""The brief audit before a run's first step: it looks, and leaves nothing behind that the run could notice."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from jepa_core.contracts import GridDataset
+from jepa_core.engine.device import Compute
+from jepa_core.errors import JepaError
+from jepa_core.recipe.tables import Recipe
+from jepa_core.watch.findings import Finding
+
+
+def opening_audit(recipe: Recipe, dataset: GridDataset, compute: Compute) -> tuple[Finding, ...]:
+    """What the brief audit finds, the most severe first; a failure of the audit is a finding as well.
+
+    Raises:
+        JepaError: what a run of this recipe on this data would raise.
+    """
+    # Imported here: it needs the engine, and a run without it shall not pay for it.
+    from jepa_core.audit.brief import brief_audit
+
+    with undisturbed(compute.device):
+        try:
+            return brief_audit(recipe, dataset, compute)
+        except JepaError:
+            raise
+        except Exception as error:  # the audit advises: no fault of its own may end a run
+            return (_failure(error),)
+
+
+@contextmanager
+def undisturbed(device: torch.device) -> Iterator[None]:
+    """Afterwards torch's generators, switches and memory statistics are what they were."""
+    precision, benchmark = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    on_cuda = device.type == "cuda"
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_cuda else ()):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.backends.cudnn.benchmark = benchmark
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        if on_cuda:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device)
+
+
+def _failure(error: Exception) -> Finding:
+    what = traceback.format_exception_only(error)[-1].strip()
+    return Finding(
+        name="failed",
+        severity="warning",
+        message=f"The audit failed, and the run goes on without it: {what}",
+        evidence={"traceback": "".join(traceback.format_exception(error))},
+        advice="Leave it out with --no-audit, and report it.",
+    )

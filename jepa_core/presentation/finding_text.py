@@ -1,0 +1,49 @@
+"""Words and signs for findings, the same in every table: mark, when, the flags that mend it, how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from jepa_core.presentation.figures import figure_text
+from jepa_core.recipe.writing import toml_key, value_to_toml
+from jepa_core.watch.findings import Finding, Severity
+
+SEVERITY_MARKS: dict[Severity, tuple[str, str]] = {
+    "info": ("·", "dim"),
+    "warning": ("▲", "yellow"),
+    "critical": ("✘", "red"),
+}
+"""Sign and style of each severity."""
+
+
+def flags_of(changes: Mapping[str, Any]) -> str:
+    """Recipe values as the flags that set them: `--set aggregator.kind="mean"`."""
+    return " ".join(f"--set {key}={value_to_toml(value)}" for key, value in _leaves(changes))
+
+
+def moment_of(finding: Finding) -> str:
+    """When it was found, such as "   step 640   epoch 13"; empty where that is not known."""
+    step = "" if finding.step is None else f"   step {finding.step:.0f}"
+    return step + ("" if finding.epoch is None else f"   epoch {figure_text(finding.epoch)}")
+
+
+def counted(findings: Sequence[Finding]) -> Text:
+    """Such as "1 critical · 2 warnings"; coloured where there are any."""
+    criticals, warnings = (sum(f.severity == severity for f in findings) for severity in ("critical", "warning"))
+    text = Text()
+    if criticals:
+        text.append(f"{criticals} critical", style="red").append(" · ")
+    plural = "" if warnings == 1 else "s"
+    return text.append(f"{warnings} warning{plural}", style="yellow" if warnings else "")
+
+
+def _leaves(changes: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in changes.items():
+        path = f"{above}{toml_key(key)}"
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{path}.")
+        else:
+            yield path, value

@@ -1,0 +1,57 @@
+"""What a rollback would do, for people: what fired and since when, the figures, where it goes back to, the change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jepa_core.presentation.figures import figure_text
+from jepa_core.presentation.sanitise import clean
+from jepa_core.recorded_numbers import decode_number
+from jepa_core.run_directory.rollback_plan import RollbackPlan
+
+
+def rollback_table(run: str, plan: RollbackPlan) -> RenderableType:
+    """The whole plan."""
+    table = Table.grid(padding=(0, 3, 0, 0))
+    for label, text in _lines(plan):
+        table.add_row(Text(f"  {label}", style="dim"), text)
+    heading = Text("Rollback of ").append(clean(run), style="bold")
+    if plan.scenario:
+        heading.append(f": {clean(plan.scenario)}", style="bold")
+        heading.append(f" · {clean(plan.title)}" if plan.title != plan.scenario else "")
+    return Group(heading, table)
+
+
+def _lines(plan: RollbackPlan) -> Iterator[tuple[str, Text]]:
+    if plan.message:
+        yield "fired", Text(clean(plan.message))
+    if plan.fired_step is not None:
+        sign = plan.first_sign
+        first = "" if sign is None else f", first seen at step {sign:.0f}"
+        yield "at", Text(f"step {plan.fired_step}{first}")
+    for index, row in enumerate(plan.evidence_rows):
+        yield "" if index else "figures", Text(_row(row))
+    if plan.advice:
+        yield "advice", Text(clean(plan.advice))
+    step = plan.checkpoint_step
+    yield "goes back to", Text("the start" if step is None else f"the checkpoint of step {step}", style="bold")
+    if plan.use:
+        yield "recipe", Text(f"{clean(plan.use)}, whole; data, seed and rules stay", style="bold")
+    for index, change in enumerate(plan.changes_in_words):
+        yield "" if index else "changes", Text(clean(change), style="bold")
+    for note in plan.notes:
+        yield "note", Text(clean(note), style="yellow")
+    yield "command", Text(clean(plan.command), style="cyan")
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    """A recorded row, the step first."""
+    figures = [(name, decode_number(value)) for name, value in row.items() if name not in ("step", "epoch")]
+    step = decode_number(row.get("step"))
+    shown = [f"{clean(name)} {figure_text(value)}" for name, value in figures if value is not None]
+    return f"{'' if step is None else f'step {step:.0f}   '}{'   '.join(shown)}"

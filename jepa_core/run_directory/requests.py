@@ -1,0 +1,178 @@
+"""Requests to a run that trains: small files in its `control/` folder, written by anyone, acted on by its trainer.
+
+    control/rollback-ID.json           asked: scenario, to, set, use
+    control/rollback-ID.done.json      acted on, with the answer
+    control/rollback-ID.refused.json   not acted on, and why
+
+What lies there may be damaged or hostile: it is read within limits, and what is no request is refused in words.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+
+from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
+from jepa_core.run_directory.layout import CONTROL
+from jepa_core.run_directory.replacing import replace_file
+
+MAX_BYTES = 64 * 1024
+"""Largest request that is read."""
+MAX_PENDING = 16
+"""Requests that one look takes up; more wait for the next."""
+
+_NAME = re.compile(r"rollback-[A-Za-z0-9_-]{1,80}\.json")
+_BARE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_MAX_TEXT = 200
+_MAX_DEPTH = 8
+
+
+@attrs.frozen(kw_only=True)
+class RollbackRequest:
+    """What is asked for; see `plan_rollback` for what the fields mean."""
+
+    scenario: str = ""
+    to: int | None = None
+    set: Mapping[str, Any] = attrs.field(factory=dict)
+    """Recipe values, as nested tables."""
+    use: str = ""
+    """Another recipe, by its bare name."""
+
+
+@attrs.frozen(kw_only=True)
+class PendingRequest:
+    """A request that waits for an answer."""
+
+    path: Path
+    request: RollbackRequest | None
+    """None when it cannot be acted on."""
+    refusal: str = ""
+    """Why not."""
+
+
+@attrs.frozen(kw_only=True)
+class RequestAnswer:
+    """What became of a request."""
+
+    accepted: bool
+    message: str
+    child: str = ""
+    """Name of the run that goes on."""
+
+
+def write_request(run: Path, request: RollbackRequest, clock: Clock = SYSTEM_CLOCK) -> Path:
+    """Ask a run for a rollback; its trainer acts at its next step boundary. Returns the file.
+
+    Raises:
+        RunDirectoryError: the request cannot be written, or would be refused as it stands.
+    """
+    fault = next(_faults(attrs.asdict(request)), "")
+    if fault:
+        raise RunDirectoryError(f"{run.name} is training, and would refuse this request: {fault}.")
+    # Names order by time, and two writers of one millisecond do not meet.
+    path = run / CONTROL / f"rollback-{int(clock.now() * 1000):014d}-{secrets.token_hex(4)}.json"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        replace_file(path, orjson.dumps(attrs.asdict(request), option=orjson.OPT_INDENT_2))
+    except (OSError, TypeError) as error:
+        raise RunDirectoryError(f"{path} cannot be written: {error}.") from error
+    return path
+
+
+def pending_requests(run: Path) -> tuple[PendingRequest, ...]:
+    """Requests without an answer, oldest first. Never fails: what cannot be read is there with its refusal."""
+    try:
+        with os.scandir(run / CONTROL) as entries:
+            names = sorted(entry.name for entry in entries if _NAME.fullmatch(entry.name))
+    except OSError:
+        return ()
+    return tuple(_pending(run / CONTROL / name) for name in names[:MAX_PENDING])
+
+
+def close_request(path: Path, answer: RequestAnswer) -> Path | None:
+    """Put the answer beside the request and take the request away; the file with the answer.
+
+    None when the disk refuses, or when it was taken back meanwhile.
+    """
+    closed = path.with_name(f"{path.stem}.{'done' if answer.accepted else 'refused'}.json")
+    pending = _pending(path)
+    content = {"request": attrs.asdict(pending.request) if pending.request else None, "answer": attrs.asdict(answer)}
+    try:
+        replace_file(closed, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+        path.unlink()
+    except OSError:
+        return None
+    return closed
+
+
+def answer_to(path: Path) -> RequestAnswer | None:
+    """What became of the request that was written to `path`; None while it waits."""
+    for ending in ("done", "refused"):
+        try:
+            answer = orjson.loads(_read_bounded(path.with_name(f"{path.stem}.{ending}.json")))["answer"]
+            return RequestAnswer(
+                accepted=ending == "done", message=str(answer["message"]), child=str(answer.get("child", ""))
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return None
+
+
+def _pending(path: Path) -> PendingRequest:
+    try:
+        recorded = orjson.loads(_read_bounded(path))
+    except (OSError, ValueError) as error:
+        return PendingRequest(path=path, request=None, refusal=f"it cannot be read: {error}")
+    fault = next(_faults(recorded), "")
+    if fault:
+        return PendingRequest(path=path, request=None, refusal=fault)
+    return PendingRequest(path=path, request=RollbackRequest(**recorded))
+
+
+def _faults(recorded: Any) -> Iterator[str]:
+    if not isinstance(recorded, dict):
+        yield "it is no JSON object"
+        return
+    fields = {field.name for field in attrs.fields(RollbackRequest)}
+    yield from (f"{name[:_MAX_TEXT]!r} is no field of a request" for name in sorted(recorded.keys() - fields))
+    scenario, to, use = recorded.get("scenario", ""), recorded.get("to"), recorded.get("use", "")
+    if not isinstance(scenario, str) or len(scenario) > _MAX_TEXT:
+        yield "scenario is not the id of a rule"
+    if not (to is None or (isinstance(to, int) and not isinstance(to, bool) and to >= 0)):
+        yield "to is not a step"
+    if not isinstance(use, str) or (use and _BARE_NAME.fullmatch(use) is None):
+        yield "use is not the bare name of a recipe"
+    changes = recorded.get("set", {})
+    if not isinstance(changes, dict) or not _is_recipe_value(changes, _MAX_DEPTH):
+        yield "set is not a table of recipe values"
+
+
+def _is_recipe_value(value: Any, depth: int) -> bool:
+    if depth < 0:
+        return False
+    if isinstance(value, dict):
+        return all(_is_recipe_value(entry, depth - 1) for entry in value.values())
+    if isinstance(value, list):
+        return all(_is_recipe_value(entry, depth - 1) for entry in value)
+    return isinstance(value, str | int | float)
+
+
+def _read_bounded(path: Path) -> bytes:
+    """A regular file within the limit; neither a link nor a pipe, which could lead elsewhere or never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is no regular file")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it is larger than {MAX_BYTES // 1024} KiB")
+    return content

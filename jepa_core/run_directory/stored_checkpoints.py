@@ -1,0 +1,98 @@
+"""Checkpoints as they lie on a disk: which there are, and which of them can be trusted.
+
+A checkpoint is a folder `step-N` of safetensors, JSON and a manifest of SHA-256 sums. Writing and loading them is in
+`jepa_core.engine.checkpoint`; this module reads bytes only, so that the monitor can ask too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+FORMAT = 1
+FILES = ("tensors.safetensors", "state.json")
+"""What a checkpoint holds beside its manifest."""
+MANIFEST = "manifest.json"
+
+_NAME = re.compile(r"step-(\d{1,18})")
+
+
+@attrs.frozen
+class Checkpoint:
+    """A complete checkpoint on disk."""
+
+    path: Path
+    step: int
+
+    def verify(self) -> str | None:
+        """Why this checkpoint cannot be trusted; None when every byte is as it was written."""
+        try:
+            return next(self._faults(), None)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return f"{type(error).__name__}: {error}"
+
+    def _faults(self) -> Iterator[str]:
+        manifest = json.loads((self.path / MANIFEST).read_bytes())
+        if manifest["sum"] != manifest_sum(manifest):
+            yield "the manifest is damaged: its own sum does not fit"
+        if manifest["format"] != FORMAT or manifest["step"] != self.step:
+            yield "the manifest is of another format or step"
+        if manifest["files"].keys() != set(FILES):
+            yield f"the manifest names {sorted(manifest['files'])} instead of {sorted(FILES)}"
+        for name in FILES:
+            if file_sum(self.path / name) != manifest["files"][name]["sha256"]:
+                yield f"{name} is damaged: its SHA-256 sum is not the manifest's"
+
+
+@attrs.frozen
+class Newest:
+    """The newest checkpoint that can be trusted, of those asked for."""
+
+    checkpoint: Checkpoint | None
+    faults: tuple[str, ...]
+    """What is wrong with newer ones, each with its name."""
+
+
+def checkpoint_name(step: int) -> str:
+    """The folder's name."""
+    return f"step-{step}"
+
+
+def stored_checkpoints(folder: Path) -> list[Checkpoint]:
+    """Complete checkpoints in a `checkpoints/` folder, oldest first; stale temporaries are not among them."""
+    try:
+        matches = [(path, _NAME.fullmatch(path.name)) for path in folder.iterdir() if path.is_dir()]
+    except OSError:
+        return []
+    found = [Checkpoint(path, int(match.group(1))) for path, match in matches if match]
+    return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+
+def newest_verified(folder: Path, *, up_to: float = math.inf) -> Newest:
+    """The newest checkpoint that verifies, of those up to a step."""
+    faults: list[str] = []
+    for checkpoint in reversed([found for found in stored_checkpoints(folder) if found.step <= up_to]):
+        fault = checkpoint.verify()
+        if fault is None:
+            return Newest(checkpoint, tuple(faults))
+        faults.append(f"{checkpoint.path.name}: {fault}")
+    return Newest(None, tuple(faults))
+
+
+def manifest_sum(manifest: Mapping[str, Any]) -> str:
+    """The sum that a manifest holds of its own content."""
+    content = {key: manifest[key] for key in ("format", "step", "files")}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def file_sum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,134 @@
+"""The demo, told once: the first leg, its rollback by request or when its time has come, and the leg that goes on."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from jepa_core.presentation.training_screen import TrainingScreen
+from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
+from jepa_core.run_directory.environment import describe_environment
+from jepa_core.run_directory.naming import create_run
+from jepa_core.run_directory.rollback_plan import plan_rollback
+from jepa_core.run_directory.status import ALIVE
+from jepa_core.run_directory.writing import RunWriter
+from jepa_monitor.demo.leg import Leg, Part, judge_of
+from jepa_monitor.demo.pace import Pace
+from jepa_monitor.demo.recording import Recorder
+from jepa_monitor.demo.rollback import Due, make_child, requested_rollback
+from jepa_monitor.demo.stage import RECIPE_NAME, Stage, demo_recipe, resolved_recipe
+from jepa_monitor.demo.story import NON_FINITE_AT, TOTAL_EPOCHS, TOTAL_STEPS
+
+SECONDS = 30.0
+SEED = 123
+
+_WAIT_STEPS = 90
+"""Steps' time that the first leg lies there after its end, until it is rolled back."""
+_STEPS_TOLD = NON_FINITE_AT + _WAIT_STEPS + TOTAL_STEPS - 882
+"""Steps of both legs with the wait between them, when nobody interferes."""
+_INTERRUPTED = 130
+
+
+def write_demo(
+    folder: Path,
+    *,
+    seconds: float = SECONDS,
+    seed: int = SEED,
+    clock: Clock = SYSTEM_CLOCK,
+    sleep: Callable[[float], None] = time.sleep,
+    console: Console | None = None,
+    announce: Callable[[Path], None] = lambda _path: None,
+    command_line: tuple[str, ...] = ("jepa", "demo"),
+) -> Path:
+    """Write the demo's run directories into `folder`; the last of them, in which the story ends.
+
+    Args:
+        folder: made when it is not there.
+        seconds: how long it takes, about; 0 for as fast as it can.
+        seed: decides the noise; the same seed gives the same rows.
+        clock: where times come from.
+        sleep: how time is let pass; what it raises ends the demo, and its run is interrupted.
+        console: shows what a training shows; nothing when not given.
+        announce: is told of each run directory once it can be read.
+        command_line: for environment.json.
+    """
+    stage = Stage(
+        folder=folder,
+        seed=seed,
+        clock=clock,
+        pace=Pace(seconds / _STEPS_TOLD, clock, sleep),
+        console=console or Console(file=io.StringIO()),
+        announce=announce,
+        environment=describe_environment(
+            command_line, device="none, a scripted run", precision="bf16", data="51,200 traces", data_fingerprint="demo"
+        ),
+    )
+    part: Part | None = Part(path=create_run(folder, RECIPE_NAME, clock), recipe=demo_recipe())
+    while part is not None:
+        path = part.path
+        part = _play(stage, part)
+    return path
+
+
+def _play(stage: Stage, part: Part) -> Part | None:
+    """Write one leg; the leg that goes on where it was rolled back to."""
+    with (
+        RunWriter(
+            part.path,
+            clock=stage.clock,
+            resume_at=part.start if part.parent else None,
+            recipe=RECIPE_NAME,
+            parent=part.parent,
+            total_steps=TOTAL_STEPS,
+            total_epochs=TOTAL_EPOCHS,
+        ) as writer,
+        _interruption_noted(writer),
+    ):
+        writer.write_environment(stage.environment)
+        writer.write_recipe(resolved_recipe(part.recipe))
+        screen = TrainingScreen(
+            stage.console,
+            writer.console_log,
+            epochs=round(TOTAL_EPOCHS),
+            total_steps=TOTAL_STEPS,
+            steps_done=part.start,
+        )
+        with screen:
+            leg = Leg(stage, part, Recorder(writer, judge_of(part.recipe, stage.folder), screen))
+            due = _rollback_after(stage, leg)
+            return None if due is None else make_child(stage, leg, due)
+
+
+def _rollback_after(stage: Stage, leg: Leg) -> Due | None:
+    """Tell the leg, until a rollback is asked for or its time has come; None when it ends without one."""
+    leg.begin()
+    for _step in leg.steps():
+        due = requested_rollback(leg.part.path)
+        if due is not None:
+            return due
+    leg.conclude()
+    if leg.part.plot.is_finite(leg.part.plot.ends_at):
+        return None
+    for _ in range(_WAIT_STEPS):
+        stage.pace.pass_step()
+        stage.pace.wait()
+        due = requested_rollback(leg.part.path)
+        if due is not None:
+            return due
+    return Due(plan=plan_rollback(leg.part.path))
+
+
+@contextmanager
+def _interruption_noted(writer: RunWriter) -> Iterator[None]:
+    """Say in the status that a leg was left before its end."""
+    try:
+        yield
+    except BaseException:
+        if writer.status.status.state in ALIVE:
+            writer.status.update(state="interrupted", exit_code=_INTERRUPTED)
+        raise

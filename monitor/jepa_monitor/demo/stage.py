@@ -1,0 +1,48 @@
+"""What all legs of the demo share: where they are written, by which clock and at which pace, and who looks on."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import attrs
+from rich.console import Console
+
+from jepa_core.recipe.writing import recipe_to_toml
+from jepa_core.run_directory.clock import Clock
+from jepa_core.run_directory.recorded_recipe import recorded_metrics
+from jepa_monitor.demo.pace import Pace
+
+RECIPE_NAME = "demo"
+
+
+@attrs.frozen(kw_only=True)
+class Stage:
+    """One telling of the story."""
+
+    folder: Path
+    """Where the run directories are made."""
+    seed: int
+    clock: Clock
+    pace: Pace
+    console: Console
+    """Shows what a training shows."""
+    announce: Callable[[Path], None]
+    """Is told of each run directory once it can be read."""
+    environment: Mapping[str, Any]
+    """What environment.json says, the same for all legs."""
+
+
+def demo_recipe() -> dict[str, Any]:
+    """The recipe of the first leg, as plain tables."""
+    return tomllib.loads(files(__package__).joinpath("recipe.toml").read_text(encoding="utf-8"))
+
+
+def resolved_recipe(recipe: Mapping[str, Any]) -> str:
+    """A leg's recipe as its run directory has it: with the declarations of all metrics."""
+    declared = [attrs.asdict(metric) for metric in recorded_metrics(recipe)]
+    metrics = [{key: value for key, value in metric.items() if value is not None} for metric in declared]
+    return recipe_to_toml({**recipe, "metrics": metrics})

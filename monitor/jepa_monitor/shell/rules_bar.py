@@ -1,0 +1,143 @@
+"""The line of rules: every must, then nice, abort, rollback and findings in a word each. Pure functions.
+
+Where the line is narrow it says less of what passes, and keeps what is in trouble.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from jepa_core.presentation.figures import limit_text, value_beside_limit
+from jepa_monitor.charts.spec import Tone
+from jepa_monitor.model.run_view import Outlook, Prospect, RunView
+from jepa_monitor.panels.line import Line, Span, foreign, line
+
+PROSPECT_MARKS: dict[Prospect, tuple[str, Tone]] = {
+    "passing": ("✔", "good"),
+    "pending": ("◌", "dim"),
+    "at risk": ("◔", "warning"),
+    "failed": ("✘", "bad"),
+    "fired": ("▲", "bad"),
+}
+_TROUBLED: tuple[Prospect, ...] = ("failed", "fired", "at risk")
+_GAP = "    "
+
+
+def rules_bar(view: RunView, width: int) -> Line:
+    """The line of rules, as full as fits."""
+    if not view.outlooks:
+        return line(Span(" no rules", "dim")).fitted(width)
+    musts, rest = _of_kind(view.outlooks, "must"), _rest(view.outlooks)
+    renderings = (_in_full(musts), _with_values_in_trouble(musts), _counted_with_values(musts), _counted(musts))
+    for shown in renderings:
+        joined = line(" ", *_joined([shown, *rest]))
+        if joined.width <= width:
+            return joined.fitted(width)
+    return line(" ", *_joined([renderings[-1], *rest], "  ")).fitted(width)
+
+
+def prospect_mark(prospect: Prospect) -> Span:
+    """The sign of how a rule stands."""
+    mark, tone = PROSPECT_MARKS[prospect]
+    return Span(mark, tone)
+
+
+def _of_kind(outlooks: Iterable[Outlook], *kinds: str) -> list[Outlook]:
+    return [outlook for outlook in outlooks if outlook.judgement.kind in kinds]
+
+
+def _joined(parts: Iterable[Line], gap: str = _GAP) -> list[Line]:
+    shown = [part for part in parts if part.spans]
+    return [line(part, gap) for part in shown[:-1]] + shown[-1:]
+
+
+def _in_full(musts: Sequence[Outlook]) -> Line:
+    return _musts(musts, lambda _outlook: True)
+
+
+def _with_values_in_trouble(musts: Sequence[Outlook]) -> Line:
+    return _musts(musts, lambda outlook: outlook.prospect in _TROUBLED)
+
+
+def _counted_with_values(musts: Sequence[Outlook]) -> Line:
+    return _counted(musts, says_value=True)
+
+
+def _counted(musts: Sequence[Outlook], *, says_value: bool = False) -> Line:
+    """Those in trouble by name, the others by number."""
+    if not musts:
+        return line()
+    troubled = [outlook for outlook in musts if outlook.prospect in _TROUBLED]
+    parts = [line(prospect_mark(o.prospect), f" {_title(o, 16)}", *_value(o, says_value)) for o in troubled]
+    for prospect in ("passing", "pending"):
+        count = sum(outlook.prospect == prospect for outlook in musts)
+        if count:
+            parts.append(line(prospect_mark(prospect), f" {count}"))
+    return line(Span("must ", "dim"), *_joined(parts, "  "))
+
+
+def _musts(musts: Sequence[Outlook], says_value: Callable[[Outlook], bool]) -> Line:
+    if not musts:
+        return line()
+    parts = [line(prospect_mark(o.prospect), f" {_title(o)}", *_value(o, says_value(o))) for o in musts]
+    return line(Span("must ", "dim"), *_joined(parts, "  "))
+
+
+def _title(outlook: Outlook, limit: int = 24) -> str:
+    return foreign(outlook.judgement.title, limit)
+
+
+def _value(outlook: Outlook, is_wanted: bool) -> Iterable[Span]:
+    judgement = outlook.judgement
+    value, limit = judgement.decisive_value, judgement.limit
+    if not is_wanted or value is None or limit is None:
+        return
+    unit = judgement.unit
+    number = value_beside_limit(value, limit, unit).removesuffix(f" {unit}" if unit else "")
+    tone: Tone = PROSPECT_MARKS[outlook.prospect][1] if outlook.prospect in _TROUBLED else "plain"
+    yield Span(f" {number} ", tone)
+    yield Span(limit_text(judgement.operator, limit, unit), "dim")
+    if outlook.prospect == "at risk" and outlook.crossing_step is not None:
+        yield Span(f" at step {outlook.crossing_step:,.0f}?", "warning")
+
+
+def _rest(outlooks: Sequence[Outlook]) -> list[Line]:
+    return [
+        _nices(_of_kind(outlooks, "nice")),
+        _alarms("abort", _of_kind(outlooks, "abort")),
+        _alarms("rollback", _of_kind(outlooks, "rollback")),
+        _findings(_of_kind(outlooks, "scenario")),
+    ]
+
+
+def _nices(nices: Sequence[Outlook]) -> Line:
+    if not nices:
+        return line()
+    passing = sum(outlook.prospect in ("passing", "at risk") for outlook in nices)
+    mark = "passing" if passing == len(nices) else "failed" if _any(nices, "failed") else "pending"
+    sign = PROSPECT_MARKS[mark][0]  # type: ignore[index]  # one of three prospects
+    return line(Span("nice ", "dim"), Span(sign, "good" if mark == "passing" else "dim"), f" {passing} of {len(nices)}")
+
+
+def _alarms(word: str, alarms: Sequence[Outlook]) -> Line:
+    """What has fired and what is near to it, by name."""
+    if not alarms:
+        return line()
+    fired = [outlook for outlook in alarms if outlook.prospect == "fired"]
+    near = [outlook for outlook in alarms if outlook.prospect == "at risk"]
+    if fired:
+        names = ", ".join(foreign(outlook.judgement.id, 24) for outlook in fired[:3])
+        return line(Span(f"{word} ", "dim"), Span(f"▲ {names}", "bad", is_bold=True))
+    if near:
+        names = ", ".join(foreign(outlook.judgement.id, 24) for outlook in near[:2])
+        return line(Span(f"{word} ", "dim"), Span(f"◔ {names}", "warning"))
+    return line(Span(f"{word} ", "dim"), Span("✔", "good"), " clear")
+
+
+def _findings(scenarios: Sequence[Outlook]) -> Line:
+    fired = sum(outlook.prospect == "fired" for outlook in scenarios)
+    return line(Span(f"▲ {fired} {'finding' if fired == 1 else 'findings'}", "warning")) if fired else line()
+
+
+def _any(outlooks: Iterable[Outlook], prospect: Prospect) -> bool:
+    return any(outlook.prospect == prospect for outlook in outlooks)

@@ -1,0 +1,205 @@
+"""A child of a rollback: what is handed down, what starts anew, and that a change of nothing changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
+from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.rollback import Child, make_child
+from jepa_core.engine.session import Conclusion, train_recipe
+from jepa_core.errors import CheckpointError, RunDirectoryError
+from jepa_core.recipe.faults import RecipeFaultsError
+from jepa_core.recipe.reading import load_recipe, with_scenarios
+from jepa_core.registry import installed
+from jepa_core.run_directory import stored_checkpoints
+from jepa_core.run_directory.baseline_runs import resolve_baseline
+from jepa_core.run_directory.lineage import generation_of, read_lineage
+from jepa_core.run_directory.lock import RunLock
+from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.rollback_plan import RollbackPlan, plan_rollback
+from jepa_core.watch.rules import Baseline
+from tests.engine.test_session import Watcher
+from tests.engine.training import lasting
+
+EVERY_STEP = ("checkpoint.every_steps=1", "checkpoint.keep=100", "train.epochs=2", "encoder.dropout=0.1")
+RULE = "watch.rollback=[{id='R', title='too far', when='step > 6.5', set={quantizer={codes=12}}}]"
+
+
+def start(recipe_file: Path, *overrides: str, **more: Any) -> Conclusion:
+    registry = installed()
+    loaded = with_scenarios(load_recipe(recipe_file, overrides=overrides, registry=registry), registry)
+    runs_dir = recipe_file.parent / "runs"
+    return train_recipe(loaded, device="cpu", runs_dir=runs_dir, resume=None, open_screen=Watcher, **more)
+
+
+def child_of(parent: Path, plan: RollbackPlan) -> Child:
+    return make_child(plan, parent, installed(), parent.parent)
+
+
+def train_on(run: Path, **more: Any) -> Conclusion:
+    loaded = load_recipe(run / "recipe.toml", registry=installed())
+    return train_recipe(loaded, device="cpu", runs_dir=run.parent, resume=run, open_screen=Watcher, **more)
+
+
+def final_state(run: Path) -> dict[str, Any]:
+    return load_checkpoint(CheckpointFolder(run / "checkpoints", keep=2).all()[-1])
+
+
+def rows(run: Path) -> list[dict[str, float]]:
+    return [lasting(row) for row in RunReader(run).rows()]
+
+
+def test_a_child_without_an_effective_change_equals_the_straight_run_to_the_last_bit(tiny_recipe_file: Path) -> None:
+    parent = start(tiny_recipe_file, *EVERY_STEP).path
+    plan = plan_rollback(parent, to=5, set={"aggregator": {"kind": "attention"}, "quantizer": {"codes": 8}})
+    assert plan.changes == ()
+    assert "the recipe stays as it is" in plan.notes[0]
+    child = child_of(parent, plan)
+    assert (child.step, child.changes) == (5, ())
+    assert train_on(child.path).exit_code == 0
+    assert same_tree(final_state(parent), final_state(child.path))
+    assert rows(parent) == rows(child.path)
+    diagnostics = [(run / "diagnostics.jsonl").read_text() for run in (parent, child.path)]
+    assert diagnostics[0] == diagnostics[1]
+
+
+def test_what_has_another_shape_starts_anew_and_the_rest_goes_on(tiny_recipe_file: Path) -> None:
+    parent = start(tiny_recipe_file, *EVERY_STEP).path
+    plan = plan_rollback(parent, to=5, set={"quantizer": {"codes": 12}, "aggregator": {"kind": "mean"}})
+    child = child_of(parent, plan).path
+    handed_down = load_checkpoint(stored_checkpoints.Checkpoint(child / "checkpoints" / "step-5", 5))
+    train_on(child)
+    told = next(event for event in RunReader(child).events() if event.name == "rolled back from")
+    assert any("of quantizer start anew: other shape" in part for part in told.evidence["anew"])
+    assert "aggregator has no use for 2 tensors of the checkpoint" in told.evidence["anew"]
+    state = final_state(child)
+    codebook = state["online"]["quantizer.codebook"].flatten(0, -2)
+    assert codebook.shape[0] == 12
+    # Each of the twelve codes began at a token of the data, none at zero.
+    assert (codebook.norm(dim=1) > 0).all()
+    # The moments of parameters that were handed down went on counting, step 5 and seven more.
+    moments = state["optimizer"]
+    assert {int(moment["step"]) for moment in moments.values()} == {12}
+    assert not any(name.startswith("aggregator") for name in moments)
+    assert any(name.startswith("aggregator") for name in handed_down["optimizer"])
+
+
+def test_a_rule_takes_a_run_back_only_as_often_as_the_recipe_allows(tiny_recipe_file: Path) -> None:
+    first = start(tiny_recipe_file, *EVERY_STEP, RULE, auto_rollback=True)
+    assert (first.ending.state, first.verdict, first.exit_code) == ("rolled_back", None, 0)
+    assert first.child is not None
+    second = train_on(first.child, auto_rollback=True)
+    assert second.child is None
+    told = [event.message for event in RunReader(first.child).events() if event.name == "not rolled back"]
+    assert told == ["R is flagged only: watch.max_rollbacks = 1 is used up."]
+
+
+def test_a_rule_that_would_change_nothing_any_more_is_flagged_only(tiny_recipe_file: Path) -> None:
+    first = start(tiny_recipe_file, *EVERY_STEP, RULE, "watch.max_rollbacks=3", auto_rollback=True)
+    assert first.child is not None
+    assert train_on(first.child, auto_rollback=True).child is None
+    told = [event.message for event in RunReader(first.child).events() if event.name == "not rolled back"]
+    assert len(told) == 1
+    assert "the change is in its recipe already" in told[0]
+    assert generation_of(first.child) == 1
+
+
+def test_without_leave_a_rule_only_flags(tiny_recipe_file: Path) -> None:
+    conclusion = start(tiny_recipe_file, *EVERY_STEP, RULE)
+    assert (conclusion.ending.kind, conclusion.child) == ("finished", None)
+
+
+def test_a_rollback_comes_before_an_abort_of_the_same_row(tiny_recipe_file: Path) -> None:
+    abort = "watch.abort=[{id='enough', when='step > 6.5'}]"
+    conclusion = start(tiny_recipe_file, *EVERY_STEP, RULE, abort, auto_rollback=True)
+    assert conclusion.ending.state == "rolled_back"
+    assert (conclusion.path / "checkpoints" / "step-7").is_dir()
+
+
+def test_a_firing_that_was_handed_down_does_not_take_the_child_back(tiny_recipe_file: Path) -> None:
+    parent = start(tiny_recipe_file, *EVERY_STEP, RULE).path
+    child = child_of(parent, plan_rollback(parent, to=9, set={"train": {"clip_norm": 1.0}})).path
+    assert ("rollback R", 7.0) in [(event.name, event.step) for event in RunReader(child).events()]
+    assert train_on(child, auto_rollback=True).ending.kind == "finished"
+
+
+def test_a_grandchild_finds_a_healthy_checkpoint_at_its_grandparent(tiny_recipe_file: Path) -> None:
+    parent = start(tiny_recipe_file, *EVERY_STEP, RULE).path
+    child = child_of(parent, plan_rollback(parent, to=9, set={"train": {"clip_norm": 1.0}})).path
+    train_on(child)
+    # The best checkpoint so far was handed down too, where it was another.
+    shutil.rmtree(child / "checkpoints" / "step-6", ignore_errors=True)
+    plan = plan_rollback(child, scenario="R")
+    assert plan.checkpoint is not None
+    assert (plan.checkpoint.path.parents[1].name, plan.checkpoint_step) == (parent.name, 6)
+    grandchild = child_of(child, plan).path
+    lineage = read_lineage(grandchild)
+    assert lineage is not None
+    assert lineage.generation == 2
+    assert [past.parent for past in lineage.story] == [parent.name, child.name]
+    assert train_on(grandchild).exit_code == 0
+
+
+def test_flags_of_the_parent_are_recorded_and_kept(tiny_recipe_file: Path) -> None:
+    parent = start(tiny_recipe_file, *EVERY_STEP).path
+    assert RunReader(parent).environment()["overrides"] == list(EVERY_STEP)
+    child = child_of(parent, plan_rollback(parent, to=3, set={"train": {"clip_norm": 1.0}})).path
+    environment = RunReader(child).environment()
+    assert environment["overrides"] == list(EVERY_STEP)
+    assert environment["data_fingerprint"] == RunReader(parent).environment()["data_fingerprint"]
+
+
+def test_a_child_is_no_run_of_its_recipe_for_a_baseline(tiny_recipe_file: Path) -> None:
+    parent = start(tiny_recipe_file, *EVERY_STEP).path
+    train_on(child_of(parent, plan_rollback(parent, to=3, set={"train": {"clip_norm": 1.0}})).path)
+    assert resolve_baseline(Baseline(recipe="tiny"), parent.parent).values is None
+
+
+def test_a_change_that_makes_no_recipe_leaves_nothing(tiny_recipe_file: Path) -> None:
+    parent = start(tiny_recipe_file, *EVERY_STEP).path
+    before = sorted(parent.parent.rglob("*"))
+    plan = plan_rollback(parent, to=3, set={"aggregator": {"kind": "nope"}, "train": {"epochs": 0}})
+    with pytest.raises(RecipeFaultsError) as refused:
+        child_of(parent, plan)
+    assert len(refused.value.faults) == 2
+    assert sorted(parent.parent.rglob("*")) == before
+
+
+def test_a_parent_that_another_process_trains_is_left_alone(tiny_recipe_file: Path) -> None:
+    parent = start(tiny_recipe_file, *EVERY_STEP).path
+    plan = plan_rollback(parent, to=3, set={"train": {"clip_norm": 1.0}})
+    with RunLock(parent), pytest.raises(RunDirectoryError, match="is in use by process"):
+        child_of(parent, plan)
+    assert len(list(parent.parent.iterdir())) == 1
+
+
+def test_a_copy_that_does_not_verify_leaves_nothing(tiny_recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = start(tiny_recipe_file, *EVERY_STEP).path
+    plan = plan_rollback(parent, to=3, set={"train": {"clip_norm": 1.0}})
+    copytree = shutil.copytree
+
+    def cut_short(source: Path, target: Path) -> None:
+        copytree(source, target)
+        os.truncate(target / "tensors.safetensors", 10)
+
+    monkeypatch.setattr(shutil, "copytree", cut_short)
+    with pytest.raises(CheckpointError, match="does not verify"):
+        child_of(parent, plan)
+    assert list(parent.parent.iterdir()) == [parent]
+    assert RunReader(parent).state() == "finished"
+
+
+def test_a_parent_that_cannot_be_marked_gets_no_child(tiny_recipe_file: Path) -> None:
+    parent = start(tiny_recipe_file, *EVERY_STEP).path
+    plan = plan_rollback(parent, to=3, set={"train": {"clip_norm": 1.0}})
+    (parent / "status.json").unlink()
+    (parent / "status.json").mkdir()
+    with pytest.raises(RunDirectoryError, match="cannot be written"):
+        child_of(parent, plan)
+    assert list(parent.parent.iterdir()) == [parent]

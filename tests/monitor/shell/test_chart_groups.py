@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jepa_monitor.shell.chart_groups import chart_groups, split
+
+KNOWN = [
+    "loss.info_nce", "loss.relational", "loss.total", "lr", "rank.context", "rank.target", "val.loss.total",
+    "val.retrieval.baseline_mrr", "val.retrieval.mrr", "vq.usage", "moved.encoder", "moved.predictor",
+    "grad.share.info_nce", "time.step", "time.data", "my.metric",
+]  # fmt: skip
+
+
+def test_what_belongs_together_shares_a_chart_in_the_order_of_importance() -> None:
+    groups = chart_groups(KNOWN)
+    assert [group.key for group in groups if group.matters] == [
+        "val.retrieval.mrr", "loss.info_nce", "vq.usage", "rank", "loss.relational", "loss.total", "time", "lr",
+    ]  # fmt: skip
+    by_key = {group.key: group for group in groups}
+    assert by_key["rank"].names == ("rank.context", "rank.target")
+    assert by_key["loss.total"].names == ("loss.total", "val.loss.total")
+    assert by_key["moved"].names == ("moved.encoder", "moved.predictor")
+    assert [line.tone for line in by_key["val.retrieval.mrr"].lines] == ["accent", "dim"]
+    assert not by_key["my.metric"].matters
+
+
+def test_a_lonely_member_is_called_by_its_own_name() -> None:
+    (group,) = chart_groups(["rank.target"])
+    assert (group.key, group.title) == ("rank", "rank.target")
+
+
+def test_a_large_family_is_spread_over_charts_of_four() -> None:
+    groups = chart_groups(f"moved.part{number}" for number in range(10))
+    assert [len(group.lines) for group in groups] == [4, 4, 2]
+    assert len({group.key for group in groups}) == 3
+
+
+def test_several_runs_get_a_chart_for_each_metric_that_the_model_has() -> None:
+    keys = [group.key for group in split(chart_groups(KNOWN))]
+    assert {"rank.context", "rank.target"} < set(keys)
+    assert "val.retrieval.baseline_mrr" not in keys
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sets(st.sampled_from(KNOWN) | st.text(min_size=1, max_size=12), max_size=30))
+def test_every_metric_stands_in_exactly_one_chart_and_keys_are_unique(names: set[str]) -> None:
+    groups = chart_groups(sorted(names))
+    shown = [name for group in groups for name in group.names]
+    assert sorted(shown) == sorted(names - {"step", "epoch"})
+    assert len({group.key for group in groups}) == len(groups)

@@ -1,0 +1,80 @@
+"""What a scenario would change can be changed: the recipe with it loads, and trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jepa_core.recipe.reading import load_recipe, with_scenarios
+from jepa_core.recipe.tables import Recipe
+from jepa_core.recipe.writing import toml_key, value_to_toml
+from jepa_core.registry import installed
+from jepa_core.watch.rules import Scenario
+from tests.engine.training import a_trainer, take_steps
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+# Values that make the scenarios with a remedy of their own offer it.
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "as it is": (),
+    "a target that hardly lags": ("target.ema_decay=0.3",),
+    "a target that hardly follows": ("target.ema_decay=0.999",),
+    "attention over time": ('aggregator.kind="attention"',),
+    "codes": ('quantizer.kind="ema_vq"', "quantizer.codes=8", "quantizer.revive_every=50"),
+    "a raw relational loss": ("losses.relational.normalized=false", "losses.relational.weight=0.02"),
+}
+
+
+def overrides_of(changes: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Nested tables as `KEY=VALUE`."""
+    for key, value in changes.items():
+        path = f"{above}{toml_key(key)}"
+        if isinstance(value, Mapping):
+            yield from overrides_of(value, f"{path}.")
+        else:
+            yield f"{path}={value_to_toml(value)}"
+
+
+def remedies(path: Path, *overrides: str) -> dict[str, Scenario]:
+    """The rules with a remedy that the built-in scenarios give for a recipe."""
+    registry = installed()
+    recipe = with_scenarios(load_recipe(path, overrides=overrides, registry=registry), registry).recipe
+    return {rule.id: rule for rule in recipe.watch.scenario if rule.set}
+
+
+@pytest.mark.parametrize("overrides", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_remedy_for_a_shipped_recipe_gives_a_recipe(path: Path, overrides: tuple[str, ...]) -> None:
+    registry = installed()
+    if "losses.relational.normalized=false" in overrides:
+        overrides = (*overrides, 'losses.relational.kind="relational"')
+    table = load_recipe(path, overrides=overrides, registry=registry).recipe
+    for rule in remedies(path, *overrides).values():
+        changed = load_recipe(path, overrides=(*overrides, *overrides_of(rule.set)), registry=registry).recipe
+        assert changed != table, rule.id
+
+
+def test_the_variants_make_every_scenario_with_a_remedy_offer_it() -> None:
+    offered = {
+        rule.of
+        for overrides in VARIANTS.values()
+        if "losses.relational.normalized=false" not in overrides
+        for path in (RECIPES / "quickstart.toml", RECIPES / "optimized.toml")
+        for rule in remedies(path, *overrides).values()
+    }
+    remedied = {"codebook_collapse", "codebook_shock", "attention_uniform", "lr_at_floor", "target_equal"}
+    remedied |= {"target_drifts", "temperature_at_bound", "loss_takes_over", "loss_explodes", "loss_dead"}
+    assert offered >= remedied
+
+
+@pytest.mark.parametrize("overrides", VARIANTS.values(), ids=VARIANTS)
+def test_a_recipe_with_every_remedy_trains(
+    tiny_recipe_file: Path, tiny_recipe: Callable[..., Recipe], tmp_path: Path, overrides: tuple[str, ...]
+) -> None:
+    for rule in remedies(tiny_recipe_file, *overrides).values():
+        changed = tiny_recipe(*overrides, *overrides_of(rule.set))
+        trainer = take_steps(a_trainer(changed, tmp_path / rule.id), 2)
+        assert int(trainer.step.vote.bad_step) < 0, rule.id
