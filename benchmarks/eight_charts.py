@@ -17,8 +17,8 @@ from textual.widget import Widget
 
 NUM_CHARTS = 8
 NUM_POINTS = 2000
-FRAMES_WANTED = 40.0
-"""A second; what a widget cannot keep up with, it does not reach."""
+PAUSE_SECONDS = 0.02
+"""Between a frame that is painted and the next, so that none is wanted before the last one is out."""
 
 Floats = NDArray[np.float64]
 Draw = Callable[[Widget, Floats, Floats], None]
@@ -75,7 +75,7 @@ class EightCharts(App[None]):
                 yield self._make()
 
     def on_mount(self) -> None:
-        self.set_interval(1 / FRAMES_WANTED, self._redraw)
+        self.call_after_refresh(self._redraw)
 
     def _redraw(self) -> None:
         self._shift += 5
@@ -83,6 +83,7 @@ class EightCharts(App[None]):
         for index, chart in enumerate(self.query_one(Grid).children):
             ys = np.sin(xs / (90 + 37 * index)) + 0.2 * np.sin(xs * (1.7 + index))
             self._draw(chart, xs, ys)
+        self.call_after_refresh(self.set_timer, PAUSE_SECONDS, self._redraw)
 
 
 if __name__ == "__main__":

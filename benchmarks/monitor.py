@@ -177,14 +177,18 @@ def _opening(run: Path) -> tuple[float, float]:
     return seconds, session.peak_mib
 
 
-def widgets(size: Size) -> Iterator[tuple[str, Shown | None]]:
-    """The same application with each chart widget; None for a package that is not installed."""
+def widgets(size: Size) -> Iterator[tuple[str, Shown | str]]:
+    """The same application with each chart widget; why there is nothing to show where that is so."""
     for name in ("own", *PEERS):
         if name in PEERS and importlib.util.find_spec(PEERS[name]) is None:
-            yield name, None
+            yield name, f"not installed: pip install {name}"
             continue
         with TerminalSession([sys.executable, str(HERE / "eight_charts.py"), name]) as session:
-            session.wait_for(CURVES, 30)
+            try:
+                session.wait_for(CURVES, 30)
+            except RuntimeError:
+                yield name, "drew nothing within 30 s"
+                continue
             time.sleep(1)
             yield name, measure(session, size.seconds)
 
@@ -196,14 +200,14 @@ def show_figures(console: Console, figures: Iterator[Figure]) -> None:
         console.print(f"  {figure.what:<58}{value:>9} {figure.unit:<4}{budget:>9}{figure.ratio:>8}")
 
 
-def show_widgets(console: Console, shown: Iterator[tuple[str, Shown | None]]) -> None:
+def show_widgets(console: Console, shown: Iterator[tuple[str, Shown | str]]) -> None:
     table = Table("widget, 8 charts × 2,000 points", "frames/s", "share of a core", "KB a frame", "core-ms a frame")
     for name, figures in shown:
-        if figures is None:
-            table.add_row(name, f"not installed: pip install {name}")
+        words = f"{name} {_version(name)}" if name in PEERS and not isinstance(figures, str) else name
+        if isinstance(figures, str):
+            table.add_row(words, figures)
             continue
         cost = f"{10 * figures.share / max(figures.frames, 0.1):.1f}"
-        words = f"{name} {_version(name)}" if name in PEERS else "this project's"
         table.add_row(words, f"{figures.frames:.1f}", f"{figures.share:.0f} %", f"{figures.kb_a_frame:.1f}", cost)
     console.print(table)
 

@@ -6,6 +6,7 @@ they are first wanted.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -23,6 +24,7 @@ from jepa_monitor.preferences import Preferences, ReadPreferences, write_prefere
 from jepa_monitor.shell.bindings import bindings
 from jepa_monitor.shell.monitor_screen import MonitorScreen
 from jepa_monitor.shell.skeleton import Skeleton
+from jepa_monitor.shell.terminal_presence import EXIT_CODE, LOOK_SECONDS, terminal_is_gone
 from jepa_monitor.themes import THEMES, next_theme, textual_name
 
 if TYPE_CHECKING:
@@ -108,11 +110,17 @@ class MonitorApp(App[None]):
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._open_source)
+        if not self.is_headless:
+            self.set_interval(LOOK_SECONDS, self._leave_with_terminal)
         if self._problem:
             self.notify(self._problem, severity="warning", markup=False)
 
     def on_unmount(self) -> None:
         self._save()
+
+    def _leave_with_terminal(self) -> None:
+        if terminal_is_gone(sys.__stdin__.fileno() if sys.__stdin__ else -1):
+            self.exit(return_code=EXIT_CODE)
 
     def _open_source(self) -> None:
         self.push_screen(self._navigation.first_screen(self.look))

@@ -32,7 +32,7 @@ def monitor(
     ascii: Flag = False,  # noqa: A002  # the flag's name
     color: bool = True,
     preferences: bool = True,
-) -> None:
+) -> int:
     """Watch a run, live or after its end: charts, rules, representation, events. Press ? for the keys.
 
     Where the output is no terminal, the state now is printed as text. It reads files alone, so a copied run will do.
@@ -71,22 +71,25 @@ def monitor(
     elif once or not _has_screen():
         _print_text(source, ascii_only=ascii, has_colour=has_colour)
     else:
-        _open(source, replay, ascii_only=ascii, has_colour=has_colour, is_remembering=preferences)
+        return _open(source, replay, ascii_only=ascii, has_colour=has_colour, is_remembering=preferences)
+    return 0
 
 
-def _open(source: Path, speed: float | None, *, ascii_only: bool, has_colour: bool, is_remembering: bool) -> None:
+def _open(source: Path, speed: float | None, *, ascii_only: bool, has_colour: bool, is_remembering: bool) -> int:
     from jepa_monitor.app import MonitorApp
     from jepa_monitor.preferences import preferences_path, read_preferences
 
     remembered_in = preferences_path() if is_remembering else None
-    MonitorApp(
+    app = MonitorApp(
         source,
         speed=speed,
         ascii_only=ascii_only,
         no_colour=not has_colour,
         read=read_preferences(remembered_in),
         preferences_path=remembered_in,
-    ).run()
+    )
+    app.run()
+    return app.return_code or 0
 
 
 def _print_text(source: Path, *, ascii_only: bool, has_colour: bool) -> None:

@@ -61,13 +61,20 @@ def test_without_colour_and_unicode_the_terminal_gets_neither(tmp_path: Path) ->
     assert code == 0
 
 
+def test_it_leaves_when_its_terminal_is_closed_without_a_signal(tmp_path: Path) -> None:
+    _, code = in_terminal(["monitor", str(record(tmp_path / "mine"))], until=b"grad.norm", keys=b"", closing=True)
+    assert code == 129
+
+
 def test_a_dumb_terminal_gets_text(tmp_path: Path) -> None:
     shown, code = in_terminal(["monitor", str(record(tmp_path / "mine"))], until=b"grad.norm", keys=b"", term="dumb")
     assert b"\x1b[?1049h" not in shown
     assert code == 0
 
 
-def in_terminal(arguments: list[str], *, until: bytes, keys: bytes, term: str = "xterm-256color") -> tuple[bytes, int]:
+def in_terminal(
+    arguments: list[str], *, until: bytes, keys: bytes, term: str = "xterm-256color", closing: bool = False
+) -> tuple[bytes, int]:
     """What the program writes to a terminal, and its exit code; `keys` are typed once `until` was written."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
@@ -83,6 +90,8 @@ def in_terminal(arguments: list[str], *, until: bytes, keys: bytes, term: str = 
         try:
             shown += os.read(ours, 1 << 16) if ready else b""
         except OSError:
+            break
+        if closing and until in shown:
             break
         if keys and until in shown:
             os.write(ours, keys)
