@@ -201,14 +201,19 @@ def show_figures(console: Console, figures: Iterator[Figure]) -> None:
 
 
 def show_widgets(console: Console, shown: Iterator[tuple[str, Shown | str]]) -> None:
-    table = Table("widget, 8 charts × 2,000 points", "frames/s", "share of a core", "KB a frame", "core-ms a frame")
+    """Our widget comes first; the others' cost is told in multiples of its."""
+    columns = ("frames/s", "share of a core", "KB a frame", "core-ms a frame", "× ours")
+    table = Table("widget, 8 charts × 2,000 points", *columns)
+    own_cost: float | None = None
     for name, figures in shown:
         words = f"{name} {_version(name)}" if name in PEERS and not isinstance(figures, str) else name
         if isinstance(figures, str):
             table.add_row(words, figures)
             continue
-        cost = f"{10 * figures.share / max(figures.frames, 0.1):.1f}"
-        table.add_row(words, f"{figures.frames:.1f}", f"{figures.share:.0f} %", f"{figures.kb_a_frame:.1f}", cost)
+        cost = 10 * figures.share / max(figures.frames, 0.1)
+        own_cost = own_cost or cost
+        row = (f"{figures.frames:.1f}", f"{figures.share:.0f} %", f"{figures.kb_a_frame:.1f}", f"{cost:.1f}")
+        table.add_row(words, *row, f"{cost / own_cost:.1f}")
     console.print(table)
 
 
