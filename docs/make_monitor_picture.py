@@ -1,4 +1,4 @@
-"""The README's picture of the monitor: `python docs/make_monitor_picture.py` writes monitor.svg and monitor.png.
+"""The README's picture of the monitor: `python docs/make_monitor_picture.py` writes monitor.svg.
 
 The demo is told up to the moment after its rollback is flagged, and held there while the picture is taken.
 """
@@ -6,8 +6,6 @@ The demo is told up to the moment after its rollback is flagged, and held there 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
 import tempfile
 import threading
 import time
@@ -79,11 +77,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, HeldDemo(Path(folder)) as run:
         svg = asyncio.run(picture_of(run))
     (DOCS / "monitor.svg").write_text(svg, encoding="utf-8")
-    if shutil.which("rsvg-convert") is None:
-        print("docs/monitor.svg is written; for docs/monitor.png install rsvg-convert (Debian: librsvg2-bin).")
-        return
-    command = ["rsvg-convert", "--zoom", "1.5", "--output", str(DOCS / "monitor.png")]
-    subprocess.run(command, input=svg.encode(), check=True)
 
 
 if __name__ == "__main__":
