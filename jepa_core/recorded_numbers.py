@@ -10,7 +10,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-_FROM_TEXT = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+_FROM_TEXT = {
+    "nan": math.nan,
+    "inf": math.inf,
+    "-inf": -math.inf,
+    "NaN": math.nan,
+    "Infinity": math.inf,
+    "-Infinity": -math.inf,
+}
+"""As written here, and as other programs write them."""
 
 
 def encode(value: Any) -> Any:

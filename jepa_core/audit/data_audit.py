@@ -168,7 +168,7 @@ def _split_findings(shared_tasks: int, across_splits: float) -> Iterator[Finding
         yield Finding(
             name="duplicates across splits",
             severity="warning",
-            message=f"{across_splits:.1%} of the validation sequences are in training too, grid by grid.",
+            message=f"{100 * across_splits:.1f} % of the validation sequences are in training too, grid by grid.",
             evidence={"share": across_splits},
             advice="Take duplicates out of the data before it is split: validation is too good by as much.",
         )
@@ -183,8 +183,8 @@ def data_findings(figures: DataFigures) -> Iterator[Finding]:
         yield Finding(
             name="empty targets",
             severity="warning" if figures.empty_targets > 0.01 else "info",
-            message=f"{figures.empty_targets:.1%} of the targets have no coloured cell; of all grids it is "
-            f"{figures.empty_grids:.1%}.",
+            message=f"{100 * figures.empty_targets:.1f} % of the targets have no coloured cell; of all grids it is "
+            f"{100 * figures.empty_grids:.1f} %.",
             evidence={"targets": figures.empty_targets, "grids": figures.empty_grids},
             advice="An encoder of objects gives such grids no token: their embeddings are all alike.",
         )
@@ -192,7 +192,7 @@ def data_findings(figures: DataFigures) -> Iterator[Finding]:
         yield Finding(
             name="target in context",
             severity="warning" if figures.target_in_context > 0.5 else "info",
-            message=f"{figures.target_in_context:.1%} of the targets equal one of their context grids.",
+            message=f"{100 * figures.target_in_context:.1f} % of the targets equal one of their context grids.",
             evidence={"share": figures.target_in_context},
             advice="There copying is the right prediction: compare with counting cells, not with chance.",
         )
@@ -200,7 +200,7 @@ def data_findings(figures: DataFigures) -> Iterator[Finding]:
         yield Finding(
             name="objects cut off",
             severity="warning" if figures.objects_cut > 0.1 else "info",
-            message=f"{figures.objects_cut:.1%} of the objects are beyond encoder.max_objects = "
+            message=f"{100 * figures.objects_cut:.1f} % of the objects are beyond encoder.max_objects = "
             f"{figures.object_limit}: the encoder never sees them.",
             evidence={"share": figures.objects_cut, "most_objects": figures.objects.maximum},
             advice="Raise encoder.max_objects, or use the encoder of cells.",
@@ -215,7 +215,7 @@ def _identical_context_finding(figures: DataFigures) -> Finding:
         severity="warning" if share > 0.5 else "info",
         message=f"All {figures.context_length} context grids are identical in {share:.4g} of sequences."
         if share < 0.001
-        else f"All {figures.context_length} context grids are identical in {share:.1%} of sequences.",
+        else f"All {figures.context_length} context grids are identical in {100 * share:.1f} % of sequences.",
         evidence={"share": share, "context_length": figures.context_length},
         advice="There nothing can depend on their number, their order or their weights.",
     )

@@ -55,8 +55,8 @@ def aggregator_matters(row: EffectRow) -> Finding:
     return Finding(
         name="aggregator matters",
         severity="info",
-        message=f"The {row.name} matters on this data: context embeddings move {row.embeddings:.1%} when a mean "
-        "takes its place.",
+        message=f"The {row.name} matters on this data: context embeddings move {100 * row.embeddings:.1f} % "
+        "when a mean takes its place.",
         evidence=_evidence(row),
     )
 

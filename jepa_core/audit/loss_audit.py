@@ -157,7 +157,7 @@ def _nearly_dead(loss: LossFigures) -> Finding:
     return Finding(
         name=f"losses.{loss.name} nearly dead",
         severity="warning",
-        message=f"losses.{loss.name} moves {loss.spread:.1%} over its input range: nearly dead.",
+        message=f"losses.{loss.name} moves {100 * (loss.spread or 0.0):.1f} % over its input range: nearly dead.",
         evidence={"value": loss.value, "spread": loss.spread, "share": loss.share},
         advice="Leave it out, or feed it embeddings that keep their length.",
         set={"losses": {loss.name: {"weight": 0.0}}},
@@ -168,7 +168,8 @@ def _unreached(loss: LossFigures) -> Finding:
     return Finding(
         name=f"losses.{loss.name} unreached",
         severity="critical",
-        message=f"The gradient of losses.{loss.name} does not reach the encoder: its share there is {loss.share:.1%}.",
+        message=f"The gradient of losses.{loss.name} does not reach the encoder: "
+        f"its share there is {100 * loss.share:.1f} %.",
         evidence={"value": loss.value, "share": loss.share},
         advice="Take it out, or look at where its gradient is cut off: its value trains nothing.",
         set={"losses": {loss.name: {"weight": 0.0}}},

@@ -127,7 +127,7 @@ def step_findings(figures: StepFigures, recipe: Recipe) -> Iterator[Finding]:
         yield Finding(
             name="padding",
             severity="info",
-            message=f"{figures.padding:.0%} of the context tokens are padding.",
+            message=f"{100 * figures.padding:.0f} % of the context tokens are padding.",
             evidence={"share": figures.padding},
             advice="Fewer tokens of a grid would train as well, and faster.",
         )

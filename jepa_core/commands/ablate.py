@@ -138,7 +138,7 @@ def ablate(
         return 0
     stopped = _train(console, folder, checked, places, retry_failed=retry_failed)
     if stopped:
-        command = _command(folder.plan, runs_dir=runs_dir, gpus=gpus, device=device, jobs=jobs)
+        command = _command(folder.plan, runs_dir=runs_dir, gpus=gpus, device=device, jobs=jobs, plot=plot)
         console.print(f"\nStopped. Go on with: {command}", soft_wrap=True)
         return stopped
     console.print()
@@ -225,7 +225,7 @@ def _print(result: AblationResult, *, plot: Path | None, json: bool) -> None:
         console_for().print(f"\nCurves and effects: {plot}")
 
 
-def _command(plan: AblationPlan, *, runs_dir: Path, gpus: str, device: str, jobs: int) -> str:
+def _command(plan: AblationPlan, *, runs_dir: Path, gpus: str, device: str, jobs: int, plot: Path | None = None) -> str:
     """The command that goes on with the ablation."""
     words = ["jepa", "ablate", plan.recipe]
     for variation in plan.variations:
@@ -235,6 +235,7 @@ def _command(plan: AblationPlan, *, runs_dir: Path, gpus: str, device: str, jobs
     words += ["--gpus", gpus] if gpus else ["--device", device] if device != "auto" else []
     words += ["--jobs", str(jobs)] if jobs > 1 else []
     words += ["--runs-dir", str(runs_dir)] if runs_dir != RUNS_DIR else []
+    words += ["--plot", str(plot)] if plot is not None else []
     words += [word for path, _ in plan.plugin_files for word in ("--plugin", path)]
     words += [word for name in plan.blocked_plugins for word in ("--no-plugin", name)]
     return shlex.join(words)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import attrs
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles, chosen_plugins
 from jepa_core.commands.training import train_and_show
+from jepa_core.errors import RecipeError
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, beside, find_run
 from jepa_core.run_directory.resumable import refuse_rolled_back
@@ -20,12 +22,28 @@ if TYPE_CHECKING:
     from jepa_core.run_directory.rollback_plan import RollbackPlan
 
 
+def _step(_type: object, tokens: Sequence[Token]) -> int:
+    """A whole number, where the command line's own conversion would round one that is not.
+
+    Raises:
+        RecipeError: it is none.
+    """
+    text = tokens[0].value
+    try:
+        return int(text)
+    except ValueError:
+        raise RecipeError(
+            f"--to {text} is no step, which is a whole number: 0 begins anew, more goes back to the newest checkpoint "
+            "up to it."
+        ) from None
+
+
 def rollback(
     run: str = LATEST,
     /,
     *,
     scenario: Annotated[str, Parameter(show_default=False)] = "",
-    to: Annotated[int | None, Parameter(show_default=False)] = None,
+    to: Annotated[int | None, Parameter(show_default=False, converter=_step)] = None,
     overrides: Overrides = (),
     use: Annotated[str, Parameter(show_default=False)] = "",
     dry_run: Flag = False,

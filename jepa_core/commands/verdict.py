@@ -13,6 +13,8 @@ from jepa_core.presentation.terminal import console_for
 from jepa_core.presentation.verdict_table import verdict_table
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, typed_name
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.status import read_status
+from jepa_core.visible_text import visible
 from jepa_core.watch.verdict import verdict_to_json
 
 
@@ -46,3 +48,6 @@ def verdict(run: str = LATEST, /, *, runs_dir: Path = RUNS_DIR, json: Flag = Fal
         sys.stdout.write(orjson.dumps(verdict_to_json(found), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
         console_for().print(verdict_table(found), crop=False)
+        status = read_status(reader.path)
+        if status is not None and status.child:
+            print(f"\nIt was rolled back since: {visible(status.child)} goes on in its place.")

@@ -25,8 +25,9 @@ class ChangedKey:
 
 
 def changed_keys(recipes: Sequence[Mapping[str, Any]]) -> tuple[ChangedKey, ...]:
-    """Every key that differs, in the order of the first recipe; names and descriptions do not count."""
-    first, *others = (_without_texts(recipe) for recipe in recipes)
+    """Every key that differs, in the order of the first recipe. Names and descriptions do not count, nor the rules
+    that installed scenarios were expanded into: they follow from the rest."""
+    first, *others = (_as_chosen(recipe) for recipe in recipes)
     changes = [{change.key: change for change in recipe_difference(first, other)} for other in others]
     keys = dict.fromkeys(key for change in changes for key in change)
     found = []
@@ -41,9 +42,15 @@ def differs_by_seed_only(left: Mapping[str, Any], right: Mapping[str, Any]) -> b
     """Whether two recipes are one, but for the seed and what that run was compared with. Unreadable ones are not."""
     if not left or not right:
         return False
-    changes = recipe_difference(_without_texts(left), _without_texts(right))
+    changes = recipe_difference(_as_chosen(left), _as_chosen(right))
     return all(change.key == SEED_KEY or change.key.startswith(_BASELINE) for change in changes)
 
 
-def _without_texts(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in recipe.items() if key not in _TEXTS}
+def _as_chosen(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = {key: value for key, value in recipe.items() if key not in _TEXTS}
+    watch = chosen.get("watch")
+    rules = watch.get("scenario") if isinstance(watch, Mapping) else None
+    if isinstance(watch, Mapping) and isinstance(rules, list):
+        own = [rule for rule in rules if not (isinstance(rule, Mapping) and rule.get("of"))]
+        chosen["watch"] = {**watch, "scenario": own}
+    return chosen

@@ -26,13 +26,18 @@ from jepa_core.recipe.writing import recipe_to_toml
 from jepa_core.registry import Registry
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.rollback_changes import KEPT_TABLES, flags_of, used_recipe, worth_telling
+from jepa_core.run_directory.rollback_changes import (
+    FLAGS_OF_WHAT_STAYS,
+    KEPT_TABLES,
+    flags_of,
+    recorded_flags,
+    used_recipe,
+    worth_telling,
+)
 from jepa_core.run_directory.rollback_plan import RollbackPlan
 
 _OWN = (*KEPT_TABLES, "name", "resolved")
 """Top-level keys that stay the parent's when another recipe is used whole."""
-_FLAGS_OF_THE_PARENT = ("data.", "watch.", "observers.", "name", "train.seed")
-"""Flags that say nothing beside what stays anyway."""
 
 
 @attrs.frozen(kw_only=True)
@@ -59,9 +64,9 @@ def changed_recipe(plan: RollbackPlan, parent: Path, registry: Registry) -> Chan
         raise RunDirectoryError(f"{path} cannot be read, so no child can be made from it.")
     flags = [Layer(where=f"--set {flag}", table=layer.table) for flag in flags_of(plan.set) for layer in _layer(flag)]
     if plan.use:
-        layers, kept, left = _other(plan.use, table, _recorded_flags(reader), registry)
+        layers, kept, left = _other(plan.use, table, recorded_flags(reader.environment()), registry)
     else:
-        layers, kept, left = [_recorded(path, table, without=("watch",))], _recorded_flags(reader), []
+        layers, kept, left = [_recorded(path, table, without=("watch",))], recorded_flags(reader.environment()), []
     watch, left_out = _fitting_watch([*layers, *flags], table, path, registry)
     loaded = load_layers([*layers, watch, *flags], path=path, registry=registry)
     loaded = with_scenarios(loaded, registry)
@@ -119,7 +124,7 @@ def _other(
     ]
     kept, left = [], []
     for flag in flags:
-        if flag.startswith(_FLAGS_OF_THE_PARENT):
+        if flag.startswith(FLAGS_OF_WHAT_STAYS):
             continue
         if flag.partition("=")[0].endswith(".kind"):
             left.append(f"--set {flag} is left out: {use} names its own components")
@@ -135,11 +140,6 @@ def _other(
 
 def _num_problems(layers: Sequence[Layer], path: Path, registry: Registry) -> int:
     return len(structure_recipe(MergedRecipe(layers).table, path=path, registry=registry).problems)
-
-
-def _recorded_flags(reader: RunReader) -> list[str]:
-    recorded = reader.environment().get("overrides", [])
-    return [flag for flag in recorded if isinstance(flag, str)] if isinstance(recorded, list) else []
 
 
 def _fitting_watch(

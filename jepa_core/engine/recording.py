@@ -95,7 +95,7 @@ class RunRecord:
 
     def handed_over(self, reason: str, child: Path) -> None:
         """Tell that the run was taken back; its events say so already."""
-        self._tell("warning", f"Rolled back: {reason} → {child}", "")
+        self._tell("warning", f"Rolled back: {reason}. {child} goes on in its place.", "")
 
     def row(self, row: Mapping[str, float]) -> None:
         """Write a metrics row, and flag the rules that it sets off."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,17 +32,20 @@ from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, DIAGNOSTICS, EN
 from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.run_directory.lineage import Lineage, read_lineage, write_lineage
 from jepa_core.run_directory.lock import RunLock
-from jepa_core.run_directory.naming import adopt_run
+from jepa_core.run_directory.naming import adopt_run, runs_in
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.replacing import replace_file
+from jepa_core.run_directory.resumable import refuse_rolled_back
 from jepa_core.run_directory.rollback_changes import change_in_words
 from jepa_core.run_directory.rollback_plan import RollbackPlan
-from jepa_core.run_directory.status import Status, read_status, write_status
+from jepa_core.run_directory.status import Status, read_status, shown_state, write_status
 from jepa_core.run_directory.stored_checkpoints import FILES, Checkpoint, checkpoint_name
 from jepa_core.run_directory.writing import RunWriter
 
 _HANDED_DOWN = ("must", "nice", "abort", "rollback", "scenario", "early", "audit")
 """First words of the events that tell what rows set off, and what the audit found."""
+_PREPARED = re.compile(r"\.rollback-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
+"""Names of children that are not whole yet."""
 
 
 @attrs.frozen(kw_only=True)
@@ -77,10 +82,14 @@ def make_child(
     Raises:
         RecipeFaultsError: the change makes no recipe.
         CheckpointError: the copy of the checkpoint does not verify.
-        RunDirectoryError: another process trains the parent, or a disk refuses. Nothing half-made remains.
+        RunDirectoryError: another process trains the parent, a disk refuses, or the parent has a child already. Nothing
+            half-made remains.
     """
     changed = changed or changed_recipe(plan, parent, registry)
     with contextlib.nullcontext() if writer else RunLock(parent):
+        _sweep(runs_dir)
+        if writer is None:
+            _mark_late(parent, runs_dir)
         child = _made(plan, parent, runs_dir, changed)
         _mark(parent, plan, child, writer)
     return child
@@ -94,8 +103,30 @@ def describe_rollback(plan: RollbackPlan, step: int, changes: tuple[Change, ...]
     return f"{cause}{seen}: {start} with {', '.join(map(change_in_words, changes)) or 'the same recipe'}"
 
 
+def _sweep(runs_dir: Path) -> None:
+    """Remove what processes of this host were preparing when they were killed."""
+    for path in runs_dir.glob(".rollback-*"):
+        name = _PREPARED.fullmatch(path.name)
+        if name and shown_state(Status(state="running", host=name["host"], pid=int(name["pid"]))) == "crashed":
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _mark_late(parent: Path, runs_dir: Path) -> None:
+    """Mark a parent whose child's maker was killed before it could.
+
+    Raises:
+        RunDirectoryError: it was so; the child goes on in the parent's place.
+    """
+    for child in runs_in(runs_dir):
+        lineage = read_lineage(child)
+        if lineage is not None and lineage.parent_path == str(parent.resolve()):
+            message = f"Rolled back {lineage.story[-1].describe()}. {child.name} goes on in its place."
+            _write_mark(parent, child, message, lineage.fired_step, {"child": child.name, "to": lineage.step})
+            refuse_rolled_back(parent)
+
+
 def _made(plan: RollbackPlan, parent: Path, runs_dir: Path, changed: ChangedRecipe) -> Child:
-    prepared = runs_dir / f".rollback-{os.getpid()}-{secrets.token_hex(4)}"
+    prepared = runs_dir / f".rollback-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     step = plan.checkpoint.step if plan.checkpoint else 0
     try:
         prepared.mkdir()
@@ -221,13 +252,17 @@ def _mark(parent: Path, plan: RollbackPlan, child: Child, writer: RunWriter | No
         writer.status.update(state="rolled_back", child=child.path.name)
         return
     try:
-        write_status(parent, attrs.evolve(read_status(parent) or Status(), state="rolled_back", child=child.path.name))
+        _write_mark(parent, child.path, message, plan.fired_step, evidence)
     except RunDirectoryError:
         # A parent that does not say so could be resumed beside its child.
         shutil.rmtree(child.path, ignore_errors=True)
         raise
+
+
+def _write_mark(parent: Path, child: Path, message: str, step: float | None, evidence: Mapping[str, Any]) -> None:
+    write_status(parent, attrs.evolve(read_status(parent) or Status(), state="rolled_back", child=child.name))
     events = EventsWriter(parent)
-    events.write("rolled back", message, severity="warning", step=plan.fired_step, evidence=evidence)
+    events.write("rolled back", message, severity="warning", step=step, evidence=evidence)
     events.close()
 
 

@@ -32,6 +32,7 @@ from jepa_core.run_directory.layout import CHECKPOINTS, VERDICT
 from jepa_core.run_directory.lineage import read_lineage
 from jepa_core.run_directory.naming import beside, create_run
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.rollback_flag import next_rollback
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.best_checkpoint import best_checkpoint
 from jepa_core.watch.findings import Finding, Severity
@@ -273,7 +274,17 @@ class _Session:
             best=self._best(),
             findings=self.record.findings.all(),
             story=lineage.story if lineage else (),
+            next_command=self._rollback(ending.kind, lineage.step if lineage else 0),
         )
+
+    def _rollback(self, ending: str, inherited: int) -> str:
+        """The rollback that is next: of a rule that fired after what was handed down, else of what stopped the run."""
+        decision = self.judge.decision
+        asking = decision.rollback if decision.rollback and (decision.rollback.step or 0) > inherited else None
+        firing = asking or (decision.abort if ending == "abort" else None)
+        if firing is None and ending != "non-finite":
+            return ""
+        return next_rollback(self.writer.path, firing.name if firing else ending, firing)
 
     def _best(self) -> BestCheckpoint | None:
         run = self.writer.path

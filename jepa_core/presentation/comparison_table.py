@@ -188,7 +188,7 @@ def _tests(comparison: Comparison) -> RenderableType:
             Text(_difference(test, units.get(test.metric, ""))),
             Text(test.test.words, style=style),
         )
-    more = "  more seeds: jepa run RECIPE --set train.seed=1, and so on; compare all of the runs"
+    more = "  more seeds: jepa ablate RECIPE --vary KEY=VALUE,VALUE --seeds 6 trains and compares them in pairs"
     needs_more = any(test.test.answer in ("too few seeds", "cannot be told") for test in comparison.tests)
     many = "  each p stands alone: of twenty comparisons without an effect, one is expected below 0.05"
     notes = [Text(many, style="dim")] * (len(comparison.tests) > len(comparison.judged))

@@ -22,7 +22,7 @@ def figure_text(value: float, unit: str = "", *, decimals: int | None = None) ->
 def limit_text(operator: str, limit: float, unit: str = "") -> str:
     """A limit with its sign, without digits that say nothing: "> 10 %"."""
     scaled = limit * 100 if unit == "%" else limit
-    number = _number(scaled, _MOST_DECIMALS if 1e-3 <= abs(scaled) < 1e4 else _decimals(scaled, unit))
+    number = _number(scaled, _limit_decimals(scaled) if 1e-3 <= abs(scaled) < 1e4 else _decimals(scaled, unit))
     whole, point, fraction = number.partition(".")
     shown = f"{whole}{point}{fraction.rstrip('0')}".rstrip(".") if "e" not in number else number
     return f"{clean(operator, 2)} {shown}{_suffix(unit)}".strip()
@@ -63,6 +63,11 @@ def _decimals(value: float, unit: str) -> int:
     if float(value).is_integer():
         return 0
     return 0 if size >= 1000 else 1 if size >= 10 else 2 if size >= 1 else 3
+
+
+def _limit_decimals(value: float) -> int:
+    """Six significant digits at most: a limit may be computed."""
+    return min(_MOST_DECIMALS, 5 - math.floor(math.log10(abs(value))))
 
 
 def _number(value: float, decimals: int) -> str:

@@ -19,7 +19,8 @@ from jepa_core.watch.replay import Replay
 def replay_table(title: str, num_rows: int, found: Replay) -> RenderableType:
     """The whole check."""
     upto = "" if found.epoch is None else f", up to epoch {figure_text(found.epoch)}"
-    parts: list[RenderableType] = [Text(f"{clean(title)}   {num_rows} rows{upto}", style="bold"), Text()]
+    rows = f"{num_rows} {'row' if num_rows == 1 else 'rows'}"
+    parts: list[RenderableType] = [Text(f"{clean(title)}   {rows}{upto}", style="bold"), Text()]
     findings = found.findings
     for finding in findings:
         parts += _finding(finding)

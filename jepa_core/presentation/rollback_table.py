@@ -36,6 +36,9 @@ def _lines(plan: RollbackPlan) -> Iterator[tuple[str, Text]]:
         yield "at", Text(f"step {plan.fired_step}{first}")
     for index, row in enumerate(plan.evidence_rows):
         yield "" if index else "figures", Text(_row(row))
+    baseline = plan.evidence.get("baseline")
+    if isinstance(baseline, Mapping) and baseline:
+        yield "baseline", Text(_figures(baseline))
     if plan.advice:
         yield "advice", Text(clean(plan.advice))
     step = plan.checkpoint_step
@@ -51,7 +54,11 @@ def _lines(plan: RollbackPlan) -> Iterator[tuple[str, Text]]:
 
 def _row(row: Mapping[str, Any]) -> str:
     """A recorded row, the step first."""
-    figures = [(name, decode_number(value)) for name, value in row.items() if name not in ("step", "epoch")]
     step = decode_number(row.get("step"))
-    shown = [f"{clean(name)} {figure_text(value)}" for name, value in figures if value is not None]
-    return f"{'' if step is None else f'step {step:.0f}   '}{'   '.join(shown)}"
+    figures = _figures({name: value for name, value in row.items() if name not in ("step", "epoch")})
+    return f"{'' if step is None else f'step {step:.0f}   '}{figures}"
+
+
+def _figures(recorded: Mapping[str, Any]) -> str:
+    figures = [(name, decode_number(value)) for name, value in recorded.items()]
+    return "   ".join(f"{clean(name)} {figure_text(value)}" for name, value in figures if value is not None)

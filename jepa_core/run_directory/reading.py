@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections import deque
 from collections.abc import Iterator
@@ -240,8 +241,19 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         record = orjson.loads(line)
     except ValueError:
-        return None
+        record = _with_bare_numbers(line)
     return record if isinstance(record, dict) else None
+
+
+def _with_bare_numbers(line: bytes) -> object:
+    """A line with NaN or Infinity as Python's own writer leaves them, which JSON does not have: a row that says that a
+    loss is not a number must not be lost. None for any other fault."""
+    if b"NaN" not in line and b"Infinity" not in line:
+        return None
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _read_bounded(path: Path) -> bytes:

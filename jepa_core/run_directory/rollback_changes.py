@@ -20,6 +20,8 @@ from jepa_core.recipe.writing import toml_key, value_to_toml
 KEPT_TABLES = ("data", "watch", "observers")
 SEED = "train.seed"
 """What stays the parent's when another recipe is used whole."""
+FLAGS_OF_WHAT_STAYS = ("data.", "watch.", "observers.", "name", SEED)
+"""Flags of the parent that say nothing beside what stays anyway."""
 
 
 def changes_of(overrides: Sequence[str]) -> dict[str, Any]:
@@ -54,8 +56,22 @@ def used_recipe(name: str, parent: Mapping[str, Any]) -> Path:
     return beside if beside is not None and Path(name).name == name and is_file(beside) else find_recipe(name)
 
 
-def planned_changes(parent: Mapping[str, Any], changes: Mapping[str, Any], use: str) -> tuple[Change, ...]:
+def recorded_flags(environment: Mapping[str, Any]) -> list[str]:
+    """The `KEY=VALUE` flags that a run was begun with."""
+    recorded = environment.get("overrides", [])
+    return [flag for flag in recorded if isinstance(flag, str)] if isinstance(recorded, list) else []
+
+
+def planned_changes(
+    parent: Mapping[str, Any], changes: Mapping[str, Any], use: str, flags: Sequence[str] = ()
+) -> tuple[Change, ...]:
     """How the child's recipe would differ from the parent's resolved one.
+
+    Args:
+        parent: its recorded recipe.
+        changes: recipe values to change, as nested tables.
+        use: another recipe to use whole; empty for none.
+        flags: those that the parent was begun with: they are given to the other recipe too.
 
     Raises:
         RecipeError: the recipe to use cannot be found or read.
@@ -66,6 +82,9 @@ def planned_changes(parent: Mapping[str, Any], changes: Mapping[str, Any], use: 
         return worth_telling(recipe_difference(base, changed))
     other = MergedRecipe(read_file_layers(used_recipe(use, parent))).table
     theirs = {key: value for key, value in other.items() if key not in (*TEXT_KEYS, *KEPT_TABLES)}
+    for layer in override_layers([flag for flag in flags if not flag.startswith(FLAGS_OF_WHAT_STAYS)]):
+        if _fits(layer.table, base, theirs):
+            theirs = merged_changes(theirs, layer.table)
     changed = merged_changes({**_default_kinds(base), **theirs}, changes)
     ours = {key: value for key, value in base.items() if key not in KEPT_TABLES}
     return worth_telling(change for change in recipe_difference(ours, changed) if _is_known(change, changed))
@@ -98,6 +117,18 @@ def refuse_other_data(changes: Mapping[str, Any]) -> None:
             f"A rollback goes on with the data that its run began with, so {', '.join(flag) or 'data'} cannot be set.\n"
             f"For other data start a new run: jepa run RECIPE --set {flag[0] if flag else 'data.KEY=VALUE'}"
         )
+
+
+def _fits(flag: Mapping[str, Any], parent: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the other recipe has a place for a flag of the parent's: a component of the same kind, or a loss."""
+    ((table, value),) = flag.items()
+    ours, theirs = parent.get(table), other.get(table)
+    if table == LOSSES:
+        return isinstance(theirs, Mapping) and isinstance(value, Mapping) and set(value) <= set(theirs)
+    if table not in COMPONENT_TABLES:
+        return True
+    same = isinstance(ours, Mapping) and isinstance(theirs, Mapping) and ours.get("kind") == theirs.get("kind")
+    return same and isinstance(value, Mapping) and "kind" not in value
 
 
 def _is_known(change: Change, changed: Mapping[str, Any]) -> bool:

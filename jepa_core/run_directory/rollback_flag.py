@@ -12,7 +12,7 @@ import attrs
 from jepa_core.errors import JepaError
 from jepa_core.run_directory.naming import RUNS_DIR
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.rollback_changes import change_in_words, flags_of, planned_changes
+from jepa_core.run_directory.rollback_changes import change_in_words, flags_of, planned_changes, recorded_flags
 from jepa_core.watch.findings import Firing
 
 
@@ -35,13 +35,29 @@ def rollback_flag(run: Path, firing: Firing) -> RollbackFlag | None:
         return None
     command = rollback_command(run, scenario=firing.name)
     try:
-        changes = planned_changes(RunReader(run).recipe(), firing.set, firing.use)
+        reader = RunReader(run)
+        flags = recorded_flags(reader.environment())
+        changes = planned_changes(reader.recipe(), firing.set, firing.use, flags)
     except JepaError:
         return RollbackFlag((), command)
     if not changes and not firing.use:
         # The change is in the recipe already: another has to be given.
         command = f"{command} --set KEY=VALUE"
     return RollbackFlag(tuple(map(change_in_words, changes)), command)
+
+
+def next_rollback(run: Path, scenario: str, firing: Firing | None) -> str:
+    """What to type after a run that was stopped, or that a rule would take back, with what it does behind it.
+
+    Args:
+        scenario: the id of what fired.
+        firing: what fired, where that was a rule.
+    """
+    flag = rollback_flag(run, firing) if firing else None
+    if flag is not None and flag.changes:
+        return f"{flag.command}  # {', '.join(flag.changes)}"
+    command = flag.command if flag else f"{rollback_command(run, scenario=scenario)} --set KEY=VALUE"
+    return f"{command}  # goes on from the last healthy checkpoint"
 
 
 def rollback_command(

@@ -24,6 +24,7 @@ from jepa_core.run_directory.rollback_changes import (
     change_in_words,
     merged_changes,
     planned_changes,
+    recorded_flags,
     refuse_other_data,
 )
 from jepa_core.run_directory.rollback_flag import rollback_command
@@ -111,7 +112,7 @@ def plan_rollback(
         raise RecipeError(_no_change(run, cause))
     first_sign = cause.first_sign if cause else None
     checkpoint, notes = _checkpoint(run, first_sign) if to is None else _checkpoint_up_to(run, to)
-    planned = planned_changes(recipe, changes, used)
+    planned = planned_changes(recipe, changes, used, recorded_flags(reader.environment()))
     if not planned and not used and to is None:
         raise RecipeError(_no_change(run, cause, in_force=True))
     return RollbackPlan(

@@ -6,8 +6,9 @@ Finding the run is the business of `jepa_core.run_directory.baseline_runs`; noth
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -16,8 +17,8 @@ import attrs
 class EpochSeries:
     """One metric of the baseline over its epochs, in order."""
 
-    epochs: tuple[float, ...]
-    values: tuple[float, ...]
+    epochs: Sequence[float]
+    values: Sequence[float]
 
     def at(self, epoch: float) -> float | None:
         """The last value recorded at or before `epoch`; None before the first, or when `epoch` is not a number."""
@@ -59,15 +60,42 @@ class BaselineValues:
 
 
 def series_of(rows: Iterable[Mapping[str, float]]) -> dict[str, EpochSeries]:
-    """The series of every metric in `rows`; rows before the first that says its epoch are left out."""
-    points: dict[str, tuple[list[float], list[float]]] = {}
+    """The series of every metric in `rows`; rows before the first that says its epoch are left out.
+
+    A million rows are usual, so figures lie in arrays, and metrics that stand in every row share one of epochs.
+    """
+    growing: dict[str, _Growing] = {}
+    epochs = array("d")
     epoch = -math.inf
     for row in rows:
         epoch = max(epoch, row.get("epoch", epoch))
         if not math.isfinite(epoch):
             continue
         for name, value in row.items():
-            epochs, values = points.setdefault(name, ([], []))
-            epochs.append(epoch)
-            values.append(value)
-    return {name: EpochSeries(epochs=tuple(epochs), values=tuple(values)) for name, (epochs, values) in points.items()}
+            series = growing.get(name)
+            if series is None:
+                series = growing[name] = _Growing()
+            series.append(value, epochs, epoch)
+        epochs.append(epoch)
+    return {name: series.whole(epochs) for name, series in growing.items()}
+
+
+class _Growing:
+    """A metric's values so far, and its own epochs from the first row on that lacks it."""
+
+    def __init__(self) -> None:
+        self._values = array("d")
+        self._epochs: array[float] | None = None
+
+    def append(self, value: float, epochs: array[float], epoch: float) -> None:
+        """Take in the next row's value; `epochs` are of all rows before."""
+        if self._epochs is None and len(self._values) < len(epochs):
+            self._epochs = epochs[: len(self._values)]
+        if self._epochs is not None:
+            self._epochs.append(epoch)
+        self._values.append(value)
+
+    def whole(self, epochs: array[float]) -> EpochSeries:
+        if self._epochs is None and len(self._values) < len(epochs):
+            self._epochs = epochs[: len(self._values)]
+        return EpochSeries(epochs=epochs if self._epochs is None else self._epochs, values=self._values)

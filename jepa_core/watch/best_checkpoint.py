@@ -135,7 +135,7 @@ def _decisive(best: Candidate, others: Sequence[Candidate]) -> str:
     rivals = [c for c in equals if c is not best]
     if not rivals:
         return "highest retrieval"
-    beside = f"retrieval within {NOISE:.0%} of the highest"
+    beside = f"retrieval within {100 * NOISE:.0f} % of the highest"
     if all(c.rank is None or best.rank is None for c in rivals):
         return beside
     closest = _highest(equals, [c.rank for c in equals])

@@ -2,7 +2,8 @@
 
 Numbers are floats, conditions are true or false, and either may be unknown (None): a name without a value yet, a window
 that is not full, a division by zero. Unknown spreads through arithmetic and comparisons; `and` and `or` are decided
-without it where the other side decides. Not-a-number compares false with everything.
+without it where the other side decides. Not-a-number compares false with everything, under a `not` too: what is not
+a number lies neither below nor above a limit.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class Scene:
     baseline: BaselineValues | None
     fired: set[str]
     """Ids of the rules that have fired."""
+    unjudged: frozenset[str] = frozenset()
+    """Ids of rules of which it is unknown whether they would have, for whoever asks what can be said by now."""
 
 
 Number = Callable[[Scene], float | None]
@@ -43,14 +46,14 @@ def binary(operation: Callable[[float, float], float], left: Number, right: Numb
     return evaluate
 
 
-def compared(comparison: Callable[[float, float], bool], left: Number, right: Number) -> Condition:
-    """`left OP right`, false when either is not a number."""
+def compared(comparison: Callable[[float, float], bool], left: Number, right: Number, *, wanted: bool) -> Condition:
+    """`left OP right`, or that it does not hold; false either way when one is not a number."""
 
     def evaluate(scene: Scene) -> bool | None:
         a, b = left(scene), right(scene)
         if a is None or b is None:
             return None
-        return not (math.isnan(a) or math.isnan(b)) and comparison(a, b)
+        return not (math.isnan(a) or math.isnan(b)) and comparison(a, b) is wanted
 
     return evaluate
 
@@ -76,7 +79,7 @@ def any_of(parts: Sequence[Condition]) -> Condition:
 
 
 def negated(inner: Condition) -> Condition:
-    """`not`."""
+    """`not`, of a condition that compares nothing."""
 
     def evaluate(scene: Scene) -> bool | None:
         result = inner(scene)

@@ -43,6 +43,8 @@ _COMPARISONS: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] 
     ast.NotEq: ("≠", operator.ne),
 }
 _FLIPPED = {"<": ">", "≤": "≥", ">": "<", "≥": "≤", "=": "=", "≠": "≠"}
+CLOCKS = frozenset({"step", "epoch"})
+"""Names that stand in every row."""
 FUNCTIONS = (
     "finite(x)",
     "first(name)",
@@ -69,7 +71,7 @@ class RefusedError(Exception):
 
 @attrs.frozen(kw_only=True)
 class Comparison:
-    """A rule of the form `value OP limit`, with the run's figures on the left."""
+    """A rule of the form `value OP limit`, with the run's figures on the left; `and step >= N` may follow it."""
 
     value: Number
     operator: str
@@ -119,6 +121,10 @@ def _comparison(node: ast.expr) -> Comparison | None:
     match node:
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             pass
+        case ast.BoolOp(op=ast.And(), values=parts):
+            # That enough steps are done decides when to judge, not what.
+            timeless = [part for part in parts if not _is_of_clocks(part)]
+            return _comparison(timeless[0]) if len(timeless) == 1 else None
         case _:
             return None
     left_compiler, right_compiler = _Compiler(), _Compiler()
@@ -127,6 +133,12 @@ def _comparison(node: ast.expr) -> Comparison | None:
     if left_compiler.names:
         return Comparison(value=value, operator=sign, limit=limit, metric=_unit_metric(left))
     return Comparison(value=limit, operator=_FLIPPED[sign], limit=value, metric=_unit_metric(right))
+
+
+def _is_of_clocks(node: ast.expr) -> bool:
+    compiler = _Compiler()
+    compiler.condition(node)
+    return bool(compiler.names) and compiler.names <= CLOCKS and not compiler.fired_ids
 
 
 def _unit_metric(node: ast.expr) -> str:
@@ -151,20 +163,25 @@ class _Compiler:
         self.fired_ids: set[str] = set()
         self.windows: set[tuple[str, int]] = set()
 
-    def condition(self, node: ast.expr) -> Condition:
+    def condition(self, node: ast.expr, *, wanted: bool = True) -> Condition:
+        """That `node` holds, or where that is wanted that it does not.
+
+        A `not` is carried down to the comparisons, since those with not-a-number hold neither way.
+        """
         match node:
-            case ast.BoolOp(op=ast.And(), values=parts):
-                return all_of([self.condition(part) for part in parts])
-            case ast.BoolOp(op=ast.Or(), values=parts):
-                return any_of([self.condition(part) for part in parts])
+            case ast.BoolOp(op=op, values=parts):
+                joined = all_of if isinstance(op, ast.And) is wanted else any_of
+                return joined([self.condition(part, wanted=wanted) for part in parts])
             case ast.UnaryOp(op=ast.Not(), operand=inner):
-                return negated(self.condition(inner))
+                return self.condition(inner, wanted=not wanted)
             case ast.Compare(left=left, ops=ops, comparators=comparators):
-                return self._chain([left, *comparators], ops, node)
+                return self._chain([left, *comparators], ops, node, wanted=wanted)
             case ast.Call(func=ast.Name(id="finite")):
-                return is_finite(self.number(self._arguments(node, 1)[0]))
+                asked = is_finite(self.number(self._arguments(node, 1)[0]))
+                return asked if wanted else negated(asked)
             case ast.Call(func=ast.Name(id="fired")):
-                return self._fired(node)
+                asked = self._fired(node)
+                return asked if wanted else negated(asked)
         if isinstance(node, ast.Constant | ast.Name | ast.Attribute | ast.BinOp | ast.UnaryOp | ast.Call):
             self.number(node)  # says first what is wrong inside it
             raise RefusedError("a condition is wanted here, not a number", node, "such as vq.usage > 0.1")
@@ -190,15 +207,16 @@ class _Compiler:
                 raise RefusedError("a number is wanted here, not a condition", node)
         raise _unlisted(node)
 
-    def _chain(self, sides: list[ast.expr], ops: list[ast.cmpop], node: ast.expr) -> Condition:
+    def _chain(self, sides: list[ast.expr], ops: list[ast.cmpop], node: ast.expr, *, wanted: bool) -> Condition:
         if any(type(op) not in _COMPARISONS for op in ops):
             raise RefusedError("only < <= > >= == != compare", node)
         numbers = [self.number(side) for side in sides]
         links = [
-            compared(_COMPARISONS[type(op)][1], left, right)
+            compared(_COMPARISONS[type(op)][1], left, right, wanted=wanted)
             for op, left, right in zip(ops, numbers, numbers[1:], strict=False)
         ]
-        return links[0] if len(links) == 1 else all_of(links)
+        joined = all_of if wanted else any_of
+        return links[0] if len(links) == 1 else joined(links)
 
     def _name(self, node: ast.expr) -> Number:
         name = _dotted(node)
@@ -217,7 +235,7 @@ class _Compiler:
         match argument:
             case ast.Constant(value=str(rule_id)) if rule_id:
                 self.fired_ids.add(rule_id)
-                return lambda scene: rule_id in scene.fired
+                return lambda scene: rule_id in scene.fired or (None if rule_id in scene.unjudged else False)
         raise RefusedError("fired wants a rule's id in quotes", argument, "such as fired('A')")
 
     def _function(self, function: str, node: ast.Call) -> Number:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import attrs
+
 from jepa_core.metrics import Metric
 from jepa_core.recorded_numbers import decode_row
 from jepa_core.watch.alarm_watcher import AlarmWatcher
@@ -138,4 +140,14 @@ class Judge:
 
     def _judgements(self, *, at_end: bool) -> tuple[Judgement, ...]:
         criteria = [watcher.judgement(at_end=at_end) for watcher in self._criteria]
-        return (*criteria, *(watcher.judgement() for watcher in self._alarms))
+        alarms = [watcher.judgement() for watcher in self._alarms]
+        unjudged = frozenset(judgement.id for judgement in alarms if judgement.state == "pending")
+        scene = attrs.evolve(self._scene, unjudged=unjudged)
+        return (*criteria, *(_as_far_as_known(*pair, scene) for pair in zip(alarms, self._alarms, strict=True)))
+
+
+def _as_far_as_known(judgement: Judgement, watcher: AlarmWatcher, scene: Scene) -> Judgement:
+    """Not clear while that hangs on rules which have not been judged themselves."""
+    if judgement.state != "clear" or not watcher.rule.fired_ids or watcher.rule.holds(scene) is not None:
+        return judgement
+    return attrs.evolve(judgement, state="pending", evaluations=0)

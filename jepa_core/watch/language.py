@@ -30,7 +30,7 @@ import attrs
 
 from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.closures import Scene
-from jepa_core.watch.expressions import Compiled, RefusedError, compile_condition
+from jepa_core.watch.expressions import CLOCKS, Compiled, RefusedError, compile_condition
 from jepa_core.watch.history import History
 
 MAX_LENGTH = 256
@@ -40,7 +40,6 @@ MAX_DEPTH = 48
 """Deepest nesting of a rule's syntax tree."""
 
 _FOREIGN = re.compile(r"[^A-Za-z0-9_.+\-*/<>=!(),'\" \t\r\n]")
-_CLOCKS = frozenset({"step", "epoch"})
 
 
 class RuleError(ValueError):
@@ -83,7 +82,7 @@ class Rule:
 
     @triggers.default
     def _without_steady_ones(self) -> frozenset[str]:
-        return self._compiled.moving_names - _CLOCKS or self.names - _CLOCKS or self.names
+        return self._compiled.moving_names - CLOCKS or self.names - CLOCKS or self.names
 
     @property
     def names(self) -> frozenset[str]:

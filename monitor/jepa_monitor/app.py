@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 import attrs
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
-from textual.filter import LineFilter, NoColor
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
 from jepa_monitor.keys import MONITOR_KEYS, Key, shown_key
@@ -101,8 +101,12 @@ class MonitorApp(App[None]):
         return self._made_look
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's own, and after them those that hold for every character on the screen."""
-        return (*super().get_line_filters(), *self._line_filters)
+        """Textual's own, and after them those that hold for every character on the screen.
+
+        Its grey of `NO_COLOR` is not among them: it is colour still, and fails on text without a style.
+        """
+        own = (each for each in super().get_line_filters() if not isinstance(each, Monochrome))
+        return (*own, *self._line_filters)
 
     def get_default_screen(self) -> Screen[None]:
         """The name of the source; its real screen comes to lie over it once it is painted."""

@@ -17,6 +17,7 @@ from jepa_core.presentation.verdict_table import headline
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.events import Event
 from jepa_monitor.model.run_view import RunView
+from jepa_monitor.risk_text import risk_remarks
 from jepa_monitor.text_firings import text_firings
 
 NUM_EVENTS = 8
@@ -75,15 +76,10 @@ def _verdict(view: RunView) -> Iterator[Text]:
 def _rules(view: RunView) -> Iterator[RenderableType]:
     """The recipe's own rules, and the scenarios that have fired or are about to."""
     shown = [o for o in view.outlooks if o.judgement.kind != "scenario" or o.prospect in ("fired", "at risk")]
-    at_risk = {
-        (outlook.judgement.kind, outlook.judgement.id): f"at risk: at the limit near step {outlook.crossing_step:.0f}"
-        for outlook in shown
-        if outlook.crossing_step is not None
-    }
     if view.judged_rows is not None:
         yield Text(f"judged so far: {view.judged_rows:,} of {view.history.num_rows:,} rows", style="yellow")
     if shown:
-        yield rules_table([outlook.judgement for outlook in shown], at_risk)
+        yield rules_table([outlook.judgement for outlook in shown], risk_remarks(shown))
 
 
 def _figures(view: RunView) -> Iterator[Table]:

@@ -19,6 +19,7 @@ from jepa_core.presentation.terminal import console_for
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.layout import is_run
+from jepa_core.run_directory.lock import is_locked
 from jepa_core.watch.findings import Firing
 from jepa_monitor.model.run_model import RunModel, live_model
 from jepa_monitor.model.run_view import RunView
@@ -57,17 +58,23 @@ def _wait(model: RunModel, until: Until, gives_up: float, teller: _Teller) -> Wa
         while True:
             teller.tell(view)
             over = waiting_is_over(view, until)
-            if over is not None:
+            time_is_up = time.monotonic() >= gives_up
+            if over is not None and (time_is_up or not _may_be_taken_back(view)):
                 view = model.catch_up(0.0)  # what was written between its last events and its status
                 teller.tell(view)
                 return child_of(view) or waiting_is_over(view, until) or over
-            if time.monotonic() >= gives_up:
+            if time_is_up:
                 message = f"the time is up, and {view.name} is {view.state} at step {view.step:.0f}"
                 return WaitingIsOver(exit_code=EXIT_FAILED, message=message)
             time.sleep(POLL_SECONDS)
             view = model.refresh() or view
     finally:
         model.close()
+
+
+def _may_be_taken_back(view: RunView) -> bool:
+    """Whether a run that was aborted is not left by its process yet: that may take it back, and go on as a child."""
+    return view.state == "aborted" and is_locked(Path(view.path))
 
 
 def _child(parent: Path, name: str) -> Path:

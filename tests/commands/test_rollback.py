@@ -381,6 +381,8 @@ def test_rules_on_what_is_no_longer_reported_are_left_out_and_said(
         (["--scenario", "Z"], 2, "It has no rule of this id.\nFired so far: R"),
         (["--set", "data.side=9"], 2, "A rollback goes on with the data that its run began with, so data.side=9"),
         (["--to", "-1"], 2, "--to -1 is no step"),
+        (["--to", "0.5"], 2, "--to 0.5 is no step, which is a whole number"),
+        (["--to", "last"], 2, "--to last is no step, which is a whole number"),
         (["--set", "aggregator.kind=mean", "--set", "train.epochz=2"], 2, "no field of this name in train"),
         (["--use", "nowhere"], 2, "No recipe nowhere: no such file"),
         (["--set", "train.epochs"], 2, "expected KEY=VALUE"),

@@ -30,6 +30,16 @@ def test_the_verdict_is_shown_again(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.startswith("Verdict: no baseline · 1 of 1 musts failed")
 
 
+def test_the_verdict_of_a_run_that_was_rolled_back_since_names_the_child(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = judged_run(tmp_path / "a-20260101-000000")
+    with RunWriter(path) as run:
+        run.status.update(state="rolled_back", child="a-20260101-000001")
+    verdict(str(path))
+    assert capsys.readouterr().out.endswith("rolled back since: a-20260101-000001 goes on in its place.\n")
+
+
 def test_json_has_outcome_and_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verdict(str(judged_run(tmp_path / "a-20260101-000000")), json=True)
     printed = orjson.loads(capsys.readouterr().out)

@@ -126,7 +126,10 @@ def test_a_firing_that_was_handed_down_does_not_take_the_child_back(tiny_recipe_
     parent = start(tiny_recipe_file, *EVERY_STEP, RULE).path
     child = child_of(parent, plan_rollback(parent, to=9, set={"train": {"clip_norm": 1.0}})).path
     assert ("rollback R", 7.0) in [(event.name, event.step) for event in RunReader(child).events()]
-    assert train_on(child, auto_rollback=True).ending.kind == "finished"
+    conclusion = train_on(child, auto_rollback=True)
+    assert conclusion.ending.kind == "finished"
+    assert conclusion.verdict is not None
+    assert not conclusion.verdict.next.startswith("jepa rollback")
 
 
 def test_a_grandchild_finds_a_healthy_checkpoint_at_its_grandparent(tiny_recipe_file: Path) -> None:

@@ -287,10 +287,37 @@ def test_a_non_finite_run_is_aborted_with_a_verdict(sessions: Sessions) -> None:
     verdict = RunReader(conclusion.path).verdict()
     assert verdict is not None
     assert verdict.ending == "non-finite"
+    command = f"jepa rollback {conclusion.path} --scenario non-finite --set KEY=VALUE"
+    assert verdict.next == f"{command}  # goes on from the last healthy checkpoint"
     assert "was not finite: first" in verdict.cause
     assert [(finding.name, finding.severity) for finding in verdict.findings] == [("non-finite", "critical")]
     assert "lower optimizer.lr" in verdict.findings[0].advice
     assert ("non-finite", "critical") in events_of(conclusion.path)
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (
+            ("watch.rollback=[{id='R', when='step > 3.5', set={aggregator={kind='mean'}}}]",),
+            "--scenario R  # aggregator.kind attention → mean",
+        ),
+        (
+            ("watch.abort=[{id='A', when='step > 3.5'}]",),
+            "--scenario A --set KEY=VALUE  # goes on from the last healthy checkpoint",
+        ),
+        (
+            ("watch.abort=[{id='A', when='step > 3.5'}]", "watch.rollback=[{id='R', when='step > 1.5', use='tiny'}]"),
+            "--scenario R  # goes on from the last healthy checkpoint",
+        ),
+    ],
+)
+def test_after_a_stop_or_a_rollback_rule_the_next_command_is_the_rollback(
+    sessions: Sessions, rules: tuple[str, ...], expected: str
+) -> None:
+    conclusion = sessions.start(*rules)
+    assert conclusion.verdict is not None
+    assert conclusion.verdict.next == f"jepa rollback {conclusion.path} {expected}"
 
 
 def test_a_run_that_is_resumed_has_no_verdict_until_it_ends(sessions: Sessions) -> None:

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from textual.strip import Strip
 
 from jepa_monitor.app import MonitorApp
 from jepa_monitor.preferences import read_preferences
@@ -171,6 +172,17 @@ async def test_a_replay_can_be_paused_hurried_and_begun_again(tmp_path: Path) ->
 
 
 @awaited
+async def test_coming_back_to_the_charts_of_a_finished_run_the_head_counts_pages_as_before(tmp_path: Path) -> None:
+    async with open_run(record(tmp_path / "mine"), size=(80, 24)) as pilot:
+        head = run_screen(pilot).lines()[0]
+        assert "page 1/" in head
+        await pilot.press("2", "1")
+        await until(pilot, lambda: run_screen(pilot).lines()[0] == head)
+        await pilot.pause(0.2)
+        assert run_screen(pilot).lines()[0] == head
+
+
+@awaited
 async def test_a_list_of_runs_takes_up_new_ones(tmp_path: Path) -> None:
     record(tmp_path / "mine-20260101-000000")
     async with open_folder(tmp_path) as pilot:
@@ -247,16 +259,40 @@ async def test_in_ascii_no_character_is_beyond_it_on_any_screen(tmp_path: Path) 
                 await pilot.press("escape")
 
 
+@awaited
+async def test_no_color_of_the_environment_leaves_no_colour_on_any_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        record(tmp_path / name)
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with open_folder(tmp_path) as pilot:
+        assert drawn_colours(pilot.app) <= {None, "default"}
+        await pilot.press("m", "m", "o")
+        await until(pilot, lambda: len(pilot.app.screen_stack) == 3 and run_screen(pilot).board.titles)
+        assert drawn_colours(pilot.app) <= {None, "default"}
+
+
+def drawn_colours(app: object) -> set[str | None]:
+    """Names of all colours as the terminal gets them."""
+    styles = [segment.style for strip in filtered_strips(app) for segment in strip if segment.style]
+    return {colour.name if colour else None for style in styles for colour in (style.color, style.bgcolor)}
+
+
 def drawn(app: object) -> str:
-    """Every character as the terminal gets it: after the filters."""
+    """Every character as the terminal gets it."""
+    return "\n".join(segment.text for strip in filtered_strips(app) for segment in strip)
+
+
+def filtered_strips(app: object) -> list[Strip]:
+    """What the terminal gets: after the filters."""
     assert isinstance(app, MonitorApp)
     ground = app.screen.background_colors[1]
     filters = app.get_line_filters()
-    strips = (
+    return [
         functools.reduce(lambda strip, each: strip.apply_filter(each, ground), filters, strip)
         for strip in app.screen._compositor.render_strips()
-    )
-    return "\n".join(segment.text for strip in strips for segment in strip)
+    ]
 
 
 @awaited

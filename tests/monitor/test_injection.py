@@ -21,13 +21,16 @@ from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.requests import PendingRequest, RequestAnswer, RollbackRequest
 from jepa_core.run_directory.rollback_plan import RollbackPlan
 from jepa_core.run_directory.status import Status
-from jepa_core.watch.baseline import BaselineValues
+from jepa_core.run_directory.summary import RunSummary
+from jepa_core.watch.baseline import BaselineValues, EpochSeries
 from jepa_core.watch.findings import Finding, Firing
 from jepa_core.watch.judgement import Extreme, Judgement, Kind, State
 from jepa_core.watch.rules import Criterion, Rollback, Watch
 from jepa_core.watch.verdict import BestCheckpoint, ComparedFigure, Verdict
 from jepa_monitor.alerts import AlertBook, Moment
+from jepa_monitor.charts.drawing import draw_chart
 from jepa_monitor.charts.look import Look
+from jepa_monitor.history.run_history import RunHistory
 from jepa_monitor.model.run_view import Outlook, RunView
 from jepa_monitor.notify import desktop_notification, notification_text
 from jepa_monitor.panels.codes import CodesPanel, codes_content
@@ -49,10 +52,15 @@ from jepa_monitor.screens.rollback_content import rollback_content
 from jepa_monitor.screens.rollback_state import RollbackState, Stage, Standing
 from jepa_monitor.screens.sheet import Sheet
 from jepa_monitor.screens.verdict import VerdictScreen, verdict_content
+from jepa_monitor.shell.chart_groups import chart_groups
+from jepa_monitor.shell.chart_specs import ChartSpecs, shown_runs
+from jepa_monitor.shell.display import Display
 from jepa_monitor.shell.head_line import head_line, skeleton_line
 from jepa_monitor.shell.legend import legend_line
 from jepa_monitor.shell.notice import notice_line
 from jepa_monitor.shell.rules_bar import rules_bar
+from jepa_monitor.shell.runs_table import runs_head, runs_lines
+from jepa_monitor.shell.trouble import Trouble
 from tests.monitor.panels.views import NOON, a_view
 from tests.monitor.screens.stage import drawn_rows
 
@@ -277,6 +285,65 @@ SURFACES |= {
     "problem": row_of(lambda view, width: notice_line(view, view.name, None, width)),
 }
 
+NAME = 50
+"""Characters of a payload in names of metrics, which are not kept when they are too long."""
+
+
+def charted(view: RunView) -> RunView:
+    """With rows, limits, marks and a baseline whose texts are the view's name."""
+    text, name = view.name, view.name[:NAME]
+    metrics = (name, f"loss.{name}", f"grad.share.{name}", "loss.total", "val.retrieval.mrr")
+    history = RunHistory()
+    history.extend([{"step": step, "epoch": step / 5, **dict.fromkeys(metrics, 1 / step)} for step in (1.0, 2.0, 9.0)])
+    series = EpochSeries(epochs=(0.2, 0.4), values=(0.9, 0.5))
+    return attrs.evolve(
+        view,
+        history=history.view(),
+        finals=dict.fromkeys(metrics, 0.5),
+        metrics={metric: Metric(metric, text, unit=text) for metric in metrics},
+        outlooks=tuple(attrs.evolve(view.outlooks[0], metric=metric) for metric in metrics),
+        firings=(attrs.evolve(view.firings[0], evidence={"when": "loss.total > 0"}),),
+        baseline=BaselineValues(name=text, series={"loss.total": series}, figures={name: 0.7}),
+    )
+
+
+def charts(*, of_several: bool = False) -> Draw:
+    """Every chart of a run, or of two in the same charts, with a crosshair; frame and title included."""
+
+    def draw(view: RunView, width: int, look: Look) -> Iterable[Strip]:
+        shown = [charted(view)] * (1 + of_several)
+        display = Display(crosshair=2.0)
+        runs = shown_runs(shown, display)
+        for group in chart_groups(shown[0].history.names):
+            spec = ChartSpecs().spec(group, runs, display, Trouble(0, 0), is_chosen=True)
+            for height in (1, 9):
+                yield from draw_chart(spec, width, height, look).lines
+
+    return draw
+
+
+def runs_table(view: RunView, width: int, look: Look) -> Iterable[Strip]:
+    """A folder of runs, whose head and rows come from files."""
+    text = view.name
+    summary = RunSummary(
+        name=text,
+        path=text,
+        state="finished",
+        epoch=3.0,
+        total_epochs=4.0,
+        best_mrr=0.4,
+        baseline_mrr=0.346,
+        outcome=text,
+        baseline=text,
+        exit_code=0,
+    )
+    runs = (summary, attrs.evolve(summary, path=f"{text}2", state="running"))
+    rows = (runs_head(text, runs, 1, width), *runs_lines(runs, [text], f"{text}2", width))
+    return [to_strip(row, look) for row in rows]
+
+
+SURFACES |= {"charts": charts(), "charts of several runs": charts(of_several=True), "runs table": runs_table}
+
 PANELS: tuple[type[Panel], ...] = (
     CodesPanel,
     SpectrumPanel,
@@ -322,7 +389,9 @@ def test_no_control_character_reaches_a_row_and_every_row_has_its_width(surface:
 
 
 @pytest.mark.parametrize("family", ["rich markup", "textual markup"])
-@pytest.mark.parametrize("name", ["events", "console", "alerts", "rollback", "verdict", "recipe difference"])
+@pytest.mark.parametrize(
+    "name", ["events", "console", "alerts", "rollback", "verdict", "recipe difference", "charts", "runs table"]
+)
 def test_markup_is_shown_as_it_stands(name: str, family: str) -> None:
     text = "\n".join(strip.text for strip in SURFACES[name](poisoned(PAYLOADS[family]), 240, LOOKS[0]))
     assert PAYLOADS[family][:12] in text

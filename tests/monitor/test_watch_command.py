@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.status import State
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.findings import Firing
@@ -171,6 +172,29 @@ def test_a_run_that_was_rolled_back_is_followed_into_its_child(
     thread.join()
     *_, event, end = objects(capsys)
     assert (event["name"], end["run"]) == ("started", str(tmp_path / "child"))
+
+
+def test_an_aborted_run_that_its_own_process_takes_back_is_followed_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = running(tmp_path)
+
+    def act(run: RunWriter) -> None:
+        run.status.update(state="aborted", exit_code=3)
+        time.sleep(1.0)
+        record_run(tmp_path / "child", [GOOD], state="finished", exit_code=0)
+        run.status.update(state="rolled_back", child="child")
+
+    thread = while_it_goes_on(path, act)
+    assert watch(str(path), json=True) == 0
+    thread.join()
+    assert objects(capsys)[-1]["run"] == str(tmp_path / "child")
+
+
+def test_an_aborted_run_that_its_process_does_not_leave_gives_its_code_when_the_time_is_up(tmp_path: Path) -> None:
+    path = record_run(tmp_path / "mine", [GOOD], state="aborted", exit_code=3)
+    with RunLock(path):
+        assert watch(str(path), timeout=0.25) == 3
 
 
 @pytest.mark.parametrize("child", ["missing", "../mine"])

@@ -189,6 +189,25 @@ def test_another_recipe_is_found_beside_the_one_that_the_run_was_made_from(run: 
     }
 
 
+def test_the_flags_that_a_run_was_begun_with_are_no_difference_to_another_recipe_that_has_a_place_for_them(
+    run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "gentle.toml").write_text(
+        'name = "gentle"\n[encoder]\nkind = "cells"\ndim = 64\n[quantizer]\nkind = "fsq"\n'
+        "[losses.info_nce]\nqueue = 512\n[train]\nepochs = 9\n"
+    )
+    table = {
+        "resolved": {"from": str(tmp_path / "mine.toml")},
+        "train": {"epochs": 1},
+        "encoder": {"kind": "cells", "dim": 16},
+        "quantizer": {"kind": "ema_vq", "codes": 8},
+        "losses": {"info_nce": {"kind": "info_nce", "queue": 4}},
+    }
+    flags = ["train.epochs=1", "encoder.dim=16", "quantizer.codes=8", "losses.info_nce.queue=4", "data.kind=arc"]
+    changes = {change.key: change.right for change in planned_changes(table, {}, "gentle", flags)}
+    assert changes == {"quantizer.kind": "fsq"}
+
+
 @pytest.mark.parametrize(
     "changes",
     [

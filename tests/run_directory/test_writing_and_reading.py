@@ -136,7 +136,9 @@ DAMAGED: list[bytes] = [
     b"null",
     b"3",
     b"\xff\xfe\x00",
-    b'{"a": NaN}',
+    b'{"a": NaN',
+    b"NaN",
+    b'{"a": ' + b"[" * 5000 + b"NaN",
     b'{"a": 1}{"b": 2}',
     b"[" * 5000,
     b'{"a":' * 2000 + b"1" + b"}" * 2000,
@@ -152,6 +154,19 @@ def test_a_damaged_line_is_counted_and_passed_over(tmp_path: Path, line: bytes) 
     reader = RunReader(path)
     assert [row["step"] for row in reader.poll().rows] == [1, 2]
     assert reader.damaged == 1
+
+
+def test_numbers_that_json_does_not_have_are_read_from_rows_that_other_programs_wrote(tmp_path: Path) -> None:
+    path = record_run(tmp_path / "mine")
+    (path / "metrics.jsonl").write_text(
+        '{"step": 1, "loss.total": NaN}\n{"step": 2, "loss.total": -Infinity}\n{"step": 3, "loss.total": "NaN"}\n'
+    )
+    reader = RunReader(path)
+    first, second, third = (row["loss.total"] for row in reader.poll().rows)
+    assert math.isnan(first)
+    assert second == -math.inf
+    assert math.isnan(third)
+    assert reader.damaged == 0
 
 
 def test_figures_of_any_recorded_type_become_floats_or_nothing(tmp_path: Path) -> None:

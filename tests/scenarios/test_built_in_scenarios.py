@@ -154,6 +154,10 @@ def test_nothing_fires_on_a_healthy_run_of_which_some_figures_are_missing(data: 
     assert fired(kept) == set()
 
 
+def test_a_second_validation_worse_than_the_first_is_no_degradation_yet() -> None:
+    assert fired(rows(total=FALLING[:3], val=[9.0, 9.1, 9.05], mrr=[0.10, 0.09, 0.095])) == set()
+
+
 def test_not_a_number_is_above_and_below_no_threshold() -> None:
     broken = [
         {key: math.nan if key not in ("step", "epoch") else value for key, value in row.items()} for row in HEALTHY

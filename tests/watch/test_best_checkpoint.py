@@ -62,7 +62,7 @@ def test_within_noise_the_higher_rank_wins() -> None:
     rows = [row(10, 0.5, rank=30), row(20, 0.504, rank=20), row(30, 0.3, rank=99)]
     best = best_of(rows, 10, 20)
     assert best.step == 10
-    assert best.why == "retrieval within 1% of the highest, rank the highest of these"
+    assert best.why == "retrieval within 1 % of the highest, rank the highest of these"
 
 
 def test_clearly_higher_retrieval_wins_over_rank_and_says_what_speaks_against_it() -> None:
@@ -77,7 +77,7 @@ def test_among_equal_ranks_alignment_and_uniformity_decide() -> None:
     rows = [row(10, 0.5, 20, align=0.2, uniform=-2.0), row(20, 0.5, 20.1, align=0.2, uniform=-2.5), row(30, 0.5, 20.0)]
     best = best_of(rows, 10, 20, 30)
     assert best.step == 20
-    assert best.why.startswith("retrieval within 1% of the highest, rank as high as any of these")
+    assert best.why.startswith("retrieval within 1 % of the highest, rank as high as any of these")
 
 
 def test_without_retrieval_rank_decides_then_alignment_and_uniformity() -> None:

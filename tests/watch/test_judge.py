@@ -239,3 +239,24 @@ def test_rows_of_ever_other_names_are_judged_as_those_of_few() -> None:
     fired = [(firing.name, firing.step) for row in rows for firing in judge.observe(row)]
     assert fired == [("high", 151), ("once", 171)]
     assert judge.judgements()[0].state == "holding"
+
+
+def test_a_rule_on_rules_without_data_is_not_clear_but_unknown() -> None:
+    watch = Watch(
+        rollback=(
+            Rollback(id="A", when="val.loss.total > 5", set={"train": {"clip_norm": 1}}),
+            Rollback(id="B", when="vq.usage < 0.1", set={"train": {"clip_norm": 1}}),
+            Rollback(id="both", when="fired('A') and fired('B')", use="gentle_vq"),
+            Rollback(id="either", when="fired('A') or fired('B')", use="gentle_vq"),
+        )
+    )
+    judge = Judge(watch)
+    judge.observe({"epoch": 1, "loss.total": 1.0})
+    assert {judgement.state for judgement in judge.judgements()} == {"pending"}
+    judge.observe({"epoch": 1, "vq.usage": 0.3})
+    assert {judgement.id: judgement.state for judgement in judge.judgements()} == {
+        "A": "pending",
+        "B": "clear",
+        "both": "clear",
+        "either": "pending",
+    }

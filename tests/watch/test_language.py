@@ -197,6 +197,12 @@ def test_names_are_collected_by_what_they_are_used_for() -> None:
         ("a * 2 / 4 != 1", False),
         ("+a >= 2", True),
         ("not a <= 2", False),
+        ("not not a <= 2", True),
+        ("not (a > 1 and a > 3)", True),
+        ("not (a > 1 or a > 3)", False),
+        ("not 1 < a < 2", True),
+        ("not finite(a)", False),
+        ("not (finite(a) and not fired('A'))", False),
         ("a > 1 and a > 3", False),
         ("a > 1 or a > 3", True),
         ("a > 1 and (a > 3 or a == 2)", True),
@@ -227,7 +233,12 @@ def test_what_is_not_known_stays_unknown_unless_the_rest_decides(text: str, expe
 
 
 @pytest.mark.parametrize(
-    "text", ["a > 0", "a < 0", "a == 0", "a != 0", "a >= a", "0 < a < 1", "finite(a)", "mean(a, 1) > 0"]
+    "text",
+    [
+        *("a > 0", "a < 0", "a == 0", "a != 0", "a >= a", "0 < a < 1", "finite(a)", "mean(a, 1) > 0"),
+        *("not a > 0", "not a < 0", "not 0 < a < 1", "not (a < 9 or a < 8)", "not (a < 9 and not a > 9)"),
+        *("min(a) > 0", "not max(a) < 9", "not mean(a, 1) < 9", "not (finite(a) or a < 9)", "a - a == 0"),
+    ],
 )
 def test_not_a_number_compares_false_with_everything(text: str) -> None:
     assert parse_rule(text).evaluate(history_of({"a": math.nan})) is False

@@ -24,11 +24,12 @@ def draw_thresholds(plot: Plot, thresholds: tuple[Threshold, ...]) -> None:
             continue
         row = plot.row_of(threshold.y)
         label = _label(plot, threshold)
-        spot = _free_spot(plot, row, span, label) if label else None
+        room = _room(plot, span, label)
+        spot = _free_spot(plot, row, room, label) if label else None
         if plot.y_axis.holds(threshold.y):
             _draw_line(plot, threshold, row, span)
         if spot is not None:
-            text = f" {fitted(label, span.stop - span.start - 2, plot.look)} "
+            text = f" {fitted(label, room.stop - room.start - 2, plot.look)} "
             plot.canvas.put(*spot, text, threshold.tone)
 
 
@@ -46,6 +47,12 @@ def _span(plot: Plot, threshold: Threshold) -> slice | None:
     if not start <= end or start > plot.x_axis.high or end < plot.x_axis.low:
         return None
     return slice(plot.column_of(start), plot.column_of(end) + 1)
+
+
+def _room(plot: Plot, span: slice, label: str) -> slice:
+    """Columns for the label: those of the line, and as many before it as a short one lacks."""
+    needed = cell_len(label) + 2 + _FROM_THE_RIGHT
+    return slice(max(min(span.start, span.stop - needed), plot.columns.start), span.stop)
 
 
 def _draw_line(plot: Plot, threshold: Threshold, row: int, span: slice) -> None:

@@ -21,6 +21,8 @@ def demo(
     seconds: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=3600))] = 30.0,
     runs_dir: Annotated[Path | None, Parameter(show_default=False)] = None,
     headless: Flag = False,
+    ascii: Flag = False,  # noqa: A002  # the flag's name
+    color: bool = True,
 ) -> None:
     """Watch a scripted run go wrong and be mended: health, a codebook that slides, a loss that runs away, a NaN.
 
@@ -37,11 +39,15 @@ def demo(
         The folder for the run directories, which are kept there. When not given, a temporary one, removed at the end.
     headless
         Write the run without the monitor, and keep it; so does any output that is no terminal.
+    ascii
+        Draw with ASCII characters alone.
+    color
+        Draw in colour; the environment variable NO_COLOR switches it off, too.
     """
     if headless or not (sys.stdin.isatty() and sys.stdout.isatty()):
         _write_headless(runs_dir or _temporary_folder(), seconds)
     else:
-        _show(runs_dir, seconds)
+        _show(runs_dir, seconds, ascii_only=ascii, has_colour=color)
 
 
 def _write_headless(folder: Path, seconds: float) -> None:
@@ -53,14 +59,14 @@ def _write_headless(folder: Path, seconds: float) -> None:
     console.print(f"\nBoth runs are kept in {folder}. Open them: jepa monitor {folder}", soft_wrap=True)
 
 
-def _show(runs_dir: Path | None, seconds: float) -> None:
+def _show(runs_dir: Path | None, seconds: float, *, ascii_only: bool, has_colour: bool) -> None:
     from jepa_monitor.command import monitor
     from jepa_monitor.demo.writing_process import writing_process
 
     folder = runs_dir or _temporary_folder()
     try:
         with _left_in_order(), writing_process(folder, seconds) as run:
-            monitor(str(run), runs_dir=folder)
+            monitor(str(run), runs_dir=folder, ascii=ascii_only, color=has_colour)
     finally:
         if runs_dir is None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -13,16 +13,20 @@ MAX_TEXT = 4000
 MAX_ENTRIES = 1000
 """Most values that are kept of one event's evidence."""
 MAX_NESTING = 8
+MAX_SEQUENCE = 2**63 - 1
+"""JSON for scripts holds no larger whole number."""
 
 _CUT = "…"
 
 
 def bounded(event: Event) -> Event:
     """The event, without what is too long, too deep or too many in it."""
-    if not event.evidence and len(event.message) + len(event.advice) + len(event.name) <= MAX_TEXT:
+    num_characters = len(event.message) + len(event.advice) + len(event.name)
+    if not event.evidence and num_characters <= MAX_TEXT and abs(event.sequence) <= MAX_SEQUENCE:
         return event
     return attrs.evolve(
         event,
+        sequence=min(max(event.sequence, -MAX_SEQUENCE), MAX_SEQUENCE),
         name=_cut(event.name),
         message=_cut(event.message),
         advice=_cut(event.advice),

@@ -15,6 +15,8 @@ LEAST_VALUES = 5
 NEWEST_VALUES = 20
 """As many of the newest values at least, where there are, and the newest tenth of a longer series."""
 MOST_VALUES = 1000
+BELIEVED = 3.0
+"""A trend is believed to go on for so many times as long as it has been seen."""
 CLEAR = 2.0
 """Standard errors that a slope has to differ from zero by: less may be chance."""
 
@@ -29,13 +31,16 @@ class Trend:
     """Of the line there."""
     slope: float
     """Per step."""
+    seen: float
+    """Steps from the first of the values to the newest."""
 
     def meets(self, limit: float) -> float | None:
-        """The step from now on at which the line is at `limit`; None when it leads away from it, or is level."""
+        """The step from now on at which the line is at `limit`; None when it leads away from it, is level, or is there
+        later than it is believed to go on."""
         if self.slope == 0:
             return None
         steps = (limit - self.value) / self.slope
-        return self.step + steps if steps >= 0 and math.isfinite(steps) else None
+        return self.step + steps if 0 <= steps <= BELIEVED * self.seen else None
 
 
 def trend_of(series: Series) -> Trend | None:
@@ -63,4 +68,4 @@ def _line(steps: NDArray[np.floating], values: NDArray[np.floating], newest: flo
     if not math.isfinite(slope * scale) or abs(slope) <= CLEAR * error:
         return None
     value = float(scaled.mean()) - slope * float(steps.mean())
-    return Trend(step=newest, value=value * scale, slope=slope * scale)
+    return Trend(step=newest, value=value * scale, slope=slope * scale, seen=-float(steps[0]))

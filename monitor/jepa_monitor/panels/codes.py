@@ -24,15 +24,16 @@ def codes_content(view: RunView, width: int, height: int, look: Look) -> Content
     title = line(f"{used} of {len(uses)} in use", Span(f", {len(uses) - used} dead" if used < len(uses) else "", "dim"))
     rows = max(min(height - 1, -(-len(uses) // max(width, 1))), 1)
     strip = drawn(draw_heat_strip(uses, width, rows, look))
-    return Content(lines=(*strip, _figures(uses)) if height > 1 else strip, title=title)
+    return Content(lines=(*strip, _figures(uses, width)) if height > 1 else strip, title=title)
 
 
-def _figures(uses: tuple[int, ...]) -> Line:
+def _figures(uses: tuple[int, ...], width: int) -> Line:
     effective = perplexity(tuple(map(float, uses)))
     total = sum(uses)
     words = "" if math.isnan(effective) else figure_text(effective)
+    shown = line(Span("perplexity ", "dim"), words or Span("–", "dim"), Span(f" of {len(uses)}", "dim"))
     busiest = f"   busiest code {figure_text(max(uses) / total, '%')}" if total else ""
-    return line(Span("perplexity ", "dim"), words or Span("–", "dim"), Span(f" of {len(uses)}{busiest}", "dim"))
+    return line(shown, Span(busiest, "dim")) if shown.width + len(busiest) <= width else shown
 
 
 def _absence(view: RunView) -> str:

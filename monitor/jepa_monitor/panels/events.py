@@ -37,16 +37,26 @@ def events_content(view: RunView, width: int, look: Look, acknowledged: Set[str]
 def _event_line(event: Event, look: Look, *, is_wide: bool) -> Line:
     name, message = foreign(event.name, 40), foreign(event.message)
     says_name = message.casefold().startswith(name.casefold())
-    step = "" if event.step is None or not is_wide else f"step {figure_text(event.step)}"
+    parts = (
+        Span("" if says_name else name, is_bold=event.severity != "info"),
+        Span(_step(event.step, message) if is_wide else "", "dim"),
+        Span(message),
+    )
+    said = [part for part in parts if part.text]
     return line(
         Span(local_time(event.time, "%H:%M:%S" if is_wide else "%H:%M"), "dim"),
         " ",
         mark(event.severity, look),
         " ",
-        Span("" if says_name else name, is_bold=event.severity != "info"),
-        Span("" if not step or step in message else f"  {step}", "dim"),
-        f"  {message}" if message and not says_name else message,
+        *(piece for index, part in enumerate(said) for piece in ("  " if index else "", part)),
     )
+
+
+def _step(step: float | None, message: str) -> str:
+    """The step in words, unless the message says it."""
+    if step is None or f"step {step:.0f}" in message:
+        return ""
+    return f"step {figure_text(step)}"
 
 
 class EventsPanel(Panel):

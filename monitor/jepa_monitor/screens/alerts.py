@@ -22,7 +22,7 @@ from jepa_monitor.screens.sheet import Sheet, key_hints
 SNOOZE_MINUTES = 10.0
 """How long the key `s` silences an alert."""
 
-_KEYS = (("a", "acknowledge"), ("shift+a", "all"), ("s", f"silence {SNOOZE_MINUTES:g} min"), ("t", "history"))
+_KEYS = (("a", "acknowledge"), ("A", "all"), ("s", f"silence {SNOOZE_MINUTES:g} min"), ("t", "history"))
 
 
 def alerts_content(book: AlertBook, chosen: int, width: int, look: Look, now: Moment) -> Content:

@@ -24,7 +24,10 @@ def change_lines(changes: Sequence[Change], width: int, titles: tuple[str, str])
         return tuple(_stacked(changes, width, titles))
     rows = [
         (Span(""), *(Span(foreign(title), "dim") for title in titles)),
-        *((Span(foreign(change.key)), _value(change.left, "bad"), _value(change.right, "good")) for change in changes),
+        *(
+            (_key(change.key, key_width), _value(change.left, "bad"), _value(change.right, "good"))
+            for change in changes
+        ),
     ]
     left_width = min(column, max(line(left).width for _, left, _ in rows))
     gap = " " * _GAP
@@ -38,6 +41,12 @@ def _stacked(changes: Iterable[Change], width: int, titles: tuple[str, str]) -> 
         yield line(Span(foreign(change.key)))
         for title, shown in zip(titles, (_value(change.left, "bad"), _value(change.right, "good")), strict=True):
             yield line(Span(f"  {foreign(title, width // 3)}  ", "dim"), shown)
+
+
+def _key(key: str, width: int) -> Span:
+    """The end of a key that is too long: beginnings are alike."""
+    shown = foreign(key)
+    return Span(shown if len(shown) <= width else f"…{shown[len(shown) - width + 1 :]}")
 
 
 def _value(value: Any, tone: Tone) -> Span:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,6 +22,8 @@ from jepa_monitor.screens.sheet import Sheet
 
 POLL_SECONDS = 1.0
 """Between two looks for requests that are answered."""
+DEAF_SECONDS = 2.0
+"""How long a screen that came up by itself takes no request: the keys were meant for what lay below it."""
 
 
 class RollbackScreen(Sheet):
@@ -48,9 +51,23 @@ class RollbackScreen(Sheet):
             super().__init__()
             self.standing = standing
 
-    def __init__(self, view: RunView, look: Look) -> None:
+    def __init__(
+        self,
+        view: RunView,
+        look: Look,
+        *,
+        was_asked_for: bool = True,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            was_asked_for: by a key; else it came up because something fired.
+            seconds: a clock that is never set back.
+        """
         super().__init__(view, look)
         self.state = RollbackState(fired=fired_scenarios(view.firings))
+        self._seconds = seconds
+        self._hears_from = seconds() + (0.0 if was_asked_for else DEAF_SECONDS)
 
     def on_mount(self) -> None:
         self._look_up()
@@ -79,7 +96,7 @@ class RollbackScreen(Sheet):
     def action_request(self) -> None:
         """Ask first; the second time, write."""
         plan = self.state.plan
-        if plan is None or why_no_request(self.view):
+        if plan is None or why_no_request(self.view) or self._seconds() < self._hears_from:
             return
         if self.state.stage == "ready":
             self._change(stage="confirming")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 import attrs
@@ -12,28 +13,52 @@ from jepa_core.watch.judgement import Judgement
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content
-from jepa_monitor.panels.line import Line, Span, foreign, line
+from jepa_monitor.panels.line import Line, Span, foreign, line, wrapped
 from jepa_monitor.panels.rendered import rendered
 from jepa_monitor.panels.retrieval import retrieval_content
+from jepa_monitor.risk_text import risk_remarks
 from jepa_monitor.screens.sheet import Sheet, key_hints
+
+_WIDE = 90
+"""Least columns at which the conditions of scenarios are shown."""
 
 
 def verdict_content(view: RunView, width: int, look: Look) -> Content:
     """verdict.json as it stands there; before it, every rule as it is judged so far."""
     if view.verdict is not None:
-        verdict = attrs.evolve(view.verdict, judgements=tuple(map(_short, view.verdict.judgements)))
-        lines = rendered(verdict_table(verdict), width)
+        verdict = attrs.evolve(view.verdict, judgements=tuple(map(_short, view.verdict.judgements)), next="")
+        lines = (*rendered(verdict_table(verdict), width), *_next_step(view.verdict.next, width))
         quiet = tuple(j for j in verdict.judgements if j.kind not in ("must", "nice") and j.state == "fired")
         heading = "what fired while it ran"
     else:
         lines = (line(Span("No verdict yet: the run has not ended. So far:", is_bold=True)), line())
-        lines += rendered(rules_table(_so_far(view)), width)
+        lines += rendered(rules_table(_in_words(_so_far(view), width), risk_remarks(view.outlooks)), width)
         lines += (line(), line(Span("retrieval on validation", "dim")), *retrieval_content(view, width, look).lines)
         quiet, heading = (), ""
     if quiet:
-        lines += (line(), line(Span(heading, "dim")), *rendered(rules_table(quiet), width))
+        lines += (line(), line(Span(heading, "dim")), *rendered(rules_table(_in_words(quiet, width)), width))
     problems = tuple(line(Span(foreign(problem), "warning")) for problem in view.problems)
     return Content(lines=(*lines, *([Line(), *problems] if problems else ())), foot=key_hints())
+
+
+def _next_step(words: str, width: int) -> tuple[Line, ...]:
+    """The command to go on with, and why, on lines of their own where they do not fit beside each other."""
+    command, _, why = words.partition("  # ")
+    if not command:
+        return ()
+    rows, reason = wrapped(f"Next: {command}", width, tone="accent"), Span(f"        {foreign(why)}", "dim")
+    if not why:
+        return (Line(), *rows)
+    if line(rows[-1], reason).width <= width:
+        return (Line(), *rows[:-1], line(rows[-1], reason))
+    return (Line(), *rows, *wrapped(why, width, tone="dim", indent="      "))
+
+
+def _in_words(judgements: Iterable[Judgement], width: int) -> tuple[Judgement, ...]:
+    """On a narrow screen a scenario's title says it: its condition would take a line a word."""
+    if width >= _WIDE:
+        return tuple(judgements)
+    return tuple(attrs.evolve(each, when="") if each.kind == "scenario" else each for each in judgements)
 
 
 def _so_far(view: RunView) -> tuple[Judgement, ...]:

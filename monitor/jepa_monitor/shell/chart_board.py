@@ -81,6 +81,7 @@ class ChartBoard(Widget):
         self._runs: ShownRuns | None = None
         self._charts = ChosenCharts()
         self._told_page = (0, 1)
+        """As it was last drawn: hidden charts have no size, and so no pages."""
 
     def compose(self) -> ComposeResult:
         yield self._grid
@@ -114,7 +115,7 @@ class ChartBoard(Widget):
     def remarks(self) -> tuple[str, ...]:
         """How it is looked at, where that is not as usual, in words."""
         display = self.display_choice
-        page, num_pages = self._page
+        page, num_pages = self._told_page
         said = (
             (bool(display.filter), f"/{display.filter}/"),
             (display.smoothing > 0, f"{SMOOTHINGS[display.smoothing][0]} smoothing"),

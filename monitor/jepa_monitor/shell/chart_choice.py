@@ -65,18 +65,24 @@ class ChartChoice:
         ]
 
     def _varies(self, group: ChartGroup, runs: tuple[RunView, ...]) -> bool:
-        """Whether any value has differed from the first one: a term that is always zero needs no chart."""
+        """Whether any value has differed from the first one: a term that is always zero needs no chart. A single
+        value that is not zero may yet come to vary."""
         if group.key not in self._varied and any(_has_variety(group.names, view) for view in runs):
             self._varied.add(group.key)
-        return group.key in self._varied
+        return group.key in self._varied or any(_has_begun(group.names, view) for view in runs)
 
 
 def _has_variety(names: Collection[str], view: RunView) -> bool:
     for name in names:
         series = view.history.series(name)
-        if series is not None and len(series) and (len(series) == 1 or bool((series.values != series.values[0]).any())):
+        if series is not None and len(series) and bool((series.values != series.values[0]).any()):
             return True
     return False
+
+
+def _has_begun(names: Collection[str], view: RunView) -> bool:
+    all_series = (view.history.series(name) for name in names)
+    return any(series is not None and len(series) == 1 and series.values[0] != 0 for series in all_series)
 
 
 def _matching(groups: Iterable[ChartGroup], filter_text: str) -> list[ChartGroup]:

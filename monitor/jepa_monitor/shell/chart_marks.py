@@ -16,8 +16,8 @@ from jepa_monitor.shell.rule_text import rule_text
 _SEVERITY_TONES: dict[str, Tone] = {"info": "dim", "warning": "warning", "critical": "bad"}
 _EVENT_MARKS: dict[str, tuple[MarkKind, Tone]] = {
     "checkpoint": ("checkpoint", "dim"),
-    "rollback": ("rollback", "warning"),
     "rolled back": ("rollback", "warning"),
+    "rolled back from": ("rollback", "warning"),
     "non-finite": ("non-finite", "bad"),
 }
 MOST_CHECKPOINTS = 64

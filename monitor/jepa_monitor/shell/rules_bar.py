@@ -28,7 +28,13 @@ def rules_bar(view: RunView, width: int) -> Line:
     if not view.outlooks:
         return line(Span(" no rules", "dim")).fitted(width)
     musts, rest = _of_kind(view.outlooks, "must"), _rest(view.outlooks)
-    renderings = (_in_full(musts), _with_values_in_trouble(musts), _counted_with_values(musts), _counted(musts))
+    renderings = (
+        _in_full(musts),
+        _with_values_in_trouble(musts),
+        _counted(musts, says=_value),
+        _counted(musts, says=_value_now),
+        _counted(musts),
+    )
     for shown in renderings:
         joined = line(" ", *_joined([shown, *rest]))
         if joined.width <= width:
@@ -59,16 +65,12 @@ def _with_values_in_trouble(musts: Sequence[Outlook]) -> Line:
     return _musts(musts, lambda outlook: outlook.prospect in _TROUBLED)
 
 
-def _counted_with_values(musts: Sequence[Outlook]) -> Line:
-    return _counted(musts, says_value=True)
-
-
-def _counted(musts: Sequence[Outlook], *, says_value: bool = False) -> Line:
+def _counted(musts: Sequence[Outlook], *, says: Callable[[Outlook], Iterable[Span]] = lambda _outlook: ()) -> Line:
     """Those in trouble by name, the others by number."""
     if not musts:
         return line()
     troubled = [outlook for outlook in musts if outlook.prospect in _TROUBLED]
-    parts = [line(prospect_mark(o.prospect), f" {_title(o, 16)}", *_value(o, says_value)) for o in troubled]
+    parts = [line(prospect_mark(o.prospect), f" {_title(o, 16)}", *says(o)) for o in troubled]
     for prospect in ("passing", "pending"):
         count = sum(outlook.prospect == prospect for outlook in musts)
         if count:
@@ -79,7 +81,7 @@ def _counted(musts: Sequence[Outlook], *, says_value: bool = False) -> Line:
 def _musts(musts: Sequence[Outlook], says_value: Callable[[Outlook], bool]) -> Line:
     if not musts:
         return line()
-    parts = [line(prospect_mark(o.prospect), f" {_title(o)}", *_value(o, says_value(o))) for o in musts]
+    parts = [line(prospect_mark(o.prospect), f" {_title(o)}", *(_value(o) if says_value(o) else ())) for o in musts]
     return line(Span("must ", "dim"), *_joined(parts, "  "))
 
 
@@ -87,18 +89,23 @@ def _title(outlook: Outlook, limit: int = 24) -> str:
     return foreign(outlook.judgement.title, limit)
 
 
-def _value(outlook: Outlook, is_wanted: bool) -> Iterable[Span]:
+def _value(outlook: Outlook) -> Iterable[Span]:
+    """The value beside its limit, and when it will be there."""
+    yield from _value_now(outlook)
+    if outlook.prospect == "at risk" and outlook.crossing_step is not None:
+        yield Span(f" at step {outlook.crossing_step:,.0f}?", "warning")
+
+
+def _value_now(outlook: Outlook) -> Iterable[Span]:
     judgement = outlook.judgement
     value, limit = judgement.decisive_value, judgement.limit
-    if not is_wanted or value is None or limit is None:
+    if value is None or limit is None:
         return
     unit = judgement.unit
     number = value_beside_limit(value, limit, unit).removesuffix(f" {unit}" if unit else "")
     tone: Tone = PROSPECT_MARKS[outlook.prospect][1] if outlook.prospect in _TROUBLED else "plain"
     yield Span(f" {number} ", tone)
     yield Span(limit_text(judgement.operator, limit, unit), "dim")
-    if outlook.prospect == "at risk" and outlook.crossing_step is not None:
-        yield Span(f" at step {outlook.crossing_step:,.0f}?", "warning")
 
 
 def _rest(outlooks: Sequence[Outlook]) -> list[Line]:

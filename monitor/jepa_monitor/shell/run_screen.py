@@ -255,7 +255,7 @@ class RunScreen(MonitorScreen):
 
     def _watch_alerts(self, view: RunView) -> None:
         if self._alerts.observe(view, self.app) and not isinstance(self.app.screen, ModalScreen):
-            self.action_rollback()
+            self._show_rollback(view, was_asked_for=False)
         self._show_book()
 
     def acknowledge(self, keys: Sequence[str]) -> None:
@@ -343,10 +343,13 @@ class RunScreen(MonitorScreen):
             self.app.push_screen(VerdictScreen(self.view, self._look))
 
     def action_rollback(self) -> None:
+        if self.view is not None:
+            self._show_rollback(self.view, was_asked_for=True)
+
+    def _show_rollback(self, view: RunView, *, was_asked_for: bool) -> None:
         from jepa_monitor.screens.rollback import RollbackScreen
 
-        if self.view is not None:
-            self.app.push_screen(RollbackScreen(self.view, self._look))
+        self.app.push_screen(RollbackScreen(view, self._look, was_asked_for=was_asked_for, seconds=self._seconds))
 
     def action_recipe_difference(self) -> None:
         from jepa_monitor.screens.recipe_difference import OtherRecipe, RecipeDifferenceScreen

@@ -14,6 +14,12 @@ from jepa_monitor.shell.head_line import STATE_TONES, state_line
 
 _HEADINGS = ("", "run", "state", "epoch", "best MRR", "counting", "verdict")
 _RIGHT = frozenset({3, 4, 5})
+_VERDICT = 6
+_KEPT = ((0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 3, 4, 6), (0, 1, 2, 4, 6))
+"""Columns on wide and on narrower screens."""
+_READABLE_VERDICT = 10
+"""Columns that show which verdict it is; against what may be cut."""
+_WIDE = 100
 _OUTCOME_TONES: dict[str, Tone] = {
     "success": "good",
     "regression": "bad",
@@ -36,7 +42,7 @@ def runs_lines(runs: Sequence[RunSummary], marked: Sequence[str], chosen: str, w
     """
     best = max((run.best_mrr for run in runs if run.best_mrr is not None), default=None)
     heading = tuple(line(Span(words, "dim")) for words in _HEADINGS)
-    rows = _in_columns([heading, *(_cells(run, marked, best, width) for run in runs)])
+    rows = _in_columns([heading, *(_cells(run, marked, best, width) for run in runs)], width)
     shown = [
         row.fitted(width).toned("plain").chosen() if run.path == chosen else row.fitted(width)
         for run, row in zip(runs, rows[1:], strict=True)
@@ -47,7 +53,7 @@ def runs_lines(runs: Sequence[RunSummary], marked: Sequence[str], chosen: str, w
 def _cells(run: RunSummary, marked: Sequence[str], best: float | None, width: int) -> tuple[Line, ...]:
     return (
         _mark(run, marked),
-        line(Span(foreign(run.name, max(width - 60, 16)), is_bold=run.state == "running")),
+        line(Span(foreign(run.name, max(width - 50, 16)), is_bold=run.state == "running")),
         line(*(Span(span.text, STATE_TONES[run.state]) for span in state_line(run.state).spans)),
         line(_epochs(run)),
         line("" if run.best_mrr is None else Span(f"{run.best_mrr:.3f}", is_bold=run.best_mrr == best)),
@@ -83,11 +89,19 @@ def runs_head(folder: str, runs: Collection[RunSummary], num_shown: int, width: 
     return line(*parts).fitted(width)
 
 
-def _in_columns(rows: Sequence[Sequence[Line]]) -> list[Line]:
+def _in_columns(rows: Sequence[Sequence[Line]], width: int) -> list[Line]:
+    """Without the columns that matter least, where not all fit."""
     widths = [max(cell.width for cell in column) for column in zip(*rows, strict=True)]
-    return [line(*(_cell(cell, index, widths[index]) for index, cell in enumerate(row))) for row in rows]
+    gap = 3 if width >= _WIDE else 2
+    shown = next((kept for kept in _KEPT if _needed(widths, kept, gap) <= width), _KEPT[-1])
+    return [line(*(_cell(row[index], index, widths[index], gap) for index in shown)) for row in rows]
 
 
-def _cell(cell: Line, index: int, width: int) -> Line:
+def _needed(widths: Sequence[int], kept: Sequence[int], gap: int) -> int:
+    readable = [min(widths[index], _READABLE_VERDICT) if index == _VERDICT else widths[index] for index in kept]
+    return sum(readable) + gap * (len(kept) - 1)
+
+
+def _cell(cell: Line, index: int, width: int, gap: int) -> Line:
     padded = line(" " * (width - cell.width), cell) if index in _RIGHT else cell.fitted(width)
-    return line(padded, "   ")
+    return line(padded, " " * gap)

@@ -33,7 +33,7 @@ class ValidationDegradesConfig:
         return Scenario(
             id=f"{self.kind}.{name}",
             title=f"{name} degrades from its best",
-            when=when,
+            when=f"{when} and {TRAINED}",
             after_epoch=settled(facts, 5),
             advice="Use the best checkpoint, and look what changed since: a growing loss term, a revival of codes, or "
             "too many epochs.",

@@ -87,6 +87,12 @@ def test_thresholds_are_drawn_where_they_hold_and_labelled_where_that_hides_noth
     assert_looks(spec, expected)
 
 
+def test_a_limit_whose_window_has_hardly_begun_is_labelled_in_full() -> None:
+    limit = Threshold(y=0.5, label="abort 4 %", start=92.0)
+    spec = ChartSpec(title="vq.usage", curves=(curve(1 - RAMP),), thresholds=(limit,))
+    assert " abort 4 % " in draw_chart(spec, 40, 10, Look()).text
+
+
 def test_marks_stand_on_the_axis_not_a_number_is_a_gap_and_infinity_a_sign() -> None:
     spec = ChartSpec(
         title="t",

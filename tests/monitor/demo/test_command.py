@@ -50,7 +50,7 @@ def test_it_loads_neither_torch_nor_textual() -> None:
 class InTerminal:
     """`jepa demo` in a pseudo-terminal."""
 
-    def __init__(self, temporary: Path) -> None:
+    def __init__(self, temporary: Path, options: tuple[str, ...]) -> None:
         self._master, slave = pty.openpty()
         environment = {
             **os.environ,
@@ -59,7 +59,7 @@ class InTerminal:
             "COLUMNS": "100",
             "LINES": "30",
         }
-        command = [sys.executable, "-m", "jepa_core.cli", "demo", "--seconds", "20"]
+        command = [sys.executable, "-m", "jepa_core.cli", "demo", "--seconds", "20", *options]
         self.process = subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
         )
@@ -88,8 +88,8 @@ class InTerminal:
 
 
 @contextmanager
-def in_terminal(temporary: Path) -> Iterator[InTerminal]:
-    terminal = InTerminal(temporary)
+def in_terminal(temporary: Path, *options: str) -> Iterator[InTerminal]:
+    terminal = InTerminal(temporary, options)
     try:
         yield terminal
     finally:
@@ -108,9 +108,11 @@ def test_in_a_terminal_it_opens_the_monitor_and_leaves_nothing_behind(tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_terminal_that_goes_away_leaves_nothing_behind_either(tmp_path: Path) -> None:
-    with in_terminal(tmp_path) as terminal:
-        terminal.read_until(CURVES)
+def test_a_plain_terminal_that_goes_away_saw_plain_text_and_leaves_nothing_behind_either(tmp_path: Path) -> None:
+    with in_terminal(tmp_path, "--ascii", "--no-color") as terminal:
+        terminal.read_until(b"val.retrieval.mrr")
+        assert terminal.written.isascii()
+        assert not re.search(rb"\x1b\[[34]8;", terminal.written)
         terminal.process.send_signal(signal.SIGHUP)
         terminal.read_until(b"nothing more")
         assert terminal.process.wait(30) == 128 + signal.SIGHUP

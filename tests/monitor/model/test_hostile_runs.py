@@ -60,6 +60,7 @@ RECIPES = st.binary(max_size=20) | st.sampled_from(
 @example(
     {"status.json": b'{"state": "running", "heartbeat": 1e308, "step": 9, "total_steps": 9}', "recipe.toml": WATCH}
 )
+@example({"events.jsonl": b'{"sequence": 1.8446744073709552e+19}'})
 @example({"metrics.jsonl": b'{"vq.usage": 1e308, "step": 1e300}\n' * 9, "recipe.toml": WATCH})
 def test_whatever_stands_in_the_files_a_view_is_made_and_shown(files: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:

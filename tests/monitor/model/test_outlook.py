@@ -66,10 +66,11 @@ def test_an_abort_whose_metric_falls_to_its_limit_is_at_risk_too() -> None:
         (Criterion(id="m", when="x > 50"), falling(LEAST_VALUES - 1), 100.0),
         (Criterion(id="m", when="x > 50"), [60.0, 70.0] * 10, 100.0),
         (Criterion(id="m", when="x > 50"), [60.0] * 20, 100.0),
+        (Criterion(id="m", when="x > 20"), falling(), 1000.0),
     ],
     ids=[
         "after the end", "no end", "after its epochs", "held once", "the best so far", "the first value",
-        "leads away", "two comparisons", "too few values", "chance", "level",
+        "leads away", "two comparisons", "too few values", "chance", "level", "further than a trend is believed",
     ],
 )  # fmt: skip
 def test_nothing_is_at_risk_without_a_clear_trend_to_a_limit_in_time(

@@ -34,9 +34,11 @@ def diagnosed(**changes: Any) -> dict[str, Any]:
 
 
 def test_codes_in_use_dead_codes_and_perplexity_are_shown() -> None:
-    content = codes_content(a_view(), 40, 4, LOOK)
+    content = codes_content(a_view(), 42, 4, LOOK)
     assert content.title.text == "6 of 8 in use, 2 dead"
     assert text_of(content).splitlines() == ["█×▆▅×▄▃▃", "perplexity 2.64 of 8   busiest code 71.4 %"]
+    narrow = codes_content(a_view(), 41, 4, LOOK)
+    assert text_of(narrow).splitlines()[1] == "perplexity 2.64 of 8"
 
 
 def test_a_large_codebook_fills_the_rows_that_there_are() -> None:
@@ -238,6 +240,11 @@ def test_events_have_time_mark_name_step_and_message() -> None:
         " · Checkpoint at step 600.",
         " ▲ rollback B  step 640  relational loss near zero: loss.relational < 0.01, value 0.004, limit 0.01",
     ]
+
+
+def test_a_step_that_the_message_says_is_not_said_twice_however_large_it_is() -> None:
+    event = attrs.evolve(EVENTS[1], step=1572.0, message="Checkpoint at step 1572.")
+    assert text_of(events_content(a_view(events=(event,)), 100, LOOK))[8:] == " · Checkpoint at step 1572."
 
 
 def test_severities_are_told_by_marks_in_ascii_too() -> None:

@@ -61,7 +61,7 @@ def test_a_panel_in_its_frame_as_a_text_grid() -> None:
         assert rows(panel) == [
             "┌ codes ─ 6 of 8 in use, 2 dead ─────────┐",
             "│ █×▆▅×▄▃▃                               │",
-            "│ perplexity 2.64 of 8   busiest code 7… │",
+            "│ perplexity 2.64 of 8                   │",
             "└────────────────────────────────────────┘",
         ]
         panel.show(a_view(), Look(ascii=True, no_colour=True))

@@ -14,7 +14,7 @@ from jepa_core.run_directory.requests import RequestAnswer, RollbackRequest, clo
 from jepa_core.run_directory.status import Status
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
-from jepa_monitor.screens.rollback import RollbackScreen
+from jepa_monitor.screens.rollback import DEAF_SECONDS, RollbackScreen
 from jepa_monitor.screens.rollback_content import rollback_content
 from jepa_monitor.screens.rollback_state import NOTHING_ASKED, RollbackState, fired_scenarios, look
 from tests.monitor.panels.views import FIRING_B, a_view, text_of
@@ -23,9 +23,9 @@ from tests.monitor.screens.stage import Stage, run_with_firing, until, words_on
 Play = Callable[[Stage, RollbackScreen, Pilot[None]], Awaitable[None]]
 
 
-def on_stage(view: RunView, play: Play, size: tuple[int, int] = (100, 36)) -> None:
+def on_stage(view: RunView, play: Play, size: tuple[int, int] = (100, 36), **options: Any) -> None:
     async def act() -> None:
-        screen = RollbackScreen(view, Look())
+        screen = RollbackScreen(view, Look(), **options)
         stage = Stage(screen)
         async with stage.run_test(size=size) as pilot:
             await until(pilot, lambda: screen.state.stage != "looking" or not screen.state.fired)
@@ -69,6 +69,20 @@ def test_enter_asks_and_a_second_enter_writes_the_request_into_the_run(tmp_path:
     (pending,) = pending_requests(run)
     assert pending.request == RollbackRequest(scenario="B")
     assert pending.path.parent == run / "control"
+
+
+def test_a_screen_that_came_up_by_itself_takes_no_key_that_was_meant_for_what_lay_below(tmp_path: Path) -> None:
+    run, now = run_with_firing(tmp_path), [0.0]
+
+    async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
+        await pilot.press("enter", "enter")
+        assert "Go back now?" not in words_on(screen)
+        now[0] = DEAF_SECONDS
+        await pilot.press("enter")
+        assert "Go back now?" in words_on(screen)
+
+    on_stage(a_view(path=str(run)), play, was_asked_for=False, seconds=lambda: now[0])
+    assert pending_requests(run) == ()
 
 
 def test_escape_takes_the_question_back_and_then_leaves(tmp_path: Path) -> None:

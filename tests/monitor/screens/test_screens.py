@@ -10,16 +10,20 @@ import pytest
 from textual.binding import Binding
 from textual.pilot import Pilot
 
+from jepa_core.recipe.difference import Change
 from jepa_core.run_directory.status import Status
 from jepa_core.watch.baseline import BaselineValues
+from jepa_core.watch.judgement import Judgement
 from jepa_core.watch.verdict import Verdict
 from jepa_monitor.alerts import AlertBook, Moment
 from jepa_monitor.charts.look import Look
-from jepa_monitor.screens.alerts import AlertsScreen
+from jepa_monitor.model.run_view import Outlook
+from jepa_monitor.screens.alerts import AlertsScreen, alerts_content
 from jepa_monitor.screens.help import HelpScreen, KeyGroup
+from jepa_monitor.screens.recipe_columns import change_lines
 from jepa_monitor.screens.recipe_difference import OtherRecipe, RecipeDifferenceScreen, related_recipes
 from jepa_monitor.screens.sheet import Sheet
-from jepa_monitor.screens.verdict import VerdictScreen
+from jepa_monitor.screens.verdict import VerdictScreen, verdict_content
 from tests.monitor.panels.views import FIRED, FIRING_B, MUST, RECIPE, a_view
 from tests.monitor.screens.stage import Stage, text_on, until
 from tests.run_directory.runs import record_run
@@ -73,6 +77,34 @@ def test_before_the_end_the_rules_so_far_and_retrieval_are_shown() -> None:
         assert words in text
 
 
+@pytest.mark.parametrize("width", [60, 76, 110])
+def test_the_command_to_go_on_with_is_never_cut(width: int) -> None:
+    verdict = attrs.evolve(VERDICT, next="jepa eval /tmp/runs/mine-20261122-214501  # how the best one does elsewhere")
+    rows = [row.text for row in verdict_content(a_view(verdict=verdict), width, LOOK).lines]
+    assert "jepa eval /tmp/runs/mine-20261122-214501" in " ".join(rows)
+    assert "how the best one does elsewhere" in " ".join(rows)
+    assert all(len(row) <= width for row in rows if "Next" in row or "elsewhere" in row)
+
+
+def test_what_is_at_risk_says_when_it_will_be_at_its_limit() -> None:
+    outlook = Outlook(judgement=MUST, prospect="at risk", metric="vq.usage", crossing_step=1210.0)
+    text = text_shown(VerdictScreen(a_view(outlooks=(outlook,)), LOOK))
+    assert "◔ codebook in use" in text
+    assert "near step 1,210" in " ".join(text.replace("│", " ").split())
+
+
+def test_on_a_narrow_screen_a_scenario_takes_no_line_for_each_word_of_its_condition() -> None:
+    spike = Judgement(
+        kind="scenario", id="s", title="the loss spikes", when="a > first(a) and min(a) > 0 and a > 2 * min(a)",
+        state="fired", evaluations=3,
+    )  # fmt: skip
+    view = a_view(outlooks=(Outlook(judgement=spike, prospect="fired", metric=""),))
+    shown = {width: [row.text for row in verdict_content(view, width, LOOK).lines] for width in (70, 110)}
+    assert any("min(a)" in row for row in shown[110])
+    assert not any("min(a)" in row for row in shown[70])
+    assert any("▲ the loss spikes" in row for row in shown[70])
+
+
 def test_a_verdict_that_comes_while_the_screen_is_open_appears() -> None:
     sheet = VerdictScreen(a_view(), LOOK)
 
@@ -104,6 +136,14 @@ def test_the_recipe_difference_has_two_columns_and_another_recipe_is_chosen() ->
         assert "2 keys differ" in text_on(sheet)
 
     on_stage(sheet, play)
+
+
+def test_of_a_key_that_is_too_long_the_end_is_shown() -> None:
+    changes = [Change(key=f"watch.scenario[attention_uniform].{end}", left=1, right=2) for end in ("when", "title")]
+    rows = [row.text for row in change_lines(changes, 64, ("parent", "this run"))]
+    assert [row[0] for row in rows[1:]] == ["…", "…"]
+    assert "].when " in rows[1]
+    assert "].title " in rows[2]
 
 
 def test_without_a_choice_the_parents_and_the_baselines_recipes_are_read(tmp_path: Path) -> None:
@@ -151,6 +191,12 @@ def test_the_newest_alert_is_chosen_and_its_advice_is_shown() -> None:
         assert text_on(sheet).index("Raise the weights back.") < text_on(sheet).index("rollback B")
 
     on_stage(sheet, play, two_alerts())
+
+
+def test_the_keys_of_the_alerts_fit_on_a_narrow_screen() -> None:
+    foot = alerts_content(two_alerts(), 0, 71, LOOK, Moment.read()).foot
+    assert foot.text.endswith("esc leave")
+    assert foot.width <= 67
 
 
 def test_a_acknowledges_s_silences_and_the_history_tells() -> None:

@@ -7,6 +7,7 @@ import attrs
 import numpy as np
 import pytest
 
+from jepa_core.run_directory.events import Event
 from jepa_core.watch.baseline import BaselineValues, EpochSeries
 from jepa_monitor.charts.spec import ChartSpec
 from jepa_monitor.model.run_view import RunView
@@ -15,7 +16,7 @@ from jepa_monitor.shell.chart_groups import chart_groups, single
 from jepa_monitor.shell.chart_specs import ChartSpecs, shown_runs
 from jepa_monitor.shell.display import AxisKind, Display
 from jepa_monitor.shell.trouble import NO_TROUBLE, Trouble
-from tests.monitor.shell.recorded import record, rows
+from tests.monitor.shell.recorded import NOON, record, rows
 from tests.monitor.shell.views import outlook, view_of, with_outlooks
 
 
@@ -66,6 +67,14 @@ def test_checkpoints_firings_and_the_first_value_that_is_not_finite_are_marks(tm
     collapsed = view_of(tmp_path / "other", change=lambda row: row | {"vq.usage": 0.2 - row["step"] / 2500})
     fired = [mark for mark in spec_of(collapsed, "vq.usage").marks if mark.kind == "firing"]
     assert {mark.label for mark in fired} >= {"collapse"}
+
+
+@pytest.mark.parametrize("name", ["rolled back", "rolled back from"])
+def test_a_rollback_is_a_mark_in_the_parent_and_in_the_child(tmp_path: Path, name: str) -> None:
+    told = Event(sequence=9, time=NOON, step=200, severity="info", name=name, message="")
+    view = view_of(tmp_path / "mine")
+    marks = spec_of(attrs.evolve(view, events=(*view.events, told)), "lr").marks
+    assert [(mark.kind, mark.x) for mark in marks if mark.kind == "rollback"] == [("rollback", 200)]
 
 
 def test_smoothing_keeps_the_raw_values_behind_and_leaves_short_series_alone(tmp_path: Path) -> None:
@@ -131,6 +140,17 @@ def test_a_term_that_is_always_zero_gets_no_chart_unless_asked_for(tmp_path: Pat
     assert "loss.sigreg" in keys
     assert "loss.quantizer" not in keys
     assert [group.key for group in ChartChoice().choose([view], "quant", 0.0).groups] == ["loss.quantizer"]
+
+
+def test_of_terms_with_a_single_value_those_that_are_not_zero_get_a_chart(tmp_path: Path) -> None:
+    first = {**rows(10)[0], "loss.quantizer": 0.0, "loss.sigreg": 0.4}
+    keys = [group.key for group in ChartChoice().choose([view_of(tmp_path / "a", recorded=[first])], "", 0.0).groups]
+    assert "loss.sigreg" in keys
+    assert "loss.quantizer" not in keys
+    choice = ChartChoice()
+    choice.choose([view_of(tmp_path / "b", recorded=[first])], "", 0.0)
+    again = view_of(tmp_path / "c", recorded=[first, {**first, "step": 20}])
+    assert "loss.sigreg" not in [group.key for group in choice.choose([again], "", 0.0).groups]
 
 
 def test_the_nearest_to_trouble_come_first(tmp_path: Path) -> None:

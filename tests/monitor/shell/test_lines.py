@@ -78,6 +78,14 @@ def test_a_narrow_bar_keeps_what_is_in_trouble(tmp_path: Path) -> None:
     assert rules_bar(view, 20).width == 20
 
 
+def test_in_a_narrow_bar_the_crossing_gives_way_before_the_value(tmp_path: Path) -> None:
+    near = attrs.evolve(MUSTS[1], crossing_step=1210.0)
+    view = with_outlooks(view_of(tmp_path / "mine"), MUSTS[0], near)
+    assert rules_bar(view, 50).text.rstrip() == " must ◔ target rank 8.30 > 8 at step 1,210?  ✔ 1"
+    assert rules_bar(view, 40).text.rstrip() == " must ◔ target rank 8.30 > 8  ✔ 1"
+    assert rules_bar(view, 26).text.rstrip() == " must ◔ target rank  ✔ 1"
+
+
 def test_an_abort_at_risk_is_named(tmp_path: Path) -> None:
     view = with_outlooks(view_of(tmp_path / "mine"), outlook("abort", "at risk", title="collapse"))
     assert "abort ◔ collapse" in rules_bar(view, 80).text

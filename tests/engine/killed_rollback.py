@@ -1,0 +1,72 @@
+"""Makes children of a run, each in a process that is killed just before another of its file operations.
+
+    python -m tests.engine.killed_rollback RUNS_DIR FOLDER STRIDE
+
+Every `STRIDE`th operation gets a copy of RUNS_DIR in FOLDER, named by the operation's number; the last is not killed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+from jepa_core.engine.rollback import make_child
+from jepa_core.registry import Registry, installed
+from jepa_core.run_directory.naming import runs_in
+from jepa_core.run_directory.rollback_plan import plan_rollback
+
+_CHANGING = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"}
+_WRITING = os.O_WRONLY | os.O_RDWR
+
+
+def main(runs_dir: Path, folder: Path, stride: int) -> None:
+    registry = installed()
+    for number in count(1, stride):
+        copy = folder / f"{number:04}"
+        shutil.copytree(runs_dir, copy)
+        (parent,) = runs_in(copy)
+        if was_whole(partial(make_until, number, parent, registry)):
+            return
+
+
+def make_until(number: int, parent: Path, registry: Registry) -> None:
+    """Make a child in a process that is killed before its file operation of this number."""
+    plan = plan_rollback(parent, to=3, set={"train": {"clip_norm": 1.0}})
+    sys.addaudithook(killer(number))
+    make_child(plan, parent, registry, parent.parent)
+
+
+def killer(number: int) -> Callable[[str, tuple[object, ...]], None]:
+    """Kills this process before its file operation of this number."""
+    operations = count(1)
+
+    def heed(event: str, details: tuple[object, ...]) -> None:
+        changes = event in _CHANGING or (event == "open" and isinstance(details[2], int) and details[2] & _WRITING)
+        if changes and next(operations) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return heed
+
+
+def was_whole(make: Callable[[], None]) -> bool:
+    """Whether it came to its end, in a process of its own."""
+    process = os.fork()
+    if not process:
+        try:
+            make()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(process, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFEXITED(status)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.console import Console
+
+from jepa_core.presentation.rollback_table import rollback_table
+from jepa_core.run_directory.rollback_plan import RollbackPlan
+
+
+def shown(plan: RollbackPlan) -> str:
+    console = Console(file=StringIO(), width=200)
+    console.print(rollback_table("optimized-2026", plan))
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_the_figures_stand_beside_those_of_the_baseline_that_they_were_judged_by() -> None:
+    plan = RollbackPlan(
+        scenario="A",
+        evidence={"baseline": {"val.retrieval.mrr": 0.0943, "vq.usage": "nan", "rank.context": None}},
+        evidence_rows=({"step": 21.0, "epoch": 3.0, "val.retrieval.mrr": 0.0693},),
+    )
+    lines = [line.strip() for line in shown(plan).splitlines()]
+    assert "figures        step 21   val.retrieval.mrr 0.069" in lines
+    assert "baseline       val.retrieval.mrr 0.094   vq.usage nan" in lines
+
+
+def test_a_plan_without_a_baseline_says_nothing_of_one() -> None:
+    assert "baseline" not in shown(RollbackPlan(evidence={"baseline": "hostile"}))
