@@ -225,7 +225,7 @@ def _print(result: AblationResult, *, plot: Path | None, json: bool) -> None:
         console_for().print(f"\nCurves and effects: {plot}")
 
 
-def _command(plan: AblationPlan, *, runs_dir: Path, gpus: str, device: str, jobs: int, plot: Path | None = None) -> str:
+def _command(plan: AblationPlan, *, runs_dir: Path, gpus: str, device: str, jobs: int, plot: Path | None) -> str:
     """The command that goes on with the ablation."""
     words = ["jepa", "ablate", plan.recipe]
     for variation in plan.variations:

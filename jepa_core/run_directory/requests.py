@@ -78,8 +78,8 @@ def write_request(run: Path, request: RollbackRequest, clock: Clock = SYSTEM_CLO
     fault = next(_faults(attrs.asdict(request)), "")
     if fault:
         raise RunDirectoryError(f"{run.name} is training, and would refuse this request: {fault}.")
-    # Names order by time, and two writers of one millisecond do not meet.
-    path = run / CONTROL / f"rollback-{int(clock.now() * 1000):014d}-{secrets.token_hex(4)}.json"
+    # Names order by time, and two writers of one microsecond do not meet.
+    path = run / CONTROL / f"rollback-{int(clock.now() * 1e6):017d}-{secrets.token_hex(4)}.json"
     try:
         path.parent.mkdir(exist_ok=True)
         replace_file(path, orjson.dumps(attrs.asdict(request), option=orjson.OPT_INDENT_2))

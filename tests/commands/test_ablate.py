@@ -93,7 +93,7 @@ def in_a_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def ablation(in_a_folder: Path) -> Ablation:
-    stopped = jepa_interrupted(*COMMAND, *EPOCHS)
+    stopped = jepa_interrupted(*COMMAND, *EPOCHS, "--plot", "effects.svg")
     finished = jepa(*COMMAND, *EPOCHS)
     again = jepa(*COMMAND, *EPOCHS, "--json")
     (folder,) = (in_a_folder / "runs").iterdir()
@@ -112,6 +112,7 @@ def test_ctrl_c_lets_runs_save_and_says_how_to_go_on(ablation: Ablation) -> None
     assert ablation.stopped.code == 130
     assert "◌ " in ablation.stopped.out
     assert "Stopped. Go on with: jepa ablate tiny.toml --vary aggregator.kind=mean,attention" in ablation.stopped.out
+    assert " --plot effects.svg" in ablation.stopped.out
     assert ablation.stopped.err == ""
 
 

@@ -321,3 +321,21 @@ def test_a_single_comparison_reads_with_the_runs_value_on_the_left() -> None:
     assert reading is not None
     assert (reading.value, reading.operator, reading.limit, reading.metric) == (0.2, ">", 0.1, "vq.usage")
     assert parse_rule("vq.usage > 0.1 and vq.usage < 1").reading(scene) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a < 3 and step >= 200", 2.0),
+        ("step >= 200 and epoch > 1 and a < 3", 2.0),
+        ("a < 3 and a > 1", None),
+        ("a < 3 or step >= 200", None),
+        ("a < 3 and fired('A')", None),
+        ("step >= 200", 250.0),
+        ("step >= 200 and epoch > 1", None),
+    ],
+)
+def test_what_only_says_when_to_judge_is_no_part_of_a_reading(text: str, value: float | None) -> None:
+    rows: dict[str, float] = {"step": 250, "epoch": 2, "a": 2.0}
+    reading = parse_rule(text).reading(Scene(history_of(rows), None, set()))
+    assert (None if reading is None else reading.value) == value
