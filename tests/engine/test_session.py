@@ -274,7 +274,7 @@ def test_the_best_checkpoint_is_kept_and_its_retrieval_is_the_highest_within_noi
     rows = RunReader(conclusion.path).rows(containing="val.retrieval.mrr")
     retrieval = {row["step"]: row["val.retrieval.mrr"] for row in rows}
     assert retrieval[best.step] >= (1 - NOISE) * max(retrieval.values())
-    assert best.why.startswith(("highest retrieval", "retrieval within 1% of the highest"))
+    assert best.why.startswith(("highest retrieval", "retrieval within 1 % of the highest"))
     assert "rank" in best.why
 
 
