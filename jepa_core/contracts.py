@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from jepa_core.facts import Role
 from jepa_core.metrics import Metric
 from jepa_core.watch.rules import Scenario as Scenario  # noqa: PLC0414  # it is part of the contract
 
@@ -51,8 +52,14 @@ class GridDataset:
     """A few words for the run's first line, such as "400 ARC-AGI-1 tasks, 3,021 sequences"."""
     fingerprint: str
     """SHA-256 over grids, sizes and split: equal for equal data."""
+    roles: tuple[Role, ...] = ()
+    """What each of the T + 1 places of a sequence holds; empty where all are frames of one course."""
     notes: tuple[str, ...] = ()
     """What the user should know: tasks left out and why, and so on."""
+
+    def places(self) -> tuple[Role, ...]:
+        """The role of each of the T + 1 places."""
+        return self.roles or ("frame",) * int(self.train.grids.shape[1])
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -17,6 +17,9 @@ NUM_COLOURS = 11
 
 OUTSIDE = 10
 """The value of cells beyond a grid's size."""
+
+Role = Literal["input", "output", "frame"]
+"""What a place of a sequence holds: one side of a demonstration pair, or a moment of one course."""
 
 
 @attrs.frozen(kw_only=True)
@@ -50,6 +53,8 @@ class AggregatorFacts:
     embedding_dim: int
     context_length: int
     num_tokens: int
+    roles: tuple[Role, ...] = ()
+    """What each of the T + 1 places holds, the target's last; empty where all are frames."""
 
 
 @attrs.frozen(kw_only=True)
@@ -72,6 +77,17 @@ class LossFacts:
     """Sequences in a micro-batch."""
     weight: float = 1.0
     """The term's factor in the objective, for losses with further weights that shall not be multiplied by it."""
+
+
+@attrs.frozen(kw_only=True)
+class NullFacts:
+    """For nulls."""
+
+    height: int
+    width: int
+    num_colours: int = NUM_COLOURS
+    roles: tuple[Role, ...]
+    """What each of the T + 1 places holds, the target's last."""
 
 
 @attrs.frozen(kw_only=True)

@@ -54,7 +54,7 @@ class Bench:
     ) -> None:
         self.recipe = audited(recipe, min(sequences, len(dataset.train)))
         self.compute = Compute(compute.device, "fp32")
-        self.shape = DataShape.of(dataset.train)
+        self.shape = DataShape.of(dataset)
         train = self.recipe.train
         self.batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device)
         self.start, self.memory = self._started(initial_sequences)
@@ -141,7 +141,12 @@ class Bench:
             ]
             sequences = Sequences(grids=rolled[0], sizes=rolled[1], tasks=torch.arange(len(grids)))
             dataset = GridDataset(
-                train=sequences, validation=sequences, task_names=(), description="mixed", fingerprint=""
+                train=sequences,
+                validation=sequences,
+                task_names=(),
+                description="mixed",
+                fingerprint="",
+                roles=self.shape.roles,
             )
             self._mixed = Bench(
                 self.recipe, dataset, self.compute, sequences=self.batches.batch_size, initial_sequences=0
@@ -164,11 +169,9 @@ class Bench:
 
     def _started(self, initial_sequences: int) -> tuple[Parts, Memory]:
         """The run's start, with the online encoder held."""
-        parts = build_parts(
-            self.recipe, side=self.shape.side, context_length=self.shape.context_length, device=self.compute.device
-        )
+        parts = build_parts(self.recipe, self.shape, self.compute.device)
         online = parts.online
-        memory = Memory(encoder=online.encoder.eval(), context_length=self.shape.context_length)
+        memory = Memory(encoder=online.encoder.eval(), shape=self.shape)
         self._initialise(online.quantizer, online.encoder, initial_sequences)
         online.encoder = HeldEncoder(memory)
         return Parts(online, TriedTarget(online, frozen=False, by_memory=True), parts.losses), memory

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import Embeddings
+from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.network import OnlineNetwork, TargetNetwork
 
 Side = Literal["online", "target"]
@@ -34,8 +35,8 @@ class Memory:
 
     encoder: nn.Module
     """With the weights of the start; nobody changes it."""
-    context_length: int
-    """T of the data."""
+    shape: DataShape
+    """Of the data."""
     step: int = 0
     """The step that is taken now."""
     recording: bool = True

@@ -39,10 +39,13 @@ def held_parts(start: Parts, base: Recipe, change: Change) -> Parts:
     assert isinstance(encoder, HeldEncoder)
     if change.own_encoders:
         encoder.take_weights()
-    length = encoder.memory.context_length
+    shape = encoder.memory.shape
+    length = shape.context_length
     facts = {
         "quantizer": QuantizerFacts(embedding_dim=dim),
-        "aggregator": AggregatorFacts(embedding_dim=dim, context_length=length, num_tokens=online.num_tokens),
+        "aggregator": AggregatorFacts(
+            embedding_dim=dim, context_length=length, num_tokens=online.num_tokens, roles=shape.roles
+        ),
         "predictor": PredictorFacts(embedding_dim=dim, context_length=length),
     }
     for name, fact in facts.items():

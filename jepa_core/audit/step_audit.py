@@ -13,6 +13,7 @@ from jepa_core.audit.report import StepFigures
 from jepa_core.contracts import GridDataset
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
+from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
 from jepa_core.engine.network import build_parts
 from jepa_core.engine.objective import Outcome
@@ -89,8 +90,7 @@ def _measured_cost(recipe: Recipe, dataset: GridDataset, compute: Compute) -> _C
 
 def _timed_steps(recipe: Recipe, dataset: GridDataset, compute: Compute) -> _Cost:
     recipe = attrs.evolve(recipe, train=attrs.evolve(recipe.train, compile=False, non_finite="skip"))
-    length, side = dataset.train.grids.shape[1] - 1, dataset.train.grids.shape[-1]
-    parts = build_parts(recipe, side=side, context_length=length, device=compute.device)
+    parts = build_parts(recipe, DataShape.of(dataset), compute.device)
     batches = BatchStream(dataset.train, recipe.train.batch_size, recipe.train.seed, compute.device)
     training = TrainingStep(recipe, parts, batches, compute, run_steps=10_000)
     torch.cuda.reset_peak_memory_stats(compute.device)

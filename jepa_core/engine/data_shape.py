@@ -6,11 +6,11 @@ from typing import Any
 
 import attrs
 import torch.nn.functional as F
+from torch import Tensor
 
-from jepa_core.contracts import Sequences
-from jepa_core.engine.objective import Grids
+from jepa_core.contracts import GridDataset, Sequences
 from jepa_core.errors import CheckpointError, DataError
-from jepa_core.facts import OUTSIDE
+from jepa_core.facts import OUTSIDE, Role
 
 
 @attrs.frozen(kw_only=True)
@@ -21,21 +21,28 @@ class DataShape:
     """T."""
     side: int
     """H = W, in cells."""
+    roles: tuple[Role, ...] = attrs.field()
+    """What each of the T + 1 places holds."""
+
+    @roles.default
+    def _frames(self) -> tuple[Role, ...]:
+        return ("frame",) * (self.context_length + 1)
 
     @staticmethod
-    def of(sequences: Sequences) -> DataShape:
-        """The shape of grids (S, T+1, H, W)."""
-        _, length, _, side = sequences.grids.shape
-        return DataShape(context_length=length - 1, side=side)
+    def of(dataset: GridDataset) -> DataShape:
+        """The shape of a dataset's grids (S, T+1, H, W)."""
+        _, length, _, side = dataset.train.grids.shape
+        return DataShape(context_length=length - 1, side=side, roles=dataset.places())
 
     @staticmethod
     def from_state(state: Any) -> DataShape:
-        """What `state` gave."""
-        return DataShape(context_length=int(state["context_length"]), side=int(state["side"]))
+        """What `state` gave; a checkpoint that says nothing of roles was trained without them."""
+        shape = DataShape(context_length=int(state["context_length"]), side=int(state["side"]))
+        return attrs.evolve(shape, roles=tuple(state.get("roles", shape.roles)))
 
-    def state(self) -> dict[str, int]:
+    def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"context_length": self.context_length, "side": self.side}
+        return {"context_length": self.context_length, "side": self.side, "roles": list(self.roles)}
 
     def restore(self, state: Any) -> None:
         """Check that a checkpoint's shape is this one: weights of another would not fit.
@@ -44,22 +51,22 @@ class DataShape:
             CheckpointError: it is another.
         """
         written = DataShape.from_state(state)
-        if written != self:
+        if (written.context_length, written.side) != (self.context_length, self.side):
             raise CheckpointError(
                 f"The checkpoint was trained on {written.describe()}, and the data has {self.describe()}. "
                 "Resume with the data it was trained on, or start a new run."
             )
 
-    def fitted(self, sequences: Sequences) -> Grids:
+    def fitted(self, sequences: Sequences) -> tuple[Tensor, Tensor]:
         """Grids and sizes of other data, padded with the outside, or cut where only outside is, to this side.
 
         Raises:
             DataError: the context has another length, or a grid is larger.
         """
-        own = DataShape.of(sequences)
-        if own.context_length != self.context_length:
+        _, length, _, side = sequences.grids.shape
+        if length - 1 != self.context_length:
             raise DataError(
-                f"The weights take {self.context_length} context grids, and this data gives {own.context_length}. "
+                f"The weights take {self.context_length} context grids, and this data gives {length - 1}. "
                 f"Where the dataset allows it: --set data.context_length={self.context_length}"
             )
         largest = int(sequences.sizes.max())
@@ -68,7 +75,7 @@ class DataShape:
                 f"The weights take grids of up to {self.side} × {self.side} cells, and this data has one of {largest}. "
                 f"Leave such grids out, with --set data.max_side={self.side} where the dataset has it."
             )
-        missing = self.side - own.side
+        missing = self.side - side
         return F.pad(sequences.grids, (0, missing, 0, missing), value=OUTSIDE), sequences.sizes
 
     def describe(self) -> str:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import ComponentConfig, Embeddings, Quantized
+from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.projector import build_projector
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.errors import JepaError, PluginError
@@ -28,14 +29,16 @@ class OnlineNetwork(nn.Module):
     predictor: nn.Module
     projector: nn.Module
 
-    def __init__(self, recipe: Recipe, *, side: int, context_length: int) -> None:
+    def __init__(self, recipe: Recipe, shape: DataShape) -> None:
         super().__init__()
+        side, context_length = shape.side, shape.context_length
         self.encoder = built(recipe.encoder, EncoderFacts(height=side, width=side))
         dim, tokens = int(self.encoder.embedding_dim), int(self.encoder.num_tokens)  # type: ignore[arg-type]  # contract
         self.embedding_dim, self.num_tokens = dim, tokens
         self.quantizer = built(recipe.quantizer, QuantizerFacts(embedding_dim=dim))
         self.aggregator = built(
-            recipe.aggregator, AggregatorFacts(embedding_dim=dim, context_length=context_length, num_tokens=tokens)
+            recipe.aggregator,
+            AggregatorFacts(embedding_dim=dim, context_length=context_length, num_tokens=tokens, roles=shape.roles),
         )
         self.predictor = built(recipe.predictor, PredictorFacts(embedding_dim=dim, context_length=context_length))
         self.projector = build_projector(recipe.projector, dim)
@@ -155,16 +158,16 @@ def built(config: ComponentConfig, facts: object) -> nn.Module:
     return module
 
 
-def build_parts(recipe: Recipe, *, side: int, context_length: int, device: torch.device) -> Parts:
+def build_parts(recipe: Recipe, shape: DataShape, device: torch.device) -> Parts:
     """Build every module under the recipe's seed, on the CPU, and move it to the device."""
     seed_phase(recipe.train.seed, "weights")
-    online = OnlineNetwork(recipe, side=side, context_length=context_length)
+    online = OnlineNetwork(recipe, shape)
     losses = nn.ModuleDict()
     for name, entry in recipe.losses.items():
         facts = LossFacts(
             embedding_dim=online.embedding_dim,
             projection_dim=recipe.projector.dim,
-            context_length=context_length,
+            context_length=shape.context_length,
             num_tokens=online.num_tokens,
             batch_size=recipe.train.batch_size,
             weight=entry.weight,

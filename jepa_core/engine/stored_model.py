@@ -105,7 +105,7 @@ def load_model(recipe: Recipe, checkpoint: Checkpoint, device: torch.device) -> 
     """
     states = load_checkpoint(checkpoint)
     shape, epoch = _shape_and_epoch(checkpoint.path, states)
-    parts = build_parts(recipe, side=shape.side, context_length=shape.context_length, device=device)
+    parts = build_parts(recipe, shape, device)
     weights = StateRegistry()
     weights.add_module("online", parts.online)
     weights.add_module("target", parts.target)

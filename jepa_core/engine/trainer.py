@@ -86,10 +86,8 @@ class Trainer:
         self.checkpoints = checkpoints
         self.record = record
         train = recipe.train
-        self.shape = DataShape.of(dataset.train)
-        self.parts = build_parts(
-            recipe, side=self.shape.side, context_length=self.shape.context_length, device=compute.device
-        )
+        self.shape = DataShape.of(dataset)
+        self.parts = build_parts(recipe, self.shape, compute.device)
         batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device)
         self.calendar = Calendar(recipe, batches.per_epoch)
         self.step = TrainingStep(recipe, self.parts, batches, compute, self.calendar.run_steps)

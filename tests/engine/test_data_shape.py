@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from jepa_core.contracts import Sequences
+from jepa_core.contracts import GridDataset, Sequences
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.errors import CheckpointError, DataError
 from jepa_core.facts import OUTSIDE
@@ -40,7 +40,15 @@ def test_another_context_length_is_refused_with_both_numbers() -> None:
 
 
 def test_a_checkpoint_of_another_shape_is_not_resumed() -> None:
-    assert DataShape.from_state(SHAPE.state()) == SHAPE == DataShape.of(sequences(side=5, content=1))
+    split = sequences(side=5, content=1)
+    dataset = GridDataset(train=split, validation=split, task_names=(), description="", fingerprint="")
+    assert DataShape.from_state(SHAPE.state()) == SHAPE == DataShape.of(dataset)
     SHAPE.restore(SHAPE.state())
     with pytest.raises(CheckpointError, match="2 context grids of side 5, and the data has 3 context grids of side 5"):
         DataShape(context_length=3, side=5).restore(SHAPE.state())
+
+
+def test_roles_are_kept_and_a_checkpoint_without_them_is_of_frames() -> None:
+    pairs = DataShape(context_length=1, side=5, roles=("input", "output"))
+    assert DataShape.from_state(pairs.state()) == pairs
+    assert DataShape.from_state({"context_length": 1, "side": 5}).roles == ("frame", "frame")

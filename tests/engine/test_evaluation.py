@@ -12,6 +12,7 @@ from torch import Tensor
 
 from jepa_core.contracts import Sequences
 from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import choose_compute
 from jepa_core.engine.evaluation import (
     Gathered,
@@ -54,7 +55,7 @@ def subject(tiny_recipe: Callable[..., Recipe]) -> Callable[..., Subject]:
         recipe = tiny_recipe(*overrides)
         split = recipe.data.build(DatasetFacts(seed=0)).validation
         _, length, _, side = split.grids.shape
-        parts = build_parts(recipe, side=side, context_length=length - 1, device=CPU.device)
+        parts = build_parts(recipe, DataShape(context_length=length - 1, side=side), CPU.device)
         return Subject(Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()}), split)
 
     return build

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import choose_compute
 from jepa_core.engine.evaluation import Validation
 from jepa_core.engine.network import build_parts
@@ -100,7 +101,7 @@ def test_a_constant_encoder_scores_chance_in_validation(tiny_recipe: Callable[..
     recipe = tiny_recipe("train.batch_size=10")
     validation_split = recipe.data.build(DatasetFacts(seed=0)).validation
     _, length, _, side = validation_split.grids.shape
-    parts = build_parts(recipe, side=side, context_length=length - 1, device=CPU.device)
+    parts = build_parts(recipe, DataShape(context_length=length - 1, side=side), CPU.device)
     objective = Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()})
     with torch.no_grad():
         for network in (parts.online, parts.target):

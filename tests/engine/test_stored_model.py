@@ -29,7 +29,7 @@ SHAPE = DataShape(context_length=3, side=8)
 
 
 def parts_of(recipe: Recipe) -> Parts:
-    return build_parts(recipe, side=SHAPE.side, context_length=SHAPE.context_length, device=CPU)
+    return build_parts(recipe, SHAPE, CPU)
 
 
 def states_of(parts: Parts) -> dict[str, Any]:

@@ -83,6 +83,7 @@ class ArcConfig:
             task_names=task_names,
             description=f"{len(task_names):,} {name} tasks, {len(train) + len(validation):,} sequences",
             fingerprint=fingerprint(train, validation),
+            roles=("input", "output") * (self.context_length // 2 + 1),
             notes=(self._remaining(training, evaluation),),
         )
 

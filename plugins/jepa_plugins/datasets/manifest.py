@@ -17,7 +17,7 @@ from torch import Tensor
 
 from jepa_core.contracts import GridDataset
 from jepa_core.errors import DataError, RecipeError
-from jepa_core.facts import DatasetFacts
+from jepa_core.facts import DatasetFacts, Role
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_plugins.datasets.manifest_records import Record, read_records
@@ -80,6 +80,7 @@ class ManifestConfig:
             task_names=tuple(task_numbers),
             description=f"{len(records):,} sequences of {path.name}, {len(task_numbers):,} tasks",
             fingerprint=fingerprint(train, validation),
+            roles=self._roles(records),
             notes=(self._repeated(len(short), len(records)),) if short else (),
         )
 
@@ -93,6 +94,11 @@ class ManifestConfig:
         """T + 1 grids: the last ones, the earliest repeated in front where they do not suffice."""
         num_missing = max(self.context_length + 1 - len(frames), 0)
         return frames[:1] * num_missing + frames[-self.context_length - 1 :]
+
+    def _roles(self, records: Sequence[Record]) -> tuple[Role, ...]:
+        """A pair's input, repeated where that was asked for, and its output; frames where any record is a course."""
+        is_paired = all(record.is_pair for record in records)
+        return ("input",) * self.context_length + ("output",) if is_paired else ()
 
     def _too_short(self, path: Path, short: Sequence[Record], num_records: int) -> str:
         longest = max(len(record.frames) for record in short) - 1

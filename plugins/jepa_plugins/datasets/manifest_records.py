@@ -28,6 +28,8 @@ class Record:
     task: str
     rule: str | None
     """Names of the primitives in `rule_trace`, joined by "+"."""
+    is_pair: bool
+    """Whether it is an input with its output, rather than frames of one course."""
 
 
 def read_records(path: Path, limit: int | None) -> list[Record]:
@@ -68,7 +70,7 @@ def _record(line: bytes, number: int) -> Record:
     task = content.get("task", content.get("id", number))
     if not isinstance(task, str | int):
         raise ValueError(f"task or id must be a text or a whole number (got {task!r})")
-    return Record(_frames(content), str(task), _rule(content.get("rule_trace")))
+    return Record(_frames(content), str(task), _rule(content.get("rule_trace")), "frames" not in content)
 
 
 def _frames(content: dict[str, Any]) -> tuple[Grid, ...]:
