@@ -20,6 +20,17 @@ _FROM_TEXT = {
 }
 """As written here, and as other programs write them."""
 
+_RENAMED = {
+    "val.retrieval.baseline_mrr": "val.retrieval.null.equal_cells.mrr",
+    "val.retrieval.baseline_top1": "val.retrieval.null.equal_cells.top1",
+}
+"""Metrics of earlier versions → what they are called now."""
+
+
+def current_name(metric: str) -> str:
+    """What a metric is called now, by the name in an old run or rule."""
+    return _RENAMED.get(metric, metric)
+
 
 def encode(value: Any) -> Any:
     """`value` with every non-finite float in it, however deep, as text; tuples become lists, keys become text."""
@@ -50,5 +61,5 @@ def decode_row(recorded: Mapping[Any, Any]) -> dict[str, float]:
     for name, value in recorded.items():
         figure = decode_number(value)
         if figure is not None and isinstance(name, str):
-            row[name] = figure
+            row[_RENAMED.get(name, name)] = figure
     return row

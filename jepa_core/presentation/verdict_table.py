@@ -133,10 +133,8 @@ def _labelled_facts(verdict: Verdict) -> Iterator[tuple[str, Text]]:
     if verdict.retrieval is not None:
         retrieval = verdict.retrieval
         line = Text(_retrieval(retrieval.mrr, retrieval.top1, "MRR "), style="bold")
-        if retrieval.baseline_mrr is not None:
-            line.append(
-                f"      counting cells {_retrieval(retrieval.baseline_mrr, retrieval.baseline_top1)}", style="dim"
-            )
+        if retrieval.null_mrr is not None:
+            line.append(f"      counting cells {_retrieval(retrieval.null_mrr, retrieval.null_top1)}", style="dim")
         yield "retrieval on validation", line
     if verdict.best is not None:
         best = verdict.best

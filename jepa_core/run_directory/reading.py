@@ -19,6 +19,7 @@ from jepa_core.run_directory.events import Event, event_from_json
 from jepa_core.run_directory.layout import ENVIRONMENT, EVENTS, METRICS, RECIPE, VERDICT, is_run
 from jepa_core.run_directory.status import ShownState, Status, read_status, shown_state
 from jepa_core.run_directory.tail import NewLines, Tail, TailPosition
+from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.verdict import Verdict, verdict_from_json
 
 MAX_FILE = 4 << 20
@@ -143,6 +144,13 @@ class RunReader:
         except (OSError, ValueError):
             return {}
         return recorded if isinstance(recorded, dict) else {}
+
+    def nulls(self) -> RankedNulls:
+        """The nulls of the run; of one made by an earlier version counting equal cells, as its rows say."""
+        recorded = RankedNulls.from_environment(self.environment())
+        if recorded is not None:
+            return recorded
+        return RankedNulls.from_first_row(next(self.rows(containing="val.retrieval.baseline_mrr"), {}))
 
 
 @attrs.frozen(kw_only=True)

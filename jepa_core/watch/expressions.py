@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import attrs
 
+from jepa_core.recorded_numbers import current_name
 from jepa_core.watch.closures import (
     OVER_POINTS,
     WHOLE_SERIES,
@@ -284,7 +285,9 @@ def _dotted(node: ast.expr) -> str:
     parts.append(inner.id)
     if any(part.startswith("_") for part in parts):
         raise RefusedError("no part of a metric's name starts with an underscore", node)
-    return ".".join(reversed(parts))
+    name = ".".join(reversed(parts))
+    head, dot, rest = name.partition(".")
+    return f"{head}.{current_name(rest)}" if dot and head == "baseline" else current_name(name)
 
 
 def _constant(value: object, node: ast.expr) -> Number:

@@ -33,7 +33,17 @@ JUDGED_FIGURES = {"val.retrieval.mrr": 1, "val.loss.info_nce.raw": -1}
 
 _NO_EFFECT = "Every figure equals {baseline}'s to the last digit: the change never reached the model on this data."
 
-_INCIDENTAL = ("step", "epoch", "lr", "time.", "throughput.", "memory.", "val.retrieval.baseline_")
+_INCIDENTAL = (
+    "step",
+    "epoch",
+    "lr",
+    "time.",
+    "throughput.",
+    "memory.",
+    "val.retrieval.null",
+    "val.hard.null",
+    "val.retrieval.candidates",
+)
 """Figures that say nothing about what was learnt."""
 
 
@@ -152,8 +162,8 @@ def _retrieval(judge: Judge) -> Retrieval | None:
     return Retrieval(
         mrr=mrr,
         top1=judge.finals.get("val.retrieval.top1"),
-        baseline_mrr=judge.finals.get("val.retrieval.baseline_mrr"),
-        baseline_top1=judge.finals.get("val.retrieval.baseline_top1"),
+        null_mrr=judge.finals.get("val.retrieval.null_mrr"),
+        null_top1=judge.finals.get("val.retrieval.null_top1"),
     )
 
 

@@ -13,6 +13,7 @@ import cattrs
 from jepa_core.recorded_numbers import encode
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judgement import Judgement
+from jepa_core.watch.nulls import EQUAL_CELLS
 from jepa_core.watch.rollback_story import PastRollback
 
 Outcome = Literal["success", "neutral", "regression", "no baseline", "no effect"]
@@ -35,13 +36,49 @@ class ComparedFigure:
 
 
 @attrs.frozen(kw_only=True)
+class HardRetrieval:
+    """Retrieval among near copies of the target, beside its controls."""
+
+    mrr: float
+    null: str = ""
+    """The null that is strongest there."""
+    null_mrr: float | None = None
+    blind_mrr: float | None = None
+    """The model with another sequence's context."""
+    medoid_mrr: float | None = None
+    """How like all others each candidate is."""
+    void: str = ""
+    """Why the list says nothing; empty where it does."""
+
+
+@attrs.frozen(kw_only=True)
 class Retrieval:
-    """Retrieval on validation beside counting equal cells, which learns nothing."""
+    """Retrieval on validation beside the strongest method that learns nothing."""
 
     mrr: float
     top1: float | None = None
-    baseline_mrr: float | None = None
-    baseline_top1: float | None = None
+    candidates: int | None = None
+    """Distinct targets; None where the run did not record it."""
+    null: str = ""
+    """Name of the strongest null; empty where there is none."""
+    null_mrr: float | None = None
+    null_top1: float | None = None
+    above: float | None = None
+    """Mean paired difference of reciprocal ranks, model less null, with its 95 % bootstrap interval."""
+    above_low: float | None = None
+    above_high: float | None = None
+    num_null_only: int | None = None
+    """Targets that the null ranks first and the model does not."""
+    null_only: tuple[str, ...] = ()
+    """Some of their tasks, by name."""
+    disabled: tuple[str, ...] = ()
+    """Nulls that the recipe switches off."""
+    hard: HardRetrieval | None = None
+
+    @property
+    def is_above(self) -> bool | None:
+        """Whether the model is above the strongest null beyond chance; None where that was not measured."""
+        return None if self.above_low is None else self.above_low > 0
 
 
 @attrs.frozen(kw_only=True)
@@ -120,6 +157,15 @@ def verdict_from_json(recorded: Any) -> Verdict:
         ValueError: it is not a verdict.
     """
     try:
-        return cattrs.structure(recorded, Verdict)
+        return cattrs.structure(_of_this_version(recorded), Verdict)
     except (cattrs.BaseValidationError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise ValueError(f"not a verdict: {error}") from error
+
+
+def _of_this_version(recorded: Any) -> Any:
+    """With what earlier versions recorded under other names: they had one null, counting equal cells."""
+    retrieval = recorded.get("retrieval") if isinstance(recorded, dict) else None
+    if not isinstance(retrieval, dict) or "baseline_mrr" not in retrieval:
+        return recorded
+    null = {"null": EQUAL_CELLS, "null_mrr": retrieval["baseline_mrr"], "null_top1": retrieval.get("baseline_top1")}
+    return {**recorded, "retrieval": {**retrieval, **null}}

@@ -1,0 +1,136 @@
+"""Nulls as a run recorded them: methods that learn nothing, ranked once on the run's own validation candidates.
+
+What computes them is in `jepa_core.engine.nulls`; here are the figures, for verdicts, tables and the monitor. No torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from jepa_core.recorded_numbers import decode_number
+
+FEWEST_CANDIDATES = 20
+"""With fewer distinct targets a rank says too little for a verdict."""
+
+NULLS, STRONGEST, STRONGEST_HARD, DISABLED = "nulls", "strongest", "strongest_hard", "nulls_disabled"
+"""Keys of environment.json."""
+
+EQUAL_CELLS = "equal_cells"
+"""The one null that runs of earlier versions recorded."""
+
+
+@attrs.frozen(kw_only=True)
+class NullFigures:
+    """One null on a run's validation candidates."""
+
+    name: str
+    mrr: float
+    top1: float
+    hard_mrr: float | None = None
+    """Among hard candidates; None where there are none."""
+    weights: Mapping[str, float] = attrs.field(factory=dict)
+    """What was fitted on training data, by name."""
+
+    @property
+    def title(self) -> str:
+        """As it is shown, such as "pair analogy"."""
+        return title_of(self.name)
+
+
+@attrs.frozen(kw_only=True)
+class RankedNulls:
+    """All nulls of a run."""
+
+    figures: tuple[NullFigures, ...] = ()
+    """The strongest on the validation candidates first."""
+    strongest_hard: str = ""
+    """The strongest among hard candidates; empty where there are none."""
+    disabled: tuple[str, ...] = ()
+    """Switched off in the recipe."""
+
+    @property
+    def strongest(self) -> NullFigures | None:
+        """The one to beat; None where no null fits the data."""
+        return self.figures[0] if self.figures else None
+
+    def get(self, name: str) -> NullFigures | None:
+        """The null of a name; None when it is not among them."""
+        return next((figures for figures in self.figures if figures.name == name), None)
+
+    @property
+    def hardest(self) -> NullFigures | None:
+        """The one to beat among hard candidates."""
+        return self.get(self.strongest_hard)
+
+    def first_row(self) -> dict[str, float]:
+        """What the first validation row says of every null."""
+        row: dict[str, float] = {}
+        for null in self.figures:
+            row |= {f"val.retrieval.null.{null.name}.mrr": null.mrr, f"val.retrieval.null.{null.name}.top1": null.top1}
+            if null.hard_mrr is not None:
+                row[f"val.hard.null.{null.name}.mrr"] = null.hard_mrr
+        return row
+
+    def to_environment(self) -> dict[str, Any]:
+        """For environment.json; `from_environment` reads it back."""
+        nulls = {
+            null.name: {"mrr": null.mrr, "top1": null.top1, "hard_mrr": null.hard_mrr, "weights": dict(null.weights)}
+            for null in self.figures
+        }
+        strongest = self.strongest.name if self.strongest else ""
+        return {
+            NULLS: nulls,
+            STRONGEST: strongest,
+            STRONGEST_HARD: self.strongest_hard,
+            DISABLED: list(self.disabled),
+        }
+
+    @staticmethod
+    def from_environment(environment: Mapping[str, Any]) -> RankedNulls | None:
+        """What `to_environment` gave; None where the run recorded no nulls. Damaged entries are left out."""
+        recorded = environment.get(NULLS)
+        if not isinstance(recorded, dict):
+            return None
+        figures = [null for name, entry in recorded.items() if (null := _figures(name, entry)) is not None]
+        strongest = environment.get(STRONGEST)
+        figures.sort(key=lambda null: (null.name != strongest, -null.mrr))
+        hard, disabled = environment.get(STRONGEST_HARD), environment.get(DISABLED)
+        return RankedNulls(
+            figures=tuple(figures),
+            strongest_hard=hard if isinstance(hard, str) else "",
+            disabled=tuple(map(str, disabled)) if isinstance(disabled, list) else (),
+        )
+
+    @staticmethod
+    def from_first_row(row: Mapping[str, float]) -> RankedNulls:
+        """What a validation row of an earlier version says: counting equal cells alone."""
+        mrr = row.get(f"val.retrieval.null.{EQUAL_CELLS}.mrr")
+        if mrr is None:
+            return RankedNulls()
+        top1 = row.get(f"val.retrieval.null.{EQUAL_CELLS}.top1", 0.0)
+        return RankedNulls(figures=(NullFigures(name=EQUAL_CELLS, mrr=mrr, top1=top1),))
+
+
+def title_of(name: str) -> str:
+    """A null's name as it is shown."""
+    return name.replace("_", " ")
+
+
+def _figures(name: str, entry: Any) -> NullFigures | None:
+    if not isinstance(entry, dict):
+        return None
+    mrr, top1 = decode_number(entry.get("mrr")), decode_number(entry.get("top1"))
+    if mrr is None or top1 is None:
+        return None
+    weights = entry.get("weights")
+    plain = {key: decode_number(value) for key, value in weights.items()} if isinstance(weights, dict) else {}
+    return NullFigures(
+        name=name,
+        mrr=mrr,
+        top1=top1,
+        hard_mrr=decode_number(entry.get("hard_mrr")),
+        weights={key: value for key, value in plain.items() if value is not None},
+    )
