@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from jepa_core.facts import Role
+from jepa_core.facts import Role, frames
 from jepa_core.metrics import Metric
 from jepa_core.watch.rules import Scenario as Scenario  # noqa: PLC0414  # it is part of the contract
 
@@ -42,6 +42,16 @@ class Sequences:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Observations:
+    """Grids with their sizes, whatever their leading dimensions."""
+
+    grids: Tensor
+    """(..., H, W) uint8, as in `Sequences`."""
+    sizes: Tensor
+    """(..., 2) int64."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class GridDataset:
     """What a dataset configuration builds. No task is in both splits."""
 
@@ -59,7 +69,7 @@ class GridDataset:
 
     def places(self) -> tuple[Role, ...]:
         """The role of each of the T + 1 places."""
-        return self.roles or ("frame",) * int(self.train.grids.shape[1])
+        return self.roles or frames(int(self.train.grids.shape[1]))
 
 
 @dataclass(frozen=True)
@@ -241,6 +251,24 @@ class ShowsWeights(Protocol):
 
     def time_weights(self, values: Tensor, mask: Tensor) -> Tensor:
         """(B, T), each row non-negative and summing to one."""
+        ...
+
+
+class Null(Protocol):
+    """A method that learns nothing: by a rule, or with a few weights fitted in closed form or by a short search.
+
+    Never by gradient through a network: a run is only worth its training where it beats the strongest of these.
+    """
+
+    def fit(self, train: Sequences) -> Mapping[str, float]:
+        """Fit what there is to fit on a sample of training sequences, in a second or so; what was found, by name."""
+        ...
+
+    def scores(self, context: Observations, candidates: Observations) -> Tensor:
+        """How well each candidate goes on from each context (V, T, …): (V, C), higher is better.
+
+        Candidates are (C, …), one list for all, or (V, C, …), each context's own.
+        """
         ...
 
 

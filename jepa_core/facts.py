@@ -22,6 +22,12 @@ Role = Literal["input", "output", "frame"]
 """What a place of a sequence holds: one side of a demonstration pair, or a moment of one course."""
 
 
+def frames(num_places: int) -> tuple[Role, ...]:
+    """The roles of one course."""
+    frame: Role = "frame"
+    return (frame,) * num_places
+
+
 @attrs.frozen(kw_only=True)
 class DatasetFacts:
     """For datasets."""

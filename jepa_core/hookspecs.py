@@ -47,6 +47,12 @@ def jepa_losses() -> list[type]:  # type: ignore[empty-body]  # a specification 
 
 
 @hookspec
+def jepa_nulls() -> list[type]:  # type: ignore[empty-body]  # a specification has no body
+    """Nulls: `build(NullFacts)` gives a method that learns nothing (`contracts.Null`), or None where the data is not
+    of its kind."""
+
+
+@hookspec
 def jepa_observers() -> list[type]:  # type: ignore[empty-body]  # a specification has no body
     """Observers: `build(ObserverFacts)` gives who is told of rows and events (`contracts.Observer`)."""
 
@@ -63,6 +69,7 @@ FAMILIES: dict[str, str] = {
     "aggregator": "jepa_aggregators",
     "predictor": "jepa_predictors",
     "loss": "jepa_losses",
+    "null": "jepa_nulls",
     "observer": "jepa_observers",
     "scenario": "jepa_scenarios",
 }

@@ -13,10 +13,13 @@ from torch import Tensor
 
 from jepa_core.audit.report import DataFigures, Spread
 from jepa_core.contracts import GridDataset, Sequences
+from jepa_core.engine.nulls import ChosenNulls, rank_nulls
 from jepa_core.engine.retrieval import CandidateList
 from jepa_core.facts import OUTSIDE
 from jepa_core.recipe.tables import Recipe
+from jepa_core.registry import installed
 from jepa_core.watch.findings import Finding
+from jepa_core.watch.nulls import RankedNulls
 
 MOST_SEQUENCES = 100_000
 """Sequences of a split that are looked at."""
@@ -40,7 +43,6 @@ def audit_data(recipe: Recipe, dataset: GridDataset, *, with_retrieval: bool = T
     sizes = torch.cat([train.sizes, validation.sizes]).flatten(0, 1).float()
     counts = _object_counts(grids)
     limit = getattr(recipe.encoder, "max_objects", None)
-    cells = CandidateList(validation.grids[:RETRIEVAL_SEQUENCES]).by_cell_counting() if with_retrieval else None
     return DataFigures(
         description=dataset.description,
         train_sequences=len(dataset.train),
@@ -59,9 +61,15 @@ def audit_data(recipe: Recipe, dataset: GridDataset, *, with_retrieval: bool = T
         objects=_spread(counts),
         object_limit=limit,
         objects_cut=float((counts - limit).clamp(min=0).sum() / counts.sum().clamp(min=1)) if limit else 0.0,
-        counting_cells_mrr=cells.mrr if cells else 0.0,
-        counting_cells_top1=cells.top1 if cells else 0.0,
+        nulls=_nulls(recipe, dataset) if with_retrieval else RankedNulls(),
     )
+
+
+def _nulls(recipe: Recipe, dataset: GridDataset) -> RankedNulls:
+    """What learns nothing, on the first validation sequences."""
+    split = _head(dataset.validation, RETRIEVAL_SEQUENCES)
+    chosen = ChosenNulls.of(recipe, installed())
+    return rank_nulls(chosen, dataset, CandidateList(split.grids, split.sizes), None).ranked
 
 
 def identical_context(dataset: GridDataset, most: int = MOST_SEQUENCES) -> float:
@@ -194,7 +202,7 @@ def data_findings(figures: DataFigures) -> Iterator[Finding]:
             severity="warning" if figures.target_in_context > 0.5 else "info",
             message=f"{100 * figures.target_in_context:.1f} % of the targets equal one of their context grids.",
             evidence={"share": figures.target_in_context},
-            advice="There copying is the right prediction: compare with counting cells, not with chance.",
+            advice="There copying is the right prediction: compare with the strongest null, not with chance.",
         )
     if figures.objects_cut > 0.01 and figures.object_limit:
         yield Finding(

@@ -7,6 +7,7 @@ from typing import Literal
 import attrs
 
 from jepa_core.watch.findings import Finding
+from jepa_core.watch.nulls import RankedNulls
 
 Kind = Literal["part", "loss", "field"]
 Verdict = Literal["none", "effect", "not testable"]
@@ -80,9 +81,8 @@ class DataFigures:
     """The encoder's `max_objects`, where its settings have one."""
     objects_cut: float
     """Share of objects beyond that limit."""
-    counting_cells_mrr: float
-    """Retrieval that counting equal cells reaches on validation: learns nothing."""
-    counting_cells_top1: float
+    nulls: RankedNulls
+    """What learns nothing, on validation; empty in a brief audit."""
 
 
 @attrs.frozen(kw_only=True)

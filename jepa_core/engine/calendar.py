@@ -35,6 +35,10 @@ class Calendar:
     def validation_due(self, done: int) -> bool:
         return self._passed(done, self.recipe.diagnostics.validate_every_epochs) or self.is_last(done)
 
+    def validations(self, done: int) -> int:
+        """How many validations have come due by then, but for one at the very end."""
+        return math.floor((self.epoch(done) + 1e-9) / self.recipe.diagnostics.validate_every_epochs)
+
     def checkpoint_due(self, done: int) -> bool:
         config = self.recipe.checkpoint
         by_epochs = config.every_epochs is not None and self._passed(done, config.every_epochs)

@@ -5,26 +5,31 @@ Nothing is trained and nothing is written. Knows recipes and run directories; sh
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from jepa_core.contracts import GridDataset
-from jepa_core.engine.device import choose_compute, set_numerics
+from jepa_core.contracts import GridDataset, NeedsInitialisation
+from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.evaluation import Validation, num_codes
-from jepa_core.engine.objective import declared_views
+from jepa_core.engine.network import build_parts
+from jepa_core.engine.nulls import ChosenNulls
+from jepa_core.engine.objective import Objective, declared_views
 from jepa_core.engine.probe import Probe, probes_of
 from jepa_core.engine.retrieval import Retrieval
-from jepa_core.engine.stored_model import choose_checkpoint, load_model
+from jepa_core.engine.stored_model import StoredModel, choose_checkpoint, load_model
 from jepa_core.facts import DatasetFacts
 from jepa_core.recipe.faults import Fault, RecipeFaultsError
 from jepa_core.recipe.layers import Layer, override_layers
 from jepa_core.recipe.reading import load_recipe
+from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import Registry
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.watch.nulls import RankedNulls
 
 _CHANGEABLE_TRAIN_KEYS = frozenset({"precision", "batch_size"})
 
@@ -56,8 +61,8 @@ class Evaluation:
     device: str
     data: EvaluatedData
     model: Retrieval
-    counting_cells: Retrieval
-    """The same list ranked by counting equal cells: learns nothing."""
+    nulls: RankedNulls
+    """The same list ranked by what learns nothing."""
     probes: tuple[Probe, ...]
     num_codes: int
     """Size of the codebook; 0 without one."""
@@ -84,9 +89,12 @@ def evaluate_run(run: Path, *, overrides: Sequence[str], step: str, device: str,
     set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
     model = load_model(trained, chosen.checkpoint, compute.device)
     dataset = recipe.data.build(DatasetFacts(seed=recipe.train.seed))
-    validation = Validation(*model.shape.fitted(dataset.validation), compute, chunk=recipe.train.batch_size)
+    grids, sizes = model.shape.fitted(dataset.validation)
+    split = dataclasses.replace(dataset.validation, grids=grids, sizes=sizes)
+    validation = Validation(split, compute, chunk=recipe.train.batch_size)
+    validation.rank_nulls(ChosenNulls.of(recipe, registry), dataset, _untrained(trained, model, compute))
     gathered = validation.look(model.objective, declared_views(model.objective.losses))
-    figures = validation.figures(model.objective, gathered)
+    figures = validation.figures(model.objective, gathered, with_hard=True)
     return Evaluation(
         run=reader.name,
         step=chosen.checkpoint.step,
@@ -95,13 +103,21 @@ def evaluate_run(run: Path, *, overrides: Sequence[str], step: str, device: str,
         device=compute.describe(),
         data=_described(dataset, validation, reader),
         model=Retrieval(*(figures[f"val.retrieval.{name}"] for name in ("mrr", "top1", "top10"))),
-        counting_cells=validation.baseline,
+        nulls=validation.nulls.ranked,
         probes=probes_of(gathered.z_context, dataset.validation),
         num_codes=num_codes(model.objective),
         projection_dim=recipe.projector.dim,
         figures=figures,
         notes=(*chosen.notes, *dataset.notes),
     )
+
+
+def _untrained(recipe: Recipe, model: StoredModel, compute: Compute) -> Objective | None:
+    """The network as its training began; None where its start depends on the data that it was trained on."""
+    parts = build_parts(recipe, model.shape, compute.device)
+    if isinstance(parts.online.quantizer, NeedsInitialisation):
+        return None
+    return Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()})
 
 
 def _refuse_changes_to_the_model(layers: Sequence[Layer]) -> None:

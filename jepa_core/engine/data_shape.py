@@ -10,7 +10,7 @@ from torch import Tensor
 
 from jepa_core.contracts import GridDataset, Sequences
 from jepa_core.errors import CheckpointError, DataError
-from jepa_core.facts import OUTSIDE, Role
+from jepa_core.facts import OUTSIDE, Role, frames
 
 
 @attrs.frozen(kw_only=True)
@@ -26,7 +26,7 @@ class DataShape:
 
     @roles.default
     def _frames(self) -> tuple[Role, ...]:
-        return ("frame",) * (self.context_length + 1)
+        return frames(self.context_length + 1)
 
     @staticmethod
     def of(dataset: GridDataset) -> DataShape:

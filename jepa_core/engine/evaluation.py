@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -9,8 +10,18 @@ import attrs
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Forward, JudgesWholeSet, ShowsWeights, ViewTransform
+from jepa_core.contracts import (
+    Forward,
+    GridDataset,
+    JudgesWholeSet,
+    Observations,
+    Sequences,
+    ShowsWeights,
+    ViewTransform,
+)
 from jepa_core.engine.device import Compute
+from jepa_core.engine.hard_candidates import SHARE_OF_VALIDATION, HardCandidates, cosine_scores
+from jepa_core.engine.nulls import ChosenNulls, MeasuredNulls, rank_nulls
 from jepa_core.engine.objective import Grids, Objective
 from jepa_core.engine.representation import (
     alignment,
@@ -20,8 +31,9 @@ from jepa_core.engine.representation import (
     mean_std,
     uniformity,
 )
-from jepa_core.engine.retrieval import CandidateList
+from jepa_core.engine.retrieval import CandidateList, figures_of, paired_difference
 from jepa_core.engine.seeds import seed_phase
+from jepa_core.watch.nulls import RankedNulls
 
 
 @attrs.frozen(kw_only=True)
@@ -162,33 +174,110 @@ def spectrum(gathered: Gathered) -> dict[str, list[float]]:
 
 
 class Validation:
-    """The fixed validation split: what the run is judged by."""
+    """The fixed validation split: what the run is judged by, beside its nulls."""
 
-    def __init__(self, grids: Tensor, sizes: Tensor, compute: Compute, *, chunk: int) -> None:
-        self._grids = (grids.to(compute.device), sizes.to(compute.device))
+    def __init__(self, split: Sequences, compute: Compute, *, chunk: int) -> None:
+        self._grids = (split.grids.to(compute.device), split.sizes.to(compute.device))
+        self._tasks = split.tasks
         self._compute = compute
         self._chunk = chunk
-        self.candidates = CandidateList(self._grids[0])
-        self.baseline = self.candidates.by_cell_counting()
+        self.candidates = CandidateList(*self._grids)
+        self.nulls = MeasuredNulls(ranked=RankedNulls())
+        self.hard: HardCandidates | None = None
+        self.null_only = torch.zeros(0, dtype=torch.int64)
+        """Tasks of the targets that the strongest null ranked first at the newest look and the model did not."""
 
-    def __call__(self, objective: Objective, views: Mapping[str, ViewTransform]) -> dict[str, float]:
-        """Every `val.` figure."""
-        return self.figures(objective, self.look(objective, views))
+    def rank_nulls(
+        self,
+        chosen: ChosenNulls,
+        dataset: GridDataset,
+        untrained: Objective | None,
+        recorded: RankedNulls | None = None,
+    ) -> None:
+        """Rank the nulls, once, before training: `untrained` is the network as it starts, None where it is not known.
+
+        Raises:
+            PluginError: a null fails.
+        """
+        self.hard = HardCandidates.of(*self._grids, self._tasks)
+        ranks = None
+        if untrained is not None and chosen.with_untrained:
+            ranks = self._ranks(gather(untrained, self._grids, self._compute, chunk=self._chunk))
+        self.nulls = rank_nulls(
+            chosen,
+            dataset,
+            self.candidates,
+            self.hard,
+            untrained=ranks,
+            recorded=recorded,
+        )
+
+    def __call__(
+        self, objective: Objective, views: Mapping[str, ViewTransform], *, with_hard: bool = False
+    ) -> dict[str, float]:
+        """Every `val.` figure; with those among near copies where asked."""
+        return self.figures(objective, self.look(objective, views), with_hard=with_hard)
 
     def look(self, objective: Objective, views: Mapping[str, ViewTransform]) -> Gathered:
         """Encode the split, with its loss terms."""
         return gather(objective, self._grids, self._compute, chunk=self._chunk, views=views)
 
-    def figures(self, objective: Objective, gathered: Gathered) -> dict[str, float]:
+    def figures(self, objective: Objective, gathered: Gathered, *, with_hard: bool = False) -> dict[str, float]:
         """Every `val.` figure of a look."""
         figures = {name: value for name, value in gathered.losses.items() if name.endswith((".raw", ".total"))}
         figures |= self._over_candidates(objective, gathered, figures)
         figures |= representation_figures(gathered)
         figures |= code_figures(gathered, num_codes(objective))[0]
         values = torch.stack([value.float() for value in figures.values()]).tolist()
-        retrieval = self.candidates.by_model(gathered.z_context, gathered.z_target).named("retrieval")
-        retrieval |= {"retrieval.baseline_mrr": self.baseline.mrr, "retrieval.baseline_top1": self.baseline.top1}
-        return {f"val.{name}": value for name, value in [*zip(figures, values, strict=True), *retrieval.items()]}
+        rest = self._retrieval(gathered)
+        if with_hard and self.hard is not None:
+            rest |= self._among_copies(objective, gathered, self.hard)
+        return {f"val.{name}": value for name, value in [*zip(figures, values, strict=True), *rest.items()]}
+
+    def hard_every(self) -> int:
+        """Every how many validations near copies may be ranked, so that they stay a small share of what is encoded."""
+        num_grids = self._grids[0].shape[0] * self._grids[0].shape[1]
+        return 1 if self.hard is None else math.ceil(self.hard.num_grids / (SHARE_OF_VALIDATION * num_grids))
+
+    def _ranks(self, gathered: Gathered) -> Tensor:
+        return self.candidates.model_ranks(gathered.z_context, gathered.z_target)
+
+    def _retrieval(self, gathered: Gathered) -> dict[str, float]:
+        """Retrieval of the model beside the strongest null's."""
+        ranks = self._ranks(gathered)
+        figures = figures_of(ranks).named("retrieval") | {"retrieval.candidates": float(self.candidates.size)}
+        strongest, theirs = self.nulls.ranked.strongest, self.nulls.strongest_ranks
+        if strongest is None:
+            return figures
+        figures |= {"retrieval.null_mrr": strongest.mrr, "retrieval.null_top1": strongest.top1}
+        if theirs is None:
+            return figures
+        self.null_only = self._tasks[((theirs <= 1) & (ranks > 1)).cpu()]
+        above = paired_difference(ranks, theirs, self._tasks)
+        named = {"above_null": above.mean, "above_null_low": above.low, "above_null_high": above.high}
+        return figures | {f"retrieval.{name}": value for name, value in named.items()}
+
+    def _among_copies(self, objective: Objective, gathered: Gathered, hard: HardCandidates) -> dict[str, float]:
+        """Retrieval among near copies of each target, with its null and its controls."""
+        z_context, z_candidates = gathered.z_context[hard.rows], self._encoded(objective, hard.candidates)
+        ranks = hard.ranks(cosine_scores(z_context, z_candidates))
+        measured = [ranks.float().reciprocal().mean(), (ranks <= 1).float().mean()]
+        measured.append(hard.mrr(cosine_scores(z_context[hard.other], z_candidates)))
+        mrr, top1, blind = torch.stack(measured).tolist()
+        hardest = self.nulls.ranked.hardest
+        null = {} if hardest is None or hardest.hard_mrr is None else {"hard.null_mrr": hardest.hard_mrr}
+        controls = {"hard.blind_mrr": blind, "hard.medoid_mrr": hard.medoid_mrr, "hard.chance_mrr": hard.chance_mrr}
+        return {"hard.mrr": mrr, "hard.top1": top1} | null | controls
+
+    def _encoded(self, objective: Objective, candidates: Observations) -> Tensor:
+        """Candidates (V, C, ...) by the target network: (V, C, P) float32."""
+        at_once = max(1, self._chunk // candidates.grids.shape[1])
+        parts = []
+        with evaluation_mode(objective), self._compute.autocast():
+            for grids, sizes in zip(candidates.grids.split(at_once), candidates.sizes.split(at_once), strict=True):
+                _, target = objective.encode_target(grids.flatten(0, 1), sizes.flatten(0, 1))
+                parts.append(objective.target.projector(target).float().unflatten(0, grids.shape[:2]))
+        return torch.cat(parts)
 
     def _over_candidates(
         self, objective: Objective, gathered: Gathered, figures: Mapping[str, Tensor]

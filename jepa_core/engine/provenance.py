@@ -18,13 +18,21 @@ from jepa_core.run_directory.baseline_runs import ResolvedBaseline
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.writing import RunWriter
+from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.rules import Baseline
 
 
 def write_provenance(
-    writer: RunWriter, loaded: LoadedRecipe, dataset: GridDataset, compute: Compute, baseline: ResolvedBaseline
+    writer: RunWriter,
+    loaded: LoadedRecipe,
+    dataset: GridDataset,
+    compute: Compute,
+    *,
+    baseline: ResolvedBaseline,
+    nulls: RankedNulls,
 ) -> None:
-    """The environment; then the resolved recipe, with all metric declarations and the baseline found."""
+    """The environment, with what the nulls reach; then the resolved recipe, with all metric declarations and the
+    baseline found."""
     writer.write_environment(
         describe_environment(
             sys.argv,
@@ -35,6 +43,7 @@ def write_provenance(
             data_fingerprint=dataset.fingerprint,
             plugin_files=recorded_files(loaded.plugin_files),
             overrides=list(loaded.overrides),
+            **nulls.to_environment(),
         )
     )
     writer.write_recipe(resolved_recipe(loaded, baseline.baseline))

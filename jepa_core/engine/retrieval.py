@@ -1,7 +1,7 @@
-"""How well predicted embeddings find their target among all candidates, beside what counting equal cells would reach.
+"""How well predicted embeddings, or the scores of a null, find each target among all candidates of a split.
 
-Rank = 1 + candidates that score higher + half of those that tie; equal target grids are one candidate. Model and cell
-counting rank the same fixed list.
+Rank = 1 + candidates that score higher + half of those that tie; equal target grids are one candidate. Model and nulls
+rank the same fixed list, so that their reciprocal ranks can be paired.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from jepa_core.engine.cell_counting import equal_cell_scores
+from jepa_core.contracts import Observations
 from jepa_core.engine.representation import (
     mean_reciprocal_rank,
     rank_by_cosine,
@@ -18,6 +18,8 @@ from jepa_core.engine.representation import (
     share_within,
     unique_candidates,
 )
+
+BOOTSTRAP_DRAWS = 2000
 
 
 @attrs.frozen
@@ -36,26 +38,25 @@ class Retrieval:
 class CandidateList:
     """The fixed list of a split: its distinct target grids."""
 
-    def __init__(self, grids: Tensor) -> None:
-        """`grids`: (V, T+1, H, W) of the split."""
-        self._last_context, targets = grids[:, -2], grids[:, -1]
-        distinct = unique_candidates(targets)
+    def __init__(self, grids: Tensor, sizes: Tensor) -> None:
+        """`grids` (V, T+1, H, W) and `sizes` (V, T+1, 2) of the split."""
+        distinct = unique_candidates(grids[:, -1])
         self.positive, self.representatives = distinct.index, distinct.representatives
-        self._candidates = targets[self.representatives]
+        self.context = Observations(grids=grids[:, :-1], sizes=sizes[:, :-1])
+        self.candidates = Observations(grids=grids[self.representatives, -1], sizes=sizes[self.representatives, -1])
 
     @property
     def size(self) -> int:
         """Distinct candidates."""
         return int(self.representatives.numel())
 
-    def by_model(self, z_context: Tensor, z_target: Tensor) -> Retrieval:
-        """Rank by cosine similarity of projections (V, P) and (V, P)."""
-        return figures_of(rank_by_cosine(z_context, z_target[self.representatives], self.positive))
+    def model_ranks(self, z_context: Tensor, z_target: Tensor) -> Tensor:
+        """(V,): ranks by cosine similarity of projections (V, P) and (V, P)."""
+        return rank_by_cosine(z_context, z_target[self.representatives], self.positive)
 
-    def by_cell_counting(self) -> Retrieval:
-        """Rank by the share of cells equal to the last context grid's: learns nothing."""
-        scores = equal_cell_scores(self._last_context, self._candidates)
-        return figures_of(retrieval_ranks(scores, self.positive))
+    def ranks(self, scores: Tensor) -> Tensor:
+        """(V,): ranks by the scores (V, C) of a null."""
+        return retrieval_ranks(scores, self.positive)
 
 
 def figures_of(ranks: Tensor) -> Retrieval:
@@ -63,3 +64,27 @@ def figures_of(ranks: Tensor) -> Retrieval:
     figures = torch.stack([mean_reciprocal_rank(ranks), share_within(ranks, 1), share_within(ranks, 10)])
     mrr, top1, top10 = figures.tolist()
     return Retrieval(mrr, top1, top10)
+
+
+@attrs.frozen
+class PairedDifference:
+    """Mean difference of reciprocal ranks over the same sequences, with its 95 % bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def paired_difference(ranks: Tensor, others: Tensor, groups: Tensor) -> PairedDifference:
+    """How far the reciprocal ranks (V,) are above others' on the same sequences.
+
+    Whole groups (V,) are drawn with replacement (a cluster bootstrap; Efron & Tibshirani 1993, chapter 8), since
+    sequences of one task are no independent evidence. The draws are the same every time.
+    """
+    difference = (ranks.double().reciprocal() - others.double().reciprocal()).cpu()
+    _, group, count = groups.cpu().unique(return_inverse=True, return_counts=True)
+    total = torch.zeros(len(count), dtype=torch.float64).index_add(0, group, difference)
+    drawn = torch.randint(len(count), (BOOTSTRAP_DRAWS, len(count)), generator=torch.Generator().manual_seed(0))
+    means = total[drawn].sum(1) / count[drawn].sum(1)
+    low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return PairedDifference(float(difference.mean()), low, high)

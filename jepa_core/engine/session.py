@@ -15,6 +15,7 @@ from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.ending import Ending
 from jepa_core.engine.fitting_state import StartedAnew
 from jepa_core.engine.interruption import Interruption
+from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.opening_audit import opening_audit
 from jepa_core.engine.provenance import check_same_data, write_provenance
 from jepa_core.engine.recording import Audience, RunRecord
@@ -37,6 +38,7 @@ from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.best_checkpoint import best_checkpoint
 from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.judge import Judge
+from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.verdict import BestCheckpoint, Verdict, verdict_to_json
 
@@ -59,6 +61,8 @@ class Opening:
     notes: tuple[str, ...]
     audit: tuple[Finding, ...]
     """What the audit found, the most severe first."""
+    nulls: RankedNulls
+    """What learns nothing, on the validation candidates."""
     console_log: TextIO
 
 
@@ -124,8 +128,9 @@ def train_recipe(
         observers.build(recipe.observers.values(), path, resume_at)
         dataset = recipe.data.build(DatasetFacts(seed=recipe.train.seed))
         baseline = resolve_baseline(recipe.watch.baseline, runs_dir, dataset.fingerprint)
-        session = _Session(loaded, dataset, compute, writer, baseline, observers=observers)
-        session.heed_rollbacks(registry, auto=auto_rollback)
+        registry = registry or installed()
+        session = _Session(loaded, dataset, compute, writer, baseline=baseline, registry=registry, observers=observers)
+        session.heed_rollbacks(auto=auto_rollback)
         return session.run(resumption, interruption, open_screen, audit=audit and resumption is None)
 
 
@@ -138,8 +143,9 @@ class _Session:
         dataset: GridDataset,
         compute: Compute,
         writer: RunWriter,
-        baseline: ResolvedBaseline,
         *,
+        baseline: ResolvedBaseline,
+        registry: Registry,
         observers: Observers,
     ) -> None:
         self.loaded = loaded
@@ -147,16 +153,17 @@ class _Session:
         self.compute = compute
         self.writer = writer
         self.baseline = baseline
+        self.registry = registry
         self.observers = observers
         self.judge = Judge(loaded.recipe.watch, declared_metrics(loaded.recipe), baseline.values)
         self.record = RunRecord(writer, self.judge, observers)
         self.checkpoints = CheckpointFolder(writer.path / CHECKPOINTS, loaded.recipe.checkpoint.keep)
 
-    def heed_rollbacks(self, registry: Registry | None, *, auto: bool) -> None:
+    def heed_rollbacks(self, *, auto: bool) -> None:
         """Let requests, and with `auto` rules too, take the run back."""
         self.record.orders = RollbackOrders(
             self.writer.path,
-            lambda: registry or installed(),
+            lambda: self.registry,
             self.record.event,
             at_most=self.loaded.recipe.watch.max_rollbacks if auto else None,
         )
@@ -166,11 +173,13 @@ class _Session:
     ) -> Conclusion:
         """Train from the start or from a checkpoint, and conclude."""
         trainer = Trainer(self.loaded.recipe, self.dataset, self.compute, self.checkpoints, self.record)
+        recorded = RunReader(self.writer.path).nulls() if resumption else None
+        nulls = trainer.rank_nulls(ChosenNulls.of(self.loaded.recipe, self.registry), recorded)
         anew = self._restore(trainer, resumption) if resumption else ()
         audited = opening_audit(self.loaded.recipe, self.dataset, self.compute) if audit else ()
         interruption.wait_for_steps()
         if resumption is None:
-            write_provenance(self.writer, self.loaded, self.dataset, self.compute, self.baseline)
+            write_provenance(self.writer, self.loaded, self.dataset, self.compute, baseline=self.baseline, nulls=nulls)
         self.observers.start(self.loaded.table)
         with open_screen(self._opening(trainer, resumption, anew, audited)) as screen:
             self.record.audience = screen
@@ -233,6 +242,7 @@ class _Session:
                 *([self.baseline.reason] if self.loaded.recipe.watch.baseline else []),
             ),
             audit=audited,
+            nulls=trainer.validation.nulls.ranked,
             console_log=self.writer.console_log,
         )
 
@@ -250,7 +260,7 @@ class _Session:
         """Judge the run, and write down how it ended."""
         writer, step = self.writer, ending.step
         epoch = trainer.calendar.epoch(step)
-        verdict = None if ending.state == "interrupted" else self._verdict(ending)
+        verdict = None if ending.state == "interrupted" else self._verdict(trainer, ending)
         exit_code = ending.exit_code if verdict is None else verdict.exit_code
         if verdict is not None:
             writer.write_verdict(verdict)
@@ -261,7 +271,7 @@ class _Session:
             self.record.observer_notice(notice, step)
         return Conclusion(path=writer.path, ending=ending, verdict=verdict, exit_code=exit_code)
 
-    def _verdict(self, ending: Ending) -> Verdict:
+    def _verdict(self, trainer: Trainer, ending: Ending) -> Verdict:
         assert ending.kind != "interrupted"
         assert ending.kind != "rolled back"
         lineage = read_lineage(self.writer.path)
@@ -274,6 +284,8 @@ class _Session:
             best=self._best(),
             findings=self.record.findings.all(),
             story=lineage.story if lineage else (),
+            nulls=trainer.validation.nulls.ranked,
+            null_only=[self.dataset.task_names[task] for task in trainer.validation.null_only.tolist()],
             next_command=self._rollback(ending.kind, lineage.step if lineage else 0),
         )
 

@@ -24,6 +24,7 @@ from jepa_core.engine.fitting_state import StartedAnew, parameters_anew
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.network import build_parts
 from jepa_core.engine.non_finite import cause_of
+from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.state_registry import Entry, StateRegistry
 from jepa_core.engine.step import TrainingStep
@@ -32,6 +33,7 @@ from jepa_core.recipe.tables import Recipe
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Severity
+from jepa_core.watch.nulls import RankedNulls
 
 INITIAL_SEQUENCES = 1024
 INITIAL_TOKENS = 16_384
@@ -92,8 +94,8 @@ class Trainer:
         self.calendar = Calendar(recipe, batches.per_epoch)
         self.step = TrainingStep(recipe, self.parts, batches, compute, self.calendar.run_steps)
         self.diagnostics = Diagnostics(self.step, recipe.diagnostics.sample, chunk=train.batch_size)
-        validation = dataset.validation
-        self.validation = Validation(validation.grids, validation.sizes, compute, chunk=train.batch_size)
+        self.dataset = dataset
+        self.validation = Validation(dataset.validation, compute, chunk=train.batch_size)
         self.steps_done = 0
         self.best: dict[str, float] = {}
         """Step, epoch and MRR of the best validation."""
@@ -154,6 +156,20 @@ class Trainer:
             chosen = torch.randperm(tokens.shape[0], device=tokens.device)[:INITIAL_TOKENS]
             quantizer.initialise(tokens[chosen])
 
+    def rank_nulls(self, chosen: ChosenNulls, recorded: RankedNulls | None = None) -> RankedNulls:
+        """Measure what learns nothing on the validation candidates; to be called before a checkpoint is read.
+
+        Args:
+            chosen: which nulls.
+            recorded: figures of a run that goes on, which it is judged by from its first step to its last.
+
+        Raises:
+            PluginError: a null fails.
+        """
+        self.initialise()
+        self.validation.rank_nulls(chosen, self.dataset, self.step.objective, recorded)
+        return self.validation.nulls.ranked
+
     def train(self, interruption: Interruption) -> Ending:
         """Train to the end, or to what stops it earlier. Leaves a checkpoint in every case but a non-finite stop."""
         if self.steps_done == 0:
@@ -208,7 +224,10 @@ class Trainer:
             row |= diagnosis.figures
             self.record.diagnosis({"step": done, "epoch": calendar.epoch(done), **diagnosis.detail})
         if validation_due and is_sound:
-            row |= self.validation(self.step.objective, self.step.views)
+            with_hard = calendar.is_last(done) or calendar.validations(done) % self.validation.hard_every() == 0
+            row |= self.validation(self.step.objective, self.step.views, with_hard=with_hard)
+            if not self.best:
+                row |= self.validation.nulls.ranked.first_row()
             self._note_best(row)
         if self.compute.device.type == "cuda":
             row["memory.device_gib"] = torch.cuda.max_memory_allocated(self.compute.device) / 2**30

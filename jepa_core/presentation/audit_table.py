@@ -95,7 +95,7 @@ def _facts(audit: Audit) -> Table:
 
 
 def _data_facts(audit: Audit) -> Iterator[tuple[str, str]]:
-    data = audit.data
+    data, null = audit.data, audit.data.nulls.strongest
     yield "sequences", f"{data.train_sequences:,} training, {data.validation_sequences:,} validation"
     yield (
         "grids",
@@ -115,8 +115,10 @@ def _data_facts(audit: Audit) -> Iterator[tuple[str, str]]:
     )
     yield "empty", f"{figure_text(data.empty_grids, '%')} of grids, {figure_text(data.empty_targets, '%')} of targets"
     yield (
-        "counting cells",
-        f"MRR {data.counting_cells_mrr:.3f} · top-1 {figure_text(data.counting_cells_top1, '%')}: learns nothing",
+        "strongest null",
+        "none fits"
+        if null is None
+        else f"{null.title}: MRR {null.mrr:.3f} · top-1 {figure_text(null.top1, '%')}, learns nothing",
     )
 
 

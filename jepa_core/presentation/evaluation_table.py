@@ -49,12 +49,14 @@ def _data_lines(data: EvaluatedData) -> Iterator[Text]:
 
 
 def _retrieval(evaluation: Evaluation) -> Table:
-    table = _table("retrieval", "model", "counting cells")
+    model, null = evaluation.model, evaluation.nulls.strongest
+    table = _table("retrieval", "model", null.title if null else "no null fits")
     table.add_column(justify="right")
-    model, cells = evaluation.model, evaluation.counting_cells
-    table.add_row("  MRR", f"{model.mrr:.3f}", f"{cells.mrr:.3f}", _change(model.mrr, cells.mrr))
-    for label, share, baseline in (("top-1", model.top1, cells.top1), ("top-10", model.top10, cells.top10)):
-        table.add_row(f"  {label}", figure_text(share, "%"), figure_text(baseline, "%"), _change(share, baseline))
+    beside = (f"{null.mrr:.3f}", _change(model.mrr, null.mrr)) if null else ("", "")
+    table.add_row("  MRR", f"{model.mrr:.3f}", *beside)
+    beside = (figure_text(null.top1, "%"), _change(model.top1, null.top1)) if null else ("", "")
+    table.add_row("  top-1", figure_text(model.top1, "%"), *beside)
+    table.add_row("  top-10", figure_text(model.top10, "%"), "", "")
     return table
 
 

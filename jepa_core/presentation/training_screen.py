@@ -108,7 +108,7 @@ def figures_line(row: Mapping[str, float]) -> Text:
     line = Text("   ".join(parts))
     if "val.retrieval.mrr" in row:
         line.append(f"   val MRR {row['val.retrieval.mrr']:.3f}", style="bold")
-        line.append(f"  (counting cells {row['val.retrieval.baseline_mrr']:.3f})", style="dim")
+        line.append(f"  (strongest null {row['val.retrieval.null_mrr']:.3f})", style="dim")
     return line
 
 

@@ -173,6 +173,12 @@ def _baseline_problems(baseline: Baseline, metrics: Metrics) -> Iterator[Problem
     if len(given) != 1:
         message = f"give exactly one of recipe, run and figures, not {' and '.join(given) or 'none'}"
         yield Problem(path=path, message=message, at_key=True)
+    if baseline.figures and not baseline.data:
+        message = (
+            "figures are a baseline only for the data they were measured on: give its fingerprint, data = …, which a "
+            "run on it has in environment.json as data_fingerprint"
+        )
+        yield Problem(path=(*path, "figures"), message=message, at_key=True)
     for name in _undeclared(baseline.figures, metrics):
         hint = did_you_mean(name, _names(metrics))
         message = f"no metric of this recipe is named {name}.{hint}"

@@ -16,7 +16,7 @@ from jepa_core.recipe import layout
 from jepa_core.recipe.engine_tables import ENGINE_TABLES
 from jepa_core.recipe.expectations import is_mapping, is_sequence, is_union, without_none
 from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
-from jepa_core.recipe.structuring import LossWeight
+from jepa_core.recipe.structuring import LossWeight, NullSwitch
 from jepa_core.registry import Component, Registry
 from jepa_core.settings import Setting, setting_of
 
@@ -53,6 +53,10 @@ def recipe_schema(registry: Registry) -> Schema:
                 "description": "the terms of the objective, by name",
                 "minProperties": 1,
             },
+            layout.NULLS: {
+                **_nulls(registry),
+                "description": "methods that learn nothing, by name; all that fit the data are on unless switched off",
+            },
             layout.OBSERVERS: {
                 **_named(registry, "observer"),
                 "description": "who is told of rows and events while the run goes on, by name",
@@ -87,12 +91,20 @@ def _named(registry: Registry, family: str, *, reserved: Iterable[str] = ()) -> 
     }
 
 
+def _nulls(registry: Registry) -> Schema:
+    """Tables by name, the engine's own among them."""
+    schema = _named(registry, "null")
+    return {**schema, "properties": {layout.UNTRAINED: _object(NullSwitch), **schema["properties"]}}
+
+
 def _reference(component: Component) -> Schema:
     return {"$ref": f"#/$defs/{component.family}.{component.name}"}
 
 
 def _component(component: Component) -> Schema:
-    generic = _object(LossWeight)["properties"] if component.family == "loss" else {}
+    owners: dict[str, type[Any]] = {"loss": LossWeight, "null": NullSwitch}
+    owner = owners.get(component.family)
+    generic = _object(owner)["properties"] if owner else {}
     schema = _object(component.config_class)
     kind = {"const": component.name, "description": component.summary}
     return {**schema, "properties": {"kind": kind, **generic, **schema["properties"]}}

@@ -30,8 +30,13 @@ LOSS_KEYS = ("kind", "weight")
 """Keys of a `[losses.NAME]` table that belong to every loss."""
 
 OBSERVERS = "observers"
+NULLS = "nulls"
+NULL_KEYS = ("kind", "enabled")
+"""Keys of a `[nulls.NAME]` table that belong to every null."""
+UNTRAINED = "untrained"
+"""The engine's own null: the run's network before training. It can only be switched off."""
 
-NAMED_TABLES: dict[str, str] = {LOSSES: "loss", OBSERVERS: "observer"}
+NAMED_TABLES: dict[str, str] = {LOSSES: "loss", NULLS: "null", OBSERVERS: "observer"}
 """Tables of tables, each a component of the family: its kind is its own name where it gives none."""
 
 RULE_LISTS = ("must", "nice", "abort", "rollback", "scenario")

@@ -22,7 +22,7 @@ from jepa_core.recipe.key_path import KeyPath
 from jepa_core.recipe.recorded_extras import IGNORED_KEYS
 from jepa_core.recipe.refusals import TableReader
 from jepa_core.recipe.strict_converter import strict_converter
-from jepa_core.recipe.tables import LossEntry, ObserverEntry, Recipe
+from jepa_core.recipe.tables import LossEntry, NullEntry, ObserverEntry, Recipe
 from jepa_core.registry import Registry
 from jepa_core.settings import setting
 from jepa_core.watch.rules import Watch
@@ -37,6 +37,13 @@ class LossWeight:
     """What every `[losses.NAME]` table has beside its component's fields."""
 
     weight: float = setting("factor of the term in the objective", default=1.0, at_least=0)
+
+
+@attrs.frozen(kw_only=True)
+class NullSwitch:
+    """What every `[nulls.NAME]` table has beside its component's fields."""
+
+    enabled: bool = setting("rank it; the verdict names those that are switched off", default=True)
 
 
 @attrs.frozen
@@ -56,8 +63,9 @@ def structure_recipe(table: Mapping[str, Any], *, path: Path, registry: Registry
     tables = structuring.engine_tables()
     texts = structuring.texts(path.stem)
     structuring.refuse_unknown_tables()
-    losses, observers = components[layout.LOSSES], components[layout.OBSERVERS]
-    parts = (*components.values(), *losses.values(), *observers.values())
+    losses = components[layout.LOSSES]
+    named = [part for table in layout.NAMED_TABLES for part in components[table].values()]
+    parts = (*components.values(), *named)
     whole = bool(losses) and all(part is not None for part in parts)
     recipe = Recipe(**texts, **components, **tables) if whole else None
     return Structured(recipe, tables["watch"], tuple(structuring.problems))
@@ -76,7 +84,12 @@ def recipe_table(recipe: Recipe) -> dict[str, Any]:
         for name, entry in recipe.losses.items()
     }
     observers = {name: {"kind": entry.config.kind, **plain(entry.config)} for name, entry in recipe.observers.items()}
-    named = {layout.LOSSES: losses, **({layout.OBSERVERS: observers} if observers else {})}
+    nulls = {
+        name: {"enabled": entry.enabled, **({"kind": entry.config.kind, **plain(entry.config)} if entry.config else {})}
+        for name, entry in recipe.nulls.items()
+    }
+    optional = {layout.NULLS: nulls, layout.OBSERVERS: observers}
+    named = {layout.LOSSES: losses, **{name: tables for name, tables in optional.items() if tables}}
     engine = {name: plain(getattr(recipe, name)) for name in ENGINE_TABLES}
     texts = {key: getattr(recipe, key) for key in layout.TEXT_KEYS}
     return {**texts, **components, **named, **engine}
@@ -91,10 +104,11 @@ class _Structuring:
         self.problems: list[Problem] = []
 
     def components(self) -> dict[str, Any]:
-        """Configurations by table, the losses and the observers; None for what is at fault."""
+        """Configurations by table, the losses, nulls and observers; None for what is at fault."""
         owners = layout.COMPONENT_TABLES.items()
         configs = {name: self._component((name,), owner.family, owner.default_kind) for name, owner in owners}
-        return {**configs, layout.LOSSES: self._losses(), layout.OBSERVERS: self._observers()}
+        losses, nulls, observers = self._losses(), self._nulls(), self._observers()
+        return {**configs, layout.LOSSES: losses, layout.NULLS: nulls, layout.OBSERVERS: observers}
 
     def engine_tables(self) -> dict[str, Any]:
         """The engine's tables; defaults for what is at fault."""
@@ -150,12 +164,30 @@ class _Structuring:
             return None
         return LossEntry(name=name, weight=weight.weight, config=config)
 
+    def _nulls(self) -> dict[str, NullEntry | None]:
+        return {name: self._null(name) for name in self._named_tables(layout.NULLS)}
+
+    def _null(self, name: str) -> NullEntry | None:
+        path = (layout.NULLS, name)
+        table = self._table_at(path)
+        if table is None:
+            return None
+        is_own = name == layout.UNTRAINED
+        switch = self._read(path, table if is_own else {k: v for k, v in table.items() if k == "enabled"}, NullSwitch)
+        config = None if is_own else self._component(path, "null", name)
+        if switch is None or (config is None and not is_own):
+            return None
+        return NullEntry(name=name, enabled=switch.enabled, config=config)
+
     def _observers(self) -> dict[str, ObserverEntry | None]:
-        tables = self.table.get(layout.OBSERVERS, {})
+        return {name: self._observer(name) for name in self._named_tables(layout.OBSERVERS)}
+
+    def _named_tables(self, key: str) -> dict[str, Any]:
+        tables = self.table.get(key, {})
         if not isinstance(tables, dict):
-            self._add((layout.OBSERVERS,), f"expected tables such as [observers.NAME], got {value_words(tables)}")
+            self._add((key,), f"expected tables such as [{key}.NAME], got {value_words(tables)}")
             return {}
-        return {name: self._observer(name) for name in tables}
+        return tables
 
     def _observer(self, name: str) -> ObserverEntry | None:
         path = (layout.OBSERVERS, name)
@@ -180,7 +212,7 @@ class _Structuring:
         if component is None:
             self._refuse_kind(path, family, kind, named="kind" in table)
             return None
-        generic = layout.LOSS_KEYS if family == "loss" else ("kind",)
+        generic = {"loss": layout.LOSS_KEYS, "null": layout.NULL_KEYS}.get(family, ("kind",))
         own = {key: value for key, value in table.items() if key not in generic}
         config: ComponentConfig | None = self._read(path, own, component.config_class, component.name, generic)
         return config

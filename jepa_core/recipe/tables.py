@@ -148,6 +148,16 @@ class ObserverEntry:
 
 
 @attrs.frozen(kw_only=True)
+class NullEntry:
+    """One `[nulls.NAME]` table. Nulls without a table are on, with their defaults."""
+
+    name: str
+    enabled: bool
+    config: ComponentConfig | None
+    """None for the engine's own, the untrained network."""
+
+
+@attrs.frozen(kw_only=True)
 class Recipe:
     """A whole recipe: everything that decides a run, but for data and code."""
 
@@ -167,5 +177,6 @@ class Recipe:
     train: Train = attrs.field(factory=Train)
     diagnostics: Diagnostics = attrs.field(factory=Diagnostics)
     checkpoint: Checkpointing = attrs.field(factory=Checkpointing)
+    nulls: Mapping[str, NullEntry] = attrs.field(factory=dict)
     watch: Watch = attrs.field(factory=Watch)
     observers: Mapping[str, ObserverEntry] = attrs.field(factory=dict)

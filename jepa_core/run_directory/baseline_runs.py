@@ -40,6 +40,13 @@ def resolve_baseline(
     run, reason = _find(baseline, runs_dir, data_fingerprint)
     if run is not None:
         return _of_run(baseline, run, data_fingerprint)
+    if baseline.figures and baseline.data != data_fingerprint:
+        name = baseline.name or "the recipe's baseline"
+        reason = (
+            f"the figures of {name} were measured on other data (fingerprint {baseline.data[:12] or 'not given'}, "
+            f"this data has {data_fingerprint[:12] or 'none'}), so nothing is compared with them"
+        )
+        return ResolvedBaseline(values=None, reason=reason, baseline=baseline)
     if baseline.figures:
         values = BaselineValues(
             name=baseline.name or baseline.recipe or "the recipe's figures", figures=baseline.figures
@@ -86,6 +93,9 @@ def _recipe_name(reader: RunReader) -> str:
 def _of_run(baseline: Baseline, reader: RunReader, data_fingerprint: str) -> ResolvedBaseline:
     theirs = reader.environment().get("data_fingerprint")
     same_data = theirs == data_fingerprint if theirs and data_fingerprint else None
+    if same_data is False:
+        reason = f"{reader.name} was trained on other data, so nothing is compared with it"
+        return ResolvedBaseline(values=None, reason=reason, baseline=baseline)
     values = BaselineValues(
         name=baseline.name or _recipe_name(reader) or reader.name,
         run=reader.name,
@@ -95,5 +105,4 @@ def _of_run(baseline: Baseline, reader: RunReader, data_fingerprint: str) -> Res
         figures=baseline.figures,
     )
     pinned = attrs.evolve(baseline, recipe="", run=str(reader.path), name=values.name)
-    reason = "" if same_data is not False else f"{reader.name} was trained on other data"
-    return ResolvedBaseline(values=values, reason=reason, baseline=pinned)
+    return ResolvedBaseline(values=values, reason="", baseline=pinned)

@@ -1,20 +1,22 @@
 """How a run's outcome is decided, once, at its end.
 
-    no baseline   nothing to compare with
+    no baseline   nothing to compare with: no baseline, and no null or too few candidates to be ranked among
     no effect     every figure that both runs end with is the same to the last digit
     regression    the run was stopped, or the judged figure is worse than the baseline's by more than 2 %
-    success       every must held, and the judged figure is better by more than 2 %
-    neutral       anything else: within 2 %, or better while a must did not hold
+    success       every must held, retrieval is above the strongest null beyond chance, and the judged figure is better
+                  than the baseline's by more than 2 %, where there is a baseline
+    neutral       anything else: not above the strongest null, within 2 % of the baseline, a must that did not hold
 
 The judged figure is retrieval's MRR on validation, and the raw InfoNCE on validation where either side lacks the
 former: never a weighted sum. Two per cent is about what two seeds of one recipe differ by; only more seeds can tell
-smaller differences from chance.
+smaller differences from chance. Above a null beyond chance means that the 95 % bootstrap interval of the paired
+difference of reciprocal ranks lies above 0.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jepa_core.run_directory.naming import typed_name
@@ -22,14 +24,29 @@ from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.judgement import Judgement
+from jepa_core.watch.nulls import FEWEST_CANDIDATES, RankedNulls, title_of
 from jepa_core.watch.rollback_story import PastRollback
-from jepa_core.watch.verdict import BestCheckpoint, ComparedFigure, Ending, Outcome, Retrieval, Verdict
+from jepa_core.watch.verdict import (
+    BestCheckpoint,
+    ComparedFigure,
+    Ending,
+    HardRetrieval,
+    Outcome,
+    Retrieval,
+    Verdict,
+)
 
 SAME_WITHIN = 0.02
 """Relative difference of the judged figure below which two runs count as equal."""
 
 JUDGED_FIGURES = {"val.retrieval.mrr": 1, "val.loss.info_nce.raw": -1}
 """What a run is compared by, in this order, and the sign of better."""
+
+MOST_NAMED = 5
+"""Tasks that a verdict names."""
+
+VOID_ABOVE_CHANCE = 0.15
+"""How far above chance a control may be before near copies say nothing."""
 
 _NO_EFFECT = "Every figure equals {baseline}'s to the last digit: the change never reached the model on this data."
 
@@ -59,6 +76,8 @@ def reach_verdict(
     rollbacks: int = 0,
     story: Sequence[PastRollback] = (),
     next_command: str = "",
+    nulls: RankedNulls | None = None,
+    null_only: Sequence[str] = (),
 ) -> Verdict:
     """The verdict on what `judge` has seen.
 
@@ -72,21 +91,25 @@ def reach_verdict(
         rollbacks: how many there were on the way here, where their story is not known.
         story: the rollbacks on the way here, oldest first.
         next_command: replaces the advice that follows from the outcome.
+        nulls: what learns nothing, on the run's validation candidates.
+        null_only: tasks of the targets that the strongest null ranks first and the model does not.
     """
     stopped = ending in ("abort", "non-finite")
     judgements = judge.conclude(finished=not stopped)
     baseline = judge.baseline
     compared = compare(judge.finals, baseline) if baseline else ()
+    retrieval = _retrieval(judge.finals, nulls or RankedNulls(), null_only)
     outcome: Outcome
     musts_held = all(judgement.held for judgement in judgements if judgement.kind == "must")
     if stopped:
-        outcome, reason = _of_stopped(baseline, cause or ending)
+        outcome, reason = _of_stopped(baseline, retrieval, cause or ending)
     elif baseline is None:
-        outcome, reason = "no baseline", no_baseline_because or "the recipe names none"
+        outcome, reason = _without_baseline(retrieval, musts_held, no_baseline_because or "the recipe names none")
     elif _is_same(judge.finals, baseline):
         outcome, reason = "no effect", _NO_EFFECT.format(baseline=baseline.name)
     else:
         outcome, reason = _of_comparison(compared, musts_held, baseline.name)
+        outcome, reason = _beside_null(retrieval, outcome, reason)
     return Verdict(
         run=run.name,
         outcome=outcome,
@@ -98,7 +121,7 @@ def reach_verdict(
         same_data=baseline.same_data if baseline else None,
         judgements=judgements,
         compared=compared,
-        retrieval=_retrieval(judge),
+        retrieval=retrieval,
         best=best,
         findings=tuple(findings),
         rollbacks=len(story) or rollbacks,
@@ -121,8 +144,59 @@ def compare(finals: dict[str, float], baseline: BaselineValues) -> tuple[Compare
     return tuple(compared)
 
 
-def _of_stopped(baseline: BaselineValues | None, cause: str) -> tuple[Outcome, str]:
-    return ("no baseline" if baseline is None else "regression"), f"stopped: {cause}"
+def _of_stopped(baseline: BaselineValues | None, retrieval: Retrieval | None, cause: str) -> tuple[Outcome, str]:
+    is_compared = baseline is not None or (retrieval is not None and retrieval.null)
+    return ("regression" if is_compared else "no baseline"), f"stopped: {cause}"
+
+
+def _without_baseline(retrieval: Retrieval | None, musts_held: bool, because: str) -> tuple[Outcome, str]:
+    """The strongest null is what a run is compared with that names no baseline."""
+    if retrieval is None or not retrieval.null:
+        return "no baseline", because
+    if _has_few_candidates(retrieval):
+        return "no baseline", _few_candidates(retrieval)
+    if not retrieval.is_above:
+        return "neutral", _not_above(retrieval)
+    if not musts_held:
+        return "neutral", f"{_above(retrieval)}, but not every must held"
+    return "success", _above(retrieval)
+
+
+def _beside_null(retrieval: Retrieval | None, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
+    """What a comparison with a baseline comes to, with what learns nothing beside it."""
+    if retrieval is None or not retrieval.null or outcome == "regression":
+        return outcome, reason
+    if _has_few_candidates(retrieval):
+        return "neutral", f"{_few_candidates(retrieval)}; {reason}"
+    if retrieval.is_above is None:
+        return outcome, reason
+    if not retrieval.is_above:
+        return "neutral", f"{_not_above(retrieval)}; {reason}"
+    return outcome, f"{reason}, and {_above(retrieval)}" if outcome == "success" else reason
+
+
+def _has_few_candidates(retrieval: Retrieval) -> bool:
+    return retrieval.candidates is not None and retrieval.candidates < FEWEST_CANDIDATES
+
+
+def _few_candidates(retrieval: Retrieval) -> str:
+    number = retrieval.candidates
+    return f"{number} candidate{'' if number == 1 else 's'}: with fewer than {FEWEST_CANDIDATES} retrieval says nothing"
+
+
+def _not_above(retrieval: Retrieval) -> str:
+    return f"not above {title_of(retrieval.null)}, which learns nothing: {_difference(retrieval)}"
+
+
+def _above(retrieval: Retrieval) -> str:
+    return f"above {title_of(retrieval.null)}, the strongest null: {_difference(retrieval)}"
+
+
+def _difference(retrieval: Retrieval) -> str:
+    """Such as "MRR +0.048 [0.031, 0.066]"."""
+    if retrieval.above is None or retrieval.above_low is None or retrieval.above_high is None:
+        return f"MRR {retrieval.mrr:.3f} beside {retrieval.null_mrr or 0:.3f}"
+    return f"MRR {retrieval.above:+.3f} [{retrieval.above_low:.3f}, {retrieval.above_high:.3f}]"
 
 
 def _of_comparison(compared: Sequence[ComparedFigure], musts_held: bool, baseline: str) -> tuple[Outcome, str]:
@@ -155,15 +229,46 @@ def _is_same(finals: dict[str, float], baseline: BaselineValues) -> bool:
     return any(name in JUDGED_FIGURES for name in shared) and all(finals[name] == theirs[name] for name in shared)
 
 
-def _retrieval(judge: Judge) -> Retrieval | None:
-    mrr = judge.finals.get("val.retrieval.mrr")
+def _retrieval(finals: Mapping[str, float], nulls: RankedNulls, null_only: Sequence[str]) -> Retrieval | None:
+    mrr = finals.get("val.retrieval.mrr")
     if mrr is None:
         return None
+    strongest, candidates = nulls.strongest, finals.get("val.retrieval.candidates")
     return Retrieval(
         mrr=mrr,
-        top1=judge.finals.get("val.retrieval.top1"),
-        null_mrr=judge.finals.get("val.retrieval.null_mrr"),
-        null_top1=judge.finals.get("val.retrieval.null_top1"),
+        top1=finals.get("val.retrieval.top1"),
+        candidates=None if candidates is None else int(candidates),
+        null=strongest.name if strongest else "",
+        null_mrr=strongest.mrr if strongest else None,
+        null_top1=strongest.top1 if strongest else None,
+        above=finals.get("val.retrieval.above_null"),
+        above_low=finals.get("val.retrieval.above_null_low"),
+        above_high=finals.get("val.retrieval.above_null_high"),
+        num_null_only=len(null_only),
+        null_only=tuple(dict.fromkeys(null_only))[:MOST_NAMED],
+        disabled=nulls.disabled,
+        hard=_among_copies(finals, nulls),
+    )
+
+
+def _among_copies(finals: Mapping[str, float], nulls: RankedNulls) -> HardRetrieval | None:
+    mrr = finals.get("val.hard.mrr")
+    if mrr is None:
+        return None
+    controls = {name: finals.get(f"val.hard.{name}_mrr") for name in ("blind", "medoid")}
+    chance = finals.get("val.hard.chance_mrr", math.nan)
+    void = [
+        f"the {name} control, which cannot know the target, reaches {value:.3f} where chance is {chance:.3f}"
+        for name, value in controls.items()
+        if value is not None and value > chance + VOID_ABOVE_CHANCE
+    ]
+    return HardRetrieval(
+        mrr=mrr,
+        null=nulls.strongest_hard,
+        null_mrr=finals.get("val.hard.null_mrr"),
+        blind_mrr=controls["blind"],
+        medoid_mrr=controls["medoid"],
+        void="; ".join(void),
     )
 
 

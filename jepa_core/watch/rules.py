@@ -82,6 +82,7 @@ class Baseline:
     recipe: str = setting("a recipe's name: its newest finished run on the same data", default="")
     run: str = setting("a run directory", default="")
     figures: Mapping[str, float] = setting("metric → value at the end", factory=dict)
+    data: str = setting("fingerprint of the data that the figures were measured on", default="")
     name: str = setting("what to call it in the verdict", default="")
 
 

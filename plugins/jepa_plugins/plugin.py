@@ -12,6 +12,8 @@ from jepa_plugins.datasets.manifest import ManifestConfig
 from jepa_plugins.datasets.traces import TracesConfig
 from jepa_plugins.encoders.cells import CellsConfig
 from jepa_plugins.encoders.objects import ObjectsConfig
+from jepa_plugins.grids.nulls.equal_cells import EqualCellsConfig
+from jepa_plugins.grids.nulls.linear import ExtrapolationConfig, PairAnalogyConfig, PaletteAndSizeConfig
 from jepa_plugins.losses.info_nce import InfoNceConfig
 from jepa_plugins.losses.invariance import InvarianceConfig
 from jepa_plugins.losses.relational import RelationalConfig
@@ -65,6 +67,11 @@ def jepa_predictors() -> list[type]:
 @hookimpl
 def jepa_losses() -> list[type]:
     return [InfoNceConfig, RelationalConfig, SigregConfig, VicregConfig, InvarianceConfig]
+
+
+@hookimpl
+def jepa_nulls() -> list[type]:
+    return [EqualCellsConfig, PaletteAndSizeConfig, PairAnalogyConfig, ExtrapolationConfig]
 
 
 @hookimpl

@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jepa_core.contracts import GridDataset
-from jepa_core.engine.retrieval import CandidateList
 from jepa_core.errors import DataError
 from jepa_core.facts import DatasetFacts
 from jepa_plugins.datasets.arc import ArcConfig, windows_of
 from jepa_plugins.datasets.arc_tasks import ArcTask
 from jepa_plugins.datasets.packing import Grid
+from jepa_plugins.grids.nulls.equal_cells import EqualCellsConfig
+from jepa_plugins.grids.nulls.linear import PairAnalogyConfig
+from tests.grids.nulls.ranking import retrieval_of
 
 FACTS = DatasetFacts(seed=0)
 
@@ -151,9 +153,13 @@ def test_arc_1_comes_whole_with_one_window_for_each_evaluation_task(arc_1: GridD
 
 
 def test_counting_cells_ranks_the_400_evaluation_targets_as_documented(arc_1: GridDataset) -> None:
-    baseline = CandidateList(arc_1.validation.grids).by_cell_counting()
+    baseline = retrieval_of(arc_1, EqualCellsConfig())
     assert baseline.mrr == pytest.approx(0.579, abs=0.001)
     assert baseline.top1 == pytest.approx(0.5375)
+
+
+def test_the_analogy_of_pairs_ranks_them_far_better_than_counting_cells(arc_1: GridDataset) -> None:
+    assert retrieval_of(arc_1, PairAnalogyConfig()).mrr == pytest.approx(0.920, abs=0.003)
 
 
 def test_arc_2_has_its_1000_training_and_120_evaluation_tasks() -> None:

@@ -14,6 +14,8 @@ from jepa_core.contracts import GridDataset
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.facts import DatasetFacts
 from jepa_plugins.datasets.manifest import ManifestConfig
+from jepa_plugins.grids.nulls.equal_cells import EqualCellsConfig
+from tests.grids.nulls.ranking import retrieval_of
 
 FACTS = DatasetFacts(seed=0)
 PAIRS_50K = Path(__file__).parents[2].parent / "shared" / "data" / "grid-pairs-50k.jsonl.gz"
@@ -145,10 +147,8 @@ def test_without_a_path_the_error_says_what_to_give_and_where_it_comes_from() ->
 
 @pytest.mark.skipif(not PAIRS_50K.exists(), reason="the file of 50,000 grid pairs is not there")
 def test_two_per_cent_of_50000_pairs_validate_and_cell_counting_ranks_them_as_the_seed_reports() -> None:
-    from jepa_core.engine.retrieval import CandidateList
-
     dataset = ManifestConfig(path=str(PAIRS_50K), context_length=1).build(FACTS)
     assert (len(dataset.train), len(dataset.validation)) == (49_000, 1_000)
-    baseline = CandidateList(dataset.validation.grids).by_cell_counting()
+    baseline = retrieval_of(dataset, EqualCellsConfig())
     assert baseline.mrr == pytest.approx(0.346, abs=0.002)
     assert baseline.top1 == pytest.approx(0.297, abs=0.002)

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from jepa_core.contracts import GridDataset
-from jepa_core.engine.retrieval import CandidateList
 from jepa_core.facts import DatasetFacts
 from jepa_plugins.datasets.trace_programs import PROGRAM_CLASSES, random_programs, random_scenes
 from jepa_plugins.datasets.trace_scenes import draw, num_shapes
 from jepa_plugins.datasets.traces import TracesConfig
+from jepa_plugins.grids.nulls.equal_cells import EqualCellsConfig
+from tests.grids.nulls.ranking import retrieval_of
 
 FACTS = DatasetFacts(seed=0)
 
@@ -96,7 +97,7 @@ def test_50000_sequences_take_seconds_and_counting_cells_finds_few_targets() -> 
     assert time.process_time() - started < 10
     assert len(dataset.train) + len(dataset.validation) == 50_000
     assert len(dataset.train.labels["rule"].unique()) == len(PROGRAM_CLASSES)
-    baseline = CandidateList(dataset.validation.grids).by_cell_counting()
+    baseline = retrieval_of(dataset, EqualCellsConfig())
     # A method that cannot tell the six orders of a task apart is right in one of six.
     assert 0.1 < baseline.mrr < 0.41
     assert baseline.top1 < 1 / 6

@@ -23,11 +23,15 @@ from jepa_core.engine.evaluation import (
     num_codes,
     spectrum,
 )
+from jepa_core.engine.hard_candidates import HardCandidates
 from jepa_core.engine.network import build_parts
+from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.objective import Objective
 from jepa_core.engine.representation import unique_candidates
 from jepa_core.facts import DatasetFacts
 from jepa_core.recipe.tables import Recipe
+from jepa_core.registry import installed
+from tests.engine.training import RecipeMaker
 
 CPU = choose_compute("cpu", "fp32")
 
@@ -44,7 +48,7 @@ class Subject:
         return gather(self.objective, grids, CPU, chunk=chunk, views={} if losses else None)
 
     def validation(self, chunk: int = 1000) -> Validation:
-        return Validation(self.split.grids, self.split.sizes, CPU, chunk=chunk)
+        return Validation(self.split, CPU, chunk=chunk)
 
 
 @pytest.fixture
@@ -157,12 +161,59 @@ def test_the_judged_figures_do_not_depend_on_the_batch_size(subject: Callable[..
         assert small[name] == pytest.approx(large[name], rel=1e-4)
 
 
-def test_counting_cells_stands_beside_the_models_retrieval(subject: Callable[..., Subject]) -> None:
+def test_nulls_and_the_untrained_network_stand_beside_the_models_retrieval(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    dataset = recipe.data.build(DatasetFacts(seed=0))
+    parts = build_parts(recipe, DataShape.of(dataset), CPU.device)
+    objective = Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()})
+    validation = Validation(dataset.validation, CPU, chunk=7)
+    validation.rank_nulls(ChosenNulls.of(recipe, installed()), dataset, objective)
+    ranked = validation.nulls.ranked
+    assert {null.name for null in ranked.figures} == {"equal_cells", "palette_and_size", "extrapolation", "untrained"}
+    untrained, strongest = ranked.get("untrained"), ranked.strongest
+    assert untrained is not None
+    assert strongest is not None
+    figures = validation(objective, {}, with_hard=True)
+    assert untrained.mrr == pytest.approx(figures["val.retrieval.mrr"])
+    assert figures["val.retrieval.null_mrr"] == strongest.mrr == max(null.mrr for null in ranked.figures)
+    assert figures["val.retrieval.above_null"] == pytest.approx(untrained.mrr - strongest.mrr, abs=1e-6)
+    assert figures["val.retrieval.above_null_low"] <= figures["val.retrieval.above_null"]
+    assert figures["val.retrieval.candidates"] == validation.candidates.size
+    assert figures["val.hard.null_mrr"] == max(null.hard_mrr or 0 for null in ranked.figures)
+    assert 0 < figures["val.hard.mrr"] <= 1
+    assert "val.hard.mrr" not in validation(objective, {})
+
+
+def test_near_copies_are_the_models_own_similarities(subject: Callable[..., Subject]) -> None:
+    """The figure by hand: each candidate alone through the target network."""
+    model = subject()
+    validation = model.validation(chunk=100)
+    hard = HardCandidates.of(model.split.grids, model.split.sizes, model.split.tasks)
+    assert hard is not None
+    validation.hard = hard
+    figures = validation(model.objective, {}, with_hard=True)
+    gathered = model.gather()
+    reciprocal = []
+    with torch.no_grad():
+        for number, row in enumerate(hard.rows.tolist()):
+            kept = hard.is_distinct[number]
+            grids, sizes = hard.candidates.grids[number][kept], hard.candidates.sizes[number][kept]
+            z = model.objective.eval().target.projector(model.objective.encode_target(grids, sizes)[1])
+            scores = F.cosine_similarity(gathered.z_context[row][None], z)
+            ties = int(((scores - scores[0]).abs() <= 1e-6).sum()) - 1
+            reciprocal.append(1 / (1 + int((scores > scores[0] + 1e-6).sum()) + ties / 2))
+    assert figures["val.hard.mrr"] == pytest.approx(sum(reciprocal) / len(reciprocal), abs=1e-4)
+
+
+def test_near_copies_stay_a_tenth_of_what_validations_encode(subject: Callable[..., Subject]) -> None:
     model = subject()
     validation = model.validation()
-    figures = validation(model.objective, {})
-    assert figures["val.retrieval.baseline_mrr"] == validation.candidates.by_cell_counting().mrr
-    assert figures["val.retrieval.baseline_top1"] == validation.candidates.by_cell_counting().top1
+    assert validation.hard_every() == 1
+    hard = HardCandidates.of(model.split.grids, model.split.sizes, model.split.tasks)
+    assert hard is not None
+    validation.hard = hard
+    encoded = len(model.split) * model.split.grids.shape[1]
+    assert hard.num_grids / validation.hard_every() <= 0.1 * encoded
 
 
 def test_code_figures_count_the_tokens_of_the_context(subject: Callable[..., Subject]) -> None:

@@ -116,7 +116,8 @@ def test_early_stopping_needs_a_metric_that_is_reported(tmp_path: Path) -> None:
     [
         ("", "give exactly one of recipe, run and figures, not none"),
         ('recipe = "a"\nrun = "b"\n', "give exactly one of recipe, run and figures, not recipe and run"),
-        ('figures = { "val.retrieval.mr" = 1 }\n', "no metric of this recipe is named val.retrieval.mr."),
+        ('figures = { "val.retrieval.mrr" = 1 }\n', "figures are a baseline only for the data they were measured on"),
+        ('data = "d"\nfigures = { "val.retrieval.mr" = 1 }\n', "no metric of this recipe is named val.retrieval.mr."),
         ("figures = { val.retrieval.mrr = 1 }\n", "expected a number, got a table"),
     ],
 )

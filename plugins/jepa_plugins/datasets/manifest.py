@@ -97,8 +97,8 @@ class ManifestConfig:
 
     def _roles(self, records: Sequence[Record]) -> tuple[Role, ...]:
         """A pair's input, repeated where that was asked for, and its output; frames where any record is a course."""
-        is_paired = all(record.is_pair for record in records)
-        return ("input",) * self.context_length + ("output",) if is_paired else ()
+        given: Role = "input"
+        return (*(given,) * self.context_length, "output") if all(record.is_pair for record in records) else ()
 
     def _too_short(self, path: Path, short: Sequence[Record], num_records: int) -> str:
         longest = max(len(record.frames) for record in short) - 1

@@ -1,0 +1,161 @@
+"""The nulls of a run: built, fitted on training sequences, and ranked once on its validation candidates.
+
+Which of them are on is the recipe's business, what they compute their own. V sequences, C candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from jepa_core.contracts import ComponentConfig, GridDataset, Null, Observations, Sequences
+from jepa_core.engine.hard_candidates import HardCandidates
+from jepa_core.engine.retrieval import CandidateList, figures_of
+from jepa_core.errors import JepaError, PluginError
+from jepa_core.facts import NullFacts
+from jepa_core.recipe.layout import UNTRAINED
+from jepa_core.recipe.tables import Recipe
+from jepa_core.registry import Registry
+from jepa_core.watch.nulls import NullFigures, RankedNulls
+
+FITTED_SEQUENCES = 512
+"""Training sequences that a null is fitted on."""
+
+
+@attrs.frozen(kw_only=True)
+class ChosenNulls:
+    """Which nulls a recipe leaves on, of those installed."""
+
+    configs: Mapping[str, ComponentConfig]
+    """By name; without the untrained network, which is the engine's own."""
+    with_untrained: bool
+    disabled: tuple[str, ...]
+
+    @staticmethod
+    def of(recipe: Recipe, registry: Registry) -> ChosenNulls:
+        """All that are installed, with the settings of their tables, but for those switched off."""
+        configs = {name: component.config_class() for name, component in registry.family("null").items()}
+        configs |= {name: entry.config for name, entry in recipe.nulls.items() if entry.config is not None}
+        disabled = tuple(name for name, entry in recipe.nulls.items() if not entry.enabled)
+        return ChosenNulls(
+            configs={name: config for name, config in configs.items() if name not in disabled},
+            with_untrained=UNTRAINED not in disabled,
+            disabled=disabled,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class MeasuredNulls:
+    """The nulls' figures, and what pairs the model's ranks with the strongest one's."""
+
+    ranked: RankedNulls
+    strongest_ranks: Tensor | None = None
+    """(V,), of the strongest null; None where no null fits the data."""
+
+
+def rank_nulls(
+    chosen: ChosenNulls,
+    dataset: GridDataset,
+    candidates: CandidateList,
+    hard: HardCandidates | None,
+    *,
+    untrained: Tensor | None = None,
+    recorded: RankedNulls | None = None,
+) -> MeasuredNulls:
+    """Fit every null that fits the data, and rank the split's candidates with it.
+
+    Args:
+        chosen: which nulls.
+        dataset: whose training sequences they are fitted on.
+        candidates: of the validation split.
+        hard: its near copies; None where there are none.
+        untrained: ranks (V,) by the network before training; None where it is switched off.
+        recorded: what a run that goes on measured when it began, and is judged by.
+
+    Raises:
+        PluginError: a null fails; with its name.
+    """
+    device = candidates.context.grids.device
+    side = int(dataset.train.grids.shape[-1])
+    facts = NullFacts(height=side, width=side, roles=dataset.places())
+    sample = training_sample(dataset, device) if chosen.configs else None
+    figures: list[NullFigures] = []
+    ranks: dict[str, Tensor] = {}
+    for name, config in chosen.configs.items():
+        null: Null | None = _tried(name, config.build, facts)
+        if null is None:
+            continue
+        assert sample is not None
+        weights = _tried(name, null.fit, sample)
+        ranks[name] = candidates.ranks(_scored(name, null, candidates.context, candidates.candidates))
+        hard_mrr = None if hard is None else float(hard.mrr(_scored(name, null, hard.context, hard.candidates)))
+        found = figures_of(ranks[name])
+        figures.append(NullFigures(name=name, mrr=found.mrr, top1=found.top1, hard_mrr=hard_mrr, weights=weights))
+    if untrained is not None:
+        ranks[UNTRAINED] = untrained
+        found = figures_of(untrained)
+        figures.append(NullFigures(name=UNTRAINED, mrr=found.mrr, top1=found.top1))
+    ranked = recorded if recorded and recorded.figures else _ranked(figures, chosen.disabled)
+    strongest = ranked.strongest
+    return MeasuredNulls(ranked=ranked, strongest_ranks=ranks.get(strongest.name) if strongest else None)
+
+
+def _ranked(figures: list[NullFigures], disabled: tuple[str, ...]) -> RankedNulls:
+    among_copies = [null for null in figures if null.hard_mrr is not None]
+    hardest = max(among_copies, key=lambda null: null.hard_mrr or 0.0, default=None)
+    return RankedNulls(
+        figures=tuple(sorted(figures, key=lambda null: -null.mrr)),
+        strongest_hard=hardest.name if hardest else "",
+        disabled=disabled,
+    )
+
+
+def training_sample(dataset: GridDataset, device: torch.device) -> Sequences:
+    """Up to `FITTED_SEQUENCES` training sequences, on the device, the same in every run.
+
+    Of each task as many as validation has of one, so that the sample asks what validation asks: with tasks of several
+    sequences, which of them.
+    """
+    train = dataset.train
+    per_task = int(dataset.validation.tasks.unique(return_counts=True)[1].max())
+    order = train.tasks.argsort(stable=True)
+    sorted_tasks = train.tasks[order]
+    number = torch.arange(len(order)) - torch.searchsorted(sorted_tasks, sorted_tasks)
+    first = order[number < per_task]
+    tasks = train.tasks.unique()
+    generator = torch.Generator().manual_seed(0)
+    drawn = tasks[torch.randperm(len(tasks), generator=generator)[: max(1, FITTED_SEQUENCES // per_task)]]
+    rows = first[torch.isin(train.tasks[first], drawn)][:FITTED_SEQUENCES]
+    return Sequences(
+        grids=train.grids[rows].to(device), sizes=train.sizes[rows].to(device), tasks=train.tasks[rows].to(device)
+    )
+
+
+def _scored(name: str, null: Null, context: Observations, candidates: Observations) -> Tensor:
+    """(V, C) float32 scores, checked."""
+    scores: Any = _tried(name, null.scores, context, candidates)
+    leading = candidates.grids.shape[:-2]
+    expected = (len(context.grids), leading[-1])
+    if not isinstance(scores, Tensor) or tuple(scores.shape) != expected:
+        got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise _error(name, f"returned scores {got}; {expected} are asked for: contexts × candidates")
+    return scores.float()
+
+
+def _tried(name: str, work: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return work(*arguments)
+    except JepaError:
+        raise
+    except Exception as error:  # the plugin's code
+        raise _error(name, f"failed: {type(error).__name__}: {error}") from error
+
+
+def _error(name: str, problem: str) -> PluginError:
+    return PluginError(
+        f"The null {name!r} {problem}.\nSwitch it off with --set nulls.{name}.enabled=false, or mend it."
+    )

@@ -1,0 +1,57 @@
+"""Counting equal cells: how many cells a candidate shares with the last context grid.
+
+Shapes: V contexts of T grids, C candidates, H × W cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import attrs
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from jepa_core.contracts import Observations, Sequences
+from jepa_core.facts import NullFacts
+from jepa_core.metrics import Metric
+
+_ROWS_AT_ONCE = 1024
+"""Bounds the one-hot copies: 40 MB for grids of 30 × 30."""
+
+
+@attrs.frozen(kw_only=True)
+class EqualCellsConfig:
+    """Count the cells that a candidate shares with the last context grid."""
+
+    kind: ClassVar[str] = "equal_cells"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    def build(self, facts: NullFacts) -> EqualCells:
+        return EqualCells(facts.num_colours)
+
+
+class EqualCells:
+    """The outside of a grid is a colour too, so that sizes count. Nothing is fitted."""
+
+    def __init__(self, num_colours: int) -> None:
+        self._num_colours = num_colours
+
+    def fit(self, train: Sequences) -> Mapping[str, float]:  # noqa: ARG002  # there is nothing to fit
+        """Nothing."""
+        return {}
+
+    def scores(self, context: Observations, candidates: Observations) -> Tensor:
+        """(V, C) float32: equal cells, an exact count."""
+        last_VHW = context.grids[:, -1]
+        if candidates.grids.ndim > 3:
+            return (candidates.grids == last_VHW[:, None]).flatten(2).sum(2, dtype=torch.float32)
+        with torch.autocast(device_type=last_VHW.device.type, enabled=False):
+            columns = [self._one_hot(part) for part in candidates.grids.split(_ROWS_AT_ONCE)]
+            rows = map(self._one_hot, last_VHW.split(_ROWS_AT_ONCE))
+            return torch.cat([torch.cat([one_hot @ column.T for column in columns], dim=1) for one_hot in rows])
+
+    def _one_hot(self, grids: Tensor) -> Tensor:
+        """(K, H, W) to (K, H · W · colours). Zeros and ones survive TF32, and their sums are exact in float32."""
+        return F.one_hot(grids.flatten(1).long(), self._num_colours).flatten(1).float()

@@ -1,0 +1,72 @@
+"""Edits of grids: one change each, within the grid, with colours of the palette."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jepa_core.contracts import Observations
+from jepa_core.grid_edits import (
+    colours_of,
+    edited,
+    exchanged_colours,
+    mirrored,
+    recoloured_cell,
+    shifted_by_one,
+)
+from tests.grids.nulls.ranking import random_observations
+
+
+def drawn(seed: int) -> tuple[Observations, torch.Tensor]:
+    observed = random_observations(20, side=5, seed=seed)
+    torch.manual_seed(seed)
+    return observed, colours_of(observed.grids)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 9999))
+def test_an_edit_changes_every_grid_and_nothing_outside_it(seed: int) -> None:
+    observed, palette = drawn(seed)
+    changed = edited(observed.grids, observed.sizes, palette)
+    assert (changed != observed.grids).flatten(1).any(1).all()
+    assert (changed == 10).equal(observed.grids == 10)
+    assert changed.dtype == torch.uint8
+
+
+def test_one_cell_gets_another_colour_of_the_palette() -> None:
+    observed, palette = drawn(0)
+    changed = recoloured_cell(observed.grids, observed.sizes, palette)
+    assert (changed != observed.grids).flatten(1).sum(1).eq(1).all()
+    has_choice = palette.sum(1) > 1
+    assert (colours_of(changed) & ~palette)[has_choice].sum() == 0
+
+
+@pytest.mark.parametrize("edit", [mirrored, shifted_by_one])
+def test_moves_keep_the_cells_of_each_colour(edit: object) -> None:
+    observed, _ = drawn(1)
+    moved = edit(observed.grids, observed.sizes)  # type: ignore[operator]  # one of the two
+    for colour in range(11):
+        assert (moved == colour).flatten(1).sum(1).equal((observed.grids == colour).flatten(1).sum(1))
+
+
+def test_mirrors_and_exchanges_undo_themselves() -> None:
+    observed, palette = drawn(2)
+    for edit in (
+        lambda grids: mirrored(grids, observed.sizes),
+        lambda grids: exchanged_colours(grids, palette),
+    ):
+        torch.manual_seed(5)
+        once = edit(observed.grids)
+        torch.manual_seed(5)
+        assert edit(once).equal(observed.grids)
+
+
+def test_a_shift_is_one_of_four_rolls_within_the_grid() -> None:
+    observed, _ = drawn(3)
+    moved = shifted_by_one(observed.grids, observed.sizes)
+    for before, after, (height, width) in zip(observed.grids, moved, observed.sizes.tolist(), strict=True):
+        content = before[:height, :width]
+        rolls = [content.roll(step, dims=axis) for step in (-1, 1) for axis in (0, 1)]
+        assert any(after[:height, :width].equal(roll) for roll in rolls)
