@@ -14,6 +14,7 @@ from jepa_core.conformance.checks import (
     gradients,
     influence,
     losses,
+    nulls,
     observers,
     precision,
     purity,
@@ -106,6 +107,13 @@ CHECKS: tuple[Check, ...] = (
     _without_batch(
         "dataset", "fingerprint", "equal data have equal fingerprints, other data others", datasets.fingerprinted
     ),
+    _without_batch("null", "builds", "the defaults build a method, or None for data of another kind", nulls.built),
+    _without_batch("null", "shapes", "scores are finite float32, contexts × candidates", nulls.shaped),
+    _without_batch(
+        "null", "candidates", "a candidate scores alike in every list and order", nulls.candidate_by_candidate
+    ),
+    _without_batch("null", "fit", "one sample gives one fit, of named finite numbers", nulls.fitted_alike),
+    _without_batch("null", "inputs", "it leaves its inputs and torch's random state as they were", nulls.leaves_alone),
     _without_batch("observer", "builds", "the defaults build who is told of a run", observers.built),
     _without_batch("observer", "methods", "methods take what they are called with", observers.called),
     _without_batch("scenario", "builds", "the defaults build rules", scenarios.built),

@@ -50,16 +50,20 @@ class Candidates:
 
 
 def eigenvalues(z: Tensor) -> Tensor:
-    """(P,): eigenvalues of the covariance matrix of z (V, P), descending, never negative; NaN when z is not finite."""
+    """(P,) float64: eigenvalues of the covariance matrix of z (V, P), descending, never negative; NaN when z is not
+    finite."""
     with torch.autocast(device_type=z.device.type, enabled=False):
         z = z.float()
         is_finite = z.isfinite().all()
-        centred = torch.where(is_finite, z - z.mean(0), 0.0)
+        # Squares of large values would overflow, and the solver does not converge on what is left.
+        scale = torch.where(is_finite, z.abs().max(), 1.0).clamp(min=torch.finfo(z.dtype).tiny)
+        z = torch.where(is_finite, z / scale, 0.0)
+        centred = z - z.mean(0)
         covariance = centred.T @ centred / max(len(z) - 1, 1)
         ascending: Tensor = torch.linalg.eigvalsh(covariance)
         # Equal embeddings that went through a matrix product differ by rounding, whose spectrum is flat.
         floor = ROUNDING**2 * z.square().sum(1).mean()
-        values: Tensor = torch.where(ascending > floor, ascending, 0.0).flip(0)
+        values: Tensor = torch.where(ascending > floor, ascending, 0.0).flip(0).double() * scale.double().square()
         return values.masked_fill(~is_finite, torch.nan)
 
 

@@ -11,7 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import Embeddings, Forward, GridDataset, LossTerm, Quantized, Sequences, Statistics
+from jepa_core.contracts import (
+    Embeddings,
+    Forward,
+    GridDataset,
+    LossTerm,
+    Observations,
+    Quantized,
+    Sequences,
+    Statistics,
+)
 from jepa_core.errors import RecipeError
 from jepa_core.facts import OUTSIDE
 from jepa_core.metrics import Metric
@@ -540,6 +549,61 @@ class RowWithoutRow(Configured):
 
     def row(self) -> None:
         """Takes nothing."""
+
+
+def breaks_as_null(check: str, message: str, **methods: Any) -> None:
+    """A null that is right but for the methods given."""
+
+    class Broken:
+        def fit(self, train: Sequences) -> dict[str, float]:
+            return {}
+
+        def scores(self, context: Observations, candidates: Observations) -> torch.Tensor:
+            return (candidates.grids == context.grids[:, -1, None]).flatten(2).sum(2).float()
+
+    for name, method in methods.items():
+        setattr(Broken, name, method)
+
+    @attrs.frozen(kw_only=True)
+    class Config(Configured):
+        """Breaks one promise."""
+
+        def build(self, facts: Any) -> Any:
+            return None if methods.get("fit", 0) is None else Broken()
+
+    _register("null", check, message, Config, "-".join(methods))
+
+
+def _scores_of(change: Any) -> Any:
+    """Counting equal cells, changed."""
+
+    def scores(_self: Any, context: Observations, candidates: Observations) -> Any:
+        return change((candidates.grids == context.grids[:, -1, None]).flatten(2).sum(2).float())
+
+    return scores
+
+
+def _fills(_self: Any, train: Sequences) -> dict[str, float]:
+    train.grids.zero_()
+    return {}
+
+
+def _draws(_self: Any, train: Sequences) -> dict[str, float]:
+    torch.rand(())
+    return {}
+
+
+breaks_as_null("builds", "gives None for pairs and for frames alike", fit=None)
+breaks_as_null("builds", "Broken has no method scores", scores=None)
+breaks_as_null("shapes", r"scores are \(4, 6\), not \(6, 4\)", scores=_scores_of(lambda scores: scores.T))
+breaks_as_null("shapes", "scores are torch.float64", scores=_scores_of(lambda scores: scores.double()))
+breaks_as_null("shapes", "scores are not all finite", scores=_scores_of(lambda scores: scores * torch.nan))
+breaks_as_null(
+    "candidates", "with the order of the candidates", scores=_scores_of(lambda s: s + torch.arange(s.shape[1]).float())
+)
+breaks_as_null("fit", "not names with finite numbers", fit=lambda _self, _train: {"weight": float("nan")})
+breaks_as_null("inputs", "changes the grids or sizes", fit=_fills)
+breaks_as_null("inputs", "draws from torch's global generator", fit=_draws)
 
 
 @breaks_by_class("builds", "build gives a str among its rules, not a Scenario", family="scenario")

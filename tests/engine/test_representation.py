@@ -186,3 +186,9 @@ class TestUniqueCandidates:
         assert len(found.representatives) == len(set(kinds))
         assert found.representatives[found.index].tolist() == [kinds.index(kind) for kind in kinds]
         assert torch.equal(grids[found.representatives][found.index], grids)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e25])
+def test_the_rank_does_not_depend_on_the_scale_however_large(scale: float) -> None:
+    z = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
+    assert effective_rank(z * scale).item() == pytest.approx(effective_rank(z).item(), rel=1e-4)

@@ -183,6 +183,7 @@ weight = 0.0
 [train]
 clip_norm = 0.5
 [watch.baseline]
+data = "0123abcd"
 figures = { "val.retrieval.mrr" = 0.35 }
 name = "by hand"
 [watch.early_stop]

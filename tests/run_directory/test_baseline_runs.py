@@ -34,13 +34,18 @@ def test_without_such_a_run_the_reason_says_how_to_get_one(tmp_path: Path) -> No
 
 
 def test_a_run_may_be_named_by_path_or_by_the_start_of_its_name(tmp_path: Path) -> None:
-    path = record_run(tmp_path / "gentle-20260101-000000", ROWS, name="gentle", data="data-2")
+    path = record_run(tmp_path / "gentle-20260101-000000", ROWS, name="gentle")
     for text in (str(path), "gentle"):
         resolved = resolve_baseline(Baseline(run=text), tmp_path, "data-1")
         assert resolved.values is not None
-        assert resolved.values.run == path.name
-        assert resolved.values.same_data is False
-        assert "other data" in resolved.reason
+        assert (resolved.values.run, resolved.values.same_data) == (path.name, True)
+
+
+def test_a_run_on_other_data_is_named_and_not_compared_with(tmp_path: Path) -> None:
+    record_run(tmp_path / "gentle-20260101-000000", ROWS, name="gentle", data="data-2")
+    resolved = resolve_baseline(Baseline(run="gentle"), tmp_path, "data-1")
+    assert resolved.values is None
+    assert resolved.reason == "gentle-20260101-000000 was trained on other data, so nothing is compared with it"
 
 
 def test_what_was_resolved_resolves_to_the_same_run_again(tmp_path: Path) -> None:
@@ -50,8 +55,18 @@ def test_what_was_resolved_resolves_to_the_same_run_again(tmp_path: Path) -> Non
     assert resolve_baseline(first.baseline, tmp_path, "data-1").values == first.values
 
 
+def test_figures_of_other_data_are_not_compared_with() -> None:
+    baseline = Baseline(name="theirs", figures={"val.retrieval.mrr": 0.35}, data="data-2")
+    resolved = resolve_baseline(baseline, data_fingerprint="data-1")
+    assert resolved.values is None
+    assert "the figures of theirs were measured on other data (fingerprint data-2, this data has data-1)" in (
+        resolved.reason
+    )
+
+
 def test_figures_are_a_baseline_of_their_own() -> None:
-    resolved = resolve_baseline(Baseline(figures={"val.retrieval.mrr": 0.35}))
+    baseline = Baseline(figures={"val.retrieval.mrr": 0.35}, data="data-1")
+    resolved = resolve_baseline(baseline, data_fingerprint="data-1")
     assert resolved.values is not None
     assert resolved.values.at("val.retrieval.mrr", 0.1) == 0.35
 

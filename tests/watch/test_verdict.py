@@ -10,6 +10,7 @@ import pytest
 from jepa_core.watch.baseline import BaselineValues, series_of
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
+from jepa_core.watch.nulls import NullFigures, RankedNulls
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Abort, Criterion, Watch
 from jepa_core.watch.verdict import BestCheckpoint, Ending, Verdict, verdict_from_json, verdict_to_json
@@ -21,7 +22,7 @@ UNJUDGED = Criterion(id="unjudged", when="never.seen > 1")
 
 
 def row(mrr: float, **more: float) -> dict[str, float]:
-    return {"step": 10, "epoch": 1.0, "val.retrieval.mrr": mrr, "val.retrieval.baseline_mrr": 0.346, **more}
+    return {"step": 10, "epoch": 1.0, "val.retrieval.mrr": mrr, "val.retrieval.null_mrr": 0.346, **more}
 
 
 def run_of(mrr: float, **more: float) -> BaselineValues:
@@ -64,6 +65,106 @@ def test_raw_info_nce_decides_where_retrieval_was_not_measured_and_lower_is_bett
     verdict = verdict_on(0.4, baseline, figures={"val.loss.info_nce.raw": 4.0})
     assert verdict.outcome == "success"
     assert verdict.compared[0].change == pytest.approx(0.2)
+
+
+NULLS = RankedNulls(
+    figures=(
+        NullFigures(name="pair_analogy", mrr=0.36, top1=0.17, hard_mrr=0.6),
+        NullFigures(name="equal_cells", mrr=0.2, top1=0.1, hard_mrr=0.3),
+    ),
+    strongest_hard="pair_analogy",
+)
+
+
+def beside_nulls(
+    mrr: float,
+    low: float,
+    *musts: Criterion,
+    baseline: BaselineValues | None = None,
+    candidates: int = 400,
+    **more: float,
+) -> Verdict:
+    above = {"above_null": mrr - 0.36, "above_null_low": low, "above_null_high": 2 * (mrr - 0.36) - low}
+    judge = Judge(Watch(must=musts), (), baseline)
+    judge.observe(
+        row(mrr, **{f"val.retrieval.{name}": value for name, value in above.items()}, **more)
+        | {"val.retrieval.candidates": candidates}
+    )
+    return reach_verdict(judge, run=RUN, nulls=NULLS, null_only=["task a", "task b", "task a"])
+
+
+@pytest.mark.parametrize(
+    ("mrr", "low", "musts", "outcome", "reason"),
+    [
+        (0.45, 0.05, (HOLDS,), "success", "above pair analogy, the strongest null: MRR +0.090 [0.050, 0.130]"),
+        (
+            0.45,
+            0.05,
+            (HOLDS, FAILS),
+            "neutral",
+            "above pair analogy, the strongest null: MRR +0.090 [0.050, 0.130], but",
+        ),
+        (0.37, -0.01, (HOLDS,), "neutral", "not above pair analogy, which learns nothing: MRR +0.010 [-0.010, 0.030]"),
+        (0.30, -0.09, (HOLDS,), "neutral", "not above pair analogy, which learns nothing: MRR -0.060 [-0.090, -0.030]"),
+    ],
+)
+def test_without_a_baseline_the_strongest_null_decides(
+    mrr: float, low: float, musts: tuple[Criterion, ...], outcome: str, reason: str
+) -> None:
+    verdict = beside_nulls(mrr, low, *musts)
+    assert verdict.outcome == outcome
+    assert verdict.reason.startswith(reason)
+    assert verdict.retrieval is not None
+    assert (verdict.retrieval.null, verdict.retrieval.null_mrr, verdict.retrieval.num_null_only) == (
+        "pair_analogy",
+        0.36,
+        3,
+    )
+    assert verdict.retrieval.null_only == ("task a", "task b")
+
+
+def test_better_than_the_baseline_is_no_success_below_the_strongest_null() -> None:
+    verdict = beside_nulls(0.37, -0.01, HOLDS, baseline=run_of(0.20))
+    assert verdict.outcome == "neutral"
+    assert verdict.reason.startswith("not above pair analogy")
+    assert "85.0 % better than gentle" in verdict.reason
+    assert beside_nulls(0.45, 0.05, HOLDS, baseline=run_of(0.20)).outcome == "success"
+    assert beside_nulls(0.45, 0.05, HOLDS, baseline=run_of(0.60)).outcome == "regression"
+
+
+def test_where_the_last_grid_is_the_target_nothing_is_a_success() -> None:
+    """Every null is at 1.000, so no difference can be above 0."""
+    perfect = RankedNulls(figures=(NullFigures(name="equal_cells", mrr=1.0, top1=1.0),))
+    judge = Judge(Watch(must=(HOLDS,)), (), run_of(0.2))
+    same = {"above_null": 0.0, "above_null_low": 0.0, "above_null_high": 0.0}
+    judge.observe(row(1.0, **{f"val.retrieval.{name}": value for name, value in same.items()}))
+    assert reach_verdict(judge, run=RUN, nulls=perfect).outcome == "neutral"
+
+
+@pytest.mark.parametrize("baseline", [None, run_of(0.2)])
+def test_with_fewer_than_20_candidates_there_is_no_verdict_on_retrieval(baseline: BaselineValues | None) -> None:
+    verdict = beside_nulls(0.9, 0.5, HOLDS, baseline=baseline, candidates=19)
+    assert verdict.outcome == ("no baseline" if baseline is None else "neutral")
+    assert verdict.reason.startswith("19 candidates: with fewer than 20 retrieval says nothing")
+    assert beside_nulls(0.9, 0.5, HOLDS, baseline=baseline, candidates=20).outcome == "success"
+
+
+@pytest.mark.parametrize(("blind", "medoid", "void"), [(0.25, 0.2, ""), (0.5, 0.2, "blind"), (0.2, 0.9, "medoid")])
+def test_near_copies_are_void_where_a_control_is_far_from_chance(blind: float, medoid: float, void: str) -> None:
+    figures = {"mrr": 0.7, "null_mrr": 0.6, "blind_mrr": blind, "medoid_mrr": medoid, "chance_mrr": 0.18}
+    verdict = beside_nulls(0.45, 0.05, HOLDS, **{f"val.hard.{name}": value for name, value in figures.items()})
+    assert verdict.retrieval is not None
+    assert verdict.retrieval.hard is not None
+    assert (verdict.retrieval.hard.mrr, verdict.retrieval.hard.null) == (0.7, "pair_analogy")
+    assert verdict.retrieval.hard.void.startswith(f"the {void} control" if void else "")
+    assert bool(verdict.retrieval.hard.void) == bool(void)
+
+
+def test_a_verdict_of_an_earlier_version_has_counting_equal_cells_as_its_null() -> None:
+    recorded = {"run": "a", "outcome": "success", "reason": "", "ending": "finished"}
+    old = verdict_from_json({**recorded, "retrieval": {"mrr": 0.4, "baseline_mrr": 0.3, "baseline_top1": 0.2}})
+    assert old.retrieval is not None
+    assert (old.retrieval.null, old.retrieval.null_mrr, old.retrieval.null_top1) == ("equal_cells", 0.3, 0.2)
 
 
 def test_without_a_baseline_the_verdict_says_so_and_still_judges() -> None:

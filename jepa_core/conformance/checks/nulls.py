@@ -1,0 +1,122 @@
+"""What holds for nulls: finite scores of the right shape, a candidate's own score, and a fit that can be repeated.
+
+Tried on small sequences of every kind of place that a null may be for. V contexts, C candidates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jepa_core.conformance.situations import Situation, drawn_grids
+from jepa_core.conformance.trial import Trial
+from jepa_core.conformance.violation import require
+from jepa_core.contracts import Null, Observations, Sequences
+from jepa_core.facts import NullFacts, Role, frames
+
+_SIDE, _NUM_SEQUENCES, _NUM_CANDIDATES = 5, 6, 4
+_ROLES: tuple[tuple[Role, ...], ...] = (
+    ("input", "output", "input", "output"),
+    ("input", "output"),
+    frames(4),
+    frames(2),
+)
+_ATOL = 1e-4
+
+
+def built(trial: Trial) -> None:
+    """Something to fit and to score with, or None; for at least one kind of data something."""
+    nulls = [trial.config.build(_facts(roles)) for roles in _ROLES]
+    require(any(null is not None for null in nulls), "build gives None for pairs and for frames alike: nothing to rank")
+    for null in nulls:
+        missing = [name for name in ("fit", "scores") if null is not None and not callable(getattr(null, name, None))]
+        require(not missing, f"{type(null).__name__} has no method {' and no '.join(missing)}")
+
+
+def shaped(trial: Trial) -> None:
+    """One list for all and a list for each context."""
+    for null, train in _fitted(trial):
+        context, shared, own = _context(train), _observations(_NUM_CANDIDATES), _observations(len(train), 3)
+        for candidates, num in ((shared, _NUM_CANDIDATES), (own, 3)):
+            scores = null.scores(context, candidates)
+            require(isinstance(scores, Tensor), f"scores returns {type(scores).__name__}, not a Tensor")
+            expected = (len(train), num)
+            require(tuple(scores.shape) == expected, f"scores are {tuple(scores.shape)}, not {expected}")
+            require(scores.dtype == torch.float32, f"scores are {scores.dtype}, not torch.float32")
+            require(bool(scores.isfinite().all()), "scores are not all finite")
+
+
+def candidate_by_candidate(trial: Trial) -> None:
+    """Order and company of the candidates change no score: else retrieval would depend on them."""
+    for null, train in _fitted(trial):
+        context, shared = _context(train), _observations(_NUM_CANDIDATES)
+        scores = null.scores(context, shared)
+        turned = null.scores(context, Observations(grids=shared.grids.flip(0), sizes=shared.sizes.flip(0)))
+        require(_ranked_alike(scores, turned.flip(1)), "scores change with the order of the candidates")
+        each = Observations(
+            grids=shared.grids.expand(len(train), *shared.grids.shape),
+            sizes=shared.sizes.expand(len(train), *shared.sizes.shape),
+        )
+        own = null.scores(context, each)
+        require(_ranked_alike(scores, own), "a list of each context's own scores otherwise than one for all")
+
+
+def fitted_alike(trial: Trial) -> None:
+    """Fitting twice, and a second null on the same sample, give the same."""
+    for null, train in _fitted(trial):
+        found = null.fit(train)
+        numbers = isinstance(found, dict) and all(
+            isinstance(name, str) and isinstance(weight, int | float) and math.isfinite(weight)
+            for name, weight in found.items()
+        )
+        require(numbers, f"fit returns {found!r}, not names with finite numbers")
+        require(null.fit(train) == found, "a second fit on the same sample finds something else")
+
+
+def leaves_alone(trial: Trial) -> None:
+    """Grids are the run's own, and so are its draws."""
+    for null, train in _cases(trial):
+        context, candidates = _context(train), _observations(_NUM_CANDIDATES)
+        given = [train.grids, train.sizes, context.grids, candidates.grids, candidates.sizes]
+        before = [tensor.clone() for tensor in given]
+        state = torch.get_rng_state()
+        null.fit(train)
+        null.scores(context, candidates)
+        require(all(map(torch.equal, given, before)), "it changes the grids or sizes that it is given")
+        require(state.equal(torch.get_rng_state()), "it draws from torch's global generator: use one of your own")
+
+
+def _fitted(trial: Trial) -> Iterator[tuple[Null, Sequences]]:
+    for null, train in _cases(trial):
+        null.fit(train)
+        yield null, train
+
+
+def _cases(trial: Trial) -> Iterator[tuple[Null, Sequences]]:
+    for roles in _ROLES:
+        null: Any = trial.config.build(_facts(roles))
+        if null is not None:
+            observed = _observations(_NUM_SEQUENCES, len(roles))
+            tasks = torch.arange(_NUM_SEQUENCES) // 2
+            yield null, Sequences(grids=observed.grids, sizes=observed.sizes, tasks=tasks)
+
+
+def _facts(roles: tuple[Role, ...]) -> NullFacts:
+    return NullFacts(height=_SIDE, width=_SIDE, roles=roles)
+
+
+def _context(train: Sequences) -> Observations:
+    return Observations(grids=train.grids[:, :-1], sizes=train.sizes[:, :-1])
+
+
+def _observations(*leading: int) -> Observations:
+    drawn = drawn_grids(Situation(side=_SIDE), math.prod(leading))
+    return Observations(grids=drawn["grids"].unflatten(0, leading), sizes=drawn["sizes"].unflatten(0, leading))
+
+
+def _ranked_alike(scores: Tensor, others: Tensor) -> bool:
+    return torch.allclose(scores, others, atol=_ATOL, rtol=_ATOL)
