@@ -14,8 +14,6 @@ from jepa_core.facts import OUTSIDE
 NUM_COLOURS = OUTSIDE
 """Colours that a cell may have."""
 
-NUM_KINDS = 4
-
 
 def colours_of(grids: Tensor) -> Tensor:
     """Grids (B, ..., H, W) to (B, 10) bool: the colours that occur."""
@@ -28,13 +26,14 @@ def edited(grids: Tensor, sizes: Tensor, palette: Tensor) -> Tensor:
 
     `palette` (B, 10) bool has the colours that an edit may bring in; any other where it leaves no choice.
     """
-    kind = torch.randint(NUM_KINDS, (len(grids),), device=grids.device)[:, None, None]
-    one_cell = recoloured_cell(grids, sizes, palette)
-    changed = torch.where(kind == 1, exchanged_colours(grids, palette), one_cell)
-    changed = torch.where(kind == 2, shifted_by_one(grids, sizes), changed)
-    changed = torch.where(kind == 3, mirrored(grids, sizes), changed)
-    is_same = (changed == grids).flatten(1).all(1)
-    return torch.where(is_same[:, None, None], one_cell, changed)
+    kind = torch.randint(len(_KINDS), (len(grids),), device=grids.device)
+    changed = grids.clone()
+    for number, edit in enumerate(_KINDS):
+        rows = (kind == number).nonzero().squeeze(1)
+        changed[rows] = edit(grids[rows], sizes[rows], palette[rows])
+    rows = (changed == grids).flatten(1).all(1).nonzero().squeeze(1)
+    changed[rows] = recoloured_cell(grids[rows], sizes[rows], palette[rows])
+    return changed
 
 
 def recoloured_cell(grids: Tensor, sizes: Tensor, palette: Tensor) -> Tensor:
@@ -47,7 +46,7 @@ def recoloured_cell(grids: Tensor, sizes: Tensor, palette: Tensor) -> Tensor:
     return changed
 
 
-def exchanged_colours(grids: Tensor, palette: Tensor) -> Tensor:
+def exchanged_colours(grids: Tensor, sizes: Tensor, palette: Tensor) -> Tensor:  # noqa: ARG001  # all edits are called alike
     """Two colours of the palette change places."""
     first = _drawn(palette, torch.zeros_like(palette))
     second = _drawn(palette, _marks(first))
@@ -55,7 +54,7 @@ def exchanged_colours(grids: Tensor, palette: Tensor) -> Tensor:
     return torch.where(grids == a, b, torch.where(grids == b, a, grids))
 
 
-def shifted_by_one(grids: Tensor, sizes: Tensor) -> Tensor:
+def shifted_by_one(grids: Tensor, sizes: Tensor, palette: Tensor) -> Tensor:  # noqa: ARG001  # all edits are called alike
     """The content moves by one cell in one of four directions; what leaves on one side comes in on the other."""
     direction = torch.randint(4, (len(grids),), device=grids.device)
     step = torch.where(direction % 2 == 0, 1, -1)
@@ -66,7 +65,7 @@ def shifted_by_one(grids: Tensor, sizes: Tensor) -> Tensor:
     return _taken_from(grids, sizes, rows, columns)
 
 
-def mirrored(grids: Tensor, sizes: Tensor) -> Tensor:
+def mirrored(grids: Tensor, sizes: Tensor, palette: Tensor) -> Tensor:  # noqa: ARG001  # all edits are called alike
     """Left and right, or top and bottom, change places."""
     is_vertical = (torch.rand(len(grids), device=grids.device) < 0.5)[:, None]
     rows, columns = _coordinates(grids)
@@ -101,3 +100,6 @@ def _drawn(palette: Tensor, forbidden: Tensor) -> Tensor:
     allowed = palette & ~forbidden
     allowed = torch.where(allowed.any(1, keepdim=True), allowed, ~forbidden)
     return torch.where(allowed, torch.rand(allowed.shape, device=palette.device), -1.0).argmax(1)
+
+
+_KINDS = (recoloured_cell, exchanged_colours, shifted_by_one, mirrored)

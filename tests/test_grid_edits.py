@@ -45,8 +45,8 @@ def test_one_cell_gets_another_colour_of_the_palette() -> None:
 
 @pytest.mark.parametrize("edit", [mirrored, shifted_by_one])
 def test_moves_keep_the_cells_of_each_colour(edit: object) -> None:
-    observed, _ = drawn(1)
-    moved = edit(observed.grids, observed.sizes)  # type: ignore[operator]  # one of the two
+    observed, palette = drawn(1)
+    moved = edit(observed.grids, observed.sizes, palette)  # type: ignore[operator]  # one of the two
     for colour in range(11):
         assert (moved == colour).flatten(1).sum(1).equal((observed.grids == colour).flatten(1).sum(1))
 
@@ -54,8 +54,8 @@ def test_moves_keep_the_cells_of_each_colour(edit: object) -> None:
 def test_mirrors_and_exchanges_undo_themselves() -> None:
     observed, palette = drawn(2)
     for edit in (
-        lambda grids: mirrored(grids, observed.sizes),
-        lambda grids: exchanged_colours(grids, palette),
+        lambda grids: mirrored(grids, observed.sizes, palette),
+        lambda grids: exchanged_colours(grids, observed.sizes, palette),
     ):
         torch.manual_seed(5)
         once = edit(observed.grids)
@@ -64,8 +64,8 @@ def test_mirrors_and_exchanges_undo_themselves() -> None:
 
 
 def test_a_shift_is_one_of_four_rolls_within_the_grid() -> None:
-    observed, _ = drawn(3)
-    moved = shifted_by_one(observed.grids, observed.sizes)
+    observed, palette = drawn(3)
+    moved = shifted_by_one(observed.grids, observed.sizes, palette)
     for before, after, (height, width) in zip(observed.grids, moved, observed.sizes.tolist(), strict=True):
         content = before[:height, :width]
         rolls = [content.roll(step, dims=axis) for step in (-1, 1) for axis in (0, 1)]

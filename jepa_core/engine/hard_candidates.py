@@ -24,6 +24,7 @@ from torch import Tensor
 from jepa_core.contracts import Observations
 from jepa_core.engine.representation import retrieval_ranks
 from jepa_core.engine.seeds import seed_phase
+from jepa_core.facts import NUM_COLOURS
 from jepa_core.grid_edits import colours_of, edited
 
 NUM_NODES = 33
@@ -184,16 +185,19 @@ def _of_another_task(tasks: Tensor) -> Tensor:
 
 def _equal_shares(grids: Tensor) -> Tensor:
     """(V, C, H, W) to (V, C, C): the share of cells that two candidates of a list have in common."""
-    shares = [
-        torch.stack([(cells == cells[:, c, None]).float().mean(2) for c in range(cells.shape[1])], 2)
-        for cells in grids.flatten(2).split(_ROWS_AT_ONCE)
-    ]
+    shares = []
+    for cells in grids.flatten(2).split(_ROWS_AT_ONCE):
+        one_hot = torch.zeros(*cells.shape, NUM_COLOURS).scatter_(3, cells.long().unsqueeze(3), 1.0).flatten(2)
+        shares.append(one_hot @ one_hot.transpose(1, 2) / cells.shape[2])
     return torch.cat(shares)
 
 
 def _is_distinct(grids: Tensor) -> Tensor:
     """(V, C, H, W) to (V, C) bool: whether no earlier grid of the list is equal."""
     cells = grids.flatten(2)
+    generator = torch.Generator().manual_seed(0)
+    factors = torch.randint(-(2**62), 2**62, (cells.shape[2],), generator=generator) * 2 + 1
+    # A sum modulo 2^64 that is equal for equal grids, and hardly ever for others.
+    keys = torch.cat([((part.long() + 1) * factors).sum(2) for part in cells.split(_ROWS_AT_ONCE)])
     earlier = torch.ones(cells.shape[1], cells.shape[1], dtype=torch.bool).tril(-1)
-    same = [(part[:, :, None] == part[:, None]).all(-1) & earlier for part in cells.split(_ROWS_AT_ONCE)]
-    return ~torch.cat(same).any(2)
+    return ~((keys[:, :, None] == keys[:, None]) & earlier).any(2)

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 import attrs
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from jepa_core.contracts import Observations, Sequences
@@ -54,4 +53,5 @@ class EqualCells:
 
     def _one_hot(self, grids: Tensor) -> Tensor:
         """(K, H, W) to (K, H · W · colours). Zeros and ones survive TF32, and their sums are exact in float32."""
-        return F.one_hot(grids.flatten(1).long(), self._num_colours).flatten(1).float()
+        cells = grids.flatten(1).long().unsqueeze(2)
+        return torch.zeros(*cells.shape[:2], self._num_colours, device=cells.device).scatter_(2, cells, 1.0).flatten(1)

@@ -157,8 +157,8 @@ class LinearNull:
         """Block → (rows, C), of some contexts with all candidates or with their own."""
         predicted = self._predicted(grids, sizes)
         if theirs.cells.ndim == 2:
-            one_hot = (F.one_hot(t.long(), self._num_colours).flatten(1) for t in theirs.cells.split(_ROWS_AT_ONCE))
-            cells = [predicted.cells.flatten(1) @ columns.to(predicted.cells).T for columns in one_hot]
+            one_hot = (self._one_hot(part).flatten(1) for part in theirs.cells.split(_ROWS_AT_ONCE))
+            cells = [predicted.cells.flatten(1) @ columns.T for columns in one_hot]
             others = {name: predicted.others[name] @ block.T for name, block in theirs.others.items()}
             return {"cells": torch.cat(cells, 1) / predicted.cells.shape[1], **others}
         codes = theirs.cells[part].long().transpose(1, 2)
@@ -175,7 +175,7 @@ class LinearNull:
             for place, coefficient in enumerate(self._coefficients)
             if coefficient
         ]
-        cells = sum(c * F.one_hot(g.flatten(1).long(), self._num_colours).float() for c, g, _ in terms)
+        cells = sum(c * self._one_hot(g.flatten(1)) for c, g, _ in terms)
         others = {name: torch.as_tensor(sum(c * blocks[name] for c, _, blocks in terms)) for name in _BLOCKS}
         # A grid has a colour or not, whatever is added or taken away.
         return _Blocks(torch.as_tensor(cells), {**others, "palette": others["palette"].clamp(0, 1)})
@@ -183,10 +183,16 @@ class LinearNull:
     def _described(self, grids: Tensor, sizes: Tensor) -> _Blocks:
         """Grids (..., H, W) and sizes (..., 2)."""
         cells = grids.flatten(-2)
-        counts = torch.stack([(cells == colour).sum(-1) for colour in range(self._num_colours - 1)], -1)
+        counts = torch.zeros(*cells.shape[:-1], self._num_colours, device=cells.device)
+        counts = counts.scatter_add(-1, cells.long(), torch.ones_like(cells, dtype=counts.dtype))[..., :-1]
         num_cells = sizes.prod(-1, keepdim=True).clamp(min=1)
         size = F.one_hot(sizes.clamp(max=self._largest), self._largest + 1).flatten(-2).float()
         return _Blocks(cells, {"palette": (counts > 0).float(), "shares": counts / num_cells, "size": size})
+
+    def _one_hot(self, cells: Tensor) -> Tensor:
+        """(..., L) uint8 to (..., L, K) float32."""
+        one_hot = torch.zeros(*cells.shape, self._num_colours, device=cells.device)
+        return one_hot.scatter_(-1, cells.long().unsqueeze(-1), 1.0)
 
 
 def _mrr(scores: Tensor, positive: Tensor) -> float:
