@@ -137,7 +137,7 @@ def measured(recipe: str, rows: list[Row], run: float) -> Cost:
     metrics = declared_metrics(table)
 
     def judge() -> None:
-        fresh = Judge(table.watch, metrics)
+        fresh = Judge(table.watch, metrics, epochs=table.train.epochs)
         for row in rows:
             fresh.observe(row)
 
@@ -165,7 +165,10 @@ _FUNCTIONS: dict[str, Any] = {
     "__builtins__": {},
     "finite": lambda value: value - value == 0,
     "fired": lambda _: False,
-    **{name: lambda value, *_: value for name in ("first", "last", "best", "min", "max", "mean", "slope")},
+    **{
+        name: lambda value, *_: value
+        for name in ("first", "last", "best", "min", "max", "mean", "slope", "median", "spread", "lowest", "highest")
+    },
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,12 @@ from jepa_core.run_directory.baseline_runs import resolve_baseline
 from jepa_core.run_directory.layout import METRICS
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
 from jepa_core.run_directory.reading import RunReader, recorded_rows
-from jepa_core.run_directory.recorded_recipe import recorded_baseline, recorded_metrics, recorded_watch
+from jepa_core.run_directory.recorded_recipe import (
+    recorded_baseline,
+    recorded_epochs,
+    recorded_metrics,
+    recorded_watch,
+)
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.replay import replay, replay_to_json
 
@@ -82,7 +89,9 @@ def check(
     path = file or Path(reader.path if reader else "") / METRICS
     recorded = recorded_rows(path)
     is_over = reader is None or reader.state() == "finished"
-    found = replay(recorded.rows, Judge(chosen.watch, chosen.metrics, baseline.values), finished=is_over)
+    epochs = recorded_epochs(reader.recipe()) if reader else _last_epoch(recorded.rows)
+    judge = Judge(chosen.watch, chosen.metrics, baseline.values, epochs)
+    found = replay(recorded.rows, judge, finished=is_over)
     if json:
         counts = {"checked": str(path), "rows": len(recorded.rows), "damaged": recorded.damaged}
         told = {**counts, "problems": chosen.problems, **replay_to_json(found)}
@@ -95,6 +104,11 @@ def check(
     for problem in chosen.problems:
         console.print(f"! {problem}", soft_wrap=True)
     return found.exit_code
+
+
+def _last_epoch(rows: Sequence[Mapping[str, float]]) -> float | None:
+    """Of rows without a recipe: they are taken for a whole run."""
+    return next((row["epoch"] for row in reversed(rows) if math.isfinite(row.get("epoch", math.nan))), None)
 
 
 def _recorded_rules(reader: RunReader | None) -> _Rules:

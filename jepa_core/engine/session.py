@@ -155,9 +155,10 @@ class _Session:
         self.baseline = baseline
         self.registry = registry
         self.observers = observers
-        self.judge = Judge(loaded.recipe.watch, declared_metrics(loaded.recipe), baseline.values)
+        recipe = loaded.recipe
+        self.judge = Judge(recipe.watch, declared_metrics(recipe), baseline.values, recipe.train.epochs)
         self.record = RunRecord(writer, self.judge, observers)
-        self.checkpoints = CheckpointFolder(writer.path / CHECKPOINTS, loaded.recipe.checkpoint.keep)
+        self.checkpoints = CheckpointFolder(writer.path / CHECKPOINTS, recipe.checkpoint.keep)
 
     def heed_rollbacks(self, *, auto: bool) -> None:
         """Let requests, and with `auto` rules too, take the run back."""

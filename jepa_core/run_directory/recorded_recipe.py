@@ -57,6 +57,12 @@ def recorded_metrics(recipe: Mapping[str, Any]) -> tuple[Metric, ...]:
     return tuple({metric.name: metric for metric in (*ENGINE_METRICS, *losses, *recorded)}.values())
 
 
+def recorded_epochs(recipe: Mapping[str, Any]) -> float | None:
+    """How many epochs the whole run has; None where the recipe does not say."""
+    epochs = _table(recipe.get("train")).get("epochs")
+    return float(epochs) if isinstance(epochs, int | float) and not isinstance(epochs, bool) else None
+
+
 def _rules(kind: type[AnyRule], table: Mapping[str, Any], name: str, problems: list[str]) -> tuple[AnyRule, ...]:
     entries = table.get(name, [])
     found = (

@@ -16,6 +16,7 @@ import attrs
 
 from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.history import History, Point
+from jepa_core.watch.ordered_window import OrderedWindow
 
 
 @attrs.frozen
@@ -62,8 +63,13 @@ def all_of(parts: Sequence[Condition]) -> Condition:
     """`and`."""
 
     def evaluate(scene: Scene) -> bool | None:
-        results = [part(scene) for part in parts]
-        return False if False in results else None if None in results else True
+        known = True
+        for part in parts:
+            result = part(scene)
+            if result is False:
+                return False
+            known = known and result is not None
+        return True if known else None
 
     return evaluate
 
@@ -72,8 +78,13 @@ def any_of(parts: Sequence[Condition]) -> Condition:
     """`or`."""
 
     def evaluate(scene: Scene) -> bool | None:
-        results = [part(scene) for part in parts]
-        return True if True in results else None if None in results else False
+        known = True
+        for part in parts:
+            result = part(scene)
+            if result is True:
+                return True
+            known = known and result is not None
+        return False if known else None
 
     return evaluate
 
@@ -98,12 +109,26 @@ def is_finite(inner: Number) -> Condition:
     return evaluate
 
 
-def over_window(figure: Callable[[tuple[Point, ...]], float | None], name: str, num_values: int) -> Number:
-    """`figure` of the newest `num_values` values of `name`."""
+def over_window(function: str, name: str, num_values: int, skipped: int) -> Number:
+    """A function of the `num_values` values of `name` before the newest `skipped`."""
+    of_points, of_ordered = OVER_POINTS.get(function), OVER_ORDERED.get(function)
+    if of_points is not None:
+
+        def evaluate(scene: Scene) -> float | None:
+            points = scene.history.window(name, num_values, skipped)
+            return None if points is None else of_points(points)
+
+        return evaluate
+    assert of_ordered is not None
+    return over_ordered(of_ordered, name, num_values, skipped)
+
+
+def over_ordered(figure: Callable[[OrderedWindow], float], name: str, num_values: int, skipped: int) -> Number:
+    """A figure of the `num_values` values of `name` before the newest `skipped`, in order of size."""
 
     def evaluate(scene: Scene) -> float | None:
-        points = scene.history.window(name, num_values)
-        return None if points is None else figure(points)
+        window = scene.history.ordered(name, num_values, skipped)
+        return None if window is None else figure(window)
 
     return evaluate
 
@@ -135,6 +160,13 @@ OVER_POINTS: dict[str, Callable[[tuple[Point, ...]], float | None]] = {
     "slope": _slope,
     "min": _lowest,
     "max": _highest,
+}
+
+OVER_ORDERED: dict[str, Callable[[OrderedWindow], float]] = {
+    "median": OrderedWindow.median,
+    "spread": OrderedWindow.spread,
+    "lowest": lambda window: window.lowest_median,
+    "highest": lambda window: window.highest_median,
 }
 
 WHOLE_SERIES: dict[str, Callable[[History, str], float | None]] = {

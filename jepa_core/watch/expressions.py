@@ -15,7 +15,7 @@ import attrs
 
 from jepa_core.recorded_numbers import current_name
 from jepa_core.watch.closures import (
-    OVER_POINTS,
+    OVER_ORDERED,
     WHOLE_SERIES,
     Condition,
     Number,
@@ -25,6 +25,7 @@ from jepa_core.watch.closures import (
     compared,
     is_finite,
     negated,
+    over_ordered,
     over_window,
 )
 from jepa_core.watch.history import MAX_WINDOW
@@ -46,17 +47,41 @@ _COMPARISONS: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] 
 _FLIPPED = {"<": ">", "≤": "≥", ">": "<", "≥": "≤", "=": "=", "≠": "≠"}
 CLOCKS = frozenset({"step", "epoch"})
 """Names that stand in every row."""
+EPOCHS = "epochs"
+"""The clock that stands in no row: how many epochs the run has in all."""
 FUNCTIONS = (
     "finite(x)",
     "first(name)",
     "last(name)",
     "best(name)",
-    "min(name[, n])",
-    "max(name[, n])",
-    "mean(name, n)",
+    "min(name[, n[, m]])",
+    "max(name[, n[, m]])",
+    "mean(name, n[, m])",
+    "median(name, n[, m])",
+    "spread(name, n[, m])",
+    "quantile(name, q, n[, m])",
+    "lowest(name, n)",
+    "highest(name, n)",
     "slope(name, n)",
     "fired('ID')",
 )
+_ARGUMENTS = {
+    "first": (1, 1),
+    "last": (1, 1),
+    "best": (1, 1),
+    "min": (1, 3),
+    "max": (1, 3),
+    "mean": (2, 3),
+    "median": (2, 3),
+    "spread": (2, 3),
+    "quantile": (3, 4),
+    "lowest": (2, 2),
+    "highest": (2, 2),
+    "slope": (2, 2),
+}
+"""Fewest and most arguments of the functions of a name."""
+_FEWEST_VALUES = {"slope": 2, "spread": 4}
+"""Of a window, where one value says nothing."""
 
 
 class RefusedError(Exception):
@@ -94,6 +119,8 @@ class Compiled:
     directed_names: frozenset[str]
     """Names whose `best` is asked for."""
     fired_ids: frozenset[str]
+    ordered_windows: frozenset[tuple[str, int, int]]
+    """Windows whose values are wanted in order of size: name, how many values, how many newest are left out."""
     windows: frozenset[tuple[str, int]]
     """Names whose newest values it looks at together, and how many of them."""
 
@@ -114,6 +141,7 @@ def compile_condition(node: ast.expr) -> Compiled:
         baseline_names=frozenset(compiler.baseline_names),
         directed_names=frozenset(compiler.directed_names),
         fired_ids=frozenset(compiler.fired_ids),
+        ordered_windows=frozenset(compiler.ordered_windows),
         windows=frozenset(compiler.windows),
     )
 
@@ -162,6 +190,7 @@ class _Compiler:
         self.baseline_names: set[str] = set()
         self.directed_names: set[str] = set()
         self.fired_ids: set[str] = set()
+        self.ordered_windows: set[tuple[str, int, int]] = set()
         self.windows: set[tuple[str, int]] = set()
 
     def condition(self, node: ast.expr, *, wanted: bool = True) -> Condition:
@@ -200,7 +229,7 @@ class _Compiler:
                 return self.number(inner)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
                 return binary(_ARITHMETIC[type(op)], self.number(left), self.number(right))
-            case ast.Call(func=ast.Name(id="mean" | "slope" | "first" | "last" | "best" | "min" | "max" as function)):
+            case ast.Call(func=ast.Name(id=function)) if function in _ARGUMENTS:
                 return self._function(function, node)
             case ast.BoolOp() | ast.Compare() | ast.UnaryOp(op=ast.Not()):
                 raise RefusedError("a number is wanted here, not a condition", node)
@@ -227,6 +256,8 @@ class _Compiler:
             compared = name.removeprefix("baseline.")
             self.baseline_names.add(compared)
             return lambda scene: scene.baseline.at(compared, scene.history.epoch) if scene.baseline else None
+        if name == EPOCHS:
+            return lambda scene: scene.history.epochs
         self.names.add(name)
         self.moving_names.add(name)
         return lambda scene: scene.history.last(name)
@@ -240,28 +271,43 @@ class _Compiler:
         raise RefusedError("fired wants a rule's id in quotes", argument, "such as fired('A')")
 
     def _function(self, function: str, node: ast.Call) -> Number:
-        windowed = function in ("mean", "slope")
-        arguments = self._arguments(node, 2 if windowed else 1, at_most=2 if function in ("min", "max") else None)
-        name = _dotted(arguments[0])
+        fewest, most = _ARGUMENTS[function]
+        arguments = self._arguments(node, fewest, at_most=most)
+        name = self._series(function, arguments[0])
+        share = _share(arguments.pop(1)) if function == "quantile" else None
+        if len(arguments) == 1:
+            of_series = WHOLE_SERIES[function]
+            return lambda scene: of_series(scene.history, name)
+        num_values = _window_size(arguments[1], _FEWEST_VALUES.get(function, 1))
+        skipped = _skipped(arguments[2], num_values) if len(arguments) > 2 else 0
+        if not skipped and function not in ("lowest", "highest"):
+            self.windows.add((name, num_values))
+        if share is not None or function in OVER_ORDERED:
+            self.ordered_windows.add((name, num_values, skipped))
+        if share is not None:
+            return over_ordered(lambda window: window.quantile(share), name, num_values, skipped)
+        return over_window(function, name, num_values, skipped)
+
+    def _series(self, function: str, node: ast.expr) -> str:
+        """The metric of which a function looks at more than the newest value."""
+        name = _dotted(node)
         if name.partition(".")[0] == "baseline":
-            raise RefusedError(f"{function} looks at this run's values, not the baseline's", arguments[0])
+            raise RefusedError(f"{function} looks at this run's values, not the baseline's", node)
+        if name == EPOCHS:
+            raise RefusedError(f"epochs is one figure for the whole run: {function} has nothing to look at", node)
         self.names.add(name)
         if function != "first":
             self.moving_names.add(name)
         if function == "best":
             self.directed_names.add(name)
-        if len(arguments) == 1:
-            of_series = WHOLE_SERIES[function]
-            return lambda scene: of_series(scene.history, name)
-        num_values = _window_size(arguments[1], 2 if function == "slope" else 1)
-        self.windows.add((name, num_values))
-        return over_window(OVER_POINTS[function], name, num_values)
+        return name
 
     def _arguments(self, node: ast.Call, count: int, *, at_most: int | None = None) -> list[ast.expr]:
         if node.keywords or not count <= len(node.args) <= (at_most or count):
-            wanted = {1: "one argument", 2: "a name and a count"}[count]
-            raise RefusedError(f"{ast.unparse(node.func)} wants {wanted}", node, " ".join(FUNCTIONS))
-        return node.args
+            called = ast.unparse(node.func)
+            form = next((form for form in FUNCTIONS if form.startswith(f"{called}(")), called)
+            raise RefusedError(f"{called} is written {form}", node, " ".join(FUNCTIONS))
+        return list(node.args)
 
 
 def _unlisted(node: ast.expr) -> RefusedError:
@@ -303,7 +349,22 @@ def _constant(value: object, node: ast.expr) -> Number:
 
 
 def _window_size(node: ast.expr, at_least: int) -> int:
+    return _count(node, at_least, MAX_WINDOW, "a count of values is wanted here")
+
+
+def _skipped(node: ast.expr, num_values: int) -> int:
+    return _count(node, 0, MAX_WINDOW - num_values, "the count of newest values to leave out is wanted here")
+
+
+def _count(node: ast.expr, at_least: int, at_most: int, problem: str) -> int:
     match node:
-        case ast.Constant(value=int(count)) if not isinstance(count, bool) and at_least <= count <= MAX_WINDOW:
+        case ast.Constant(value=int(count)) if not isinstance(count, bool) and at_least <= count <= at_most:
             return count
-    raise RefusedError("a count of values is wanted here", node, f"a whole number from {at_least} to {MAX_WINDOW}")
+    raise RefusedError(problem, node, f"a whole number from {at_least} to {at_most}")
+
+
+def _share(node: ast.expr) -> float:
+    match node:
+        case ast.Constant(value=float() | int() as share) if not isinstance(share, bool) and 0 <= share <= 1:
+            return float(share)
+    raise RefusedError("which quantile is wanted here", node, "a number from 0 to 1, such as 0.9")

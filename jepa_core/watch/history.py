@@ -1,4 +1,4 @@
-"""The figures of a run seen so far, as far as rules ask for them: first, last, extremes, and a window of recent values.
+"""The figures of a run seen so far, as far as rules ask for them: first, last, extremes, and windows of values.
 
 Memory is bounded: only the names asked for are kept, and of each at most `MAX_WINDOW` values.
 """
@@ -15,9 +15,10 @@ import attrs
 
 from jepa_core.metrics import Better
 from jepa_core.recorded_numbers import decode_row
+from jepa_core.watch.ordered_window import OrderedWindow
 
 MAX_WINDOW = 1000
-"""Most values that `mean`, `slope`, `min` and `max` may look back on."""
+"""Most values that a rule may look back on."""
 
 
 @attrs.frozen
@@ -39,9 +40,12 @@ class Series:
         self.minimum = math.nan
         self.maximum = math.nan
         self._recent: deque[Point] = deque(maxlen=MAX_WINDOW)
+        self._ordered: dict[tuple[int, int], OrderedWindow] = {}
 
     def append(self, point: Point) -> None:
         value = point.value
+        for window in self._ordered.values():
+            window.append(value)
         if not self.count:
             self.first = value
         self.count += 1
@@ -50,17 +54,30 @@ class Series:
         self.maximum = -_fmin(-self.maximum, -value)
         self._recent.append(point)
 
-    def recent(self, num_values: int) -> tuple[Point, ...]:
-        """The newest `num_values` points, oldest first; fewer when there are no more."""
-        newest_first = islice(reversed(self._recent), num_values)
+    def recent(self, num_values: int, skipped: int = 0) -> tuple[Point, ...]:
+        """The `num_values` points before the newest `skipped`, oldest first; fewer when there are no more."""
+        newest_first = islice(reversed(self._recent), skipped, skipped + num_values)
         return tuple(newest_first)[::-1]
+
+    def ordered(self, num_values: int, skipped: int) -> OrderedWindow:
+        """The same values in order of size. Made when it is first asked for, and kept up to date from then on."""
+        window = self._ordered.get((num_values, skipped))
+        if window is None:
+            window = self._ordered[num_values, skipped] = OrderedWindow(num_values, skipped)
+            for point in self._recent:
+                window.append(point.value)
+        return window
 
 
 class History:
     """All series of a run, fed row by row."""
 
-    def __init__(self, names: Iterable[str], better: Mapping[str, Better] | None = None) -> None:
+    def __init__(
+        self, names: Iterable[str], better: Mapping[str, Better] | None = None, epochs: float | None = None
+    ) -> None:
         """Keep the series of `names`; `better` says for each metric which direction is good, for `best`."""
+        self.epochs = epochs
+        """Of the whole run; None when that is not known."""
         self._series = {name: Series() for name in names}
         self._better = dict(better or {})
         self.step = math.nan
@@ -109,10 +126,17 @@ class History:
             case _:
                 return None
 
-    def window(self, name: str, num_values: int) -> tuple[Point, ...] | None:
-        """The newest `num_values` points, oldest first; None when there are not that many yet."""
+    def window(self, name: str, num_values: int, skipped: int = 0) -> tuple[Point, ...] | None:
+        """The `num_values` points before the newest `skipped`, oldest first; None when there are not that many yet."""
         series = self._seen(name)
-        return series.recent(num_values) if series and series.count >= num_values else None
+        is_full = series is not None and series.count >= num_values + skipped
+        return series.recent(num_values, skipped) if series and is_full else None
+
+    def ordered(self, name: str, num_values: int, skipped: int = 0) -> OrderedWindow | None:
+        """The values of a window in order of size; None when there are not that many yet."""
+        series = self._series.get(name)
+        window = None if series is None else series.ordered(num_values, skipped)
+        return window if window is not None and window.is_full else None
 
     def recent(self, name: str, num_values: int) -> tuple[Point, ...]:
         """Up to `num_values` newest points, oldest first."""

@@ -34,9 +34,13 @@ class Judge:
     """Judges one run. Feed it every row in order, after a resume also those that were recorded before it."""
 
     def __init__(
-        self, watch: Watch, declarations: Iterable[Metric] = (), baseline: BaselineValues | None = None
+        self,
+        watch: Watch,
+        declarations: Iterable[Metric] = (),
+        baseline: BaselineValues | None = None,
+        epochs: float | None = None,
     ) -> None:
-        """`declarations` give units, and the direction that `best` goes by.
+        """`declarations` give units, and the direction that `best` goes by; `epochs` is how many the whole run has.
 
         Raises:
             RuleError: a rule cannot be parsed.
@@ -63,7 +67,10 @@ class Judge:
         rules = [watcher.rule for watcher in self._criteria] + [watcher.rule for watcher in self._alarms]
         self._concerned: dict[frozenset[str], tuple[list[CriterionWatcher], list[AlarmWatcher]]] = {}
         names = {name for rule in rules for name in rule.names}
-        self.history = History(names, {metric.name: metric.better for metric in declared})
+        self.history = History(names, {metric.name: metric.better for metric in declared}, epochs)
+        # From the first row on, so that what is the lowest so far does not hang on when it was first asked for.
+        for window in {window for rule in rules for window in rule.ordered_windows}:
+            self.history.ordered(*window)
         self._scene = Scene(self.history, baseline, set())
 
     @property

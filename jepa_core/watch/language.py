@@ -4,16 +4,28 @@
     not finite(loss.total) or val.retrieval.mrr < 0.8 * baseline.val.retrieval.mrr
     fired('A') and fired('B')
 
-Numbers, dotted metric names, `+ - * /`, comparisons (chains too), `and`, `or`, `not`, `baseline.NAME` and
+Numbers, dotted metric names, `+ - * /`, comparisons (chains too), `and`, `or`, `not`, `baseline.NAME`, the clocks
+`step`, `epoch` and `epochs` (how many epochs the whole run has), and
 
     finite(x)                        neither infinite nor not-a-number
     first(name)  last(name)          the first and the newest value; a name that stands only in first(…) calls for no
                                      evaluation of its own
     best(name)                       lowest or highest so far, by the metric's declared direction
-    min(name[, n])  max(name[, n])   so far, or of the newest n values
-    mean(name, n)                    of the newest n values
+    min(name)  max(name)             so far
+    min(name, n[, m])  max(…)        of a window
+    mean(name, n[, m])               of a window
+    median(name, n[, m])             of a window: its level, whatever single values do
+    spread(name, n[, m])             of a window: how far its values scatter about that level, whatever single values
+                                     do; for normal noise its standard deviation (quartile distance / 1.349)
+    quantile(name, q, n[, m])        of a window: the value below which the share q of it lies
+    lowest(name, n)  highest(…)      the lowest and highest median of n values in a row so far: min and max of the level
     slope(name, n)                   least-squares slope of the newest n values, per epoch
     fired('ID')                      an abort, rollback or scenario rule of this id has fired
+
+A window is the newest n values; with m, the n values before the newest m, so that what is new can be held against what
+was usual before it:
+
+    median(grad.norm, 3) > 3 * median(grad.norm, 20, 3) + 6 * spread(grad.norm, 20, 3)
 
 What is in the language stands in `expressions`, what it means in `closures`; this module knows text and positions.
 """
@@ -33,7 +45,7 @@ from jepa_core.watch.closures import Scene
 from jepa_core.watch.expressions import CLOCKS, Compiled, RefusedError, compile_condition
 from jepa_core.watch.history import History
 
-MAX_LENGTH = 256
+MAX_LENGTH = 1000
 """Longest rule, in characters."""
 
 MAX_DEPTH = 48
@@ -104,6 +116,11 @@ class Rule:
         """The rules whose firing it asks for."""
         return self._compiled.fired_ids
 
+    @property
+    def ordered_windows(self) -> frozenset[tuple[str, int, int]]:
+        """The windows whose values it wants in order of size: name, how many values, how many newest are left out."""
+        return self._compiled.ordered_windows
+
     def concerns(self, row: Iterable[str]) -> bool:
         """Whether a row of these names calls for an evaluation: it holds one of the triggers, or the rule asks what
         has fired."""
@@ -120,7 +137,10 @@ class Rule:
         return self._compiled.condition(scene)
 
     def looks_back_to(self, scene: Scene) -> float | None:
-        """The first step of the values that it looks at now: of its windows, else the newest; None when unknown."""
+        """The first step of the values that it looks at now: of its windows, else the newest; None when unknown.
+
+        A window of values before the newest ones is what is usual, and no part of what is told.
+        """
         windows = (scene.history.window(name, count) for name, count in self._compiled.windows)
         steps = [scene.history.step, *(window[0].step for window in windows if window)]
         return min((step for step in steps if not math.isnan(step)), default=None)

@@ -30,13 +30,18 @@ from jepa_plugins.scenarios.clipping import ClippingSaturatedConfig
 from jepa_plugins.scenarios.codebook import CodebookCollapseConfig, CodebookShockConfig, CodebookSlideConfig
 from jepa_plugins.scenarios.context_use import AttentionUniformConfig, OrderIgnoredConfig
 from jepa_plugins.scenarios.learning_rate import LrAtFloorConfig
-from jepa_plugins.scenarios.loss_balance import LossDeadConfig, LossExplodesConfig, LossTakesOverConfig
+from jepa_plugins.scenarios.loss_balance import (
+    LevelLeftConfig,
+    LossDeadConfig,
+    LossExplodesConfig,
+    LossTakesOverConfig,
+)
 from jepa_plugins.scenarios.non_finite import NonFiniteConfig
 from jepa_plugins.scenarios.rank import RankCollapseConfig, RankStuckConfig
 from jepa_plugins.scenarios.target_distance import TargetDriftsConfig, TargetEqualConfig
 from jepa_plugins.scenarios.temperature import TemperatureAtBoundConfig
 from jepa_plugins.scenarios.throughput import ThroughputDroppedConfig
-from jepa_plugins.scenarios.validation import BelowCellCountingConfig, ValidationDegradesConfig
+from jepa_plugins.scenarios.validation import BelowStrongestNullConfig, ValidationDegradesConfig
 
 
 @hookimpl
@@ -90,11 +95,12 @@ def jepa_scenarios() -> list[type]:
         RankStuckConfig,
         LossTakesOverConfig,
         LossExplodesConfig,
+        LevelLeftConfig,
         LossDeadConfig,
         ClippingSaturatedConfig,
         TemperatureAtBoundConfig,
         ValidationDegradesConfig,
-        BelowCellCountingConfig,
+        BelowStrongestNullConfig,
         AttentionUniformConfig,
         OrderIgnoredConfig,
         TargetEqualConfig,

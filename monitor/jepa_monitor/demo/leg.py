@@ -15,7 +15,7 @@ from jepa_core.run_directory.baseline_runs import resolve_baseline
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.lineage import read_lineage
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.recorded_recipe import recorded_metrics, recorded_watch
+from jepa_core.run_directory.recorded_recipe import recorded_epochs, recorded_metrics, recorded_watch
 from jepa_core.run_directory.status import State
 from jepa_core.run_directory.stored_checkpoints import stored_checkpoints
 from jepa_core.watch.best_checkpoint import best_checkpoint
@@ -152,4 +152,4 @@ def judge_of(recipe: Mapping[str, Any], runs_dir: Path) -> Judge:
     """The judge of a recorded recipe."""
     watch = recorded_watch(recipe).watch
     baseline = resolve_baseline(watch.baseline, runs_dir).values
-    return Judge(watch, recorded_metrics(recipe), baseline)
+    return Judge(watch, recorded_metrics(recipe), baseline, recorded_epochs(recipe))

@@ -22,7 +22,10 @@ _PROSPECTS: dict[str, Prospect] = {
     "failed": "failed",
     "fired": "fired",
 }
-_LOOKS_BACK = re.compile(r"\s*(best|first)\s*\(|.*[<>=]\s*(best|first)\s*\([^()]*\)\s*$")
+_LOOKS_BACK = re.compile(
+    r"\s*(best|first|lowest|highest)\s*\(|.*[<>=].*\b(best|first|lowest|highest|median|spread)\s*\("
+)
+"""Rules whose value never moves on, or whose limit moves with the run: where a trend leads says nothing of them."""
 
 
 @attrs.frozen(kw_only=True)

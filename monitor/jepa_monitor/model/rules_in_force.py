@@ -10,7 +10,12 @@ import attrs
 
 from jepa_core.metrics import Metric
 from jepa_core.run_directory.baseline_runs import resolve_baseline
-from jepa_core.run_directory.recorded_recipe import recorded_baseline, recorded_metrics, recorded_watch
+from jepa_core.run_directory.recorded_recipe import (
+    recorded_baseline,
+    recorded_epochs,
+    recorded_metrics,
+    recorded_watch,
+)
 from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.rules import Watch
@@ -23,11 +28,13 @@ class RulesInForce:
     watch: Watch = attrs.field(factory=Watch)
     metrics: Mapping[str, Metric] = attrs.field(factory=dict)
     baseline: BaselineValues | None = None
+    epochs: float | None = None
+    """How many the whole run has."""
     problems: tuple[str, ...] = ()
 
     def fresh_judge(self) -> Judge:
         """A judge who has seen nothing yet."""
-        return Judge(self.watch, self.metrics.values(), self.baseline)
+        return Judge(self.watch, self.metrics.values(), self.baseline, self.epochs)
 
 
 def rules_in_force(run: Path, recipe: Mapping[str, Any], environment: Mapping[str, Any]) -> RulesInForce:
@@ -39,5 +46,6 @@ def rules_in_force(run: Path, recipe: Mapping[str, Any], environment: Mapping[st
         watch=recorded.watch,
         metrics={metric.name: metric for metric in recorded_metrics(recipe)},
         baseline=baseline.values,
+        epochs=recorded_epochs(recipe),
         problems=recorded.problems,
     )

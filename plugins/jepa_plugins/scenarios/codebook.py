@@ -60,7 +60,7 @@ class CodebookSlideConfig:
     kind: ClassVar[str] = "codebook_slide"
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
-    of_highest: float = setting("mean use below this share of the highest", default=0.5, above=0, below=1)
+    of_highest: float = setting("mean use below this share of the highest level", default=0.5, above=0, below=1)
     looks: int = setting("diagnostics that the mean and the slope are taken over", default=5, at_least=3, at_most=100)
 
     def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
@@ -71,7 +71,7 @@ class CodebookSlideConfig:
             Scenario(
                 id=self.kind,
                 title="Codebook use slides",
-                when=f"{mean} < {self.of_highest:g} * max(vq.usage) and {slope} < 0",
+                when=f"{mean} < {self.of_highest:g} * highest(vq.usage, {self.looks}) and {slope} < 0",
                 after_epoch=settled(facts, 2),
                 set=_fewer_revivals(facts),
                 advice="Nothing brings dead codes back: revive a few of them every few steps.",
@@ -96,7 +96,8 @@ class CodebookShockConfig:
             Scenario(
                 id=self.kind,
                 title="Shock to the codebook",
-                when=f"vq.usage < {self.kept:g} * max(vq.usage, {self.looks})",
+                # What is usual before it says how far use scatters anyway.
+                when=f"vq.usage < {self.kept:g} * max(vq.usage, {self.looks}) - spread(vq.usage, 8, {self.looks})",
                 after_epoch=settled(facts, 2),
                 set=_fewer_revivals(facts),
                 advice="If codes were revived just before, revive fewer at a time, more often.",

@@ -32,11 +32,13 @@ class LrAtFloorConfig:
         # A rate as low as this comes in warm-up too: the peak has to lie behind it.
         reached = f"max(lr, 5) <= {floor:g} and max(lr) > {0.5 * (floor + peak):g}"
         loss = "val.loss.total"
+        # A slope of few values is noise: the newest must all lie below those before them.
+        falls = f"max({loss}, 4) < min({loss}, 4, 4) and slope({loss}, 8) < -{self.falling:g} * {loss}"
         return (
             Scenario(
                 id=self.kind,
                 title="The learning rate is at its floor, and the loss still falls",
-                when=f"{reached} and {loss} > 0 and slope({loss}, 3) < -{self.falling:g} * {loss}",
+                when=f"{reached} and {loss} > 0 and {falls}",
                 severity="info",
                 set=_longer(facts),
                 advice="The schedule is shorter than what there is to learn: train longer, or raise schedule.floor.",

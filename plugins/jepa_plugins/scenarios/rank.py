@@ -28,14 +28,14 @@ class RankCollapseConfig:
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
     rank: float = setting("collapsed below this effective rank", default=2.0, above=1)
-    of_highest: float = setting("or below this share of the highest so far", default=0.25, at_least=0, below=1)
+    of_highest: float = setting("or below this share of its highest level", default=0.25, at_least=0, below=1)
 
     def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
         return tuple(
             Scenario(
                 id=f"{self.kind}.{side}",
                 title=f"The {side} embeddings collapse",
-                when=f"(rank.{side} < {self.rank:g} or rank.{side} < {self.of_highest:g} * max(rank.{side})) "
+                when=f"(rank.{side} < {self.rank:g} or rank.{side} < {self.of_highest:g} * highest(rank.{side}, 3)) "
                 f"and {TRAINED}",
                 severity="critical",
                 after_epoch=settled(facts, 5),

@@ -48,7 +48,7 @@ class TargetDriftsConfig:
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
     distance: float = setting("far above this relative distance of the weights", default=0.5, above=0)
-    looks: int = setting("diagnostics in a row, over which it grows", default=3, at_least=2, at_most=100)
+    looks: int = setting("diagnostics in a row, all farther than as many before", default=3, at_least=2, at_most=100)
 
     def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
         far = f"min(target.distance, {self.looks}) > {self.distance:g}"
@@ -56,7 +56,7 @@ class TargetDriftsConfig:
             Scenario(
                 id=self.kind,
                 title="The target drifts away from the online network",
-                when=f"{far} and slope(target.distance, {self.looks}) > 0",
+                when=f"{far} and min(target.distance, {self.looks}) > max(target.distance, {self.looks}, {self.looks})",
                 after_epoch=settled(facts, 2),
                 set={"target": {"ema_decay": 0.99}} if facts.recipe["target"]["ema_decay"] > 0.99 else {},
                 advice="Lower target.ema_decay so that the target follows, or lower optimizer.lr.",

@@ -19,7 +19,7 @@ class ThroughputDroppedConfig:
     kind: ClassVar[str] = "throughput_dropped"
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
-    of_highest: float = setting("share of the highest throughput", default=0.5, above=0, below=1)
+    of_highest: float = setting("share of the highest level", default=0.5, above=0, below=1)
     rows: int = setting("rows in a row", default=5, at_least=1, at_most=1000)
 
     def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:  # noqa: ARG002  # the same for every recipe
@@ -28,7 +28,7 @@ class ThroughputDroppedConfig:
             Scenario(
                 id=self.kind,
                 title="Throughput has dropped",
-                when=f"max({rate}, {self.rows}) < {self.of_highest:g} * max({rate})",
+                when=f"max({rate}, {self.rows}) < {self.of_highest:g} * highest({rate}, {self.rows})",
                 advice="Something else uses the device or the processor, or the device is throttled by heat.",
             ),
         )

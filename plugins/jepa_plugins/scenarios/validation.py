@@ -1,4 +1,4 @@
-"""Validation that gets worse again, or never gets better than comparing cells."""
+"""Validation that gets worse again, or never gets better than what learns nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from jepa_core.facts import ScenarioFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_core.watch.rules import Scenario
+from jepa_plugins.scenarios.level import RECENT, now
 from jepa_plugins.scenarios.timing import TRAINED, settled
+
+SURELY = 8
+"""Spreads that a gain must exceed before any of it can be lost."""
 
 
 @attrs.frozen(kw_only=True)
@@ -21,30 +25,37 @@ class ValidationDegradesConfig:
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
     lost: float = setting("share of the gain since the first validation", default=0.2, above=0)
+    scatter: int = setting("validations that say how far they scatter", default=20, at_least=8, at_most=1000)
 
     def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
         loss, mrr = "val.loss.total", "val.retrieval.mrr"
         return (
-            self._of(loss, f"{loss} - min({loss}) > {self.lost:g} * (first({loss}) - min({loss}))", facts),
-            self._of(mrr, f"max({mrr}) - {mrr} > {self.lost:g} * (max({mrr}) - first({mrr}))", facts),
+            self._of(loss, now(loss), f"lowest({loss}, {RECENT})", facts),
+            self._of(mrr, f"highest({mrr}, {RECENT})", now(mrr), facts),
         )
 
-    def _of(self, name: str, when: str, facts: ScenarioFacts) -> Scenario:
+    def _of(self, name: str, higher: str, lower: str, facts: ScenarioFacts) -> Scenario:
+        """`higher` less `lower` is what was lost; both gain and loss lie well outside of how validations scatter."""
+        lost, scatter = f"{higher} - {lower}", f"spread({name}, {self.scatter})"
+        best = lower if "lowest" in lower else higher
+        gain = f"first({name}) - {best}" if best is lower else f"{best} - first({name})"
+        when = f"{lost} > {self.lost:g} * ({gain}) and {gain} > {SURELY} * {scatter} and {lost} > 2 * {scatter}"
         return Scenario(
             id=f"{self.kind}.{name}",
             title=f"{name} degrades from its best",
             when=f"{when} and {TRAINED}",
             after_epoch=settled(facts, 5),
+            evaluations=3,
             advice="Use the best checkpoint, and look what changed since: a growing loss term, a revival of codes, or "
             "too many epochs.",
         )
 
 
 @attrs.frozen(kw_only=True)
-class BelowCellCountingConfig:
-    """Retrieval on validation is worse than counting equal cells, which learns nothing."""
+class BelowStrongestNullConfig:
+    """Retrieval on validation is worse than the strongest method that learns nothing."""
 
-    kind: ClassVar[str] = "below_cell_counting"
+    kind: ClassVar[str] = "below_strongest_null"
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
     after: float = setting("share of the run after which it is judged", default=0.5, at_least=0, below=1)
@@ -53,9 +64,8 @@ class BelowCellCountingConfig:
         return (
             Scenario(
                 id=self.kind,
-                title="Retrieval is worse than counting cells",
-                # Counting cells gives the same figure at every validation: only a row with retrieval is judged.
-                when=f"val.retrieval.mrr < first(val.retrieval.baseline_mrr) and {TRAINED}",
+                title="Retrieval is worse than the strongest null",
+                when=f"val.retrieval.mrr < val.retrieval.null_mrr and {TRAINED}",
                 after_epoch=self.after * facts.recipe["train"]["epochs"],
                 advice="The loss may fall all the same: what the embedding is for is not learned. Compare with "
                 'quantizer.kind = "none", and look at the predictor and the projector.',
