@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import torch
 
 from jepa_core.audit.bench import Bench
-from jepa_core.audit.data_audit import audit_data, data_findings
+from jepa_core.audit.budget import run_findings
+from jepa_core.audit.data_audit import audit_data, candidate_findings, comes_split, data_findings
 from jepa_core.audit.effect_audit import part_rows, setting_rows
 from jepa_core.audit.effect_findings import effect_findings
+from jepa_core.audit.fields import without_what_is_set
 from jepa_core.audit.loss_audit import audit_losses, loss_findings
 from jepa_core.audit.report import Audit
 from jepa_core.audit.step_audit import audit_step, step_findings
@@ -46,6 +48,14 @@ def audit_recipe(recipe: Recipe, dataset: GridDataset, compute: Compute) -> Audi
     of_losses = list(loss_findings(bench, outcome, losses))
     explained = {" ".join(finding.name.split()[:1]) for finding in of_losses}
     findings: Iterator[Finding] = effect_findings(effects, recipe, explained)
+    found = [
+        *findings,
+        *of_losses,
+        *step_findings(step, recipe),
+        *data_findings(data, official=comes_split(recipe.data)),
+        *candidate_findings(dataset),
+        *run_findings(recipe, dataset),
+    ]
     return Audit(
         recipe=recipe.name,
         device=compute.describe(),
@@ -56,5 +66,5 @@ def audit_recipe(recipe: Recipe, dataset: GridDataset, compute: Compute) -> Audi
         losses=losses,
         data=data,
         step=step,
-        findings=by_severity([*findings, *of_losses, *step_findings(step, recipe), *data_findings(data)]),
+        findings=by_severity(without_what_is_set(finding, recipe) for finding in found),
     )

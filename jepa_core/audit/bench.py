@@ -52,7 +52,7 @@ class Bench:
         sequences: int = NUM_SEQUENCES,
         initial_sequences: int = INITIAL_SEQUENCES,
     ) -> None:
-        self.recipe = audited(recipe, min(sequences, len(dataset.train)))
+        self.recipe = audited(recipe, min(sequences, recipe.train.batch_size, len(dataset.train)))
         self.compute = Compute(compute.device, "fp32")
         self.shape = DataShape.of(dataset)
         train = self.recipe.train

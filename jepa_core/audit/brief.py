@@ -7,12 +7,14 @@ import time
 import attrs
 
 from jepa_core.audit.bench import Bench
-from jepa_core.audit.data_audit import identical_context, split_faults
+from jepa_core.audit.budget import run_findings
+from jepa_core.audit.data_audit import candidate_findings, comes_split, identical_context, split_faults
 from jepa_core.audit.effect_audit import ROUNDING, no_time_reason
 from jepa_core.audit.effect_findings import aggregator_finding, aggregator_matters
+from jepa_core.audit.fields import without_what_is_set
 from jepa_core.audit.loss_audit import NO_SHARE, audit_losses, loss_findings
-from jepa_core.audit.nulls import AverageConfig
 from jepa_core.audit.rebuilding import Change
+from jepa_core.audit.replacements import AverageConfig
 from jepa_core.audit.report import EffectRow
 from jepa_core.audit.trial import relative_change
 from jepa_core.contracts import GridDataset
@@ -39,10 +41,14 @@ def brief_audit(
     deadline = time.perf_counter() + budget_seconds * 2 / 3
     findings: list[Finding] = []
     identical = identical_context(dataset, MOST_SEQUENCES)
-    findings += split_faults(dataset, MOST_SEQUENCES)
-    reason = no_time_reason(dataset.train.grids.shape[1] - 1, identical)
+    findings += split_faults(dataset, MOST_SEQUENCES, official=comes_split(recipe.data))
+    findings += candidate_findings(dataset)
+    findings += run_findings(recipe, dataset)
+    length = dataset.train.grids.shape[1] - 1
+    reason = no_time_reason(length, identical)
     in_doubt = recipe.aggregator.kind != AverageConfig.kind
-    if in_doubt and reason and identical in {0.0, 1.0}:
+    # One grid alone may still be pooled otherwise than by a mean: that is tried below.
+    if in_doubt and length > 1 and identical == 1:
         row = EffectRow(
             kind="part", name=f"aggregator {recipe.aggregator.kind}", without="mean", verdict="none", reason=reason
         )
@@ -50,7 +56,7 @@ def brief_audit(
         in_doubt = False
     if time.perf_counter() < deadline:
         findings += _of_first_batch(recipe, dataset, compute, deadline, look_at_aggregator=in_doubt)
-    return by_severity(findings)
+    return by_severity(without_what_is_set(finding, recipe) for finding in findings)
 
 
 def _of_first_batch(

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from jepa_core.audit.report import DataFigures, Spread
-from jepa_core.contracts import GridDataset, Sequences
+from jepa_core.contracts import ComponentConfig, GridDataset, Sequences
 from jepa_core.engine.nulls import ChosenNulls, rank_nulls
 from jepa_core.engine.retrieval import CandidateList
 from jepa_core.facts import OUTSIDE
@@ -28,6 +28,12 @@ OBJECT_GRIDS = 1024
 """Grids whose objects are counted."""
 
 RETRIEVAL_SEQUENCES = 1000
+
+FEWEST_CANDIDATES = 20
+"""Distinct targets below which retrieval says nothing."""
+
+MUCH_SHARED = 0.02
+"""Share of validation that is in training too from which even an official split is warned of."""
 
 _ROWS_AT_ONCE = 4096
 
@@ -153,17 +159,42 @@ def _spread(values: Tensor) -> Spread:
     return Spread(minimum=float(values.min()), median=float(values.median()), maximum=float(values.max()))
 
 
-def split_faults(dataset: GridDataset, most: int) -> Iterator[Finding]:
-    """What of validation is in training too, among the first `most` sequences of each."""
+def split_faults(dataset: GridDataset, most: int, *, official: bool = False) -> Iterator[Finding]:
+    """What of validation is in training too, among the first `most` sequences of each.
+
+    `official` says that the data came split, and nobody here can split it otherwise.
+    """
     train, validation = (_joined(grid_keys(part.grids[:most])) for part in (dataset.train, dataset.validation))
-    yield from _split_findings(_shared_tasks(dataset), float(torch.isin(validation, train).float().mean()))
+    across = float(torch.isin(validation, train).float().mean())
+    yield from _split_findings(_shared_tasks(dataset), across, official)
+
+
+def comes_split(config: ComponentConfig) -> bool:
+    """Whether a dataset's split is its own: no setting says how much of it validates."""
+    return not hasattr(config, "validation_share")
+
+
+def candidate_findings(dataset: GridDataset) -> Iterator[Finding]:
+    """That retrieval on validation has too few distinct targets to say anything."""
+    count = len(grid_keys(dataset.validation.grids[:, -1:]).unique())
+    if count < FEWEST_CANDIDATES:
+        yield Finding(
+            name="few candidates",
+            severity="critical" if count == 1 else "warning",
+            message="Validation has one distinct target: whatever the model does, it is found first."
+            if count == 1
+            else f"Validation has {count} distinct targets: under {FEWEST_CANDIDATES} retrieval says nothing, "
+            "and no verdict is made of it.",
+            evidence={"candidates": count},
+            advice="Validate on more tasks: a larger data.validation_share, or more data.",
+        )
 
 
 def _shared_tasks(dataset: GridDataset) -> int:
     return int(torch.isin(dataset.validation.tasks.unique(), dataset.train.tasks.unique()).sum())
 
 
-def _split_findings(shared_tasks: int, across_splits: float) -> Iterator[Finding]:
+def _split_findings(shared_tasks: int, across_splits: float, official: bool) -> Iterator[Finding]:
     if shared_tasks:
         yield Finding(
             name="tasks on both sides",
@@ -175,16 +206,19 @@ def _split_findings(shared_tasks: int, across_splits: float) -> Iterator[Finding
     if across_splits > 0:
         yield Finding(
             name="duplicates across splits",
-            severity="warning",
-            message=f"{100 * across_splits:.1f} % of the validation sequences are in training too, grid by grid.",
+            severity="info" if official and across_splits < MUCH_SHARED else "warning",
+            message=f"{100 * across_splits:.1f} % of the validation sequences are in training too, grid by grid"
+            + (", as the data came split." if official else "."),
             evidence={"share": across_splits},
-            advice="Take duplicates out of the data before it is split: validation is too good by as much.",
+            advice="Figures on this split are comparable with others' on it, and too good by as much."
+            if official
+            else "Take duplicates out of the data before it is split: validation is too good by as much.",
         )
 
 
-def data_findings(figures: DataFigures) -> Iterator[Finding]:
-    """What is wrong with the data, or worth knowing."""
-    yield from _split_findings(figures.shared_tasks, figures.across_splits)
+def data_findings(figures: DataFigures, *, official: bool = False) -> Iterator[Finding]:
+    """What is wrong with the data, or worth knowing; `official` says that it came split."""
+    yield from _split_findings(figures.shared_tasks, figures.across_splits, official)
     if figures.identical_context > 0:
         yield _identical_context_finding(figures)
     if figures.empty_targets > 0:

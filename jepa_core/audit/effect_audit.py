@@ -9,8 +9,8 @@ import torch
 
 from jepa_core.audit.bench import Bench
 from jepa_core.audit.fields import Field, fields_of, with_value
-from jepa_core.audit.nulls import AverageConfig, UnquantizedConfig
 from jepa_core.audit.rebuilding import Change, take_over_state
+from jepa_core.audit.replacements import AverageConfig, UnquantizedConfig
 from jepa_core.audit.report import EffectRow, Kind
 from jepa_core.audit.trial import CLEAR, NO_EFFECT, Effect, relative_change
 from jepa_core.engine.seeds import seed_phase

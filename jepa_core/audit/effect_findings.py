@@ -38,14 +38,18 @@ def aggregator_finding(row: EffectRow, recipe: Recipe) -> Finding:
     """The aggregator cannot matter."""
     because = f": {row.reason}" if row.reason else " in the first three steps: it gives the mean over time"
     change = _one_grid(recipe)
+    on_purpose = getattr(recipe.data, "context_length", None) == 1
     return Finding(
         name="aggregator without effect",
-        severity="critical",
+        # With one grid there is no time to make something of, and the recipe asks for one.
+        severity="info" if on_purpose else "critical",
         message=f"The {row.name} cannot matter on this data{because}."
         if row.reason
         else f"The {row.name} has no effect on this data{because}.",
         evidence=_evidence(row),
-        advice=f"{_MORE_GRIDS}, or {'data.context_length = 1' if 'data' in change else 'aggregator.kind = mean'}.",
+        advice="aggregator.kind = mean would give the same."
+        if on_purpose
+        else f"{_MORE_GRIDS}, or {'data.context_length = 1' if 'data' in change else 'aggregator.kind = mean'}.",
         set=change,
     )
 
@@ -75,6 +79,8 @@ def order_finding(row: EffectRow) -> Finding:
 
 def _one_grid(recipe: Recipe) -> Mapping[str, Any]:
     """The smallest recipe change that is honest about it."""
+    if getattr(recipe.data, "context_length", None) == 1:
+        return {"aggregator": {"kind": "mean"}}
     try:
         with_value(recipe, "data", "context_length", 1)
     except (ValueError, TypeError, attrs.exceptions.AttrsAttributeNotFoundError):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
 
+from jepa_core.recipe.structuring import recipe_table
 from jepa_core.recipe.tables import Recipe
 from jepa_core.settings import Setting, setting_of
+from jepa_core.watch.findings import Finding
 
 SHARE = 0.2
 COMPONENTS = ("encoder", "quantizer", "aggregator", "predictor")
@@ -76,6 +78,23 @@ def with_value(recipe: Recipe, table: str, name: str, value: Any) -> Recipe:
 
 def _evolved(config: Any, name: str, value: Any) -> Any:
     return attrs.evolve(config, **{name: value})
+
+
+def without_what_is_set(finding: Finding, recipe: Recipe) -> Finding:
+    """The finding, advising nothing that the recipe has already."""
+    return attrs.evolve(finding, set=_news(finding.set, recipe_table(recipe)))
+
+
+def _news(changes: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    news: dict[str, Any] = {}
+    for key, value in changes.items():
+        own = table.get(key)
+        if isinstance(value, Mapping):
+            inner = _news(value, own if isinstance(own, Mapping) else {})
+            news |= {key: inner} if inner else {}
+        elif value != own:
+            news[key] = value
+    return news
 
 
 def fields_of(recipe: Recipe) -> Iterator[Field]:

@@ -6,6 +6,7 @@ its contract only.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +21,7 @@ from jepa_core.audit.bench import Bench
 from jepa_core.audit.fields import with_value
 from jepa_core.audit.rebuilding import Change, held_parts
 from jepa_core.audit.report import LossFigures
-from jepa_core.contracts import Embeddings, Forward
+from jepa_core.contracts import Embeddings, Forward, HasState
 from jepa_core.engine.objective import Outcome
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.recipe.tables import LossEntry
@@ -67,6 +68,7 @@ def degree_of(loss: nn.Module, forward: Forward) -> float | None:
 def spread_of(loss: nn.Module, forward: Forward) -> float | None:
     """(largest − smallest) / largest size over real and random embeddings, some of unit length, some rearranged."""
     torch.manual_seed(0)
+    loss = _after_a_step(loss, forward)
     probes = [
         forward,
         replace(forward, z_context=forward.z_context.roll(1, 0)),
@@ -79,6 +81,18 @@ def spread_of(loss: nn.Module, forward: Forward) -> float | None:
         return None
     size = max(map(abs, values))
     return (max(values) - min(values)) / size if size else 0.0
+
+
+def _after_a_step(loss: nn.Module, forward: Forward) -> nn.Module:
+    """A copy that has seen a step, where it keeps state: a queue that is empty still says nothing of one that fills."""
+    if not isinstance(loss, HasState):
+        return loss
+    loss = copy.deepcopy(loss)
+    with torch.no_grad():
+        statistics = loss(_mapped(forward, _random_normal)).statistics
+        if statistics is not None:
+            loss.after_step(statistics)
+    return loss
 
 
 def _random_normal(tensor: Tensor) -> Tensor:

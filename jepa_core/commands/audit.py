@@ -28,8 +28,8 @@ def audit(
 
     For example: jepa audit recipes/optimized.toml
 
-    On a few real batches and three optimizer steps every part is replaced by its null, every loss is left out and every
-    number is moved by 20 %. Nothing is written.
+    On a few real batches and three optimizer steps every part is replaced by something trivial, every loss is left out
+    and every number is moved by 20 %. Nothing is written.
 
     Exit codes: 0 no critical finding, 4 a critical finding, 1 the program failed, 2 usage or recipe error.
 

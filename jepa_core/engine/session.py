@@ -34,6 +34,7 @@ from jepa_core.run_directory.lineage import read_lineage
 from jepa_core.run_directory.naming import beside, create_run
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.rollback_flag import next_rollback
+from jepa_core.run_directory.rollback_plan import healthy_checkpoint
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.best_checkpoint import best_checkpoint
 from jepa_core.watch.findings import Finding, Severity
@@ -291,13 +292,15 @@ class _Session:
         )
 
     def _rollback(self, ending: str, inherited: int) -> str:
-        """The rollback that is next: of a rule that fired after what was handed down, else of what stopped the run."""
+        """What to type for a rollback: of a rule that fired after what was handed down, else of what stopped the run."""
         decision = self.judge.decision
         asking = decision.rollback if decision.rollback and (decision.rollback.step or 0) > inherited else None
         firing = asking or (decision.abort if ending == "abort" else None)
         if firing is None and ending != "non-finite":
             return ""
-        return next_rollback(self.writer.path, firing.name if firing else ending, firing)
+        run = self.writer.path
+        begins_anew = healthy_checkpoint(run, firing.first_sign if firing else None) is None
+        return next_rollback(run, firing.name if firing else ending, firing, begins_anew=begins_anew)
 
     def _best(self) -> BestCheckpoint | None:
         run = self.writer.path

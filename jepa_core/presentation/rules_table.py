@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from rich.table import Table
 from rich.text import Text
 
-from jepa_core.presentation.figures import change_text, limit_text, value_beside_limit
+from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
 from jepa_core.presentation.sanitise import clean
 from jepa_core.presentation.verdict_table import MARKS
 from jepa_core.watch.judgement import Judgement, Kind
@@ -43,4 +43,11 @@ def _rule(judgement: Judgement, at_risk: str) -> Iterator[Text]:
         yield Text(value_beside_limit(value, judgement.limit, judgement.unit))
         yield Text(limit_text(judgement.operator, judgement.limit, judgement.unit), style="dim")
     yield Text(change_text(margin) if margin else "")
-    yield Text(at_risk, style="yellow")
+    yield Text(at_risk or _since(judgement), style="yellow")
+
+
+def _since(judgement: Judgement) -> str:
+    """When it fired or failed for good."""
+    if judgement.epoch is None or judgement.state not in ("fired", "failed"):
+        return ""
+    return f"{judgement.state} at epoch {figure_text(judgement.epoch)}"

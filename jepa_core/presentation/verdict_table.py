@@ -18,7 +18,7 @@ from jepa_core.watch.verdict import ComparedFigure, Verdict
 
 MARKS: dict[State, tuple[str, str]] = {
     "holding": ("✔", "green"),
-    "clear": ("✔", "green"),
+    "clear": ("·", "dim"),
     "failed": ("✘", "red"),
     "fired": ("▲", "yellow"),
     "pending": ("◌", "dim"),

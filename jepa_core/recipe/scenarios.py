@@ -29,6 +29,9 @@ from jepa_core.watch.rules import Scenario
 
 FAMILY = "scenario"
 
+RENAMED = {"below_cell_counting": "below_strongest_null"}
+"""Names that recipes may still have → what they are called now."""
+
 
 def scenario_problems(chosen: Mapping[str, Any], registry: Registry) -> Iterator[Problem]:
     """What is wrong with a recipe's `[watch.scenarios]`."""
@@ -36,7 +39,8 @@ def scenario_problems(chosen: Mapping[str, Any], registry: Registry) -> Iterator
     for name, value in chosen.items():
         path = ("watch", "scenarios", name)
         if name not in installed:
-            message = f"no scenario of this name.{did_you_mean(name, installed)}"
+            hint = f" It is called {RENAMED[name]} now." if name in RENAMED else did_you_mean(name, installed)
+            message = f"no scenario of this name.{hint}"
             yield Problem(
                 path=path, message=message, notes=(f"installed: {', '.join(installed) or 'none'}",), at_key=True
             )

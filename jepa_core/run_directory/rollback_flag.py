@@ -46,18 +46,24 @@ def rollback_flag(run: Path, firing: Firing) -> RollbackFlag | None:
     return RollbackFlag(tuple(map(change_in_words, changes)), command)
 
 
-def next_rollback(run: Path, scenario: str, firing: Firing | None) -> str:
+def next_rollback(run: Path, scenario: str, firing: Firing | None, *, begins_anew: bool = False) -> str:
     """What to type after a run that was stopped, or that a rule would take back, with what it does behind it.
 
     Args:
         scenario: the id of what fired.
         firing: what fired, where that was a rule.
+        begins_anew: whether there is no checkpoint from before it.
     """
     flag = rollback_flag(run, firing) if firing else None
     if flag is not None and flag.changes:
         return f"{flag.command}  # {', '.join(flag.changes)}"
     command = flag.command if flag else f"{rollback_command(run, scenario=scenario)} --set KEY=VALUE"
-    return f"{command}  # goes on from the last healthy checkpoint"
+    where = (
+        "begins anew: there is no checkpoint from before it"
+        if begins_anew
+        else "goes on from the last healthy checkpoint"
+    )
+    return f"{command}  # {where}"
 
 
 def rollback_command(

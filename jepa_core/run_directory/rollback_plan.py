@@ -156,6 +156,11 @@ def plan_to_json(plan: RollbackPlan) -> dict[str, Any]:
     return plain
 
 
+def healthy_checkpoint(run: Path, first_sign: float | None) -> Checkpoint | None:
+    """The newest usable checkpoint from before a step; the newest of all where that is not known. None: there is none."""
+    return _checkpoint(run, first_sign)[0]
+
+
 def _checkpoint(run: Path, first_sign: float | None) -> tuple[Checkpoint | None, tuple[str, ...]]:
     checkpoint, faults = _newest_in_history(run, math.inf if first_sign is None else math.ceil(first_sign) - 1)
     if checkpoint is None:

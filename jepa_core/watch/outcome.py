@@ -90,7 +90,7 @@ def reach_verdict(
         no_baseline_because: why there is nothing to compare with, in words.
         rollbacks: how many there were on the way here, where their story is not known.
         story: the rollbacks on the way here, oldest first.
-        next_command: replaces the advice that follows from the outcome.
+        next_command: replaces the advice that follows from the outcome, unless that is a success.
         nulls: what learns nothing, on the run's validation candidates.
         null_only: tasks of the targets that the strongest null ranks first and the model does not.
     """
@@ -126,7 +126,9 @@ def reach_verdict(
         findings=tuple(findings),
         rollbacks=len(story) or rollbacks,
         story=tuple(story),
-        next=next_command or _next_command(outcome, run, baseline, stopped, judgements),
+        # A success is gone on with, whatever fired on the way.
+        next=(next_command if outcome != "success" else "")
+        or _next_command(outcome, run, baseline, stopped, judgements),
     )
 
 

@@ -12,7 +12,7 @@ import attrs
 import pytest
 import torch
 
-from jepa_core.audit.nulls import AverageConfig
+from jepa_core.audit.replacements import AverageConfig
 from jepa_core.contracts import GridDataset
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.checkpoint_tree import same_tree

@@ -1,4 +1,4 @@
-"""What a part is compared with: an aggregator that only averages, a quantizer that does nothing, a target that stays.
+"""What takes the place of a part: an aggregator that only averages, a quantizer that does nothing.
 
 They are the engine's own, so that an audit needs no plugin to be installed beside those of the recipe.
 """

@@ -1,0 +1,95 @@
+"""What a run's length and batch rule out, found before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from jepa_core.audit.brief import brief_audit
+from jepa_core.audit.budget import budget_findings
+from jepa_core.recipe.tables import Recipe
+from jepa_core.watch.findings import Finding
+from jepa_core.watch.rules import Abort, Criterion, Rollback, Watch
+from tests.audit.recipes import COMPUTE, data_of
+
+RecipeMaker = Callable[..., Recipe]
+BATCHES = 10
+
+
+def budgeted(recipe: Recipe, *, epochs: int = 10, watch: Watch | None = None, **schedule: Any) -> list[Finding]:
+    recipe = attrs.evolve(
+        recipe,
+        train=attrs.evolve(recipe.train, epochs=epochs, accumulate=1),
+        schedule=attrs.evolve(recipe.schedule, **{"warmup_steps": 0, "total_steps": None, **schedule}),
+        watch=watch or Watch(),
+    )
+    return list(budget_findings(recipe, BATCHES))
+
+
+def named(findings: list[Finding]) -> dict[str, str]:
+    return {finding.name: finding.severity for finding in findings}
+
+
+def test_a_run_that_fits_its_schedule_and_its_rules_is_told_nothing(tiny_recipe: RecipeMaker) -> None:
+    watch = Watch(must=(Criterion(id="all", when="epoch >= epochs - 0.1"), Criterion(id="b", when="lr > 0")))
+    assert budgeted(tiny_recipe(), watch=watch, warmup_steps=10) == []
+    assert budgeted(tiny_recipe(), watch=watch, total_steps=105) == []
+
+
+@pytest.mark.parametrize("warmup", [100, 1000])
+def test_a_warm_up_as_long_as_the_run_is_told_with_what_to_change(tiny_recipe: RecipeMaker, warmup: int) -> None:
+    (finding,) = budgeted(tiny_recipe(), warmup_steps=warmup)
+    assert finding.name == "warm-up longer than the run"
+    assert f"{warmup:,}" in finding.message
+    assert "100 steps" in finding.message
+    assert finding.set == {"schedule": {"warmup_steps": 10}}
+
+
+def test_a_schedule_that_the_run_cuts_off_is_told_with_where_it_ends(tiny_recipe: RecipeMaker) -> None:
+    (finding,) = budgeted(tiny_recipe(), total_steps=300)
+    assert finding.name == "schedule cut off"
+    assert "300" in finding.message
+    assert finding.evidence["last"] > 0.7
+
+
+@pytest.mark.parametrize("hold", ["end", "once"])
+def test_a_must_that_no_run_of_this_length_can_fulfil_is_critical(tiny_recipe: RecipeMaker, hold: Any) -> None:
+    for when in ("epoch >= 29.9", "step > 100", "epoch >= 29.9 and val.retrieval.mrr > 0.5"):
+        found = budgeted(tiny_recipe(), watch=Watch(must=(Criterion(id="all", when=when, hold=hold),)))
+        assert named(found) == {"must all out of reach": "critical"}
+        assert "train.epochs = 10" in found[0].message
+    for when in ("epoch >= 9.9", "epoch < 5 or step >= 100"):
+        assert budgeted(tiny_recipe(), watch=Watch(must=(Criterion(id="all", when=when, hold=hold),))) == []
+
+
+def test_a_once_that_holds_early_is_in_reach(tiny_recipe: RecipeMaker) -> None:
+    watch = Watch(must=(Criterion(id="early", when="epoch < 2", hold="once"),))
+    assert budgeted(tiny_recipe(), watch=watch) == []
+
+
+def test_epochs_beyond_the_run_are_told(tiny_recipe: RecipeMaker) -> None:
+    watch = Watch(
+        must=(Criterion(id="m", when="lr > 0", after_epoch=12),),
+        nice=(Criterion(id="n", when="lr > 0", until_epoch=12),),
+        abort=(Abort(id="a", when="lr > 0", at_epoch=15), Abort(id="fine", when="lr > 0", at_epoch=10)),
+        rollback=(Rollback(id="r", when="lr > 0", after_epoch=10),),
+    )
+    assert named(budgeted(tiny_recipe(), watch=watch)) == {
+        "must m beyond the run": "critical",
+        "nice n beyond the run": "info",
+        "abort a beyond the run": "warning",
+        "rollback r beyond the run": "warning",
+    }
+
+
+@pytest.mark.parametrize("queue", [0, 64])
+def test_a_batch_of_one_is_told_at_the_runs_own_size_whatever_it_accumulates(
+    tiny_recipe: RecipeMaker, queue: int
+) -> None:
+    recipe = tiny_recipe("train.batch_size=1", "train.accumulate=16", f"losses.info_nce.queue={queue}")
+    found = {finding.name: finding for finding in brief_audit(recipe, data_of(recipe), COMPUTE, 60.0)}
+    assert found["a batch of one"].severity == ("warning" if queue else "critical")
+    assert ("losses.info_nce constant" in found) is (queue == 0)
