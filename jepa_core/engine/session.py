@@ -292,7 +292,7 @@ class _Session:
         )
 
     def _rollback(self, ending: str, inherited: int) -> str:
-        """What to type for a rollback: of a rule that fired after what was handed down, else of what stopped the run."""
+        """What to type for a rollback: of a rule that fired in this run, else of what stopped it."""
         decision = self.judge.decision
         asking = decision.rollback if decision.rollback and (decision.rollback.step or 0) > inherited else None
         firing = asking or (decision.abort if ending == "abort" else None)

@@ -157,7 +157,7 @@ def plan_to_json(plan: RollbackPlan) -> dict[str, Any]:
 
 
 def healthy_checkpoint(run: Path, first_sign: float | None) -> Checkpoint | None:
-    """The newest usable checkpoint from before a step; the newest of all where that is not known. None: there is none."""
+    """The newest usable checkpoint from before a step, or of all where that is not known; None where there is none."""
     return _checkpoint(run, first_sign)[0]
 
 

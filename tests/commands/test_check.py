@@ -44,6 +44,30 @@ def test_the_exit_code_says_what_was_found(tmp_path: Path, losses: tuple[float, 
     assert check(str(recorded(tmp_path, *losses))) == code
 
 
+def test_a_rollback_rule_that_fired_has_no_tick_nor_has_one_that_did_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = recorded(tmp_path, 3.0, 0.5)
+    rule = '[[watch.rollback]]\nid = "{}"\ntitle = "It is {}"\nwhen = "loss.total > {}"\n'
+    (run / "recipe.toml").write_text(RULES + rule.format("A", "high", 2) + rule.format("B", "very high", 9))
+    check(str(run))
+    lines = {line.split("It is ")[1][:4]: line for line in capsys.readouterr().out.splitlines() if "rollback" in line}
+    assert "▲ It is high" in lines["high"]
+    assert "fired at epoch 1" in lines["high"]
+    assert "· It is very" in lines["very"]
+
+
+def test_epochs_is_the_runs_own_and_over_bare_rows_the_last(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    must = '[[watch.must]]\nid = "all"\nwhen = "epoch >= epochs - 0.1"\n'
+    run = recorded(tmp_path, 3.0, 0.5)
+    (run / "recipe.toml").write_text("[train]\nepochs = 2\n" + must)
+    assert check(str(run)) == 0
+    (run / "recipe.toml").write_text("[train]\nepochs = 3\n" + must)
+    assert check(str(run)) == 4
+
+
 def test_a_run_that_goes_on_has_not_failed_yet(tmp_path: Path) -> None:
     assert check(str(recorded(tmp_path, 3.0, 2.0, state="running"))) == 0
 

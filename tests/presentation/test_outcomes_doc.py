@@ -25,9 +25,6 @@ def table(heading: str) -> list[list[str]]:
 
 
 def test_every_outcome_has_a_row() -> None:
-    assert [row[0] for row in table("Outcomes")] == [
-        outcome for outcome in ("success", "neutral", "regression", "no effect", "no baseline")
-    ]
     assert {row[0] for row in table("Outcomes")} == set(get_args(Outcome))
 
 

@@ -92,6 +92,7 @@ def test_rules_may_ask_whether_an_installed_scenario_has_fired(tmp_path: Path) -
     ("line", "message"),
     [
         ("few_code = false", 'no scenario of this name. Did you mean "few_codes"?'),
+        ("below_cell_counting = false", "no scenario of this name. It is called below_strongest_null now."),
         ("few_codes = 3", "expected false, or a table of settings, got "),
         ("few_codes = { usage = 2.0 }", "expected a number > 0 and < 1, got the number 2.0"),
         ("few_codes = { use = 0.2 }", "no field of this name in watch.scenarios.few_codes"),

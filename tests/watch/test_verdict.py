@@ -175,6 +175,14 @@ def test_without_a_baseline_the_verdict_says_so_and_still_judges() -> None:
     assert verdict.next.startswith("jepa eval ")
 
 
+def test_after_a_success_no_rollback_is_next_whatever_fired() -> None:
+    for mrr, expected in ((0.5, "jepa eval "), (0.3, "jepa rollback ")):
+        judge = Judge(Watch(must=(HOLDS,)), (), run_of(0.4))
+        judge.observe(row(mrr))
+        verdict = reach_verdict(judge, run=RUN, next_command="jepa rollback mine --scenario A")
+        assert verdict.next.startswith(expected), verdict.outcome
+
+
 def test_figures_equal_to_the_last_digit_are_no_effect_whatever_the_time_took() -> None:
     baseline = run_of(0.40, **{"loss.total": 5.0, "time.step": 1.0})
     verdict = verdict_on(0.40, baseline, HOLDS, figures={"loss.total": 5.0, "time.step": 2.0, "moved.aggregator": 0.1})
