@@ -288,7 +288,7 @@ def test_a_non_finite_run_is_aborted_with_a_verdict(sessions: Sessions) -> None:
     assert verdict is not None
     assert verdict.ending == "non-finite"
     command = f"jepa rollback {conclusion.path} --scenario non-finite --set KEY=VALUE"
-    assert verdict.next == f"{command}  # goes on from the last healthy checkpoint"
+    assert verdict.next == f"{command}  # begins anew: there is no checkpoint from before it"
     assert "was not finite: first" in verdict.cause
     assert [(finding.name, finding.severity) for finding in verdict.findings] == [("non-finite", "critical")]
     assert "lower optimizer.lr" in verdict.findings[0].advice
@@ -303,11 +303,19 @@ def test_a_non_finite_run_is_aborted_with_a_verdict(sessions: Sessions) -> None:
             "--scenario R  # aggregator.kind attention → mean",
         ),
         (
-            ("watch.abort=[{id='A', when='step > 3.5'}]",),
+            ("watch.abort=[{id='A', when='step > 3.5'}]", "checkpoint.every_steps=1"),
             "--scenario A --set KEY=VALUE  # goes on from the last healthy checkpoint",
         ),
         (
-            ("watch.abort=[{id='A', when='step > 3.5'}]", "watch.rollback=[{id='R', when='step > 1.5', use='tiny'}]"),
+            ("watch.abort=[{id='A', when='step > 3.5'}]",),
+            "--scenario A --set KEY=VALUE  # begins anew: there is no checkpoint from before it",
+        ),
+        (
+            (
+                "watch.abort=[{id='A', when='step > 3.5'}]",
+                "watch.rollback=[{id='R', when='step > 1.5', use='tiny'}]",
+                "checkpoint.every_steps=1",
+            ),
             "--scenario R  # goes on from the last healthy checkpoint",
         ),
     ],
