@@ -19,7 +19,7 @@ from jepa_core.facts import OUTSIDE
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.watch.findings import Finding
-from jepa_core.watch.nulls import RankedNulls
+from jepa_core.watch.nulls import FEWEST_CANDIDATES, RankedNulls
 
 MOST_SEQUENCES = 100_000
 """Sequences of a split that are looked at."""
@@ -28,9 +28,6 @@ OBJECT_GRIDS = 1024
 """Grids whose objects are counted."""
 
 RETRIEVAL_SEQUENCES = 1000
-
-FEWEST_CANDIDATES = 20
-"""Distinct targets below which retrieval says nothing."""
 
 MUCH_SHARED = 0.02
 """Share of validation that is in training too from which even an official split is warned of."""

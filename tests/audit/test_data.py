@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import attrs
 import pytest
 import torch
 
-from jepa_core.audit.data_audit import audit_data, count_objects, data_findings, grid_keys, split_faults
+from jepa_core.audit.data_audit import (
+    audit_data,
+    candidate_findings,
+    comes_split,
+    count_objects,
+    data_findings,
+    grid_keys,
+    split_faults,
+)
+from jepa_core.audit.fields import without_what_is_set
 from jepa_core.contracts import GridDataset, Sequences
+from jepa_core.recipe.reading import load_recipe
 from jepa_core.recipe.tables import Recipe
+from jepa_core.registry import installed
+from jepa_core.watch.findings import Finding
 from jepa_plugins.encoders.object_features import find_objects
 from jepa_plugins.encoders.objects import ObjectsConfig
 from tests.audit.recipes import data_of, dataset_like, repeated
 
+RECIPES = Path(__file__).parents[2] / "recipes"
 RecipeMaker = Callable[..., Recipe]
 
 
@@ -37,8 +51,44 @@ def test_generated_data_is_clean(tiny_recipe: RecipeMaker) -> None:
     figures = audit_data(recipe, data_of(recipe))
     assert figures.across_splits == figures.identical_context == figures.repeated_in_train == 0
     assert figures.shared_tasks == 0
-    assert figures.counting_cells_mrr > 0
+    assert figures.nulls.strongest is not None
     assert [finding.name for finding in data_findings(figures)] == ["target in context"]
+
+
+def test_a_leak_of_a_split_that_came_so_is_information(tiny_recipe: RecipeMaker) -> None:
+    dataset = data_of(tiny_recipe("data.num_sequences=1200"))
+    train, validation = dataset.train, dataset.validation
+    leaky = dataset_like(
+        dataset,
+        train,
+        Sequences(
+            grids=torch.cat([validation.grids, train.grids[:1]]),
+            sizes=torch.cat([validation.sizes, train.sizes[:1]]),
+            tasks=torch.cat([validation.tasks, validation.tasks[:1]]),
+        ),
+    )
+    for official, severity in ((False, "warning"), (True, "info")):
+        assert [finding.severity for finding in split_faults(leaky, 5000, official=official)] == [severity]
+    assert comes_split(load_recipe(RECIPES / "quickstart.toml", registry=installed()).recipe.data)
+    assert not comes_split(tiny_recipe().data)
+
+
+@pytest.mark.parametrize(("count", "severity"), [(1, "critical"), (19, "warning"), (20, None)])
+def test_few_distinct_targets_are_told(tiny_recipe: RecipeMaker, count: int, severity: str | None) -> None:
+    dataset = data_of(tiny_recipe("data.num_sequences=400"))
+    unique = {int(key): row for row, key in enumerate(grid_keys(dataset.validation.grids[:, -1:]).flatten())}
+    rows = torch.tensor((list(unique.values())[:count] * 3)[: max(count, 3)])
+    validation = dataset.validation
+    few = Sequences(grids=validation.grids[rows], sizes=validation.sizes[rows], tasks=validation.tasks[rows])
+    found = list(candidate_findings(dataset_like(dataset, dataset.train, few)))
+    assert [finding.severity for finding in found] == ([severity] if severity else [])
+
+
+def test_an_advice_never_repeats_what_is_set(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    advice = {"data": {"num_sequences": recipe.data.num_sequences}, "train": {"epochs": 1, "batch_size": 7}}
+    finding = without_what_is_set(Finding(name="x", severity="info", message="m", set=advice), recipe)
+    assert finding.set == {"train": {"batch_size": 7}}
 
 
 def test_a_leak_is_found(tiny_recipe: RecipeMaker) -> None:

@@ -14,7 +14,7 @@ from jepa_core.recipe.reading import load_recipe, with_scenarios
 from jepa_core.registry import installed
 from jepa_core.run_directory.baseline_runs import resolve_baseline
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.recorded_recipe import recorded_baseline, recorded_metrics, recorded_watch
+from jepa_core.run_directory.recorded_recipe import recorded_baseline, recorded_epochs, recorded_metrics, recorded_watch
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.replay import replay
 from tests.engine.test_session import Watcher
@@ -39,8 +39,18 @@ def fired_again(run: Path) -> list[tuple[str, float | None]]:
     recipe = reader.recipe()
     watch = recorded_watch(recipe).watch
     baseline = resolve_baseline(recorded_baseline(watch), run.parent)
-    found = replay(reader.rows(), Judge(watch, recorded_metrics(recipe), baseline.values), finished=True)
+    found = replay(
+        reader.rows(), Judge(watch, recorded_metrics(recipe), baseline.values, recorded_epochs(recipe)), finished=True
+    )
     return [(f"{firing.kind} {firing.name}", firing.step) for firing in found.firings]
+
+
+def test_the_clock_epochs_is_live_what_it_is_replayed(tiny_recipe_file: Path) -> None:
+    rule = "watch.rollback=[{id='half', when='epoch >= 0.5 * epochs'}]"
+    run = start(tiny_recipe_file, rule, "train.epochs=2").path
+    ((_, step),) = [firing for firing in fired_live(run) if firing[0] == "rollback half"]
+    assert step == next(row["step"] for row in RunReader(run).rows() if row["epoch"] >= 1)
+    assert ("rollback half", step) in fired_again(run)
 
 
 def test_an_abort_ends_the_run_there_with_a_checkpoint_and_a_verdict(tiny_recipe_file: Path) -> None:
