@@ -26,6 +26,9 @@ class OrderedWindow:
         """Of all full windows so far."""
         self.highest_median = math.nan
         self.is_full = False
+        self._median = math.nan
+        self._spread: float | None = None
+        """Of the values now; None until it is asked for."""
 
     def append(self, value: float) -> None:
         """Take in the newest value."""
@@ -39,15 +42,21 @@ class OrderedWindow:
             if not math.isnan(entering):
                 insort(self._sorted, entering)
         self.is_full = self.is_full or len(self._values) == self._num_values + self._skipped
+        # Several rules ask for the same figures on a row.
+        self._spread = None
         if self.is_full:
-            self._note_extremes(self.median())
+            self._median = self.quantile(0.5)
+            self._note_extremes(self._median)
 
     def median(self) -> float:
-        return self.quantile(0.5)
+        """Of a full window."""
+        return self._median
 
     def spread(self) -> float:
         """The standard deviation that normal noise with these quartiles would have."""
-        return (self.quantile(0.75) - self.quantile(0.25)) / NORMAL_QUARTILES
+        if self._spread is None:
+            self._spread = (self.quantile(0.75) - self.quantile(0.25)) / NORMAL_QUARTILES
+        return self._spread
 
     def quantile(self, share: float) -> float:
         """The value below which `share` of the window lies, between two values in proportion; nan of none."""
