@@ -21,6 +21,7 @@ from jepa_core.audit.data_audit import (
 from jepa_core.audit.fields import without_what_is_set
 from jepa_core.contracts import GridDataset, Sequences
 from jepa_core.recipe.reading import load_recipe
+from jepa_core.recipe.structuring import recipe_table
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.watch.findings import Finding
@@ -86,7 +87,10 @@ def test_few_distinct_targets_are_told(tiny_recipe: RecipeMaker, count: int, sev
 
 def test_an_advice_never_repeats_what_is_set(tiny_recipe: RecipeMaker) -> None:
     recipe = tiny_recipe()
-    advice = {"data": {"num_sequences": recipe.data.num_sequences}, "train": {"epochs": 1, "batch_size": 7}}
+    advice = {
+        "data": {"num_sequences": recipe_table(recipe)["data"]["num_sequences"]},
+        "train": {"epochs": 1, "batch_size": 7},
+    }
     finding = without_what_is_set(Finding(name="x", severity="info", message="m", set=advice), recipe)
     assert finding.set == {"train": {"batch_size": 7}}
 
