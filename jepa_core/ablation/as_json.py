@@ -23,7 +23,7 @@ def ablation_to_json(result: AblationResult) -> dict[str, Any]:
         "variations": [attrs.asdict(variation) for variation in plan.variations],
         "seeds": plan.seeds,
         "metric": {"name": metric.name, "better": metric.better, "unit": metric.unit, "counts": "last validation"},
-        "counting_cells": result.baseline,
+        "nulls": [attrs.asdict(null) for null in result.nulls],
         "factors": [_factor(factor) for factor in result.factors],
         "cells": [_cell(cell) for cell in result.cells],
         "best_cell": None if result.best_cell is None else result.cells[result.best_cell].cell.name,

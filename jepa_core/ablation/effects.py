@@ -28,7 +28,6 @@ _STATE_WORDS: dict[RunState, str] = {
     "aborted": "was aborted",
     "failed": "failed",
 }
-_BASELINES = {"val.retrieval.mrr": "val.retrieval.baseline_mrr", "val.retrieval.top1": "val.retrieval.baseline_top1"}
 
 
 @attrs.frozen(kw_only=True)
@@ -97,6 +96,16 @@ class FactorResult:
 
 
 @attrs.frozen(kw_only=True)
+class MeasuredNull:
+    """The strongest null of some runs, by the metric that is judged."""
+
+    name: str
+    low: float
+    """Lowest and highest over the runs: an untrained network starts elsewhere under every seed."""
+    high: float
+
+
+@attrs.frozen(kw_only=True)
 class AblationResult:
     """Everything that the table shows."""
 
@@ -107,8 +116,8 @@ class AblationResult:
     cells: tuple[CellResult, ...]
     best_cell: int | None
     """Index of the cell with the best mean, among those that are complete; None where none can be named."""
-    baseline: float | None
-    """What counting equal cells reaches, which learns nothing; None unless it is one figure for all runs."""
+    nulls: tuple[MeasuredNull, ...]
+    """The strongest method that learns nothing, of each run; one, unless runs differ in their data or their start."""
     notes: tuple[str, ...]
 
 
@@ -133,7 +142,7 @@ def ablation_result(
         factors=factors,
         cells=cells,
         best_cell=_best_cell(cells, metric),
-        baseline=_baseline(results, metric),
+        nulls=_nulls(results, metric),
         notes=tuple(_notes(cells)),
     )
 
@@ -210,7 +219,7 @@ def _mean_by_seed(figures: Sequence[tuple[int, float]]) -> dict[int, float]:
 def _on_other_data(left: RunResult, right: RunResult) -> bool:
     if left.recorded is None or right.recorded is None:
         return False
-    return bool(left.recorded.data and right.recorded.data) and left.recorded.data != right.recorded.data
+    return left.recorded.same_data(right.recorded) is False
 
 
 def _all_on_other_data(left: Sequence[RunResult], right: Sequence[RunResult]) -> bool:
@@ -228,7 +237,8 @@ def _never_part(pair: tuple[RunResult, RunResult]) -> bool:
 
 def _best_cell(cells: Sequence[CellResult], metric: Metric) -> int | None:
     pick = {"higher": max, "lower": min}.get(metric.better)
-    data = {run.recorded.data for cell in cells for run in cell.runs if run.recorded is not None}
+    recorded = [run.recorded for cell in cells for run in cell.runs if run.recorded is not None]
+    data = {(run.data, run.candidates) for run in recorded}
     means = {
         index: cell.final.mean
         for index, cell in enumerate(cells)
@@ -237,10 +247,14 @@ def _best_cell(cells: Sequence[CellResult], metric: Metric) -> int | None:
     return pick(means, key=means.__getitem__) if pick and len(means) > 1 and len(data) == 1 else None
 
 
-def _baseline(runs: Sequence[RunResult], metric: Metric) -> float | None:
-    name = _BASELINES.get(metric.name, "")
-    found = {run.recorded.final(name) for run in runs if run.recorded is not None and run.final is not None}
-    return found.pop() if len(found) == 1 else None
+def _nulls(runs: Sequence[RunResult], metric: Metric) -> tuple[MeasuredNull, ...]:
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        null = run.recorded.nulls.to_beat(metric.name) if run.recorded is not None and run.final is not None else None
+        value = null.measured(metric.name) if null else None
+        if null is not None and value is not None:
+            found.setdefault(null.name, []).append(value)
+    return tuple(MeasuredNull(name=name, low=min(values), high=max(values)) for name, values in found.items())
 
 
 def _notes(cells: Sequence[CellResult]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from jepa_core.run_directory.summary import summarise
 
 
 def runs(*, runs_dir: Path = RUNS_DIR, json: Flag = False) -> None:
-    """List runs, newest first: state, progress, best retrieval beside counting cells, verdict.
+    """List runs, newest first: state, progress, best retrieval beside the strongest null, verdict.
 
     For example: jepa runs --runs-dir experiments
 
@@ -33,6 +33,7 @@ def runs(*, runs_dir: Path = RUNS_DIR, json: Flag = False) -> None:
         entries = [encode(attrs.asdict(summary)) for summary in summaries]
         sys.stdout.write(orjson.dumps(entries, option=orjson.OPT_INDENT_2).decode() + "\n")
     elif summaries:
-        console_for().print(runs_table(summaries))
+        console = console_for()
+        console.print(runs_table(summaries, console.width))
     else:
         console_for().print(f"There are no runs in {runs_dir}/ yet. A first one: jepa run recipes/quickstart.toml")

@@ -70,6 +70,7 @@ def _open_screen(console: Console, opening: Opening, audit_command: str) -> Trai
     from rich.text import Text
 
     from jepa_core.presentation.audit_lines import audit_lines
+    from jepa_core.presentation.null_lines import null_lines
     from jepa_core.presentation.quantity import count_text
     from jepa_core.presentation.sanitise import clean
     from jepa_core.presentation.training_screen import TrainingScreen
@@ -80,6 +81,7 @@ def _open_screen(console: Console, opening: Opening, audit_command: str) -> Trai
         epochs=opening.loaded.recipe.train.epochs,
         total_steps=opening.total_steps,
         steps_done=opening.resumed_at or 0,
+        null=opening.nulls.strongest.name if opening.nulls.strongest else "",
     )
     compiled = ", compiled" if opening.loaded.recipe.train.compile else ""
     parts = [
@@ -92,6 +94,8 @@ def _open_screen(console: Console, opening: Opening, audit_command: str) -> Trai
     for note in filter(None, opening.notes):
         screen.print(Text(f"  · {clean(note, LONGEST_NOTE)}", style="dim"))
     for line in audit_lines(opening.audit, clean(audit_command), console.width):
+        screen.print(line)
+    for line in null_lines(opening.nulls, console.width):
         screen.print(line)
     if opening.resumed_at is not None:
         screen.print(Text(f"  · goes on after step {opening.resumed_at} of {opening.total_steps}", style="dim"))

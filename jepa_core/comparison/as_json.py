@@ -40,6 +40,8 @@ def _run(run: RecordedRun) -> dict[str, Any]:
         "seed": run.seed,
         "state": run.state,
         "data": run.data,
+        "candidates": run.candidates,
+        **run.nulls.to_environment(),
         "step": run.last_step,
         "final": {name: run.final(name) for name in run.series},
     }

@@ -70,7 +70,7 @@ def compare_runs(runs: Sequence[RecordedRun], metrics: Sequence[str] = ()) -> Co
     return Comparison(
         runs=tuple(runs),
         groups=grouping.groups,
-        same_data=len({run.data for run in runs}) == 1 if all(run.data for run in runs) else None,
+        same_data=_same_data(runs),
         recipe_changes=changed_keys([run.recipe for run in runs]),
         partings=tuple(find_parting(_partner(runs, index), run) for index, run in enumerate(runs) if index),
         judged=tuple(align(name, runs) for name in judged),
@@ -78,6 +78,11 @@ def compare_runs(runs: Sequence[RecordedRun], metrics: Sequence[str] = ()) -> Co
         tests=tuple(_tests(grouping.groups, judged, declared)),
         notes=(*_notes_on_runs(runs), *_notes_on_repeats(grouping)),
     )
+
+
+def _same_data(runs: Sequence[RecordedRun]) -> bool | None:
+    answers = {left.same_data(right) for left, right in combinations(runs, 2)}
+    return False if False in answers else None if None in answers else True
 
 
 def _refuse(runs: Sequence[RecordedRun]) -> None:

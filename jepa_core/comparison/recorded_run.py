@@ -11,6 +11,7 @@ from jepa_core.metrics import Metric
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_recipe import recorded_metrics
 from jepa_core.run_directory.status import ShownState
+from jepa_core.watch.nulls import RankedNulls
 
 Series = dict[int, float]
 """Values by step, in the order of the steps."""
@@ -31,6 +32,8 @@ class RecordedRun:
     """Fingerprint of its data; empty when it is not known."""
     series: Mapping[str, Series]
     """Of each metric that stands in a row, `epoch` included."""
+    nulls: RankedNulls = attrs.field(factory=RankedNulls)
+    """What learns nothing, on the run's validation candidates."""
     declared: Mapping[str, Metric]
     """Unit and direction of metrics, as far as the run says."""
 
@@ -38,6 +41,18 @@ class RecordedRun:
         """The last value recorded; None when there is none."""
         series = self.series.get(metric)
         return next(reversed(series.values())) if series else None
+
+    @property
+    def candidates(self) -> float | None:
+        """Distinct targets among which each is ranked on validation; None where the run did not record it."""
+        return self.final("val.retrieval.candidates")
+
+    def same_data(self, other: RecordedRun) -> bool | None:
+        """Whether both were validated on equal data, split and candidates; None where that is not known."""
+        if None not in (self.candidates, other.candidates) and self.candidates != other.candidates:
+            return False
+        # The fingerprint is over both splits.
+        return self.data == other.data if self.data and other.data else None
 
     @property
     def last_step(self) -> int | None:
@@ -57,6 +72,7 @@ def read_run(reader: RunReader) -> RecordedRun:
         state=reader.state(),
         data=str(reader.environment().get("data_fingerprint", "")),
         series=_series(reader.rows()),
+        nulls=reader.nulls(),
         declared={metric.name: metric for metric in recorded_metrics(recipe)},
     )
 

@@ -24,8 +24,7 @@ class SeedGroup:
 
     def on_other_data(self, other: SeedGroup) -> bool:
         """Whether the groups are known to have seen different data: their figures cannot be compared."""
-        ours, theirs = self.runs[0].data, other.runs[0].data
-        return bool(ours and theirs) and ours != theirs
+        return self.runs[0].same_data(other.runs[0]) is False
 
     def figure(self, metric: str) -> MeanInterval | None:
         """Mean and interval of the final values; None when no run has one."""
@@ -63,7 +62,9 @@ def group_by_recipe(runs: Sequence[RecordedRun]) -> Grouping:
 
 
 def _belong_together(one: RecordedRun, other: RecordedRun) -> bool:
-    return one.data == other.data and differs_by_seed_only(one.recipe, other.recipe)
+    return (
+        one.data == other.data and one.candidates == other.candidates and differs_by_seed_only(one.recipe, other.recipe)
+    )
 
 
 def _one_per_seed(runs: Sequence[RecordedRun]) -> list[RecordedRun]:

@@ -12,6 +12,7 @@ from jepa_core.ablation.effects import AblationResult, CellResult, FactorResult
 from jepa_core.comparison.alignment import align
 from jepa_core.comparison.recorded_run import RecordedRun
 from jepa_core.comparison.student_t import MeanInterval, mean_interval
+from jepa_core.presentation.ablation_table import null_text
 from jepa_core.presentation.comparison_plot import save_figure
 from jepa_core.presentation.sanitise import clean
 
@@ -55,8 +56,10 @@ def _draw_curves(axes: Axes, result: AblationResult) -> dict[str, Line2D]:
         if line is not None:
             # matplotlib leaves labels that begin with an underscore out of the legend.
             lines[f" {clean(cell.label, 80)} ({len(cell.finals())} seeds)"] = line
-    if result.baseline is not None:
-        lines["counting cells"] = axes.axhline(result.baseline, color="0.45", linestyle="--", linewidth=1.2)
+    for null in result.nulls:
+        middle = (null.low + null.high) / 2
+        line = axes.axhline(middle, color="0.45", linestyle="--", linewidth=1.2)
+        lines[f"strongest null: {null_text(null, result.metric.unit)}"] = line
     return lines
 
 

@@ -10,12 +10,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jepa_core.ablation.effects import AblationResult, CellResult, LevelResult
+from jepa_core.ablation.effects import AblationResult, CellResult, LevelResult, MeasuredNull
 from jepa_core.comparison.paired_test import LEVEL, Answer, PairedTest
 from jepa_core.comparison.sign_flip import pairs_needed
 from jepa_core.comparison.student_t import MeanInterval
 from jepa_core.metrics import Metric
 from jepa_core.presentation.figures import figure_text
+from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.sanitise import clean
 
 ANSWERS: dict[Answer, tuple[str, str]] = {
@@ -84,9 +85,14 @@ def _what_is_judged(result: AblationResult) -> Text:
     metric = result.metric
     line = Text(clean(metric.name), style="bold")
     line.append(f" ({_DIRECTIONS[metric.better]}): the last validation of each finished run", style="not bold")
-    if result.baseline is not None:
-        line.append(f" · counting cells {figure_text(result.baseline, metric.unit)}", style="not bold dim")
-    return line
+    nulls = " or ".join(null_text(null, metric.unit) for null in result.nulls)
+    return line.append(f" · strongest null: {nulls}" if nulls else "", style="not bold dim")
+
+
+def null_text(null: MeasuredNull, unit: str) -> str:
+    """Name and figure of a null, or its range over the runs."""
+    ends = dict.fromkeys(figure_text(value, unit) for value in (null.low, null.high))
+    return f"{null_title(null.name)} {' to '.join(ends)}"
 
 
 def _effects(result: AblationResult) -> RenderableType:

@@ -10,6 +10,7 @@ from jepa_core.comparison.comparing import Comparison
 from jepa_core.comparison.seed_groups import SeedGroup
 from jepa_core.comparison.student_t import mean_interval
 from jepa_core.errors import JepaError, RecipeError
+from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.sanitise import clean
 
 if TYPE_CHECKING:
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 SUFFIXES = (".svg", ".png")
-_BESIDE = {"val.retrieval.mrr": ("val.retrieval.baseline_mrr", "counting cells")}
-"""What learns nothing, drawn into the panel of the metric that it is the measure of."""
 _PANEL_WIDTH, _PANEL_HEIGHT, _LEGEND_LINE = 6.0, 3.8, 0.24
 _MOST_MARKED = 40
+_NULL_STYLES = ("--", ":", "-.")
 
 
 def check_plot_path(path: Path) -> None:
@@ -81,10 +81,19 @@ def _draw_panel(axes: Axes, name: str, groups: tuple[SeedGroup, ...]) -> dict[st
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     lines = {_label(group): _draw_group(axes, name, group, f"C{index}") for index, group in enumerate(groups)}
-    beside, words = _BESIDE.get(name, ("", ""))
-    if series := groups[0].runs[0].series.get(beside):
-        (line,) = axes.plot(list(series), list(series.values()), color="0.45", linestyle="--", linewidth=1.2)
-        lines[words] = line
+    return lines | _draw_nulls(axes, name, groups)
+
+
+def _draw_nulls(axes: Axes, name: str, groups: tuple[SeedGroup, ...]) -> dict[str, Line2D]:
+    """The strongest null of each group's first run, where the metric is one that nulls are measured by."""
+    lines: dict[str, Line2D] = {}
+    for group in groups:
+        null = group.runs[0].nulls.to_beat(name)
+        value = null.measured(name) if null else None
+        if null is not None and value is not None:
+            label = f"strongest null ({null_title(null.name)}) {value:.3f}"
+            if label not in lines:
+                lines[label] = axes.axhline(value, color="0.45", linestyle=_NULL_STYLES[len(lines) % 3], linewidth=1.2)
     return lines
 
 

@@ -19,6 +19,7 @@ from jepa_core.comparison.recorded_run import RecordedRun
 from jepa_core.comparison.student_t import MeanInterval, mean_interval
 from jepa_core.metrics import Metric
 from jepa_core.presentation.figures import change_text, figure_text
+from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.sanitise import clean
 from jepa_core.recipe.writing import value_to_toml
 
@@ -27,7 +28,7 @@ _MOST_PARTINGS = 8
 _ANSWER_STYLES: dict[Answer, str] = {"better": "green", "worse": "red", "different": "bold", "equal": "yellow"}
 _DATA_WORDS = {
     True: ("same data", "dim"),
-    False: ("OTHER data: figures on validation cannot be compared", "bold red"),
+    False: ("OTHER data, split or candidates: figures on validation cannot be compared", "bold red"),
     None: ("whether on the same data is not known", "dim"),
 }
 
@@ -50,9 +51,9 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     parts: list[RenderableType] = [_headline(comparison, columns)]
     parts += [Text(f"  · {clean(note)}", style="yellow") for note in comparison.notes]
     parts += [Text(), _recipes(comparison, columns), Text(), *_partings(comparison.partings)]
-    for metric, declared in zip(comparison.judged, comparison.metrics, strict=False):
+    for metric, declared in zip(comparison.judged, _comparable(comparison), strict=False):
         parts += [Text(), *_at_equal_steps(metric, declared, comparison.runs, columns)]
-    parts += [Text(), _finals(comparison.metrics, columns)]
+    parts += [Text(), _finals(comparison, columns)]
     if comparison.tests:
         parts += [Text(), Text("is the difference real?", style="bold"), _tests(comparison)]
     return Group(*parts)
@@ -139,15 +140,37 @@ def _epoch(runs: Sequence[RecordedRun], step: int) -> str:
     return "" if epoch is None else figure_text(epoch)
 
 
-def _finals(metrics: Sequence[Metric], columns: Sequence[_Column]) -> RenderableType:
-    table = _table("final", *(column.label for column in columns), *(["change"] if len(columns) == 2 else []))
+def _comparable(comparison: Comparison) -> Sequence[Metric]:
+    """The metrics; on other data none is better than another."""
+    if comparison.same_data is not False:
+        return comparison.metrics
+    return [attrs.evolve(metric, better="neither") for metric in comparison.metrics]
+
+
+def _finals(comparison: Comparison, columns: Sequence[_Column]) -> RenderableType:
+    with_change = len(columns) == 2 and comparison.same_data is not False
+    table = _table("final", *(column.label for column in columns), *(["change"] if with_change else []))
     table.add_row("  last step", *(Text(_last_steps(column), style="dim") for column in columns))
-    for metric in metrics:
+    table.add_row("  candidates", *(Text(_candidates(column), style="dim") for column in columns))
+    table.add_row("  strongest null", *(Text(_strongest_null(column), style="dim") for column in columns))
+    for metric in _comparable(comparison):
         finals = [column.final(metric.name) for column in columns]
         means = [math.nan if final is None else final.mean for final in finals]
         cells = _marked(means, metric, [_interval_text(final, metric.unit) for final in finals])
-        table.add_row(f"  {clean(metric.name)}", *cells, *([_change(*means)] if len(means) == 2 else []))
+        table.add_row(f"  {clean(metric.name)}", *cells, *([_change(*means)] if with_change else []))
     return table
+
+
+def _candidates(column: _Column) -> str:
+    counts = {run.candidates for run in column.runs if run.candidates is not None}
+    return " or ".join(f"{count:,.0f}" for count in sorted(counts))
+
+
+def _strongest_null(column: _Column) -> str:
+    """Name and MRR; seeds may have trained from other starts, so that an untrained network is not one figure."""
+    strongest = [null for run in column.runs if (null := run.nulls.strongest) is not None]
+    shown = dict.fromkeys(f"{null_title(null.name)} {null.mrr:.3f}" for null in strongest)
+    return " or ".join(shown) or "no null fits"
 
 
 def _last_steps(column: _Column) -> str:

@@ -10,9 +10,13 @@ from rich.text import Text
 
 from jepa_core.engine.checkpoint_evaluation import EvaluatedData, Evaluation
 from jepa_core.presentation.figures import change_text, figure_text
+from jepa_core.presentation.null_lines import null_lines, null_title
 from jepa_core.presentation.sanitise import clean
 
 _LABEL_WIDTH = 20
+_WIDTH = 76
+"""Columns that lines of nulls take at most."""
+_CONTROLS = ("blind", "medoid", "chance")
 _SAME_DATA = {
     True: "the run's own data",
     False: "other data than the run's: whether its training saw some of it is not known",
@@ -24,7 +28,7 @@ def evaluation_table(evaluation: Evaluation) -> RenderableType:
     """The whole evaluation; plain text where the console has no colour."""
     parts: list[RenderableType] = [_headline(evaluation), *_data_lines(evaluation.data)]
     parts += [Text(f"  · {clean(note)}", style="dim") for note in evaluation.notes]
-    parts += [Text(), _retrieval(evaluation)]
+    parts += [Text(), _retrieval(evaluation), *_beside_nulls(evaluation)]
     if evaluation.probes:
         parts += [Text(), _probes(evaluation)]
     return Group(*parts, Text(), _facts(evaluation))
@@ -50,14 +54,42 @@ def _data_lines(data: EvaluatedData) -> Iterator[Text]:
 
 def _retrieval(evaluation: Evaluation) -> Table:
     model, null = evaluation.model, evaluation.nulls.strongest
-    table = _table("retrieval", "model", null.title if null else "no null fits")
+    table = _table("retrieval", "model", null_title(null.name) if null else "no null fits")
     table.add_column(justify="right")
     beside = (f"{null.mrr:.3f}", _change(model.mrr, null.mrr)) if null else ("", "")
     table.add_row("  MRR", f"{model.mrr:.3f}", *beside)
     beside = (figure_text(null.top1, "%"), _change(model.top1, null.top1)) if null else ("", "")
     table.add_row("  top-1", figure_text(model.top1, "%"), *beside)
     table.add_row("  top-10", figure_text(model.top10, "%"), "", "")
+    _add_near_copies(table, evaluation)
     return table
+
+
+def _add_near_copies(table: Table, evaluation: Evaluation) -> None:
+    """MRR among near copies beside the null that is strongest there; nothing where there are none."""
+    mrr, hardest = evaluation.figures.get("val.hard.mrr"), evaluation.nulls.hardest
+    if mrr is None:
+        return
+    name, null_mrr = (null_title(hardest.name), hardest.hard_mrr) if hardest else ("", None)
+    beside = (f"{name} {null_mrr:.3f}", _change(mrr, null_mrr)) if null_mrr is not None else ("", "")
+    table.add_row("  MRR, near copies", f"{mrr:.3f}", *beside)
+
+
+def _beside_nulls(evaluation: Evaluation) -> Iterator[Text]:
+    """How sure the difference to the strongest null is, the controls, and every null."""
+    figures = evaluation.figures
+    names = ("above_null", "above_null_low", "above_null_high")
+    mean, low, high = (figures.get(f"val.retrieval.{name}") for name in names)
+    if mean is not None and low is not None and high is not None:
+        style = "green" if low > 0 else "red" if high < 0 else "yellow"
+        words = f"  less the strongest null's: {mean:+.3f} [{low:.3f}, {high:.3f}], MRR paired by target"
+        yield Text(words.replace("-", "−"), style=style)
+    controls = [(name, figures.get(f"val.hard.{name}_mrr")) for name in _CONTROLS]
+    parts = [f"{name} {value:.3f}" for name, value in controls if value is not None]
+    if parts:
+        yield Text("  controls of near copies: " + " · ".join(parts), style="dim")
+    for line in null_lines(evaluation.nulls, _WIDTH):
+        yield Text("  ").append_text(line)
 
 
 def _probes(evaluation: Evaluation) -> Table:

@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.sanitise import clean
 from jepa_core.watch.findings import Severity
 
@@ -24,8 +25,19 @@ _MARKS = {"info": ("·", "dim"), "warning": ("▲", "yellow"), "critical": ("✘
 class TrainingScreen:
     """Rows and events in, lines out."""
 
-    def __init__(self, console: Console, log: TextIO, *, epochs: int, total_steps: int, steps_done: int = 0) -> None:
+    def __init__(
+        self,
+        console: Console,
+        log: TextIO,
+        *,
+        epochs: int,
+        total_steps: int,
+        steps_done: int = 0,
+        null: str = "",
+    ) -> None:
+        """`null` names the strongest method that learns nothing; empty where there is none."""
         self._console = console
+        self._null = null
         self._log = plain_log(log)
         self._epochs = epochs
         self._latest: dict[str, float] = {}
@@ -67,7 +79,7 @@ class TrainingScreen:
         self._latest |= row
         rate = self._latest.get("throughput.samples_per_second")
         self._progress.update(self._task, rate="" if rate is None else f"{rate:,.0f} samples/s")
-        figures = figures_line(self._latest)
+        figures = figures_line(self._latest, self._null)
         if self._console.is_terminal:
             self._live.update(Group(self._progress, Text("  ").append(figures)))
         if "val.retrieval.mrr" in row:
@@ -96,8 +108,8 @@ def plain_log(log: TextIO) -> Console:
     return Console(file=log, width=160, no_color=True, highlight=False, markup=False, force_terminal=False)
 
 
-def figures_line(row: Mapping[str, float]) -> Text:
-    """The figures that matter, of those that the row has."""
+def figures_line(row: Mapping[str, float], null: str = "") -> Text:
+    """Loss terms, ranks, codes and retrieval beside the strongest null, as far as the row has them."""
     parts = [f"{name.removeprefix('loss.').removesuffix('.raw')} {value:.3f}" for name, value in _loss_terms(row)]
     if "rank.context" in row:
         parts.append(f"rank {row['rank.context']:.1f} / {row['rank.target']:.1f}")
@@ -108,7 +120,8 @@ def figures_line(row: Mapping[str, float]) -> Text:
     line = Text("   ".join(parts))
     if "val.retrieval.mrr" in row:
         line.append(f"   val MRR {row['val.retrieval.mrr']:.3f}", style="bold")
-        line.append(f"  (strongest null {row['val.retrieval.null_mrr']:.3f})", style="dim")
+        if "val.retrieval.null_mrr" in row:
+            line.append(f"  ({null_title(null) or 'strongest null'} {row['val.retrieval.null_mrr']:.3f})", style="dim")
     return line
 
 

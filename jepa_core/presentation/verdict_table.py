@@ -10,11 +10,12 @@ from rich.text import Text
 
 from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, counted, flags_of
+from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.sanitise import clean
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judgement import Judgement, State
-from jepa_core.watch.verdict import ComparedFigure, Verdict
+from jepa_core.watch.verdict import ComparedFigure, HardRetrieval, Retrieval, Verdict
 
 MARKS: dict[State, tuple[str, str]] = {
     "holding": ("✔", "green"),
@@ -24,6 +25,9 @@ MARKS: dict[State, tuple[str, str]] = {
     "pending": ("◌", "dim"),
 }
 """Sign and style of each state."""
+
+FEW_CANDIDATES = 100
+"""Below this, how many candidates there are is said: a rank among them is easily reached."""
 
 MOST_FINDINGS = 8
 """Findings that are shown; the verdict's file has all."""
@@ -61,6 +65,8 @@ def headline(verdict: Verdict) -> Text:
         return line.append(f" · {clean(verdict.reason)}")
     if verdict.ending in ("abort", "non-finite"):
         return line.append(f" · {clean(verdict.reason)}")
+    if verdict.outcome != "no baseline":
+        line.append(f" · {clean(verdict.reason)}")
     return line.append(f" · {_musts_in_words(verdict.musts)}")
 
 
@@ -131,11 +137,7 @@ def _labelled_facts(verdict: Verdict) -> Iterator[tuple[str, Text]]:
     if verdict.compared:
         yield f"against {clean(verdict.baseline)}", Text(" · ".join(map(_compared, verdict.compared)))
     if verdict.retrieval is not None:
-        retrieval = verdict.retrieval
-        line = Text(_retrieval(retrieval.mrr, retrieval.top1, "MRR "), style="bold")
-        if retrieval.null_mrr is not None:
-            line.append(f"      counting cells {_retrieval(retrieval.null_mrr, retrieval.null_top1)}", style="dim")
-        yield "retrieval on validation", line
+        yield from _retrieval_facts(verdict.retrieval)
     if verdict.best is not None:
         best = verdict.best
         yield "best checkpoint", Text(f"step {best.step}, epoch {figure_text(best.epoch)}: {clean(best.why)}")
@@ -149,6 +151,60 @@ def _compared(figure: ComparedFigure) -> str:
     change = "" if figure.change is None else f" ({change_text(figure.change)})"
     words = _FIGURE_WORDS.get(figure.name, figure.name)
     return f"{words} {figure_text(figure.value)} beside {figure_text(figure.baseline)}{change}"
+
+
+def _retrieval_facts(retrieval: Retrieval) -> Iterator[tuple[str, Text]]:
+    line = Text(_retrieval(retrieval.mrr, retrieval.top1, "MRR "), style="bold")
+    if retrieval.candidates is not None and retrieval.candidates < FEW_CANDIDATES:
+        number = retrieval.candidates
+        line.append(f" among {number} candidate{'' if number == 1 else 's'}", style="yellow")
+    yield "retrieval on validation", line.append_text(_beside_null(retrieval))
+    if retrieval.num_null_only:
+        yield "the null alone finds", Text(_null_only(retrieval))
+    if retrieval.hard is not None:
+        yield "near copies", _near_copies(retrieval.hard)
+    if retrieval.disabled:
+        yield "nulls switched off", Text(", ".join(map(null_title, retrieval.disabled)), style="yellow")
+
+
+def _beside_null(retrieval: Retrieval) -> Text:
+    """Such as "strongest null (extrapolation) 0.364 · 16.8 %   +0.048 [0.031, 0.066]"."""
+    if retrieval.null_mrr is None:
+        # A run that did not count its candidates did not rank nulls either.
+        return Text("" if retrieval.candidates is None else "      no null fits this data", style="dim")
+    words = f"      strongest null ({null_title(retrieval.null)}) {_retrieval(retrieval.null_mrr, retrieval.null_top1)}"
+    line = Text(words, style="dim")
+    if retrieval.above is None or retrieval.above_low is None or retrieval.above_high is None:
+        return line
+    style = "green" if retrieval.is_above else "red" if retrieval.above_high < 0 else "yellow"
+    low, high = _signed(retrieval.above_low, ""), _signed(retrieval.above_high, "")
+    return line.append(f"   {_signed(retrieval.above)} [{low}, {high}]", style=style)
+
+
+def _signed(difference: float, plus: str = "+") -> str:
+    return f"{plus if difference > 0 else '−' if difference < 0 else ''}{abs(difference):.3f}"
+
+
+def _null_only(retrieval: Retrieval) -> str:
+    """How many targets the null ranks first and the model does not, and some of their tasks."""
+    number = f"{retrieval.num_null_only:,} target{'' if retrieval.num_null_only == 1 else 's'}"
+    named = ", ".join(clean(task, 40) for task in retrieval.null_only)
+    return f"{number} ranked first by it and not by the model" + (f", such as of {named}" if named else "")
+
+
+def _near_copies(hard: HardRetrieval) -> Text:
+    """Such as "MRR 0.660 · pair analogy 0.614 · blind 0.170 · medoid 0.210"."""
+    beside = [
+        f"{name} {value:.3f}"
+        for name, value in ((null_title(hard.null), hard.null_mrr), *_controls(hard))
+        if name and value is not None
+    ]
+    line = Text(f"MRR {hard.mrr:.3f}", style="bold").append("".join(f" · {part}" for part in beside), style="none")
+    return line.append(f"   void: {clean(hard.void)}", style="yellow") if hard.void else line
+
+
+def _controls(hard: HardRetrieval) -> tuple[tuple[str, float | None], ...]:
+    return (("blind", hard.blind_mrr), ("medoid", hard.medoid_mrr))
 
 
 def _retrieval(mrr: float, top1: float | None, label: str = "") -> str:

@@ -9,10 +9,11 @@ import attrs
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
-from jepa_core.run_directory.layout import METRICS, STATUS, VERDICT, is_run
+from jepa_core.run_directory.layout import ENVIRONMENT, METRICS, STATUS, VERDICT, is_run
 from jepa_core.run_directory.reading import NewRows, RowsReader, RunReader
 from jepa_core.run_directory.status import ShownState, read_status, shown_state
 from jepa_core.run_directory.watched_file import Signature, WatchedFile, signature
+from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.verdict import Verdict
 
 
@@ -27,8 +28,10 @@ class RunSummary:
     total_epochs: float | None
     best_mrr: float | None
     """Highest retrieval on validation so far."""
-    baseline_mrr: float | None
-    """Counting equal cells on the same list."""
+    null_mrr: float | None
+    """The strongest method that learns nothing, on the same list; None where there is none."""
+    null: str
+    """Its name; empty where it is not known."""
     outcome: str
     """The verdict's; empty before there is one, "damaged" when it cannot be read."""
     baseline: str
@@ -58,6 +61,7 @@ class SummaryReader:
         self._rows = RowsReader(path / METRICS, containing="val.retrieval.mrr")
         self._status = WatchedFile(path / STATUS, lambda _: read_status(path))
         self._verdict = WatchedFile(path / VERDICT, lambda _: _verdict(self._reader))
+        self._nulls = WatchedFile(path / ENVIRONMENT, lambda _: _recorded_nulls(self._reader))
         self._rows_seen: Signature = None
         self._validation = _Validation()
 
@@ -71,6 +75,7 @@ class SummaryReader:
             raise RunDirectoryError(f"{self._reader.path} is no run directory any more.")
         self._read_what_changed()
         status, (verdict, outcome), validation = self._status.content, self._verdict.content, self._validation
+        strongest = self._nulls.content.strongest
         return RunSummary(
             name=self._reader.name,
             path=str(self._reader.path),
@@ -78,7 +83,8 @@ class SummaryReader:
             epoch=status.epoch if status else validation.epoch,
             total_epochs=(status.total_epochs or None) if status else None,
             best_mrr=validation.best,
-            baseline_mrr=validation.baseline_mrr,
+            null_mrr=validation.null_mrr if strongest is None else strongest.mrr,
+            null=validation.null if strongest is None else strongest.name,
             outcome=outcome,
             baseline=verdict.baseline if verdict else "",
             exit_code=status.exit_code if status else None,
@@ -87,6 +93,7 @@ class SummaryReader:
     def _read_what_changed(self) -> None:
         self._status.refresh()
         self._verdict.refresh()
+        self._nulls.refresh()
         before, self._rows_seen = self._rows_seen, signature(self._reader.path / METRICS)
         more = before != self._rows_seen
         while more:
@@ -100,18 +107,28 @@ class _Validation:
     """What the rows so far say of validation."""
 
     best: float | None = None
-    baseline_mrr: float | None = None
+    null_mrr: float | None = None
+    null: str = ""
     epoch: float | None = None
 
     def after(self, new: NewRows) -> _Validation:
-        best, baseline_mrr, epoch = self.best, self.baseline_mrr, self.epoch
+        best, null_mrr, null, epoch = self.best, self.null_mrr, self.null, self.epoch
         for row in new.rows:
             mrr = row.get("val.retrieval.mrr", math.nan)
             if not math.isnan(mrr):
                 best = mrr if best is None else max(best, mrr)
-            baseline_mrr = row.get("val.retrieval.baseline_mrr", baseline_mrr)
+            counted = RankedNulls.from_first_row(row).strongest
+            if "val.retrieval.null_mrr" in row:
+                null_mrr, null = row["val.retrieval.null_mrr"], ""
+            elif counted is not None:
+                null_mrr, null = counted.mrr, counted.name
             epoch = row.get("epoch", epoch)
-        return _Validation(best=best, baseline_mrr=baseline_mrr, epoch=epoch)
+        return _Validation(best=best, null_mrr=null_mrr, null=null, epoch=epoch)
+
+
+def _recorded_nulls(reader: RunReader) -> RankedNulls:
+    """Those of environment.json; none of a run that an earlier version made."""
+    return RankedNulls.from_environment(reader.environment()) or RankedNulls()
 
 
 def _verdict(reader: RunReader) -> tuple[Verdict | None, str]:

@@ -39,6 +39,11 @@ class NullFigures:
         """As it is shown, such as "pair analogy"."""
         return title_of(self.name)
 
+    def measured(self, metric: str) -> float | None:
+        """Its own figure by one of the metrics that models are measured by; None for any other metric."""
+        figures = {"val.retrieval.mrr": self.mrr, "val.retrieval.top1": self.top1, "val.hard.mrr": self.hard_mrr}
+        return figures.get(metric)
+
 
 @attrs.frozen(kw_only=True)
 class RankedNulls:
@@ -64,6 +69,11 @@ class RankedNulls:
     def hardest(self) -> NullFigures | None:
         """The one to beat among hard candidates."""
         return self.get(self.strongest_hard)
+
+    def to_beat(self, metric: str) -> NullFigures | None:
+        """The one that a figure of `metric` stands beside: among hard candidates another may be the strongest."""
+        null = self.hardest if metric.startswith("val.hard.") else self.strongest
+        return null if null is not None and null.measured(metric) is not None else None
 
     def first_row(self) -> dict[str, float]:
         """What the first validation row says of every null."""

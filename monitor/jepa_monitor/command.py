@@ -98,11 +98,11 @@ def _print_text(source: Path, *, ascii_only: bool, has_colour: bool) -> None:
 
     console = console_for()
     console.no_color = console.no_color or not has_colour
-    text = _text(source)
+    text = _text(source, console.width)
     console.print(InAscii(text) if ascii_only else text)
 
 
-def _text(source: Path) -> RenderableType:
+def _text(source: Path, width: int) -> RenderableType:
     if is_run(source):
         from jepa_monitor.snapshot import take_snapshot
         from jepa_monitor.text_view import text_view
@@ -111,7 +111,7 @@ def _text(source: Path) -> RenderableType:
     from jepa_core.presentation.runs_table import runs_table
     from jepa_monitor.model.runs_list import list_runs
 
-    return runs_table(list_runs(source))
+    return runs_table(list_runs(source), width)
 
 
 def _print_json(source: Path) -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.finding_text import SEVERITY_MARKS
+from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.runs_table import state_text
 from jepa_core.presentation.sanitise import clean
@@ -24,6 +25,8 @@ NUM_EVENTS = 8
 """Newest events that are shown."""
 
 _FIGURE_COLUMNS = 3
+_EVERY_NULL = ("val.retrieval.null.", "val.hard.null.")
+"""Figures of nulls one by one: the strongest has its own line."""
 
 
 def text_view(view: RunView) -> RenderableType:
@@ -64,8 +67,25 @@ def _retrieval(view: RunView) -> Iterator[Text]:
     top1 = view.finals.get("val.retrieval.top1")
     line = Text("retrieval on validation   ").append(f"MRR {mrr:.3f}", style="bold")
     line.append("" if top1 is None else f" · top-1 {figure_text(top1, '%')}", style="bold")
-    counting = view.finals.get("val.retrieval.baseline_mrr")
-    yield line.append("" if counting is None else f"      counting cells {counting:.3f}", style="dim")
+    null = view.nulls.strongest
+    if null is not None:
+        line.append(f"      strongest null ({null_title(null.name)}) {null.mrr:.3f}", style="dim")
+    elif "val.retrieval.candidates" in view.finals:
+        line.append("      no null fits this data", style="dim")
+    yield line
+    hard = view.finals.get("val.hard.mrr")
+    if hard is not None:
+        yield (
+            Text("near copies               ").append(f"MRR {hard:.3f}", style="bold").append(_beside_hard(view), "dim")
+        )
+
+
+def _beside_hard(view: RunView) -> str:
+    """The strongest null among near copies, and the controls."""
+    hardest = view.nulls.hardest
+    beside = [(null_title(hardest.name) if hardest else "", hardest.hard_mrr if hardest else None)]
+    beside += [(name, view.finals.get(f"val.hard.{name}_mrr")) for name in ("blind", "medoid")]
+    return "".join(f" · {name} {value:.3f}" for name, value in beside if value is not None)
 
 
 def _verdict(view: RunView) -> Iterator[Text]:
@@ -86,7 +106,7 @@ def _figures(view: RunView) -> Iterator[Table]:
     cells = [
         (Text(clean(name, 48)), Text(figure_text(value, _unit(view, name))))
         for name, value in sorted(view.finals.items())
-        if name not in ("step", "epoch")
+        if name not in ("step", "epoch") and not name.startswith(_EVERY_NULL)
     ]
     if not cells:
         return

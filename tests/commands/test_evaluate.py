@@ -47,7 +47,7 @@ def test_it_gives_what_the_runs_own_validation_gave(trained: Path, capsys: pytes
     recorded = {name: value for name, value in row.items() if name.startswith("val.")}
     assert printed["figures"] == pytest.approx(recorded)
     assert printed["model"]["mrr"] == pytest.approx(row["val.retrieval.mrr"])
-    assert printed["counting_cells"]["mrr"] == pytest.approx(row["val.retrieval.baseline_mrr"])
+    assert printed["nulls"]["figures"][0]["mrr"] == pytest.approx(row["val.retrieval.null_mrr"])
 
 
 def test_it_changes_nothing_in_the_run(trained: Path) -> None:
@@ -62,7 +62,10 @@ def test_everything_stands_beside_what_learns_nothing(trained: Path, capsys: pyt
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[0].startswith(f"{trained.name} · step ")
     assert "(best: highest retrieval)" in lines[0]
-    assert "retrieval model counting cells" in lines
+    null = RunReader(trained).nulls().strongest
+    assert null is not None
+    assert f"retrieval model {null.title}" in lines
+    assert any(line.startswith(f"nulls {null.title} {null.mrr:.3f} (") for line in lines)
     assert "nearest neighbours accuracy largest class" in lines
     for start in ("MRR", "top-1", "top-10", "rule", "task", "loss", "effective rank context", "codes", "order"):
         assert any(line.startswith(start) for line in lines), start

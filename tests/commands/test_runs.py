@@ -9,7 +9,7 @@ from jepa_core.commands.runs import runs
 from tests.run_directory.runs import record_run, validation
 
 
-def test_runs_are_listed_newest_first_with_retrieval_beside_counting_cells(
+def test_runs_are_listed_newest_first_with_retrieval_beside_the_strongest_null(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record_run(
@@ -19,7 +19,7 @@ def test_runs_are_listed_newest_first_with_retrieval_beside_counting_cells(
     runs(runs_dir=tmp_path)
     _, newest, oldest = capsys.readouterr().out.splitlines()
     assert newest.split() == ["b-20260102-000000", "✘", "failed", "0"]
-    assert oldest.split() == ["a-20260101-000000", "✔", "finished", "2/3", "0.500", "0.346"]
+    assert oldest.split() == ["a-20260101-000000", "✔", "finished", "2/3", "0.500", "0.346", "equal", "cells"]
 
 
 def test_json_has_one_entry_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

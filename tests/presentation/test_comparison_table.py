@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
+import attrs
+import pytest
 from rich.console import Console
 
 from jepa_core.comparison.comparing import compare_runs
+from jepa_core.comparison.recorded_run import RecordedRun
 from jepa_core.presentation.comparison_table import comparison_table
+from jepa_core.watch.nulls import NullFigures, RankedNulls
 from tests.comparison.recorded import recorded
 
 MRR = "val.retrieval.mrr"
@@ -27,3 +32,32 @@ def shown(num_seeds: int) -> str:
 def test_where_seeds_are_too_few_the_command_that_trains_more_is_named() -> None:
     assert "more seeds: jepa ablate RECIPE --vary KEY=VALUE,VALUE --seeds 6" in shown(2)
     assert "more seeds" not in shown(6)
+
+
+def table_of(*runs: RecordedRun) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(comparison_table(compare_runs(runs)))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def validated(name: str, mrr: float, *, candidates: float = 400.0, data: str = "d") -> RecordedRun:
+    series = {MRR: {1: mrr}, "val.retrieval.candidates": {1: candidates}}
+    nulls = RankedNulls(figures=(NullFigures(name="pair_analogy", mrr=0.346, top1=0.2),))
+    return attrs.evolve(recorded(name, series, data=data), nulls=nulls)
+
+
+def test_each_run_stands_beside_its_strongest_null() -> None:
+    lines = [" ".join(line.split()) for line in table_of(validated("a", 0.3), validated("b", 0.4)).splitlines()]
+    assert "strongest null pair analogy 0.346 pair analogy 0.346" in lines
+    assert "candidates 400 400" in lines
+
+
+@pytest.mark.parametrize("other", [{"data": "e"}, {"candidates": 399.0}])
+def test_on_other_data_or_candidates_no_change_is_shown_and_it_is_said(other: dict[str, Any]) -> None:
+    same = table_of(validated("a", 0.3), validated("b", 0.4))
+    assert "same data" in same
+    assert "+33 %" in same
+    differing = table_of(validated("a", 0.3), validated("b", 0.4, **other))
+    assert "OTHER data, split or candidates: figures on validation cannot be compared" in differing
+    assert "+33 %" not in differing

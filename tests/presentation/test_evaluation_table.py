@@ -11,6 +11,7 @@ from jepa_core.engine.probe import Probe
 from jepa_core.engine.retrieval import Retrieval
 from jepa_core.presentation.evaluation_table import evaluation_table
 from jepa_core.presentation.terminal import console_for
+from jepa_core.watch.nulls import NullFigures, RankedNulls
 
 EVALUATION = Evaluation(
     run="optimized-20261122-214501",
@@ -22,7 +23,14 @@ EVALUATION = Evaluation(
         description="50,000 traces", fingerprint="ab", same_as_run=True, num_sequences=1000, num_candidates=998
     ),
     model=Retrieval(0.412, 0.31, 0.62),
-    counting_cells=Retrieval(0.346, 0.297, 0.7),
+    nulls=RankedNulls(
+        figures=(
+            NullFigures(name="extrapolation", mrr=0.364, top1=0.168, hard_mrr=0.39),
+            NullFigures(name="equal_cells", mrr=0.242, top1=0.064, hard_mrr=0.331),
+        ),
+        strongest_hard="extrapolation",
+        disabled=("palette_and_size",),
+    ),
     probes=(Probe(label="rule", accuracy=0.5, largest_class=0.125, num_classes=12, num_sequences=990),),
     num_codes=768,
     projection_dim=256,
@@ -33,6 +41,13 @@ EVALUATION = Evaluation(
         "val.rank.context": 7.21,
         "val.rank.target": 8.3,
         "val.order.sensitivity": 0.41,
+        "val.retrieval.above_null": 0.048,
+        "val.retrieval.above_null_low": 0.031,
+        "val.retrieval.above_null_high": 0.066,
+        "val.hard.mrr": 0.66,
+        "val.hard.blind_mrr": 0.17,
+        "val.hard.medoid_mrr": 0.21,
+        "val.hard.chance_mrr": 0.173,
         "val.vq.usage": 0.141,
         "val.vq.perplexity": 61.2,
         "val.vq.dead": 660.0,
@@ -55,10 +70,16 @@ def test_a_whole_evaluation() -> None:
         "· the run's own data",
         "· 400 tasks remain",
         "",
-        "retrieval model counting cells",
-        "MRR 0.412 0.346 +19 %",
-        "top-1 31.0 % 29.7 % +4 %",
-        "top-10 62.0 % 70.0 % −11 %",
+        "retrieval model extrapolation",
+        "MRR 0.412 0.364 +13 %",
+        "top-1 31.0 % 16.8 % +85 %",
+        "top-10 62.0 %",
+        "MRR, near copies 0.660 extrapolation 0.390 +69 %",
+        "less the strongest null's: +0.048 [0.031, 0.066], MRR paired by target",
+        "controls of near copies: blind 0.170 · medoid 0.210 · chance 0.173",
+        "nulls extrapolation 0.364 (16.8 %) · equal cells 0.242",
+        "among near copies: extrapolation 0.390 · equal cells 0.331",
+        "switched off: palette and size",
         "",
         "nearest neighbours accuracy largest class",
         "rule 50.0 % 12.5 % 12 classes, 990 sequences",

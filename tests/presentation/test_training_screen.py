@@ -24,7 +24,7 @@ ROW = {
     "temperature": 0.068,
     "throughput.samples_per_second": 64120.4,
 }
-VALIDATED = ROW | {"val.retrieval.mrr": 0.412, "val.retrieval.baseline_mrr": 0.346}
+VALIDATED = ROW | {"val.retrieval.mrr": 0.412, "val.retrieval.null_mrr": 0.364}
 
 
 class Shown:
@@ -33,7 +33,9 @@ class Shown:
     def __init__(self, *, terminal: bool = False, steps_done: int = 0) -> None:
         self._out, self._log = io.StringIO(), io.StringIO()
         console = Console(file=self._out, width=100, force_terminal=terminal, markup=False, highlight=False)
-        self.screen = TrainingScreen(console, self._log, epochs=30, total_steps=1440, steps_done=steps_done)
+        self.screen = TrainingScreen(
+            console, self._log, epochs=30, total_steps=1440, steps_done=steps_done, null="extrapolation"
+        )
 
     @property
     def out(self) -> str:
@@ -45,10 +47,14 @@ class Shown:
 
 
 def test_the_figures_that_matter_are_in_one_line() -> None:
-    assert figures_line(VALIDATED).plain == (
+    assert figures_line(VALIDATED, "extrapolation").plain == (
         "info_nce 5.214   relational 0.031   rank 7.2 / 8.3   codes 14.1 %   τ 0.068   "
-        "val MRR 0.412  (counting cells 0.346)"
+        "val MRR 0.412  (extrapolation 0.364)"
     )
+
+
+def test_without_a_null_that_fits_retrieval_stands_alone() -> None:
+    assert figures_line({"val.retrieval.mrr": 0.412}).plain.strip() == "val MRR 0.412"
 
 
 @pytest.mark.parametrize("names", [[], ["loss.info_nce.raw"], ["vq.usage", "temperature"]])
@@ -73,7 +79,7 @@ def test_without_a_terminal_each_validation_is_one_plain_line_and_other_rows_are
 def test_a_validation_row_shows_figures_of_earlier_rows_too() -> None:
     shown = Shown()
     shown.screen.row(ROW)
-    shown.screen.row({"step": 813.0, "epoch": 17.02, "val.retrieval.mrr": 0.5, "val.retrieval.baseline_mrr": 0.346})
+    shown.screen.row({"step": 813.0, "epoch": 17.02, "val.retrieval.mrr": 0.5, "val.retrieval.null_mrr": 0.364})
     assert "codes 14.1 %" in shown.out
     assert "val MRR 0.500" in shown.out
 
@@ -85,7 +91,7 @@ def test_on_a_terminal_the_bar_shows_epoch_rate_and_figures() -> None:
         shown.screen.row(VALIDATED)
     assert "epoch 17/30" in shown.out
     assert "64,120 samples/s" in shown.out
-    assert "counting cells 0.346" in shown.out
+    assert "extrapolation 0.364" in shown.out
     assert shown.log.count("\n") == 1
 
 

@@ -13,9 +13,10 @@ from jepa_core.presentation.verdict_table import verdict_table
 from jepa_core.watch.baseline import BaselineValues, series_of
 from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.judge import Judge
+from jepa_core.watch.nulls import NullFigures, RankedNulls
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Criterion, Watch
-from jepa_core.watch.verdict import BestCheckpoint, Verdict
+from jepa_core.watch.verdict import BestCheckpoint, HardRetrieval, Verdict
 
 RUN = Path("runs/optimized-20261122-214501")
 WATCH = Watch(
@@ -32,8 +33,17 @@ WATCH = Watch(
 ROWS = [
     {"step": 10, "epoch": 1.0, "vq.usage": 0.119},
     {"step": 20, "epoch": 2.0, "vq.usage": 0.141, "val.retrieval.mrr": 0.412, "val.retrieval.top1": 0.31,
-     "val.retrieval.baseline_mrr": 0.346, "val.retrieval.baseline_top1": 0.297},
+     "val.retrieval.candidates": 998, "val.retrieval.above_null": 0.048, "val.retrieval.above_null_low": 0.031,
+     "val.retrieval.above_null_high": 0.066, "val.hard.mrr": 0.66, "val.hard.null_mrr": 0.61,
+     "val.hard.blind_mrr": 0.17, "val.hard.medoid_mrr": 0.21, "val.hard.chance_mrr": 0.173},
 ]  # fmt: skip
+NULLS = RankedNulls(
+    figures=(
+        NullFigures(name="extrapolation", mrr=0.364, top1=0.168, hard_mrr=0.5),
+        NullFigures(name="pair_analogy", mrr=0.3, top1=0.1, hard_mrr=0.61),
+    ),
+    strongest_hard="pair_analogy",
+)
 
 NEARLY_DEAD = Finding(
     name="audit losses.sigreg nearly dead",
@@ -50,7 +60,7 @@ def verdict_against(baseline: BaselineValues | None) -> Verdict:
     for row in ROWS:
         judge.observe(row)
     best = BestCheckpoint(step=20, epoch=2.0, why="highest retrieval")
-    return reach_verdict(judge, run=RUN, best=best, findings=[NEARLY_DEAD])
+    return reach_verdict(judge, run=RUN, best=best, findings=[NEARLY_DEAD], nulls=NULLS)
 
 
 def gentle_vq(mrr: float) -> BaselineValues:
@@ -64,9 +74,11 @@ def gentle_vq(mrr: float) -> BaselineValues:
     )
 
 
-def plain(verdict: Verdict) -> str:
+def plain(verdict: Verdict, width: int | None = None) -> str:
     out = io.StringIO()
-    console_for(out).print(verdict_table(verdict), crop=False)
+    console = console_for(out)
+    console.width = width or console.width
+    console.print(verdict_table(verdict), crop=False)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
@@ -84,7 +96,9 @@ def test_the_verdict_reads_as_a_table_with_values_limits_and_margins() -> None:
         "  ✘ codes above 12 % always      11.9 %    > 12 %     −0.8 %    lowest 11.9 % at epoch 1\n"
         "\n"
         "  against gentle_vq         retrieval MRR 0.412 beside 0.371 (+11 %)\n"
-        "  retrieval on validation   MRR 0.412 · top-1 31.0 %      counting cells 0.346 · 29.7 %\n"
+        "  retrieval on validation   MRR 0.412 · top-1 31.0 %      strongest null (extrapolation) 0.364 · 16.8 %"
+        "   +0.048 [0.031, 0.066]\n"
+        "  near copies               MRR 0.660 · pair analogy 0.610 · blind 0.170 · medoid 0.210\n"
         "  best checkpoint           step 20, epoch 2: highest retrieval\n"
         "  while it ran              1 warning · 0 rollbacks\n"
         "    ▲ losses.sigreg is nearly dead.   at the start   Leave it out.   --set losses.sigreg.weight=0.0\n"
@@ -95,7 +109,69 @@ def test_the_verdict_reads_as_a_table_with_values_limits_and_margins() -> None:
 
 
 def test_without_a_baseline_the_headline_says_how_the_musts_went() -> None:
-    assert plain(verdict_against(None)).splitlines()[0] == "Verdict: no baseline · 1 not judged"
+    assert plain(verdict_against(None)).splitlines()[0] == (
+        "Verdict: neutral · above extrapolation, the strongest null: MRR +0.048 [0.031, 0.066], but not every must held"
+        " · 1 not judged"
+    )
+
+
+def retrieval_lines(**changes: Any) -> list[str]:
+    """Those between retrieval and the best checkpoint, blanks as one."""
+    verdict = verdict_against(None)
+    assert verdict.retrieval is not None
+    verdict = attrs.evolve(verdict, retrieval=attrs.evolve(verdict.retrieval, **changes))
+    lines = [" ".join(line.split()) for line in plain(verdict).splitlines()]
+    start = next(index for index, line in enumerate(lines) if line.startswith("retrieval on validation"))
+    return lines[start : next(index for index, line in enumerate(lines) if line.startswith("best checkpoint"))]
+
+
+def test_targets_that_the_null_alone_finds_are_counted_and_some_tasks_named() -> None:
+    _, line, _ = retrieval_lines(num_null_only=1234, null_only=("arc-1", "arc-2\x1b[2J"))
+    assert line.startswith(
+        "the null alone finds 1,234 targets ranked first by it and not by the model, such as of arc-1"
+    )
+    assert "\x1b" not in line
+    assert (
+        retrieval_lines(num_null_only=1)[1] == "the null alone finds 1 target ranked first by it and not by the model"
+    )
+
+
+@pytest.mark.parametrize(("candidates", "words"), [(1, "among 1 candidate"), (99, "among 99 candidates"), (100, "")])
+def test_few_candidates_are_counted(candidates: int, words: str) -> None:
+    line = retrieval_lines(candidates=candidates)[0]
+    assert (words or "among") in line if words else "among" not in line
+
+
+def test_a_difference_below_zero_has_its_sign_on_every_figure() -> None:
+    line = retrieval_lines(above=-0.043, above_low=-0.06, above_high=-0.02)[0]
+    assert line.endswith("16.8 % −0.043 [−0.060, −0.020]")
+
+
+def test_where_no_null_fits_the_line_says_so() -> None:
+    line = retrieval_lines(null="", null_mrr=None, null_top1=None, above=None)[0]
+    assert line == "retrieval on validation MRR 0.412 · top-1 31.0 % no null fits this data"
+
+
+def test_a_run_that_recorded_no_nulls_is_not_said_to_have_none() -> None:
+    line = retrieval_lines(null="", null_mrr=None, candidates=None)[0]
+    assert line == "retrieval on validation MRR 0.412 · top-1 31.0 %"
+
+
+def test_near_copies_that_say_nothing_are_called_void_with_the_reason() -> None:
+    hard = HardRetrieval(mrr=0.9, blind_mrr=0.8, void="the blind control reaches 0.800 where chance is 0.173")
+    assert retrieval_lines(hard=hard)[1] == (
+        "near copies MRR 0.900 · blind 0.800 void: the blind control reaches 0.800 where chance is 0.173"
+    )
+
+
+def test_nulls_that_are_switched_off_are_named() -> None:
+    assert retrieval_lines(disabled=("pair_analogy",))[-1] == "nulls switched off pair analogy"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_on_any_width_no_word_of_the_retrieval_is_broken(width: int) -> None:
+    words = {word for line in plain(verdict_against(None), width).splitlines() for word in line.split()}
+    assert {"retrieval", "strongest", "(extrapolation)", "0.364", "+0.048", "[0.031,", "0.066]", "medoid"} <= words
 
 
 def found(name: str, severity: Severity = "warning", **evidence: Any) -> Finding:

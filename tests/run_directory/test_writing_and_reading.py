@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.recorded_numbers import decode_row
 from jepa_core.run_directory.clock import Clock
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.events import EventsWriter
@@ -24,7 +25,7 @@ from tests.run_directory.runs import record_run, validation
 def test_what_a_run_writes_is_read_back(tmp_path: Path) -> None:
     rows = [{"step": 1, "epoch": 0.5, "loss.total": math.inf}, validation(2, 1.0, 0.4)]
     reader = RunReader(record_run(tmp_path / "mine", rows, exit_code=0))
-    assert list(reader.rows()) == [{name: float(value) for name, value in row.items()} for row in rows]
+    assert list(reader.rows()) == [decode_row(row) for row in rows]
     assert [event.name for event in reader.events()] == ["started"]
     assert reader.recipe()["name"] == "mine"
     assert reader.environment() == {"data_fingerprint": "data-1"}

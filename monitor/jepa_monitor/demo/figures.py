@@ -13,12 +13,26 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from jepa_core.watch.nulls import NullFigures, RankedNulls
 from jepa_monitor.demo.story import Plot, learning_rate
 
 NUM_CODES = 768
 SAMPLES_PER_STEP = 1024
-CELL_COUNTING = {"val.retrieval.baseline_mrr": 0.346, "val.retrieval.baseline_top1": 0.297}
+NULLS = RankedNulls(
+    figures=(
+        NullFigures(name="extrapolation", mrr=0.346, top1=0.168, hard_mrr=0.392, weights={"earlier": -1.0}),
+        NullFigures(name="palette_and_size", mrr=0.316, top1=0.101, hard_mrr=0.287),
+        NullFigures(name="equal_cells", mrr=0.242, top1=0.064, hard_mrr=0.331),
+    ),
+    strongest_hard="extrapolation",
+)
+"""What learns nothing, on the demo's data."""
+DATA_FINGERPRINT = "demo"
+"""Of the data that is not there; the baseline's figures in the demo's recipe are for it."""
+CANDIDATES = 1024
+"""Different targets of its validation."""
 
+_HALF_INTERVAL = 0.018
 _PROJECTION_DIM = 256
 _TOKENS = 48_000
 _CLIP_NORM = 10.0
@@ -45,6 +59,7 @@ class Figures:
         self._plot = plot
         self._random = np.random.default_rng([seed, leg])
         self._seconds_per_step = seconds_per_step or _USUAL_SECONDS
+        self._first_row = {} if leg else NULLS.first_row()
         popularity = np.random.default_rng(seed)
         self._favour = popularity.permutation(NUM_CODES)
         """Each code's place: the last ones fall out of use first, in every leg the same."""
@@ -110,7 +125,34 @@ class Figures:
             "val.rank.context": 0.94 * plot.rank(step) * self._noise(0.02),
             "val.rank.target": 1.36 * plot.rank(step) * self._noise(0.02),
             **_retrieval("val.retrieval", plot.retrieval(step) + self._jitter(0.0035)),
-            **CELL_COUNTING,
+            **self._beside_nulls(plot.retrieval(step)),
+            **self._every_null(),
+        }
+
+    def _every_null(self) -> dict[str, float]:
+        """In the first validation row of the first leg alone."""
+        row, self._first_row = self._first_row, {}
+        return row
+
+    def _beside_nulls(self, mrr: float) -> dict[str, float]:
+        """The strongest null, how far the model is above it, and near copies of the target with their controls."""
+        strongest, hardest = NULLS.strongest, NULLS.hardest
+        assert strongest is not None
+        assert hardest is not None
+        above = mrr - strongest.mrr
+        return {
+            "val.retrieval.candidates": CANDIDATES,
+            "val.retrieval.null_mrr": strongest.mrr,
+            "val.retrieval.null_top1": strongest.top1,
+            "val.retrieval.above_null": above,
+            "val.retrieval.above_null_low": above - _HALF_INTERVAL,
+            "val.retrieval.above_null_high": above + _HALF_INTERVAL,
+            "val.hard.mrr": 0.17 + 0.9 * mrr,
+            "val.hard.top1": 0.5 * mrr,
+            "val.hard.null_mrr": hardest.hard_mrr or 0.0,
+            "val.hard.blind_mrr": 0.174,
+            "val.hard.medoid_mrr": 0.215,
+            "val.hard.chance_mrr": 0.173,
         }
 
     def _losses(self, step: int) -> dict[str, float]:

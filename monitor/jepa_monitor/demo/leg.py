@@ -25,7 +25,7 @@ from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.verdict import BestCheckpoint, Ending
 from jepa_monitor.demo.calendar import is_checkpoint_due, is_diagnosis_due, is_row_due, is_validation_due
 from jepa_monitor.demo.checkpoints import write_checkpoint
-from jepa_monitor.demo.figures import Figures
+from jepa_monitor.demo.figures import DATA_FINGERPRINT, NULLS, Figures
 from jepa_monitor.demo.recording import Recorder
 from jepa_monitor.demo.stage import Stage
 from jepa_monitor.demo.story import TOTAL_STEPS, Plot, epoch_of
@@ -131,6 +131,7 @@ class Leg:
             best=self._best(),
             findings=recorder.findings.all(),
             story=lineage.story if lineage else (),
+            nulls=NULLS,
             next_command="jepa run recipes/quickstart.toml  # a real one, in about a minute",
         )
         writer.write_verdict(verdict)
@@ -151,5 +152,5 @@ class Leg:
 def judge_of(recipe: Mapping[str, Any], runs_dir: Path) -> Judge:
     """The judge of a recorded recipe."""
     watch = recorded_watch(recipe).watch
-    baseline = resolve_baseline(watch.baseline, runs_dir).values
+    baseline = resolve_baseline(watch.baseline, runs_dir, DATA_FINGERPRINT).values
     return Judge(watch, recorded_metrics(recipe), baseline, recorded_epochs(recipe))

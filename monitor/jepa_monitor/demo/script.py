@@ -17,6 +17,7 @@ from jepa_core.run_directory.naming import create_run
 from jepa_core.run_directory.rollback_plan import plan_rollback
 from jepa_core.run_directory.status import ALIVE
 from jepa_core.run_directory.writing import RunWriter
+from jepa_monitor.demo.figures import DATA_FINGERPRINT, NULLS
 from jepa_monitor.demo.leg import Leg, Part, judge_of
 from jepa_monitor.demo.pace import Pace
 from jepa_monitor.demo.recording import Recorder
@@ -65,7 +66,12 @@ def write_demo(
         console=console or Console(file=io.StringIO()),
         announce=announce,
         environment=describe_environment(
-            command_line, device="none, a scripted run", precision="bf16", data="51,200 traces", data_fingerprint="demo"
+            command_line,
+            device="none, a scripted run",
+            precision="bf16",
+            data="51,200 traces",
+            data_fingerprint=DATA_FINGERPRINT,
+            **NULLS.to_environment(),
         ),
     )
     part: Part | None = Part(path=create_run(folder, RECIPE_NAME, clock), recipe=demo_recipe())
@@ -97,6 +103,7 @@ def _play(stage: Stage, part: Part) -> Part | None:
             epochs=round(TOTAL_EPOCHS),
             total_steps=TOTAL_STEPS,
             steps_done=part.start,
+            null="extrapolation",
         )
         with screen:
             leg = Leg(stage, part, Recorder(writer, judge_of(part.recipe, stage.folder), screen))

@@ -60,7 +60,7 @@ class Plot:
         return math.log1p(self.relational(step)) * _rise(step, EXPLOSION_FROM, NON_FINITE_AT)
 
     def retrieval(self, step: float) -> float:
-        """MRR on validation: past counting cells halfway, when nothing goes wrong."""
+        """MRR on validation: past the strongest null halfway, when nothing goes wrong."""
         return 0.096 + 0.335 * _approach(step, 620) - 0.052 * self.harm(step)
 
     def info_nce(self, step: float) -> float:

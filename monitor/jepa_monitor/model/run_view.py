@@ -16,6 +16,7 @@ from jepa_core.run_directory.status import ShownState, Status
 from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.findings import Firing
 from jepa_core.watch.judgement import Judgement
+from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.rules import Watch
 from jepa_core.watch.verdict import Verdict
 from jepa_monitor.history.series import Series
@@ -100,6 +101,11 @@ class RunView:
     and `firings` are also those that the trainer told of. None when all rows are judged."""
     replay_position: str = ""
     """While a run is replayed: where the replay stands, such as "×20, paused"; empty when the run is followed live."""
+
+    @property
+    def nulls(self) -> RankedNulls:
+        """What learns nothing, on the run's validation candidates; counting equal cells in runs that say no more."""
+        return RankedNulls.from_environment(self.environment) or RankedNulls.from_first_row(self.finals)
 
     @property
     def step(self) -> float:

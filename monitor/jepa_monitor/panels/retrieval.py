@@ -1,4 +1,4 @@
-"""Retrieval beside counting equal cells, which learns nothing: what the embedding is for."""
+"""Retrieval beside the strongest null, which learns nothing: what the embedding is for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import ClassVar
 import attrs
 
 from jepa_core.presentation.figures import change_text, figure_text
+from jepa_core.presentation.null_lines import null_title
+from jepa_core.watch.nulls import RankedNulls
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.columns import Cell, Stretch, columns
@@ -17,7 +19,13 @@ from jepa_monitor.panels.level import bar
 from jepa_monitor.panels.line import Line, Span, line
 from jepa_monitor.panels.panel import Panel
 
-_FIGURES = (("MRR", "mrr", ""), ("top-1", "top1", "%"), ("top-10", "top10", "%"))
+_FIGURES = (
+    ("MRR", "val.retrieval.mrr", ""),
+    ("top-1", "val.retrieval.top1", "%"),
+    ("top-10", "val.retrieval.top10", "%"),
+    ("near copies", "val.hard.mrr", ""),
+)
+_CONTROLS = ("blind", "medoid")
 
 
 @attrs.frozen(kw_only=True)
@@ -27,39 +35,49 @@ class Comparison:
     words: str
     unit: str
     value: float
-    counting: float | None
-    """What counting equal cells reaches on the same list; None where that is not recorded."""
+    title: str
+    """Of the strongest null; empty where there is none."""
+    null: float | None
+    """What it reaches on the same list; None where that is not recorded."""
 
     @property
     def change(self) -> float | None:
-        """Relative to counting; positive when better."""
-        return self.value / self.counting - 1 if self.counting else None
+        """Relative to the null; positive when better."""
+        return self.value / self.null - 1 if self.null else None
 
 
 def comparisons(view: RunView) -> tuple[Comparison, ...]:
     """The retrieval figures on validation that are recorded."""
-    finals = view.finals
-    return tuple(
-        Comparison(words=words, unit=unit, value=finals[name], counting=finals.get(f"val.retrieval.baseline_{short}"))
-        for words, short, unit in _FIGURES
-        if (name := f"val.retrieval.{short}") in finals
+    nulls = view.nulls
+    return tuple(_beside_null(words, unit, name, view, nulls) for words, name, unit in _FIGURES if name in view.finals)
+
+
+def _beside_null(words: str, unit: str, name: str, view: RunView, nulls: RankedNulls) -> Comparison:
+    null = nulls.to_beat(name)
+    return Comparison(
+        words=words,
+        unit=unit,
+        value=view.finals[name],
+        title=null_title(null.name) if null else "",
+        null=null.measured(name) if null else None,
     )
 
 
 def retrieval_content(view: RunView, width: int, look: Look) -> Content:
-    """Each figure of validation with counting cells below it; the batch's in the last row."""
+    """Each figure of validation with the null to beat below it; what sets it in proportion in the last rows."""
     figures = comparisons(view)
     lines = columns([row for comparison in figures for row in _rows(comparison, look)], width, right=(1,))
+    lines += tuple(line(Span(words, "dim")) for words in _remarks(view))
     batch = view.finals.get("retrieval.mrr")
     if batch is not None:
         lines += (line(Span(f"within the batch  MRR {figure_text(batch)}", "dim")),)
     if not lines:
         return Content(lines=(line(Span("no validation yet", "dim")),))
-    return Content(lines=lines, figure=_judged(figures, look))
+    return Content(lines=lines, figure=_judged(figures, view, look))
 
 
 def _rows(comparison: Comparison, look: Look) -> Iterator[list[Cell]]:
-    change, counting = comparison.change, comparison.counting
+    change, null = comparison.change, comparison.null
     words = "" if change is None or not math.isfinite(change) else change_text(change)
     yield [
         line(comparison.words),
@@ -67,19 +85,36 @@ def _rows(comparison: Comparison, look: Look) -> Iterator[list[Cell]]:
         Stretch(lambda room: bar(comparison.value, room, look)),
         line(Span(words, "good" if change is not None and change > 0 else "bad")),
     ]
-    if counting is not None:
-        figure = line(Span(figure_text(counting, comparison.unit), "dim"))
-        yield [line(Span("  counting cells", "dim")), figure, Stretch(lambda room: bar(counting, room, look, "dim"))]
+    if null is not None:
+        figure = line(Span(figure_text(null, comparison.unit), "dim"))
+        yield [line(Span(f"  {comparison.title}", "dim")), figure, Stretch(lambda room: bar(null, room, look, "dim"))]
 
 
-def _judged(figures: tuple[Comparison, ...], look: Look) -> Line:
-    """Whether the first figure, the MRR, is above counting cells."""
+def _remarks(view: RunView) -> Iterator[str]:
+    finals = view.finals
+    controls = [f"{name} {finals[key]:.3f}" for name in _CONTROLS if (key := f"val.hard.{name}_mrr") in finals]
+    if controls:
+        yield f"controls of near copies  {' · '.join(controls)}"
+    above = [finals.get(f"val.retrieval.above_null{end}") for end in ("", "_low", "_high")]
+    if None not in above:
+        mean, low, high = (f"{value:.3f}".replace("-", "−") for value in above if value is not None)
+        yield f"less the strongest null's  {mean} [{low}, {high}]"
+    candidates = finals.get("val.retrieval.candidates")
+    if candidates is not None:
+        yield f"candidates  {candidates:,.0f}"
+    if view.nulls.disabled:
+        yield f"switched off  {', '.join(map(null_title, view.nulls.disabled))}"
+
+
+def _judged(figures: tuple[Comparison, ...], view: RunView, look: Look) -> Line:
+    """Whether the first figure, the MRR, is above the null, beyond chance where that was measured."""
     change = figures[0].change if figures else None
     if change is None:
-        return line()
-    if change > 0:
-        return line(Span(f"{look.glyphs.good} above counting cells", "good"))
-    return line(Span(f"{look.glyphs.alert} not above counting cells", "warning"))
+        has_none = not view.nulls.figures and "val.retrieval.candidates" in view.finals
+        return line(Span("no null fits this data", "dim")) if has_none else line()
+    if view.finals.get("val.retrieval.above_null_low", change) > 0:
+        return line(Span(f"{look.glyphs.good} above {figures[0].title}", "good"))
+    return line(Span(f"{look.glyphs.alert} not above {figures[0].title}", "warning"))
 
 
 class RetrievalPanel(Panel):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
+from jepa_core.presentation.null_lines import null_title
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.shell.chart_groups import ChartGroup, chart_groups, split
 from jepa_monitor.shell.display import filter_pattern
@@ -44,7 +45,7 @@ class ChartChoice:
         if filter_text != self._filter:
             self._order, self._filter = CalmOrder(), filter_text
         names = sorted({name for view in runs for name in view.history.names})
-        groups = chart_groups(names) if len(runs) == 1 else split(chart_groups(names))
+        groups = chart_groups(names, _null_labels(runs[0])) if len(runs) == 1 else split(chart_groups(names))
         by_name = trouble_by_name(runs[0].outlooks) if len(runs) == 1 else {}
         shown = _matching(groups, filter_text) if filter_text else self._that_matter(groups, runs, by_name)
         troubles = {group.key: trouble_of(group.names, by_name) for group in shown}
@@ -70,6 +71,16 @@ class ChartChoice:
         if group.key not in self._varied and any(_has_variety(group.names, view) for view in runs):
             self._varied.add(group.key)
         return group.key in self._varied or any(_has_begun(group.names, view) for view in runs)
+
+
+def _null_labels(view: RunView) -> dict[str, str]:
+    """What the lines of the strongest nulls are called."""
+    lines = {
+        "val.retrieval.null_mrr": view.nulls.strongest,
+        "val.retrieval.null_top1": view.nulls.strongest,
+        "val.hard.null_mrr": view.nulls.hardest,
+    }
+    return {metric: null_title(null.name) for metric, null in lines.items() if null is not None}
 
 
 def _has_variety(names: Collection[str], view: RunView) -> bool:

@@ -6,7 +6,7 @@ Knows names of metrics only.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -56,7 +56,21 @@ _IN_ORDER: tuple[_Shared | str, ...] = (
     _Shared(
         key="val.retrieval.mrr",
         title="val.retrieval.mrr",
-        members=(("val.retrieval.mrr", "model"), ("val.retrieval.baseline_mrr", "counting cells*")),
+        members=(
+            ("val.retrieval.mrr", "model"),
+            ("val.retrieval.null_mrr", "strongest null*"),
+            ("val.retrieval.null.equal_cells.mrr", "equal cells*"),
+        ),
+    ),
+    _Shared(
+        key="val.hard.mrr",
+        title="val.hard.mrr",
+        members=(
+            ("val.hard.mrr", "model"),
+            ("val.hard.null_mrr", "strongest null*"),
+            ("val.hard.blind_mrr", "blind"),
+            ("val.hard.medoid_mrr", "medoid"),
+        ),
     ),
     r"loss\.info_nce",
     "vq.usage",
@@ -88,17 +102,31 @@ _FURTHER: tuple[_Shared, ...] = (
     _Shared(
         key="val.retrieval.top1",
         title="val.retrieval.top1",
-        members=(("val.retrieval.top1", "model"), ("val.retrieval.baseline_top1", "counting cells*")),
+        members=(
+            ("val.retrieval.top1", "model"),
+            ("val.retrieval.null_top1", "strongest null*"),
+            ("val.retrieval.null.equal_cells.top1", "equal cells*"),
+        ),
     ),
     _Shared(key="val.rank", title="val.rank", members=(("val.rank.context", "context"), ("val.rank.target", "target"))),
     _Shared(key="val.std", title="val.std", members=(("val.std.context", "context"), ("val.std.target", "target"))),
 )
-_FAMILIES = (("grad.share.", "grad.share"), ("moved.", "moved"))
+_FAMILIES = (
+    ("grad.share.", "grad.share"),
+    ("moved.", "moved"),
+    ("val.retrieval.null.", "val.retrieval.null"),
+    ("val.hard.null.", "val.hard.null"),
+)
 _NO_CHART = frozenset({"step", "epoch"})
 
 
-def chart_groups(names: Iterable[str]) -> tuple[ChartGroup, ...]:
-    """Every metric in one chart: those that matter first."""
+def chart_groups(names: Iterable[str], nulls: Mapping[str, str] | None = None) -> tuple[ChartGroup, ...]:
+    """Every metric in one chart: those that matter first.
+
+    Args:
+        names: of the metrics.
+        nulls: labels of the lines that are a null's, by metric.
+    """
     left = [name for name in names if name not in _NO_CHART]
     groups: list[ChartGroup] = []
 
@@ -116,7 +144,12 @@ def chart_groups(names: Iterable[str]) -> tuple[ChartGroup, ...]:
     for prefix, title in _FAMILIES:
         for group in _family(prefix, title, left):
             take(group)
-    return (*groups, *(single(name) for name in left))
+    return tuple(_labelled(group, nulls or {}) for group in (*groups, *(single(name) for name in left)))
+
+
+def _labelled(group: ChartGroup, labels: Mapping[str, str]) -> ChartGroup:
+    lines = tuple(attrs.evolve(line, label=labels.get(line.name, line.label)) for line in group.lines)
+    return attrs.evolve(group, lines=lines)
 
 
 def single(name: str, *, matters: bool = False) -> ChartGroup:

@@ -1,4 +1,4 @@
-"""The list of runs as lines: state, progress, best retrieval beside counting cells, verdict. Pure functions."""
+"""The list of runs as lines: state, progress, best retrieval beside the strongest null, verdict. Pure functions."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import re
 from collections.abc import Collection, Sequence
 
 from jepa_core.presentation.figures import figure_text
+from jepa_core.presentation.null_lines import null_title
 from jepa_core.run_directory.summary import RunSummary
 from jepa_monitor.charts.spec import Tone
 from jepa_monitor.panels.line import Line, Span, foreign, line
 from jepa_monitor.shell.chart_specs import RUN_TONES
 from jepa_monitor.shell.head_line import STATE_TONES, state_line
 
-_HEADINGS = ("", "run", "state", "epoch", "best MRR", "counting", "verdict")
+_HEADINGS = ("", "run", "state", "epoch", "best MRR", "null", "strongest null", "verdict")
 _RIGHT = frozenset({3, 4, 5})
-_VERDICT = 6
-_KEPT = ((0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 3, 4, 6), (0, 1, 2, 4, 6))
+_VERDICT = 7
+_KEPT = ((0, 1, 2, 3, 4, 5, 6, 7), (0, 1, 2, 3, 4, 5, 7), (0, 1, 2, 3, 4, 7), (0, 1, 2, 4, 7))
 """Columns on wide and on narrower screens."""
 _READABLE_VERDICT = 10
 """Columns that show which verdict it is; against what may be cut."""
@@ -57,7 +58,8 @@ def _cells(run: RunSummary, marked: Sequence[str], best: float | None, width: in
         line(*(Span(span.text, STATE_TONES[run.state]) for span in state_line(run.state).spans)),
         line(_epochs(run)),
         line("" if run.best_mrr is None else Span(f"{run.best_mrr:.3f}", is_bold=run.best_mrr == best)),
-        line("" if run.baseline_mrr is None else Span(f"{run.baseline_mrr:.3f}", "dim")),
+        line("" if run.null_mrr is None else Span(f"{run.null_mrr:.3f}", "dim")),
+        line(Span(null_title(run.null), "dim")),
         line(
             Span(run.outcome, _OUTCOME_TONES.get(run.outcome, "plain")),
             Span(f" against {foreign(run.baseline, 30)}" if run.baseline else "", "dim"),

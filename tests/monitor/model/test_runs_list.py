@@ -21,7 +21,12 @@ def test_the_runs_of_a_folder_are_listed_newest_first(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     newest, oldest = list_runs(tmp_path)
     assert (newest.name, newest.best_mrr) == ("a-20260102-000000", None)
-    assert (oldest.name, oldest.best_mrr, oldest.baseline_mrr) == ("b-20260101-000000", 0.3, 0.346)
+    assert (oldest.name, oldest.best_mrr, oldest.null_mrr, oldest.null) == (
+        "b-20260101-000000",
+        0.3,
+        0.346,
+        "equal_cells",
+    )
     assert list_runs(tmp_path / "nowhere") == ()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -8,6 +9,7 @@ import pytest
 
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.status import Status
+from jepa_core.watch.nulls import NullFigures, RankedNulls
 from jepa_monitor.charts.look import Look
 from jepa_monitor.panels.codes import codes_content
 from jepa_monitor.panels.console import console_content
@@ -134,20 +136,20 @@ def test_the_bounds_are_those_of_the_loss_that_has_them() -> None:
     assert temperature_bounds(a_view().recipe) == Bounds(low=0.05, high=0.2)
 
 
-def test_retrieval_stands_beside_counting_cells() -> None:
+def test_retrieval_stands_beside_the_strongest_null() -> None:
     content = retrieval_content(a_view(), 50, PLAIN)
-    assert content.figure.text == "+ above counting cells"
+    assert content.figure.text == "+ above equal cells"
     assert text_of(content).splitlines() == [
-        "MRR                0.412  #######..........  +19 %",
-        "  counting cells   0.346  ######...........",
-        "top-1             31.0 %  #####............  +4 %",
-        "  counting cells  29.7 %  #####............",
+        "MRR             0.412  ########............  +19 %",
+        "  equal cells   0.346  #######.............",
+        "top-1          31.0 %  ######..............  +4 %",
+        "  equal cells  29.7 %  ######..............",
     ]
 
 
-def test_retrieval_below_counting_cells_is_marked() -> None:
+def test_retrieval_below_the_strongest_null_is_marked() -> None:
     content = retrieval_content(a_view(finals=finals(val__retrieval__mrr=0.2)), 60, LOOK)
-    assert content.figure.text == "▲ not above counting cells"
+    assert content.figure.text == "▲ not above equal cells"
     assert "−42 %" in text_of(content)
 
 
@@ -155,6 +157,51 @@ def test_without_a_recorded_count_of_cells_nothing_is_compared() -> None:
     content = retrieval_content(a_view(finals={"val.retrieval.mrr": 0.4, "retrieval.mrr": 0.5}), 60, LOOK)
     assert content.figure.text == ""
     assert text_of(content).splitlines()[-1] == "within the batch  MRR 0.500"
+
+
+NULLS = RankedNulls(
+    figures=(
+        NullFigures(name="pair_analogy", mrr=0.4, top1=0.3, hard_mrr=0.5),
+        NullFigures(name="equal_cells", mrr=0.3, top1=0.2, hard_mrr=0.6),
+    ),
+    strongest_hard="equal_cells",
+    disabled=("palette_and_size",),
+)
+
+
+def beside_nulls(**changes: float) -> Mapping[str, float]:
+    above = {"above_null": 0.012, "above_null_low": -0.003, "above_null_high": 0.027, "candidates": 998.0}
+    hard = {"val.hard.mrr": 0.66, "val.hard.blind_mrr": 0.17, "val.hard.medoid_mrr": 0.21}
+    return {"val.retrieval.mrr": 0.412, **{f"val.retrieval.{name}": above[name] for name in above}, **hard, **changes}
+
+
+def test_near_copies_stand_beside_the_null_that_is_strongest_there_with_their_controls() -> None:
+    content = retrieval_content(a_view(finals=beside_nulls(), environment=NULLS.to_environment()), 60, PLAIN)
+    assert [" ".join(row.replace("#", "").split()) for row in text_of(content).replace("..", "").splitlines()] == [
+        "MRR 0.412 +3 %",
+        "pair analogy 0.400",
+        "near copies 0.660 +10 %",
+        "equal cells 0.600",
+        "controls of near copies blind 0.170 · medoid 0.210",
+        "less the strongest null's 0.012 [−0.003, 0.027]",
+        "candidates 998",
+        "switched off palette and size",
+    ]
+
+
+def test_above_is_above_beyond_chance_alone() -> None:
+    environment = NULLS.to_environment()
+    assert retrieval_content(a_view(finals=beside_nulls(), environment=environment), 60, PLAIN).figure.text == (
+        "! not above pair analogy"
+    )
+    finals = beside_nulls(**{"val.retrieval.above_null_low": 0.001})
+    content = retrieval_content(a_view(finals=finals, environment=environment), 60, PLAIN)
+    assert content.figure.text == "+ above pair analogy"
+
+
+def test_where_no_null_fits_the_panel_says_so() -> None:
+    view = a_view(finals=beside_nulls(), environment=RankedNulls().to_environment())
+    assert retrieval_content(view, 60, PLAIN).figure.text == "no null fits this data"
 
 
 GPU = GpuReading(

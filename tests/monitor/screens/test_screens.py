@@ -73,7 +73,7 @@ def test_the_verdict_is_shown_whole_with_what_fired() -> None:
 
 def test_before_the_end_the_rules_so_far_and_retrieval_are_shown() -> None:
     text = text_shown(VerdictScreen(a_view(problems=("rule 3: unreadable",)), LOOK))
-    for words in ("No verdict yet", "✔ codebook in use", "+41 %", "counting cells", "rule 3: unreadable"):
+    for words in ("No verdict yet", "✔ codebook in use", "+41 %", "equal cells", "rule 3: unreadable"):
         assert words in text
 
 

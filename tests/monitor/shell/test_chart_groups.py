@@ -7,7 +7,7 @@ from jepa_monitor.shell.chart_groups import chart_groups, split
 
 KNOWN = [
     "loss.info_nce", "loss.relational", "loss.total", "lr", "rank.context", "rank.target", "val.loss.total",
-    "val.retrieval.baseline_mrr", "val.retrieval.mrr", "vq.usage", "moved.encoder", "moved.predictor",
+    "val.retrieval.null_mrr", "val.retrieval.mrr", "vq.usage", "moved.encoder", "moved.predictor",
     "grad.share.info_nce", "time.step", "time.data", "my.metric",
 ]  # fmt: skip
 
@@ -25,6 +25,21 @@ def test_what_belongs_together_shares_a_chart_in_the_order_of_importance() -> No
     assert not by_key["my.metric"].matters
 
 
+def test_the_strongest_nulls_line_has_its_name_and_old_runs_have_equal_cells() -> None:
+    new = ["val.retrieval.mrr", "val.retrieval.null_mrr"]
+    group, *_ = chart_groups(new, {"val.retrieval.null_mrr": "pair analogy"})
+    assert [line.label for line in group.lines] == ["model", "pair analogy"]
+    old, *_ = chart_groups(["val.retrieval.mrr", "val.retrieval.null.equal_cells.mrr"])
+    assert [line.label for line in old.lines] == ["model", "equal cells"]
+
+
+def test_near_copies_share_a_chart_with_their_null_and_their_controls() -> None:
+    names = [f"val.hard.{name}" for name in ("mrr", "null_mrr", "blind_mrr", "medoid_mrr")]
+    (group,) = chart_groups(names, {"val.hard.null_mrr": "pair analogy"})
+    assert group.matters
+    assert [line.label for line in group.lines] == ["model", "pair analogy", "blind", "medoid"]
+
+
 def test_a_lonely_member_is_called_by_its_own_name() -> None:
     (group,) = chart_groups(["rank.target"])
     assert (group.key, group.title) == ("rank", "rank.target")
@@ -39,7 +54,7 @@ def test_a_large_family_is_spread_over_charts_of_four() -> None:
 def test_several_runs_get_a_chart_for_each_metric_that_the_model_has() -> None:
     keys = [group.key for group in split(chart_groups(KNOWN))]
     assert {"rank.context", "rank.target"} < set(keys)
-    assert "val.retrieval.baseline_mrr" not in keys
+    assert "val.retrieval.null_mrr" not in keys
 
 
 @settings(deadline=None, max_examples=60)

@@ -46,7 +46,7 @@ def test_limits_stand_where_they_are_judged_and_scenarios_that_are_silent_do_not
 
 
 def test_a_limit_that_is_drawn_as_a_curve_is_no_second_line(tmp_path: Path) -> None:
-    when = "val.retrieval.mrr > val.retrieval.baseline_mrr"
+    when = "val.retrieval.mrr > val.retrieval.null_mrr"
     rule = outlook("nice", "passing", "val.retrieval.mrr", when=when, limit=0.346, operator=">")
     assert not spec_of(with_outlooks(view_of(tmp_path / "mine"), rule), "val.retrieval.mrr").thresholds
 

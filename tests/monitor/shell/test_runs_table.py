@@ -9,7 +9,7 @@ NAMES = ("tiny-20261123-064240", "tiny-20261123-064153")
 def summary(name: str) -> RunSummary:
     return RunSummary(
         path=f"/runs/{name}", name=name, state="rolled_back", epoch=302.5, total_epochs=4000.0,
-        best_mrr=0.345, baseline_mrr=0.302, outcome="regression", baseline="gentle_vq", exit_code=2,
+        best_mrr=0.345, null_mrr=0.302, null="pair_analogy", outcome="regression", baseline="gentle_vq", exit_code=2,
     )  # fmt: skip
 
 
@@ -21,14 +21,14 @@ def rows(width: int) -> list[str]:
 
 def test_at_80_columns_runs_can_be_told_apart_and_their_verdicts_read() -> None:
     heading, first, second = rows(76)
-    assert "counting" not in heading.split()
+    assert "null" not in heading.split()
     assert [name in row for name, row in zip(NAMES, (first, second), strict=True)] == [True, True]
     assert "regression" in first
 
 
 def test_where_there_is_room_no_column_is_left_out() -> None:
-    heading, first, _ = rows(116)
-    assert heading.split() == ["run", "state", "epoch", "best", "MRR", "counting", "verdict"]
+    heading, first, _ = rows(136)
+    assert heading.split() == ["run", "state", "epoch", "best", "MRR", "null", "strongest", "null", "verdict"]
     assert first.rstrip().endswith("regression against gentle_vq")
 
 
