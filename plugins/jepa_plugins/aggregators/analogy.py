@@ -1,8 +1,8 @@
 """What the input becomes as the demonstrations did: in₂ + (out₁ − in₁), and a learned change on top.
 
 Vector offsets as analogies are word2vec's (Mikolov et al., arXiv 1301.3781) and, between images, those of visual
-analogy making (Reed et al., 2015). In-pairs and out-pairs are read from the roles of the context's places, so any number
-of demonstrations will do; their mean counts. What is learned: for each dimension how much of the analogy, of the
+analogy making (Reed et al., 2015). In-pairs and out-pairs are read from the roles of the context's places, so any
+number of demonstrations will do; their mean counts. What is learned: for each dimension how much of the analogy, of the
 question, of the outputs and of the inputs the state holds, and a further change. Both start near zero and are read by
 a transformer from all grids at once.
 
@@ -15,6 +15,7 @@ Shapes: B sequences, T context grids, N tokens of a grid, D embedding dimension,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 import attrs
@@ -147,5 +148,5 @@ def _layer(config: AnalogyConfig) -> nn.Module:
 def demonstrations(roles: Sequence[Role], context_length: int) -> tuple[list[int], list[int]]:
     """Places of the context's inputs and of the outputs that follow them at once; none where places have no roles."""
     context = list(roles[:context_length])
-    inputs = [place for place, pair in enumerate(zip(context, context[1:], strict=False)) if pair == ("input", "output")]
+    inputs = [place for place, pair in enumerate(pairwise(context)) if pair == ("input", "output")]
     return inputs, [place + 1 for place in inputs]
