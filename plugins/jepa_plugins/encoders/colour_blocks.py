@@ -1,10 +1,11 @@
 """A grid as ten blocks, one for each colour, all made by the same weights: colours are exchangeable by construction.
 
 Exchanging two colours of a grid exchanges two blocks of its embedding and changes nothing else (Deep Sets, arXiv
-1703.06114), so what is learnt about one colour holds for all, and colour permutation has nothing left to teach. What
-each block says of its colour (see `colour_features`) is first projected at random, which keeps similarities (Johnson &
-Lindenstrauss 1984): two embeddings are about as similar as the grids are alike in cells, patterns, colours and size,
-before any training. Attention between the ten blocks then adds a learned change, which starts small.
+1703.06114), so what is learnt about one colour holds for all. Only a vector for each colour, zero at the start, can
+tell them apart, such as the background from the rest. What each block says of its colour (see `colour_features`) is
+first projected at random, which keeps similarities (Johnson & Lindenstrauss 1984): two embeddings are about as similar
+as the grids are alike in cells, patterns, colours and size, before any training. Attention between the ten blocks then
+adds a learned change, which starts small.
 
 A grid is one token, its ten blocks side by side; so size and palette are not averaged away. The aggregator
 `analogy` with `blocks = 10` treats the blocks alike, too.
@@ -65,8 +66,8 @@ class ColourBlocksConfig:
     @property
     def block_dim(self) -> int:
         """Width of a block: its parts, filled up with zeros to a multiple of `heads`."""
-        width = self.place_dim + self.pattern_dim + self.layout_dim + self.size_dim + NUM_AMOUNTS
-        return math.ceil(width / self.heads) * self.heads
+        learned = self.place_dim + self.pattern_dim + self.layout_dim + self.size_dim
+        return math.ceil((learned + NUM_AMOUNTS) / self.heads) * self.heads
 
 
 class ColourBlocks(nn.Module):
@@ -82,6 +83,7 @@ class ColourBlocks(nn.Module):
         self.pattern = _projection(NUM_PATTERNS, config.pattern_dim)
         self.layout = _projection(LAYOUT_SIDE**2, config.layout_dim)
         self.size = _projection(num_size_features(facts.height), config.size_dim)
+        self.identity = nn.Parameter(torch.zeros(NUM_COLOURS, config.block_dim))
         self.layers = nn.ModuleList(
             TransformerBlock(
                 config.block_dim,
@@ -98,11 +100,12 @@ class ColourBlocks(nn.Module):
         start_MCK = self._projected(grids, sizes)
         # A transformer works on entries near one; a block of a grid of unit length has a tenth of its square.
         scale = NUM_COLOURS**0.5
-        stream_MCK = start_MCK * scale
+        named_MCK = stream_MCK = start_MCK * scale + self.identity
         everything = torch.ones(1, 1, 1, dtype=torch.bool, device=grids.device)
         for layer in self.layers:
             stream_MCK = layer(stream_MCK, stream_MCK, everything)
-        tokens_M1D = (stream_MCK / scale).flatten(1).unsqueeze(1)
+        changed_MCK = start_MCK + (stream_MCK - named_MCK) / scale
+        tokens_M1D = changed_MCK.flatten(1).unsqueeze(1)
         return Embeddings(tokens_M1D, torch.ones(len(grids), 1, dtype=torch.bool, device=grids.device))
 
     def _projected(self, grids: Tensor, sizes: Tensor) -> Tensor:
