@@ -78,12 +78,10 @@ def _place(is_colour_MCHW: Tensor, counts_MC: Tensor) -> Tensor:
 
 def _patterns(is_colour_MCHW: Tensor, is_inside_MHW: Tensor) -> Tensor:
     """Square roots of the counts of neighbourhoods that hold the colour, of unit length over all colours."""
-    num_rows, num_columns = is_colour_MCHW.shape[-2:]
     padded = F.pad(is_colour_MCHW.to(torch.int16), (1, 1, 1, 1))
-    number_MCHW = torch.zeros_like(padded[..., 1:-1, 1:-1])
-    for place in range(9):
-        row, column = divmod(place, 3)
-        number_MCHW = number_MCHW + padded[..., row : row + num_rows, column : column + num_columns] * 2**place
+    # Bits 0 to 2 are the row above, 3 to 5 the row itself, 6 to 8 the row below; each from left to right.
+    row_number = padded[..., :-2] + 2 * padded[..., 1:-1] + 4 * padded[..., 2:]
+    number_MCHW = row_number[..., :-2, :] + 8 * row_number[..., 1:-1, :] + 64 * row_number[..., 2:, :]
     counted = (is_inside_MHW.unsqueeze(1) & (number_MCHW > 0)).flatten(2).float()
     counts = counted.new_zeros(*counted.shape[:2], NUM_PATTERNS)
     counts = counts.scatter_add(2, number_MCHW.flatten(2).long(), counted)
