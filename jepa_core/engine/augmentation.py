@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Role
+from jepa_core.facts import Role
 from jepa_core.grids import (
     apply_dihedral,
     permute_colours,

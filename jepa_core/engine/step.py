@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import HasState, Role, Statistics
+from jepa_core.contracts import HasState, Statistics
 from jepa_core.engine.augmentation import augment
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.device import Compute
@@ -20,6 +20,7 @@ from jepa_core.engine.optimizer import GatedAdam, clip_gradients, ema_decay, lea
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.vote import Vote
 from jepa_core.errors import RecipeError
+from jepa_core.facts import Role
 from jepa_core.recipe.tables import Recipe
 
 

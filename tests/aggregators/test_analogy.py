@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from jepa_core.contracts import Role
 from jepa_core.errors import RecipeError
-from jepa_core.facts import AggregatorFacts
+from jepa_core.facts import AggregatorFacts, Role
 from jepa_plugins.aggregators.analogy import AnalogyConfig, demonstrations
 
 PAIRS: tuple[Role, ...] = ("input", "output") * 3

@@ -22,9 +22,8 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import Role
 from jepa_core.errors import RecipeError
-from jepa_core.facts import AggregatorFacts
+from jepa_core.facts import AggregatorFacts, Role
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_plugins.aggregators.masked_mean import masked_mean

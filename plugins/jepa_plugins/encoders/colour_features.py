@@ -85,7 +85,8 @@ def _patterns(is_colour_MCHW: Tensor, is_inside_MHW: Tensor) -> Tensor:
     counted = (is_inside_MHW.unsqueeze(1) & (number_MCHW > 0)).flatten(2).float()
     counts = counted.new_zeros(*counted.shape[:2], NUM_PATTERNS)
     counts = counts.scatter_add(2, number_MCHW.flatten(2).long(), counted)
-    return F.normalize(counts.sqrt().flatten(1), dim=1).view_as(counts)
+    normalised: Tensor = F.normalize(counts.sqrt().flatten(1), dim=1).view_as(counts)
+    return normalised
 
 
 def _layout(is_colour_MCHW: Tensor, sizes: Tensor) -> Tensor:
