@@ -85,8 +85,7 @@ def _patterns(is_colour_MCHW: Tensor, is_inside_MHW: Tensor) -> Tensor:
     counted = (is_inside_MHW.unsqueeze(1) & (number_MCHW > 0)).flatten(2).float()
     counts = counted.new_zeros(*counted.shape[:2], NUM_PATTERNS)
     counts = counts.scatter_add(2, number_MCHW.flatten(2).long(), counted)
-    normalised: Tensor = F.normalize(counts.sqrt().flatten(1), dim=1).view_as(counts)
-    return normalised
+    return F.normalize(counts.sqrt().flatten(1), dim=1).view_as(counts)
 
 
 def _layout(is_colour_MCHW: Tensor, sizes: Tensor) -> Tensor:
@@ -114,5 +113,5 @@ def _sizes(sizes: Tensor, side: int) -> Tensor:
     distance_M2S = (sizes.clamp(min=1).float().log2().unsqueeze(-1) - powers) / _SCALE_WIDTH
     near_M2S = F.normalize((-0.5 * distance_M2S.square()).exp(), dim=-1)
     equal_M2S = (sizes.unsqueeze(-1) == torch.arange(side + 1, device=sizes.device)).float()
-    described = torch.cat([near_M2S, equal_M2S], -1).flatten(1) / (2 * NUM_COLOURS**0.5)
+    described: Tensor = torch.cat([near_M2S, equal_M2S], -1).flatten(1) / (2 * NUM_COLOURS**0.5)
     return described.unsqueeze(1).expand(-1, NUM_COLOURS, -1)
