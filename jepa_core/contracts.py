@@ -145,6 +145,10 @@ class Forward:
     target_tokens: Embeddings
     """(B, N, D): the target grid's quantized tokens, EMA network, without gradient."""
     views: Mapping[str, View] = field(default_factory=dict)
+    z_grids: Tensor | None = None
+    """(B, T, P): the context's own grids as if they were targets: projected masked means of their quantized tokens,
+    through the EMA projector, without gradient. They are of the target's task and make hard negatives. None only in a
+    `Forward` made by hand."""
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,17 @@ def random_translation(grids: Tensor, sizes: Tensor, max_share: float = 1.0) -> 
     return translate(grids, sizes, shift_B2), sizes
 
 
+def random_enlargement(grids: Tensor, sizes: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Draw every cell as 2 × 2 cells in a share of the sequences, where no grid of them becomes too large."""
+    side = grids.shape[-1]
+    index = torch.arange(side, device=grids.device) // 2
+    enlarged = grids[..., index, :][..., index]
+    fits_B = (2 * sizes <= side).all(-1).all(-1)
+    is_drawn_B = fits_B & (torch.rand(len(grids), device=grids.device) < share)
+    chosen_B11 = is_drawn_B[:, None, None]
+    return torch.where(chosen_B11.unsqueeze(-1), enlarged, grids), torch.where(chosen_B11, 2 * sizes, sizes)
+
+
 def translate(grids: Tensor, sizes: Tensor, shift_B2: Tensor) -> Tensor:
     """Shift each grid within its own size by (dy, dx) cells, down and right; cells moved in hold 0."""
     side = torch.arange(grids.shape[-1], device=grids.device)

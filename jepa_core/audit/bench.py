@@ -165,7 +165,7 @@ class Bench:
         return take_steps(training, change=change, quiet=quiet, until_clear_against=until_clear_against)
 
     def _training(self, recipe: Recipe, parts: Parts) -> TrainingStep:
-        return TrainingStep(recipe, parts, self.batches, self.compute, run_steps=10_000)
+        return TrainingStep(recipe, parts, self.batches, self.compute, run_steps=10_000, roles=self.shape.roles)
 
     def _started(self, initial_sequences: int) -> tuple[Parts, Memory]:
         """The run's start, with the online encoder held."""

@@ -90,9 +90,10 @@ def _measured_cost(recipe: Recipe, dataset: GridDataset, compute: Compute) -> _C
 
 def _timed_steps(recipe: Recipe, dataset: GridDataset, compute: Compute) -> _Cost:
     recipe = attrs.evolve(recipe, train=attrs.evolve(recipe.train, compile=False, non_finite="skip"))
-    parts = build_parts(recipe, DataShape.of(dataset), compute.device)
+    shape = DataShape.of(dataset)
+    parts = build_parts(recipe, shape, compute.device)
     batches = BatchStream(dataset.train, recipe.train.batch_size, recipe.train.seed, compute.device)
-    training = TrainingStep(recipe, parts, batches, compute, run_steps=10_000)
+    training = TrainingStep(recipe, parts, batches, compute, run_steps=10_000, roles=shape.roles)
     torch.cuda.reset_peak_memory_stats(compute.device)
     try:
         for step in range(WARM_UP_STEPS):

@@ -94,6 +94,7 @@ def as_forward(tensors: Tensors) -> Forward:
             values=tensors["context_quantized.values"], codes=None, loss=torch.zeros(()), statistics=Statistics()
         ),
         target_tokens=Embeddings(tensors["target_tokens.values"], tensors["target_tokens.mask"]),
+        z_grids=tensors["z_grids"],
         views={
             view: View(z_context=tensors[f"views.{view}.z_context"], z_target=tensors[f"views.{view}.z_target"])
             for view in views

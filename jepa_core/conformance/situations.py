@@ -95,6 +95,7 @@ def drawn_forward(situation: Situation, view_names: Iterable[str]) -> Tensors:
     batch = situation.batch
     tensors = {name: torch.randn(batch, PROJECTION_DIM) for name in ("z_context", "z_target")}
     tensors |= {name: torch.randn(batch, EMBEDDING_DIM) for name in ("predicted", "state", "target")}
+    tensors["z_grids"] = torch.randn(batch, situation.context_length, PROJECTION_DIM)
     context, target = drawn_context(situation), drawn_tokens(situation, batch)
     tensors |= {f"context_embeddings.{name}": tensor for name, tensor in context.items()}
     tensors["context_quantized.values"] = context["values"].clone()

@@ -94,6 +94,7 @@ class Objective(nn.Module):
         target_tokens, target = self.encode_target(grids[:, num_context], sizes[:, num_context])
         with torch.no_grad():
             z_target = self.target.projector(target)
+            z_grids = self.target.projector(masked_mean(Embeddings(quantized.values, context_embeddings.mask)))
         forward = Forward(
             z_context=online.projector(predicted),
             z_target=z_target,
@@ -104,6 +105,7 @@ class Objective(nn.Module):
             context_quantized=quantized,
             target_tokens=target_tokens,
             views={name: self._view(encoded[name]) for name in views},
+            z_grids=z_grids,
         )
         return forward, encoder_output
 

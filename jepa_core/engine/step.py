@@ -19,13 +19,35 @@ from jepa_core.engine.objective import Grids, Objective, Outcome, declared_views
 from jepa_core.engine.optimizer import GatedAdam, clip_gradients, ema_decay, learning_rate
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.vote import Vote
+from jepa_core.errors import RecipeError
+from jepa_core.facts import Role
 from jepa_core.recipe.tables import Recipe
 
 
 class TrainingStep:
     """Everything that one optimizer step reads and writes."""
 
-    def __init__(self, recipe: Recipe, parts: Parts, batches: BatchStream, compute: Compute, run_steps: int) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        parts: Parts,
+        batches: BatchStream,
+        compute: Compute,
+        run_steps: int,
+        *,
+        roles: tuple[Role, ...] = (),
+    ) -> None:
+        """`roles`: what the T + 1 places of a sequence hold, as the dataset says.
+
+        Raises:
+            RecipeError: the recipe turns outputs, and no place holds one.
+        """
+        if recipe.augmentation.outputs and "output" not in roles:
+            raise RecipeError(
+                f"augmentation.outputs = {recipe.augmentation.outputs:g} turns outputs without their inputs, but this "
+                "data has no outputs, only frames. Remove it from the recipe."
+            )
+        self.roles = roles
         self.recipe = recipe
         self.parts = parts
         self.batches = batches
@@ -87,7 +109,7 @@ class TrainingStep:
         """The augmented micro-batch and its views. Seeds everything that the forward pass draws, too."""
         seed_phase(self.recipe.train.seed, "step", step, "micro", micro)
         grids, sizes = self.batches.draw(step * self.recipe.train.accumulate + micro)
-        batch = augment(grids, sizes, self.recipe.augmentation)
+        batch = augment(grids, sizes, self.recipe.augmentation, self.roles)
         return batch, {name: transform(*batch) for name, transform in self.views.items()}
 
 

@@ -92,7 +92,7 @@ class Trainer:
         self.parts = build_parts(recipe, self.shape, compute.device)
         batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device)
         self.calendar = Calendar(recipe, batches.per_epoch)
-        self.step = TrainingStep(recipe, self.parts, batches, compute, self.calendar.run_steps)
+        self.step = TrainingStep(recipe, self.parts, batches, compute, self.calendar.run_steps, roles=self.shape.roles)
         self.diagnostics = Diagnostics(self.step, recipe.diagnostics.sample, chunk=train.batch_size)
         self.dataset = dataset
         self.validation = Validation(dataset.validation, compute, chunk=train.batch_size)

@@ -25,6 +25,18 @@ class Augmentation:
     colours: bool = setting("permute the nine colours other than 0", default=False)
     dihedral: bool = setting("rotate and mirror", default=False)
     translation: bool = setting("shift the content where no cell would be lost", default=False)
+    enlarge: float = setting(
+        "share of sequences in which every cell becomes 2 × 2 cells, if all their grids fit",
+        default=0.0,
+        at_least=0,
+        at_most=1,
+    )
+    outputs: float = setting(
+        "share of sequences whose outputs are turned or mirrored without the inputs, all alike: one more rule to learn",
+        default=0.0,
+        at_least=0,
+        at_most=1,
+    )
 
 
 @attrs.frozen(kw_only=True)

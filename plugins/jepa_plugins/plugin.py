@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jepa_core.hookspecs import hookimpl
+from jepa_plugins.aggregators.analogy import AnalogyConfig
 from jepa_plugins.aggregators.attention import AttentionConfig
 from jepa_plugins.aggregators.attention_pool import AttentionPoolConfig
 from jepa_plugins.aggregators.last import LastConfig
@@ -11,6 +12,7 @@ from jepa_plugins.datasets.arc import ArcConfig
 from jepa_plugins.datasets.manifest import ManifestConfig
 from jepa_plugins.datasets.traces import TracesConfig
 from jepa_plugins.encoders.cells import CellsConfig
+from jepa_plugins.encoders.colour_blocks import ColourBlocksConfig
 from jepa_plugins.encoders.objects import ObjectsConfig
 from jepa_plugins.grids.nulls.equal_cells import EqualCellsConfig
 from jepa_plugins.grids.nulls.linear import ExtrapolationConfig, PairAnalogyConfig, PaletteAndSizeConfig
@@ -51,7 +53,7 @@ def jepa_datasets() -> list[type]:
 
 @hookimpl
 def jepa_encoders() -> list[type]:
-    return [CellsConfig, ObjectsConfig]
+    return [CellsConfig, ObjectsConfig, ColourBlocksConfig]
 
 
 @hookimpl
@@ -61,7 +63,7 @@ def jepa_quantizers() -> list[type]:
 
 @hookimpl
 def jepa_aggregators() -> list[type]:
-    return [MeanConfig, AttentionConfig, LastConfig, AttentionPoolConfig]
+    return [MeanConfig, AttentionConfig, LastConfig, AttentionPoolConfig, AnalogyConfig]
 
 
 @hookimpl

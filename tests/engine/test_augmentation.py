@@ -73,3 +73,30 @@ def test_translation_moves_content_into_the_empty_row_and_nowhere_else() -> None
     assert (stays | moves).all()
     assert stays.any()
     assert moves.any()
+
+
+def test_some_sequences_have_their_outputs_turned_all_alike_and_never_an_input() -> None:
+    grids, sizes = batch_of_repeated_grids(64)
+    out, out_sizes = augment(grids, sizes, Augmentation(outputs=0.5), ("input", "output", "input", "output"))
+
+    assert out[:, ::2].equal(grids[:, ::2])
+    assert out[:, 1].equal(out[:, 3])
+    assert out_sizes[:, 1].equal(out_sizes[:, 3])
+    num_turned = (out[:, 1] != grids[:, 1]).flatten(1).any(1).sum()
+    assert 10 < num_turned < 54
+
+
+def test_some_sequences_are_enlarged_where_every_grid_fits() -> None:
+    grids, sizes = batch_of_repeated_grids(64)
+    grids, sizes = grids[..., :3, :3].repeat(1, 1, 4, 4)[..., :8, :8].clone(), torch.full((64, 4, 2), 3)
+    grids[..., 3:, :], grids[..., :, 3:] = 10, 10
+    sizes[:8, 2] = 5
+    out, out_sizes = augment(grids, sizes, Augmentation(enlarge=0.5))
+
+    enlarged = (out_sizes == 2 * sizes).flatten(1).all(1)
+    assert not enlarged[:8].any()
+    assert 10 < enlarged.sum() < 46
+    assert out[~enlarged].equal(grids[~enlarged])
+    assert out[enlarged][..., 0:6:2, 0:6:2].equal(grids[enlarged][..., :3, :3])
+    assert out[enlarged][..., 1:6:2, 1:6:2].equal(grids[enlarged][..., :3, :3])
+    assert (out[enlarged][..., 6:, :] == 10).all()

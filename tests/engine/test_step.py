@@ -16,6 +16,7 @@ from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.device import set_numerics
 from jepa_core.engine.step import apply_gated, trained_parameters
 from jepa_core.engine.trainer import Trainer
+from jepa_core.errors import RecipeError
 from jepa_core.facts import LossFacts
 from jepa_core.metrics import Metric
 from jepa_core.recipe.tables import LossEntry
@@ -181,3 +182,11 @@ def test_every_parameter_with_a_gradient_is_trained_once(tiny_recipe: RecipeMake
     expected = [*parts.online.parameters(), *parts.losses.parameters()]
     assert sorted(map(id, trained.values())) == sorted(map(id, expected))
     assert "info_nce.log_temperature" in trained
+
+
+def test_turning_outputs_of_data_that_has_only_frames_is_refused(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
+    recipe = tiny_recipe()
+    recipe = attrs.evolve(recipe, augmentation=attrs.evolve(recipe.augmentation, outputs=0.5))
+
+    with pytest.raises(RecipeError, match=r"augmentation\.outputs = 0\.5 .* no outputs"):
+        a_trainer(recipe, tmp_path)

@@ -185,3 +185,19 @@ class TestOverCandidates:
         contexts, candidates, positive = unit_rows(6, 3), unit_rows(4, 4), torch.tensor([0, 1, 2, 3, 0, 1])
         value = loss.over_candidates(3 * contexts, 2 * candidates, positive)
         torch.testing.assert_close(value, F.cross_entropy(contexts @ candidates.T / 0.07, positive))
+
+
+def test_the_contrast_with_the_context_is_the_formula_and_leaves_out_grids_equal_to_the_target() -> None:
+    forward = random_forward()
+    assert forward.z_grids is not None
+    z_grids = forward.z_grids.clone()
+    z_grids[2, 1] = 3 * forward.z_target[2]
+    forward = replace(forward, z_grids=z_grids)
+    plain, with_context = (build(context_weight=weight)(forward).value for weight in (0.0, 0.5))
+
+    expected = []
+    for row, (z, target) in enumerate(zip(F.normalize(forward.z_context), F.normalize(forward.z_target), strict=True)):
+        rivals = [grid for place, grid in enumerate(F.normalize(z_grids[row])) if (row, place) != (2, 1)]
+        scores = torch.stack([z @ candidate for candidate in (target, *rivals)]) / 0.07
+        expected.append(-scores.log_softmax(0)[0])
+    torch.testing.assert_close(with_context - plain, 0.5 * torch.stack(expected).mean(), rtol=1e-4, atol=1e-5)

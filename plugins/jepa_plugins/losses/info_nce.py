@@ -4,7 +4,8 @@ van den Oord, Li & Vinyals, "Representation Learning with Contrastive Predictive
 earlier targets is MoCo's (He et al., arXiv 1911.05722); the learnable temperature is CLIP's (Radford et al.,
 arXiv 2103.00020).
 
-Shapes: B sequences, P projection dimension, Q slots of the queue, C = B + Q candidates.
+Shapes: B sequences, P projection dimension, Q slots of the queue, C = B + Q candidates,
+T context grids.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_plugins.losses.unit_length import unit_length
 
+EQUAL_SIMILARITY = 0.9999
+"""Cosine from which on a grid of the context counts as the target itself: the last grid may be the answer."""
+
 
 @attrs.frozen(kw_only=True)
 class InfoNceConfig:
@@ -40,6 +44,11 @@ class InfoNceConfig:
     learn_temperature: bool = setting("train the temperature within its bounds", default=True)
     queue: int = setting("earlier targets kept as further negatives", default=0, at_least=0, unit="targets")
     symmetric: bool = setting("average with the contrast of the right context among the batch's", default=False)
+    context_weight: float = setting(
+        "weight of a second contrast: the right target among the grids of its own context, its nearest rivals",
+        default=0.0,
+        at_least=0,
+    )
     duplicate_similarity: float | None = setting(
         "leave out negatives whose target is at least this similar (cosine) to the right one, as they are false ones; "
         "near 1, or a collapse looks like success; all count when not given",
@@ -99,6 +108,9 @@ class InfoNce(nn.Module):
             logits_BC = (z_context / temperature) @ candidates_CP.T
             logits_BC = logits_BC.masked_fill(self._left_out(z_target, candidates_CP), -torch.inf)
             value = self._cross_entropy(logits_BC)
+            if self.config.context_weight and forward.z_grids is not None:
+                own = self._among_context(z_context, z_target, unit_length(forward.z_grids.detach()))
+                value = value + self.config.context_weight * own
         return LossTerm(
             value=value, figures=self._figures(temperature), statistics=Statistics(rows=self._new_negatives(z_target))
         )
@@ -133,6 +145,14 @@ class InfoNce(nn.Module):
         if self.config.symmetric:
             value = (value + F.cross_entropy(logits_BC[:, : len(logits_BC)].T, own_B)) / 2
         return value
+
+    def _among_context(self, z_context: Tensor, z_target: Tensor, z_grids_BTP: Tensor) -> Tensor:
+        """Scalar: contrast of the right target with its context's grids; those that equal it do not count."""
+        positive_B1 = (z_context * z_target).sum(-1, keepdim=True)
+        rivals_BT = torch.einsum("bp,btp->bt", z_context, z_grids_BTP)
+        is_equal_BT = torch.einsum("bp,btp->bt", z_target, z_grids_BTP) >= EQUAL_SIMILARITY
+        logits_BC = torch.cat([positive_B1, rivals_BT.masked_fill(is_equal_BT, -torch.inf)], 1) / self.temperature()
+        return F.cross_entropy(logits_BC, torch.zeros_like(logits_BC[:, 0], dtype=torch.int64))
 
     def _left_out(self, z_target: Tensor, candidates_CP: Tensor) -> Tensor:
         """(B, C) or (1, C) bool: candidates that do not count: empty slots, and duplicates where asked."""
