@@ -12,7 +12,7 @@ from jepa_plugins.encoders.patterns import PatternEncoder, PatternsConfig
 
 FACTS = EncoderFacts(height=6, width=6)
 CONFIG = PatternsConfig(dim=8, layers=0, heads=1, stem=0, pattern_dim=16, summary_dim=12)
-CELLS, COLOURS, LEVELS, MASKS, SUMMARY = slice(0, 8), slice(8, 24), slice(24, 40), slice(40, 56), slice(56, 68)
+CELLS, COLOURS, LEVELS, MASKS, SUMMARY = slice(0, 8), slice(8, 24), slice(24, 56), slice(56, 88), slice(88, 100)
 
 
 def built() -> PatternEncoder:

@@ -49,7 +49,7 @@ class LocalPatterns(nn.Module):
         facts_MNK = self._facts(grids)
         hashes_MN8 = facts_MNK.double() @ self.multipliers
         numbers_MN = hashes_MN8.long().remainder(_PRIME).amin(-1).remainder(self.bins)
-        told_MN = facts_MNK[..., -len(self.pairs) :].any(-1)
+        told_MN = (facts_MNK[..., -len(self.pairs) :] != 0).any(-1)
         return numbers_MN, told_MN
 
     def _facts(self, grids: Tensor) -> Tensor:

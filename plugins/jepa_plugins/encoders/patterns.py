@@ -2,8 +2,9 @@
 
 Bags of local features recognise a scene whose parts have moved (Csurka et al. 2004; BagNet, arXiv 1904.00760). Each
 cell's token is that of `cells` and, in dimensions of their own, what the squares of cells around it look like
-(`local_patterns`), three times: in the grid's own colours; in the grid cut at each colour number into higher and not
-higher, as threshold decomposition does (Maragos & Schafer 1987); and in the mask of each colour. A pattern is a fixed
+(`local_patterns`): in the grid's own colours; in the grid cut at each colour number into higher and not higher, as
+threshold decomposition does (Maragos & Schafer 1987); and in the mask of each colour, the latter two one and two cells
+around. Wide patterns tell more grids apart, narrow ones outlive more changes. A pattern is a fixed
 random direction, so that the mean of the tokens is a random projection of the histogram of patterns (random indexing,
 Kanerva et al. 2000), with a learned weight for each pattern, as words have in a text. Last comes the grid as a whole:
 its palette, the shares of its colours, and its two sides, whichever is which.
@@ -29,6 +30,9 @@ from jepa_plugins.transformer import check_heads
 
 Kind = Literal["colours", "levels", "masks"]
 
+KINDS: tuple[tuple[Kind, int], ...] = (("colours", 1), ("levels", 1), ("levels", 2), ("masks", 1), ("masks", 2))
+"""What a pattern is of, and how many cells it reaches around its own."""
+
 _PATTERN_SCALE = 2.0
 """Few patterns of a grid are equal, so their mean is short: they start longer than the cells' tokens."""
 
@@ -49,7 +53,7 @@ class PatternsConfig:
     stem: int = setting("3 × 3 convolutions over cells before the transformer", default=2, at_least=0)
     dropout: float = setting("dropout in attention and MLP", default=0.0, at_least=0, below=1)
     mlp_ratio: float = setting("width of a layer's MLP, relative to dim", default=2.0, above=0)
-    pattern_dim: int = setting("dimension of each of the three kinds of pattern", default=128, at_least=1)
+    pattern_dim: int = setting("dimension of each of the five kinds of pattern", default=128, at_least=1)
     bins: int = setting("numbers that the patterns of a kind share", default=8192, at_least=2)
     pattern_dropout: float = setting(
         "share of patterns left out of a training grid, each on its own", default=0.0, at_least=0, below=1
@@ -64,7 +68,7 @@ class PatternsConfig:
 
 
 class PatternEncoder(nn.Module):
-    """Every cell of the grid is a token: (cells | colours | levels | masks | palette, shares, size)."""
+    """Every cell of the grid is a token: (cells | patterns of each kind | palette, shares, size)."""
 
     def __init__(self, config: PatternsConfig, facts: EncoderFacts) -> None:
         super().__init__()
@@ -76,7 +80,7 @@ class PatternEncoder(nn.Module):
             dropout=config.dropout,
             mlp_ratio=config.mlp_ratio,
         ).build(facts)
-        self.patterns = nn.ModuleList(PatternBag(kind, config) for kind in ("colours", "levels", "masks"))
+        self.patterns = nn.ModuleList(PatternBag(kind, radius, config) for kind, radius in KINDS)
         self.summary = GridSummary(config.summary_dim // 3, facts)
         self.embedding_dim = config.dim + len(self.patterns) * config.pattern_dim + 3 * (config.summary_dim // 3)
         self.num_tokens = self.cells.num_tokens
@@ -95,13 +99,12 @@ class PatternBag(nn.Module):
 
     directions: Tensor
 
-    def __init__(self, kind: Kind, config: PatternsConfig) -> None:
+    def __init__(self, kind: Kind, radius: int, config: PatternsConfig) -> None:
         super().__init__()
-        bins = config.bins
         self.kind = kind
-        self.patterns = LocalPatterns(1, "colours", bins) if kind == "colours" else LocalPatterns(2, "borders", bins)
-        self.register_buffer("directions", torch.randn(bins, config.pattern_dim))
-        self.weights = nn.Embedding(bins, 1)
+        self.patterns = LocalPatterns(radius, "colours" if kind == "colours" else "borders", config.bins)
+        self.register_buffer("directions", torch.randn(config.bins, config.pattern_dim))
+        self.weights = nn.Embedding(config.bins, 1)
         self.dropout = nn.Dropout(config.pattern_dropout)
         nn.init.constant_(self.weights.weight, _PATTERN_SCALE)
 
