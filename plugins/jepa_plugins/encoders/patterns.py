@@ -113,7 +113,8 @@ class PatternBag(nn.Module):
         views_VMHW = self._views(grids)
         numbers, told = self.patterns(views_VMHW.flatten(0, 1))
         weighted = self.directions[numbers] * self.dropout(self.weights(numbers) * told.unsqueeze(-1))
-        return weighted.unflatten(0, views_VMHW.shape[:2]).sum(0)
+        patterns_MNE: Tensor = weighted.unflatten(0, views_VMHW.shape[:2]).sum(0)
+        return patterns_MNE
 
     def _views(self, grids: Tensor) -> Tensor:
         """(V, M, H, W): the grid; or two colours, 0 and 1, for each level or mask, with the outside kept."""
