@@ -33,6 +33,17 @@ def random_colour_permutation(num: int, device: torch.device | str, keep_backgro
     return torch.cat([kept, drawn], dim=1)
 
 
+def random_palette_permutation(grids: Tensor) -> Tensor:
+    """(B, 10) int64: permutations that exchange the colours other than 0 which each sequence of grids (B, …) shows."""
+    colours = torch.arange(OUTSIDE, device=grids.device)
+    shown_B10 = (grids.flatten(1).unsqueeze(-1) == colours).any(1) & (colours > 0)
+    # Colours not shown come last in both orders, each at its own place: they map to themselves.
+    last_B10 = torch.where(shown_B10, 0, 1 + colours).float()
+    in_order_B10 = (last_B10 + colours / OUTSIDE * shown_B10).argsort(1)
+    shuffled_B10 = (last_B10 + torch.rand(shown_B10.shape, device=grids.device) * shown_B10).argsort(1)
+    return torch.empty_like(in_order_B10).scatter_(1, in_order_B10, shuffled_B10)
+
+
 def apply_dihedral(grids: Tensor, sizes: Tensor, element_B: Tensor) -> tuple[Tensor, Tensor]:
     """Act on each grid within its own size with element 0–7 of the dihedral group, as `NUM_DIHEDRAL` numbers them.
 
@@ -90,6 +101,26 @@ def translate(grids: Tensor, sizes: Tensor, shift_B2: Tensor) -> Tensor:
     content = torch.where(grids < OUTSIDE, grids, 0)
     moved = _look_up(content, rows.expand_as(grids), columns.expand_as(grids), sizes, fill=0)
     return torch.where(_inside(grids, sizes), moved, OUTSIDE)
+
+
+def random_wrap(grids: Tensor, sizes: Tensor) -> Tensor:
+    """Shift the content by one random (dy, dx) for all grids of a sequence; what leaves at an edge enters opposite.
+
+    Each grid is a torus of its own size; where a sequence's grids differ in size, so does where they wrap.
+    """
+    longest_B2 = sizes.amax(dim=1)
+    shift_B2 = (torch.rand(longest_B2.shape, device=grids.device) * longest_B2).long()
+    return wrap(grids, sizes, shift_B2)
+
+
+def wrap(grids: Tensor, sizes: Tensor, shift_B2: Tensor) -> Tensor:
+    """Shift each grid by (dy, dx) cells, down and right, around the edges of its own size."""
+    side = torch.arange(grids.shape[-1], device=grids.device)
+    rows = (side - shift_B2[:, 0, None, None]).remainder(sizes[..., 0, None])
+    columns = (side - shift_B2[:, 1, None, None]).remainder(sizes[..., 1, None])
+    return _look_up(
+        grids, rows[..., :, None].expand_as(grids), columns[..., None, :].expand_as(grids), sizes, fill=OUTSIDE
+    )
 
 
 def _allowed_shifts(grids: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:

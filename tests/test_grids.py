@@ -17,8 +17,11 @@ from jepa_core.grids import (
     permute_colours,
     random_colour_permutation,
     random_dihedral,
+    random_palette_permutation,
     random_translation,
+    random_wrap,
     translate,
+    wrap,
 )
 
 SIDE = 7
@@ -104,6 +107,16 @@ def test_random_permutations_without_a_kept_background_move_it() -> None:
     assert (random_colour_permutation(64, "cpu")[:, 0] == 0).all()
 
 
+def test_palette_permutations_exchange_the_shown_colours_uniformly_and_keep_the_others() -> None:
+    grids = torch.tensor([0, 2, 5, 7, OUTSIDE], dtype=torch.uint8).expand(600, 1, 1, 5)
+    permutations = random_palette_permutation(grids)
+    assert permutations[:, [0, 1, 3, 4, 6, 8, 9]].equal(torch.tensor([0, 1, 3, 4, 6, 8, 9]).expand(600, 7))
+    images, counts = permutations[:, [2, 5, 7]].unique(dim=0, return_counts=True)
+    assert {tuple(sorted(image)) for image in images.tolist()} == {(2, 5, 7)}
+    assert len(images) == 6
+    assert counts.min() > 60
+
+
 @given(batches(density=0.05), st.sampled_from([0.0, 0.1, 0.34, 1.0]))
 @settings(max_examples=100, deadline=None)
 def test_translation_moves_all_grids_of_a_sequence_alike_and_loses_no_cell(batch: Batch, max_share: float) -> None:
@@ -148,6 +161,25 @@ def test_translate_moves_down_and_right_and_fills_with_background() -> None:
     grids[0, 0, :2, :2] = torch.tensor([[5, 0], [0, 0]])
     moved = translate(grids, torch.full((1, 1, 2), 2), torch.tensor([[1, 1]]))
     assert moved[0, 0].tolist() == [[0, 0, 10], [0, 5, 10], [10, 10, 10]]
+
+
+@given(batches(), st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=4, max_size=4))
+@settings(max_examples=40, deadline=None)
+def test_wrap_rolls_each_grid_within_its_own_size(batch: Batch, shifts: list[tuple[int, int]]) -> None:
+    grids, sizes = batch
+    moved = contents(wrap(grids, sizes, torch.tensor(shifts[: len(grids)])), sizes)
+    for before, after, shift in zip(contents(grids, sizes), moved, shifts, strict=False):
+        for grid, image in zip(before, after, strict=True):
+            np.testing.assert_array_equal(image, np.roll(grid, shift, axis=(0, 1)))
+
+
+def test_random_wraps_reach_every_shift_and_move_all_grids_of_a_sequence_alike() -> None:
+    grids = torch.zeros(800, 2, 4, 3, dtype=torch.uint8)
+    grids = torch.nn.functional.pad(grids, (0, 1), value=OUTSIDE)
+    grids[:, :, 0, 0] = 1
+    moved = random_wrap(grids, torch.tensor([4, 3]).expand(800, 2, 2))
+    assert moved[:, 0].equal(moved[:, 1])
+    assert len((moved[:, 0] == 1).flatten(1).long().argmax(1).unique()) == 12
 
 
 def test_draws_differ_between_sequences_and_repeat_under_one_seed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jepa_core.hookspecs import hookimpl
+from jepa_plugins.aggregators import extrapolation
 from jepa_plugins.aggregators.analogy import AnalogyConfig
 from jepa_plugins.aggregators.attention import AttentionConfig
 from jepa_plugins.aggregators.attention_pool import AttentionPoolConfig
@@ -14,6 +15,7 @@ from jepa_plugins.datasets.traces import TracesConfig
 from jepa_plugins.encoders.cells import CellsConfig
 from jepa_plugins.encoders.colour_blocks import ColourBlocksConfig
 from jepa_plugins.encoders.objects import ObjectsConfig
+from jepa_plugins.encoders.patterns import PatternsConfig
 from jepa_plugins.grids.nulls.equal_cells import EqualCellsConfig
 from jepa_plugins.grids.nulls.linear import ExtrapolationConfig, PairAnalogyConfig, PaletteAndSizeConfig
 from jepa_plugins.losses.info_nce import InfoNceConfig
@@ -53,7 +55,7 @@ def jepa_datasets() -> list[type]:
 
 @hookimpl
 def jepa_encoders() -> list[type]:
-    return [CellsConfig, ObjectsConfig, ColourBlocksConfig]
+    return [CellsConfig, ObjectsConfig, ColourBlocksConfig, PatternsConfig]
 
 
 @hookimpl
@@ -63,7 +65,14 @@ def jepa_quantizers() -> list[type]:
 
 @hookimpl
 def jepa_aggregators() -> list[type]:
-    return [MeanConfig, AttentionConfig, LastConfig, AttentionPoolConfig, AnalogyConfig]
+    return [
+        MeanConfig,
+        AttentionConfig,
+        LastConfig,
+        AttentionPoolConfig,
+        AnalogyConfig,
+        extrapolation.ExtrapolationConfig,
+    ]
 
 
 @hookimpl

@@ -29,7 +29,8 @@ class MultiHeadAttention(nn.Module):
             self._by_head(self.queries(queries_BQD)),
             keys_BHKd,
             values_BHKd,
-            attn_mask=allowed.unsqueeze(1),
+            # Fused attention on CUDA refuses a mask whose last dimension is expanded.
+            attn_mask=allowed.unsqueeze(1).contiguous(),
             dropout_p=self.dropout if self.training else 0.0,
         )
         mixed: Tensor = self.output(mixed_BHQd.transpose(1, 2).flatten(2))

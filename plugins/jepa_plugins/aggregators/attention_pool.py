@@ -75,13 +75,17 @@ class AttentionPool(nn.Module):
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         """Tokens (B, T, N, D) and mask (B, T, N) to the state (B, D)."""
+        return masked_mean(values[:, -1], mask[:, -1]) + self.change(values, mask)
+
+    def change(self, values: Tensor, mask: Tensor) -> Tensor:
+        """(B, D): what attention adds to where the state starts."""
         memory_BMD, real_BM = self._memory(values, mask)
         stream_BQD, seen_BQ = self._stream(memory_BMD, real_BM, values.shape[2])
         for block in self.blocks:
             source_BMD = stream_BQD if self.queries == "all" else memory_BMD
             stream_BQD = block(stream_BQD, source_BMD, real_BM.unsqueeze(1))
         change: Tensor = self.output(self.output_norm(masked_mean(stream_BQD, seen_BQ)))
-        return masked_mean(values[:, -1], mask[:, -1]) + change
+        return change
 
     def time_weights(self, values: Tensor, mask: Tensor) -> Tensor:
         """(B, T): attention that reaches each grid's tokens, averaged over blocks and queries, as shares.
