@@ -82,12 +82,12 @@ def beside_nulls(
     *musts: Criterion,
     baseline: BaselineValues | None = None,
     candidates: int = 400,
-    **more: float,
+    hard: Mapping[str, float] | None = None,
 ) -> Verdict:
     above = {"above_null": mrr - 0.36, "above_null_low": low, "above_null_high": 2 * (mrr - 0.36) - low}
     judge = Judge(Watch(must=musts), (), baseline)
     judge.observe(
-        row(mrr, **{f"val.retrieval.{name}": value for name, value in above.items()}, **more)
+        row(mrr, **{f"val.retrieval.{name}": value for name, value in above.items()}, **(hard or {}))
         | {"val.retrieval.candidates": candidates}
     )
     return reach_verdict(judge, run=RUN, nulls=NULLS, null_only=["task a", "task b", "task a"])
@@ -152,7 +152,8 @@ def test_with_fewer_than_20_candidates_there_is_no_verdict_on_retrieval(baseline
 @pytest.mark.parametrize(("blind", "medoid", "void"), [(0.25, 0.2, ""), (0.5, 0.2, "blind"), (0.2, 0.9, "medoid")])
 def test_near_copies_are_void_where_a_control_is_far_from_chance(blind: float, medoid: float, void: str) -> None:
     figures = {"mrr": 0.7, "null_mrr": 0.6, "blind_mrr": blind, "medoid_mrr": medoid, "chance_mrr": 0.18}
-    verdict = beside_nulls(0.45, 0.05, HOLDS, **{f"val.hard.{name}": value for name, value in figures.items()})
+    hard = {f"val.hard.{name}": value for name, value in figures.items()}
+    verdict = beside_nulls(0.45, 0.05, HOLDS, hard=hard)
     assert verdict.retrieval is not None
     assert verdict.retrieval.hard is not None
     assert (verdict.retrieval.hard.mrr, verdict.retrieval.hard.null) == (0.7, "pair_analogy")
