@@ -29,8 +29,8 @@ class MultiHeadAttention(nn.Module):
             self._by_head(self.queries(queries_BQD)),
             keys_BHKd,
             values_BHKd,
-            # Fused attention on CUDA refuses a mask whose last dimension is expanded.
-            attn_mask=allowed.unsqueeze(1).contiguous(),
+            # Fused attention on CUDA refuses a mask that is broadcast over keys.
+            attn_mask=allowed.expand(*allowed.shape[:-1], memory_BKD.shape[1]).contiguous().unsqueeze(1),
             dropout_p=self.dropout if self.training else 0.0,
         )
         mixed: Tensor = self.output(mixed_BHQd.transpose(1, 2).flatten(2))
