@@ -72,7 +72,10 @@ def test_a_run_prints_what_it_is_a_line_a_validation_and_the_verdict(
         rf"tiny · 120 traces, .* · [\d,]+ parameters · \d+ CPU cores?, fp32 · runs/{run.name}", lines[0]
     )
     assert [line.split("  ")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
-    assert all("val MRR" in line and "counting cells" in line for line in lines[1:3])
+    validated = [line for line in lines if line.startswith("epoch ")]
+    assert len(validated) == 2
+    assert all("val MRR" in line and "(extrapolation " in line for line in validated)
+    assert any(line.startswith("nulls   extrapolation ") for line in lines)
     assert lines[4] == "Verdict: no baseline · the recipe has no musts"
     assert "retrieval on validation" in out
 
