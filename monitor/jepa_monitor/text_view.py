@@ -70,6 +70,9 @@ def _retrieval(view: RunView) -> Iterator[Text]:
     null = view.nulls.strongest
     if null is not None:
         line.append(f"      strongest null ({null_title(null.name)}) {null.mrr:.3f}", style="dim")
+    elif "val.retrieval.null_mrr" in view.finals:
+        # Without environment.json its name is not known.
+        line.append(f"      strongest null {view.finals['val.retrieval.null_mrr']:.3f}", style="dim")
     elif "val.retrieval.candidates" in view.finals:
         line.append("      no null fits this data", style="dim")
     yield line

@@ -42,7 +42,7 @@ def test_the_text_has_state_progress_rules_figures_and_events(
     )
     text = shown(capsys, str(path))
     assert "✔ finished   epoch 4/4   step 40/40" in text
-    assert "MRR 0.410      strongest null (equal cells) 0.346" in text
+    assert "MRR 0.410      strongest null 0.346" in text
     assert "✘ codebook in use   3.0 %   > 10 %   −70 %" in text
     assert "▲ collapse" in text
     assert "started at step 0   off we go" in text
