@@ -115,6 +115,8 @@ class Quantized:
     loss: Tensor
     """Scalar: the quantizer's own term, weighted (such as commitment); zero when it has none."""
     statistics: Statistics
+    figures: Mapping[str, Tensor] = field(default_factory=dict)
+    """Scalars for the metrics row, detached; each declared in the configuration's `metrics`."""
 
 
 @dataclass(frozen=True)
@@ -290,6 +292,15 @@ class HasState(Protocol):
     def after_step(self, statistics: Statistics) -> None:
         """Apply the merged statistics of one optimizer step, once. The engine undoes it on the device when the vote
         says so; nothing here needs to look at it."""
+        ...
+
+
+@runtime_checkable
+class QuantizesTargets(Protocol):
+    """A quantizer that meets the target's tokens in a way of their own: they come from weights that lag behind."""
+
+    def of_target(self, values: Tensor, mask: Tensor) -> Quantized:
+        """Tokens (B, N, D) and mask (B, N) of the target network, without statistics."""
         ...
 
 

@@ -66,7 +66,8 @@ def _quantizer_outputs(quantizer: Callee, inputs: Tensors) -> Tensors:
     quantized = quantizer(inputs["values"], inputs["mask"], collect=True)
     _require_type(quantized, Quantized)
     codes = {} if quantized.codes is None else {"codes": quantized.codes}
-    return {"values": quantized.values, "loss": quantized.loss, **codes, **_named(quantized.statistics)}
+    figures = {f"figure.{name}": figure for name, figure in quantized.figures.items()}
+    return {"values": quantized.values, "loss": quantized.loss, **codes, **figures, **_named(quantized.statistics)}
 
 
 def _aggregator_outputs(aggregator: Callee, inputs: Tensors) -> Tensors:

@@ -72,7 +72,8 @@ class Objective(nn.Module):
         figures = {"loss.total": total, "loss.quantizer.raw": quantizer_loss}
         figures |= {f"loss.{name}": value for name, value in weighted.items()}
         figures |= {f"loss.{name}.raw": term.value.float() for name, term in terms.items()}
-        figures |= {key: value.float() for term in terms.values() for key, value in term.figures.items()}
+        for part in (forward.context_quantized, *terms.values()):
+            figures |= {key: value.float() for key, value in part.figures.items()}
         return Outcome(
             total=total,
             terms=weighted,
@@ -122,7 +123,7 @@ class Objective(nn.Module):
     def encode_target(self, grids: Tensor, sizes: Tensor) -> tuple[Embeddings, Tensor]:
         """Target grids (B, H, W) through EMA encoder and online codebook: tokens and their masked mean (B, D)."""
         embeddings: Embeddings = self.target.encoder(grids, sizes)
-        quantized = self.online.quantize(embeddings.values, embeddings.mask, collect=False)
+        quantized = self.online.quantize_target(embeddings.values, embeddings.mask)
         tokens = Embeddings(quantized.values, embeddings.mask, embeddings.neighbours)
         return tokens, masked_mean(tokens)
 
