@@ -80,6 +80,9 @@ class Embeddings:
     """(..., N, D)."""
     mask: Tensor
     """(..., N) bool: True where a token is real. A grid may have none."""
+    neighbours: Tensor | None = None
+    """(..., N, N) bool: which tokens of a grid the encoder takes to be next to each other, for losses over pairs; None
+    when it does not say."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ class Quantized:
     loss: Tensor
     """Scalar: the quantizer's own term, weighted (such as commitment); zero when it has none."""
     statistics: Statistics
+    figures: Mapping[str, Tensor] = field(default_factory=dict)
+    """Scalars for the metrics row, detached; each declared in the configuration's `metrics`."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,10 @@ class View:
     """(B, P): projected prediction from the transformed context grids."""
     z_target: Tensor
     """(B, P): online, with gradient: projected masked mean of the transformed target grid."""
+    state: Tensor
+    """(B, D): output of the aggregator for the transformed context grids."""
+    target: Tensor
+    """(B, D): online, with gradient: masked mean of the transformed target grid's quantized tokens."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +174,12 @@ class LossTerm:
 
 ViewTransform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Grids (B, T+1, H, W) and sizes (B, T+1, 2) to the same shapes; draws are shared by all grids of a sequence."""
+
+Reading = Mapping[str, Tensor]
+"""What an encoder reads off grids before anything is learned, by name; leading dimensions are those of the grids."""
+
+ReadingTransform = Callable[[Reading], Reading]
+"""A reading (B, T+1, ...) to one of the same names, shapes and dtypes."""
 
 
 class Dataset(Protocol):
@@ -221,8 +236,39 @@ class DeclaresViews(Protocol):
 
 
 @runtime_checkable
+class OffersViews(Protocol):
+    """An encoder that first reads grids and then embeds what it has read, and can change it in between in ways that no
+    grid would show. Its `forward` is `embed(read(grids, sizes))`."""
+
+    def read(self, grids: Tensor, sizes: Tensor) -> Reading:
+        """Grids (M, H, W) and sizes (M, 2) to tensors (M, ...), without gradient."""
+        ...
+
+    def embed(self, reading: Reading) -> Embeddings:
+        """A reading of M grids to tokens (M, N, D)."""
+        ...
+
+    def reading_views(self) -> Mapping[str, ReadingTransform]:
+        """The changes it offers, by name."""
+        ...
+
+
+@runtime_checkable
+class AsksForEncoderViews(Protocol):
+    """A loss that wants copies of the batch with changes that an `OffersViews` encoder offers."""
+
+    def encoder_views(self) -> Sequence[str]:
+        """Their names; each is in `forward.views` then."""
+        ...
+
+
+@runtime_checkable
 class JudgesWholeSet(Protocol):
-    """A loss defined over a whole candidate list: validation uses this instead of the mean over batches."""
+    """A loss defined over a whole candidate list: validation uses this instead of the mean over batches.
+
+    It does so in the total, too, unless the loss has an attribute `total_from_batches` that is true: then the total
+    keeps the mean over batches, with whatever the loss compares a batch with.
+    """
 
     def over_candidates(self, z_context: Tensor, candidates: Tensor, positive: Tensor) -> Tensor:
         """Predictions (V, P), distinct candidates (C, P), index of each prediction's own (V,) to a scalar, without a
@@ -246,6 +292,15 @@ class HasState(Protocol):
     def after_step(self, statistics: Statistics) -> None:
         """Apply the merged statistics of one optimizer step, once. The engine undoes it on the device when the vote
         says so; nothing here needs to look at it."""
+        ...
+
+
+@runtime_checkable
+class QuantizesTargets(Protocol):
+    """A quantizer that meets the target's tokens in a way of their own: they come from weights that lag behind."""
+
+    def of_target(self, values: Tensor, mask: Tensor) -> Quantized:
+        """Tokens (B, N, D) and mask (B, N) of the target network, without statistics."""
         ...
 
 

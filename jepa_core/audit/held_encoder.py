@@ -8,14 +8,15 @@ changes is then an estimate: the encoder does not answer. Knows nothing of what 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import attrs
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import Embeddings
+from jepa_core.contracts import Embeddings, OffersViews, Reading, ReadingTransform
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.network import OnlineNetwork, TargetNetwork
 
@@ -24,8 +25,7 @@ Side = Literal["online", "target"]
 
 @attrs.frozen
 class _Encoded:
-    grids: Tensor
-    sizes: Tensor
+    given: Mapping[str, Tensor]
     embeddings: Embeddings
 
 
@@ -47,17 +47,17 @@ class Memory:
         """The target network is a deep copy of the online one: both look into one memory."""
         return self
 
-    def keep(self, side: Side, grids: Tensor, sizes: Tensor, embeddings: Embeddings) -> None:
+    def keep(self, side: Side, given: Mapping[str, Tensor], embeddings: Embeddings) -> None:
         """Remember what the encoder of a side gives at this step."""
-        values = Embeddings(embeddings.values.detach().clone(), embeddings.mask)
-        self.encoded[side, self.step] = _Encoded(grids.clone(), sizes.clone(), values)
+        values = replace(embeddings, values=embeddings.values.detach().clone())
+        self.encoded[side, self.step] = _Encoded({name: tensor.clone() for name, tensor in given.items()}, values)
 
-    def find(self, side: Side, grids: Tensor, sizes: Tensor) -> Embeddings | None:
-        """What it gave at this step; None for other grids than those of the unchanged run."""
+    def find(self, side: Side, given: Mapping[str, Tensor]) -> Embeddings | None:
+        """What it gave at this step; None for other grids, or another reading, than those of the unchanged run."""
         kept = self.encoded.get((side, self.step))
-        if kept is None or not (torch.equal(kept.grids, grids) and torch.equal(kept.sizes, sizes)):
+        if kept is None or kept.given.keys() != given.keys():
             return None
-        return kept.embeddings
+        return kept.embeddings if all(torch.equal(kept.given[name], given[name]) for name in given) else None
 
 
 class HeldEncoder(nn.Module):
@@ -88,25 +88,46 @@ class HeldEncoder(nn.Module):
 
     def forward(self, grids: Tensor, sizes: Tensor) -> Embeddings:
         """Grids (M, H, W) and sizes (M, 2) to tokens (M, N, D)."""
+        return self._encode({"grids": grids, "sizes": sizes}, lambda: self.encoder(grids, sizes))
+
+    def read(self, grids: Tensor, sizes: Tensor) -> Reading:
+        """What the encoder reads off grids, which no training changes."""
+        return self._offering.read(grids, sizes)
+
+    def embed(self, reading: Reading) -> Embeddings:
+        """A reading of M grids to tokens (M, N, D)."""
+        return self._encode(reading, lambda: self._offering.embed(reading))
+
+    def reading_views(self) -> Mapping[str, ReadingTransform]:
+        """The encoder's own; none when it offers none."""
+        return self.encoder.reading_views() if isinstance(self.encoder, OffersViews) else {}
+
+    @property
+    def _offering(self) -> OffersViews:
+        assert isinstance(self.encoder, OffersViews)
+        return self.encoder
+
+    def _encode(self, given: Mapping[str, Tensor], encode: Callable[[], Embeddings]) -> Embeddings:
+        """What the encoder makes of `given`, by memory where that serves."""
         if self.memory.recording and self.own is not None:
-            embeddings: Embeddings = self.encoder(grids, sizes)
-            self.memory.keep(self.side, grids, sizes, embeddings)
+            embeddings = encode()
+            self.memory.keep(self.side, given, embeddings)
             self.leaf = embeddings.values
             if self.leaf.requires_grad:
                 self.leaf.retain_grad()
             return embeddings
         by_memory = self.by_memory and not self.memory.recording
-        held = self.memory.find(self.side, grids, sizes) if by_memory else None
+        held = self.memory.find(self.side, given) if by_memory else None
         if held is None:
             with torch.no_grad():
-                held = self.encoder(grids, sizes)
+                held = encode()
         assert held is not None
         if self.memory.recording:
-            self.memory.keep(self.side, grids, sizes, held)
+            self.memory.keep(self.side, given, held)
         if not torch.is_grad_enabled():
             return held
         self.leaf = held.values.detach().requires_grad_()
-        return Embeddings(self.leaf, held.mask)
+        return replace(held, values=self.leaf)
 
 
 class TriedTarget(TargetNetwork):

@@ -21,7 +21,7 @@ from jepa_core.audit.bench import Bench
 from jepa_core.audit.fields import with_value
 from jepa_core.audit.rebuilding import Change, held_parts
 from jepa_core.audit.report import LossFigures
-from jepa_core.contracts import Embeddings, Forward, HasState
+from jepa_core.contracts import Forward, HasState
 from jepa_core.engine.objective import Outcome
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.recipe.tables import LossEntry
@@ -124,11 +124,17 @@ def _mapped(forward: Forward, change: TensorMap) -> Forward:
         predicted=change(forward.predicted),
         state=change(forward.state),
         target=change(forward.target),
-        context_embeddings=Embeddings(tokens(context.values, context.mask), context.mask),
+        context_embeddings=replace(context, values=tokens(context.values, context.mask)),
         context_quantized=replace(quantized, values=tokens(quantized.values, context.mask)),
-        target_tokens=Embeddings(tokens(target.values, target.mask), target.mask),
+        target_tokens=replace(target, values=tokens(target.values, target.mask)),
         views={
-            name: replace(view, z_context=change(view.z_context), z_target=change(view.z_target))
+            name: replace(
+                view,
+                z_context=change(view.z_context),
+                z_target=change(view.z_target),
+                state=change(view.state),
+                target=change(view.target),
+            )
             for name, view in forward.views.items()
         },
     )

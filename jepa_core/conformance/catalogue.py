@@ -96,7 +96,7 @@ CHECKS: tuple[Check, ...] = (
         "aggregator",
         situations=SITUATIONS,
     ),
-    _check("figures", "figures are detached scalars that are declared", losses.figures_declared, "loss"),
+    _check("figures", "figures are detached scalars that are declared", losses.figures_declared, "quantizer", "loss"),
     _check("views", "views are sequences of grids, decided by the seed", losses.views_valid, "loss"),
     _check("whole-set", "a judgement of any whole set is finite", losses.judges_any_set, "loss"),
     _without_batch("dataset", "builds", "the defaults build a dataset", datasets.built),

@@ -15,7 +15,16 @@ from torch import Tensor, nn
 from jepa_core.conformance import situations
 from jepa_core.conformance.situations import EMBEDDING_DIM, PROJECTION_DIM, Situation, Tensors
 from jepa_core.conformance.violation import require
-from jepa_core.contracts import DeclaresViews, Embeddings, Forward, LossTerm, Quantized, Statistics, View
+from jepa_core.contracts import (
+    AsksForEncoderViews,
+    DeclaresViews,
+    Embeddings,
+    Forward,
+    LossTerm,
+    Quantized,
+    Statistics,
+    View,
+)
 from jepa_core.facts import AggregatorFacts, EncoderFacts, LossFacts, PredictorFacts, QuantizerFacts
 
 Callee = Callable[..., Any]
@@ -41,8 +50,8 @@ class Family:
     """Outputs that keep the dtype of the inputs under autocast."""
     float32: tuple[str, ...] = ()
     """Starts of the names of outputs that are float32 under autocast."""
-    object_dims: Mapping[str, int] = attrs.field(factory=dict)
-    """Input → its dimension of objects, the order of which says nothing."""
+    object_dims: Mapping[str, tuple[int, ...]] = attrs.field(factory=dict)
+    """Input → its dimensions of objects, the order of which says nothing."""
     is_continuous: bool = True
     """Whether a small change of the inputs makes a small change of the outputs."""
 
@@ -57,7 +66,8 @@ def _quantizer_outputs(quantizer: Callee, inputs: Tensors) -> Tensors:
     quantized = quantizer(inputs["values"], inputs["mask"], collect=True)
     _require_type(quantized, Quantized)
     codes = {} if quantized.codes is None else {"codes": quantized.codes}
-    return {"values": quantized.values, "loss": quantized.loss, **codes, **_named(quantized.statistics)}
+    figures = {f"figure.{name}": figure for name, figure in quantized.figures.items()}
+    return {"values": quantized.values, "loss": quantized.loss, **codes, **figures, **_named(quantized.statistics)}
 
 
 def _aggregator_outputs(aggregator: Callee, inputs: Tensors) -> Tensors:
@@ -73,7 +83,9 @@ def _predictor_outputs(predictor: Callee, inputs: Tensors) -> Tensors:
 
 
 def _loss_inputs(situation: Situation, loss: nn.Module) -> Tensors:
-    return situations.drawn_forward(situation, loss.views() if isinstance(loss, DeclaresViews) else ())
+    of_grids = tuple(loss.views()) if isinstance(loss, DeclaresViews) else ()
+    of_encoder = tuple(loss.encoder_views()) if isinstance(loss, AsksForEncoderViews) else ()
+    return situations.drawn_forward(situation, (*of_grids, *of_encoder))
 
 
 def _loss_outputs(loss: Callee, inputs: Tensors) -> Tensors:
@@ -89,15 +101,18 @@ def as_forward(tensors: Tensors) -> Forward:
     mask = tensors["context_embeddings.mask"]
     return Forward(
         **{name: tensors[name] for name in ("z_context", "z_target", "predicted", "state", "target")},
-        context_embeddings=Embeddings(tensors["context_embeddings.values"], mask),
+        context_embeddings=Embeddings(
+            tensors["context_embeddings.values"], mask, tensors["context_embeddings.neighbours"]
+        ),
         context_quantized=Quantized(
             values=tensors["context_quantized.values"], codes=None, loss=torch.zeros(()), statistics=Statistics()
         ),
-        target_tokens=Embeddings(tensors["target_tokens.values"], tensors["target_tokens.mask"]),
+        target_tokens=Embeddings(
+            tensors["target_tokens.values"], tensors["target_tokens.mask"], tensors["target_tokens.neighbours"]
+        ),
         z_grids=tensors["z_grids"],
         views={
-            view: View(z_context=tensors[f"views.{view}.z_context"], z_target=tensors[f"views.{view}.z_target"])
-            for view in views
+            view: View(**{part: tensors[f"views.{view}.{part}"] for part in situations.PARTS_OF_VIEW}) for view in views
         },
     )
 
@@ -136,7 +151,7 @@ MODULE_FAMILIES: dict[str, Family] = {
         by_object=("values", "codes"),
         of_input_dtype=("values",),
         float32=("loss", "sums.", "rows."),
-        object_dims={"values": 2, "mask": 2},
+        object_dims={"values": (2,), "mask": (2,)},
         is_continuous=False,
     ),
     "aggregator": Family(
@@ -147,7 +162,7 @@ MODULE_FAMILIES: dict[str, Family] = {
         call=_aggregator_outputs,
         masks={"values": "mask"},
         by_row=("state",),
-        object_dims={"values": 2, "mask": 2},
+        object_dims={"values": (2,), "mask": (2,)},
     ),
     "predictor": Family(
         facts=lambda s: PredictorFacts(embedding_dim=EMBEDDING_DIM, context_length=s.context_length),
@@ -172,11 +187,13 @@ MODULE_FAMILIES: dict[str, Family] = {
         },
         float32=("value",),
         object_dims={
-            "context_embeddings.values": 2,
-            "context_quantized.values": 2,
-            "context_embeddings.mask": 2,
-            "target_tokens.values": 1,
-            "target_tokens.mask": 1,
+            "context_embeddings.values": (2,),
+            "context_quantized.values": (2,),
+            "context_embeddings.mask": (2,),
+            "context_embeddings.neighbours": (2, 3),
+            "target_tokens.values": (1,),
+            "target_tokens.mask": (1,),
+            "target_tokens.neighbours": (1, 2),
         },
         without_gradient=frozenset({"z_target", "target", "target_tokens.values"}),
     ),

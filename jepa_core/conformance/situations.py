@@ -16,6 +16,14 @@ from jepa_core.facts import OUTSIDE
 
 EMBEDDING_DIM, PROJECTION_DIM = 16, 6
 
+PARTS_OF_VIEW = {
+    "z_context": PROJECTION_DIM,
+    "z_target": PROJECTION_DIM,
+    "state": EMBEDDING_DIM,
+    "target": EMBEDDING_DIM,
+}
+"""What a loss finds of a view, and its width."""
+
 Tensors = dict[str, Tensor]
 """What a component is given or gives, by name."""
 
@@ -101,5 +109,14 @@ def drawn_forward(situation: Situation, view_names: Iterable[str]) -> Tensors:
     tensors["context_quantized.values"] = context["values"].clone()
     tensors |= {f"target_tokens.{name}": tensor for name, tensor in target.items()}
     for view in view_names:
-        tensors |= {f"views.{view}.{side}": torch.randn(batch, PROJECTION_DIM) for side in ("z_context", "z_target")}
+        tensors |= {f"views.{view}.{part}": torch.randn(batch, width) for part, width in PARTS_OF_VIEW.items()}
+    for tokens, mask in (("context_embeddings", context["mask"]), ("target_tokens", target["mask"])):
+        tensors[f"{tokens}.neighbours"] = _drawn_neighbours(mask)
     return tensors
+
+
+def _drawn_neighbours(mask: Tensor) -> Tensor:
+    """(…, N, N) bool: symmetric, every real token its own neighbour, none where masked."""
+    drawn = torch.rand(*mask.shape, mask.shape[-1]) < 0.4
+    itself = torch.eye(mask.shape[-1], dtype=torch.bool)
+    return (drawn | drawn.transpose(-1, -2) | itself) & mask[..., :, None] & mask[..., None, :]

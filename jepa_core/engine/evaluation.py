@@ -82,7 +82,7 @@ def gather(
     with evaluation_mode(objective), compute.autocast():
         for batch in zip(grids[0].split(chunk), grids[1].split(chunk), strict=True):
             if views is None:
-                forward, losses = objective.encode(batch, {})[0], {}
+                forward, losses = objective.encode(batch, None)[0], {}
             else:
                 outcome = objective(batch, {name: view(*batch) for name, view in views.items()})
                 forward, losses = outcome.forward, outcome.figures
@@ -282,7 +282,7 @@ class Validation:
     def _over_candidates(
         self, objective: Objective, gathered: Gathered, figures: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Terms defined over the whole candidate list, and the total with them."""
+        """Terms defined over the whole candidate list, and the total with them where it does not stay the batches'."""
         whole = {}
         with evaluation_mode(objective):
             for name, loss in objective.losses.items():
@@ -293,7 +293,7 @@ class Validation:
         change = [
             objective.weights[name] * (whole[f"loss.{name}.raw"] - figures[f"loss.{name}.raw"])
             for name in objective.losses
-            if f"loss.{name}.raw" in whole
+            if f"loss.{name}.raw" in whole and not getattr(objective.losses[name], "total_from_batches", False)
         ]
         return whole | {"loss.total": figures["loss.total"] + sum(change, torch.zeros_like(figures["loss.total"]))}
 

@@ -11,7 +11,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import ComponentConfig, Embeddings, Quantized
+from jepa_core.contracts import ComponentConfig, Embeddings, Quantized, QuantizesTargets
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.projector import build_projector
 from jepa_core.engine.seeds import seed_phase
@@ -52,6 +52,12 @@ class OnlineNetwork(nn.Module):
         """Tokens (..., N, D) to quantized tokens of the same shape."""
         quantized: Quantized = self.quantizer(values, mask, collect=collect)
         return quantized
+
+    def quantize_target(self, values: Tensor, mask: Tensor) -> Quantized:
+        """Tokens (B, N, D) of the target network to quantized tokens of the same shape."""
+        if isinstance(self.quantizer, QuantizesTargets):
+            return self.quantizer.of_target(values, mask)
+        return self.quantize(values, mask, collect=False)
 
     def state(self, values: Tensor, mask: Tensor) -> Tensor:
         """Tokens (B, T, N, D) to the state (B, D)."""

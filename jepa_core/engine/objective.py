@@ -12,16 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import (
+    AsksForEncoderViews,
     DeclaresViews,
     Embeddings,
     Forward,
     LossTerm,
+    OffersViews,
     Quantized,
+    Reading,
+    ReadingTransform,
     Statistics,
     View,
     ViewTransform,
 )
 from jepa_core.engine.network import OnlineNetwork, Parts, TargetNetwork, masked_mean
+from jepa_core.errors import RecipeError
 
 Grids = tuple[Tensor, Tensor]
 """Grids (B, T+1, H, W) uint8 and sizes (B, T+1, 2)."""
@@ -53,6 +58,7 @@ class Objective(nn.Module):
         self.target: TargetNetwork = parts.target
         self.losses: nn.ModuleDict = parts.losses
         self.weights = dict(weights)
+        self.encoder_views = encoder_views(parts.online.encoder, parts.losses)
 
     def forward(self, batch: Grids, views: Mapping[str, Grids]) -> Outcome:
         """The objective on a batch and its views."""
@@ -66,7 +72,8 @@ class Objective(nn.Module):
         figures = {"loss.total": total, "loss.quantizer.raw": quantizer_loss}
         figures |= {f"loss.{name}": value for name, value in weighted.items()}
         figures |= {f"loss.{name}.raw": term.value.float() for name, term in terms.items()}
-        figures |= {key: value.float() for term in terms.values() for key, value in term.figures.items()}
+        for part in (forward.context_quantized, *terms.values()):
+            figures |= {key: value.float() for key, value in part.figures.items()}
         return Outcome(
             total=total,
             terms=weighted,
@@ -79,14 +86,17 @@ class Objective(nn.Module):
             forward=forward,
         )
 
-    def encode(self, batch: Grids, views: Mapping[str, Grids]) -> tuple[Forward, Tensor]:
-        """Everything losses may look at, and the encoder's whole output."""
+    def encode(self, batch: Grids, views: Mapping[str, Grids] | None) -> tuple[Forward, Tensor]:
+        """Everything losses may look at, and the encoder's whole output; without any views when they are None."""
         online = self.online
         grids, sizes = batch
         num_context = grids.shape[1] - 1
-        context = (grids[:, :num_context], sizes[:, :num_context])
-        encoded, encoder_output = self._encode_together({"": context, **views})
-        context_embeddings = encoded[""]
+        if views is None or not self.encoder_views:
+            context = (grids[:, :num_context], sizes[:, :num_context])
+            encoded, encoder_output = self._encode_together({"": context, **(views or {})})
+        else:
+            encoded, encoder_output = self._embed_together(self._read_with_views(batch, views))
+        context_embeddings = encoded.pop("")
 
         quantized = online.quantize(context_embeddings.values, context_embeddings.mask, collect=True)
         state = online.state(quantized.values, context_embeddings.mask)
@@ -104,7 +114,7 @@ class Objective(nn.Module):
             context_embeddings=context_embeddings,
             context_quantized=quantized,
             target_tokens=target_tokens,
-            views={name: self._view(encoded[name]) for name in views},
+            views={name: self._view(view) for name, view in encoded.items()},
             z_grids=z_grids,
         )
         return forward, encoder_output
@@ -113,8 +123,8 @@ class Objective(nn.Module):
     def encode_target(self, grids: Tensor, sizes: Tensor) -> tuple[Embeddings, Tensor]:
         """Target grids (B, H, W) through EMA encoder and online codebook: tokens and their masked mean (B, D)."""
         embeddings: Embeddings = self.target.encoder(grids, sizes)
-        quantized = self.online.quantize(embeddings.values, embeddings.mask, collect=False)
-        tokens = Embeddings(quantized.values, embeddings.mask)
+        quantized = self.online.quantize_target(embeddings.values, embeddings.mask)
+        tokens = Embeddings(quantized.values, embeddings.mask, embeddings.neighbours)
         return tokens, masked_mean(tokens)
 
     def _encode_together(self, groups: Mapping[str, Grids]) -> tuple[dict[str, Embeddings], Tensor]:
@@ -122,23 +132,53 @@ class Objective(nn.Module):
         grids = torch.cat([grids.flatten(0, 1) for grids, _ in groups.values()])
         sizes = torch.cat([sizes.flatten(0, 1) for _, sizes in groups.values()])
         embeddings = self.online.encode(grids, sizes)
-        counts = [group.shape[0] * group.shape[1] for group, _ in groups.values()]
-        values = embeddings.values.split(counts)
-        masks = embeddings.mask.split(counts)
-        encoded = {
-            name: Embeddings(value.unflatten(0, group.shape[:2]), mask.unflatten(0, group.shape[:2]))
-            for (name, (group, _)), value, mask in zip(groups.items(), values, masks, strict=True)
-        }
-        return encoded, embeddings.values
+        shapes = {name: group.shape[:2] for name, (group, _) in groups.items()}
+        return _parted(embeddings, shapes), embeddings.values
+
+    def _read_with_views(self, batch: Grids, views: Mapping[str, Grids]) -> dict[str, Reading]:
+        """What the encoder reads off the context, off views of grids, and off the batch with its own changes."""
+        whole = self._read(*batch)
+        context = {name: tensor[:, :-1] for name, tensor in whole.items()}
+        changed = {name: change(whole) for name, change in self.encoder_views.items()}
+        return {"": context, **{name: self._read(*view) for name, view in views.items()}, **changed}
+
+    def _read(self, grids: Tensor, sizes: Tensor) -> Reading:
+        """The encoder's reading of (B, G, H, W) grids, tensors (B, G, ...)."""
+        reading: Reading = self.online.encoder.read(grids.flatten(0, 1), sizes.flatten(0, 1))  # type: ignore[operator]  # contract
+        return {name: tensor.unflatten(0, grids.shape[:2]) for name, tensor in reading.items()}
+
+    def _embed_together(self, readings: Mapping[str, Reading]) -> tuple[dict[str, Embeddings], Tensor]:
+        """Embed readings (B, G, ...) in one call of the encoder."""
+        names = readings[""].keys()
+        together = {name: torch.cat([reading[name].flatten(0, 1) for reading in readings.values()]) for name in names}
+        embeddings: Embeddings = self.online.encoder.embed(together)  # type: ignore[operator]  # contract
+        shapes = {name: next(iter(reading.values())).shape[:2] for name, reading in readings.items()}
+        return _parted(embeddings, shapes), embeddings.values
 
     def _view(self, encoded: Embeddings) -> View:
         """Projections of a view (B, T+1, N, D), all by the online network."""
         online = self.online
         quantized: Quantized = online.quantize(encoded.values, encoded.mask, collect=False)
         values, mask = quantized.values, encoded.mask
-        z_context = online.projector(online.predictor(online.state(values[:, :-1], mask[:, :-1])))
-        z_target = online.projector(masked_mean(Embeddings(values[:, -1], mask[:, -1])))
-        return View(z_context=z_context, z_target=z_target)
+        state = online.state(values[:, :-1], mask[:, :-1])
+        target = masked_mean(Embeddings(values[:, -1], mask[:, -1]))
+        z_context = online.projector(online.predictor(state))
+        return View(z_context=z_context, z_target=online.projector(target), state=state, target=target)
+
+
+def _parted(embeddings: Embeddings, shapes: Mapping[str, torch.Size]) -> dict[str, Embeddings]:
+    """Embeddings of groups of grids, one behind the other, by group: (B, G, N, D) for each shape (B, G)."""
+    counts = [shape.numel() for shape in shapes.values()]
+    neighbours = (None,) * len(counts) if embeddings.neighbours is None else embeddings.neighbours.split(counts)
+    parts = zip(shapes.items(), embeddings.values.split(counts), embeddings.mask.split(counts), neighbours, strict=True)
+    return {
+        name: Embeddings(
+            values.unflatten(0, shape),
+            mask.unflatten(0, shape),
+            None if near is None else near.unflatten(0, shape),
+        )
+        for (name, shape), values, mask, near in parts
+    }
 
 
 def declared_views(losses: nn.ModuleDict) -> dict[str, ViewTransform]:
@@ -148,3 +188,28 @@ def declared_views(losses: nn.ModuleDict) -> dict[str, ViewTransform]:
         if isinstance(loss, DeclaresViews):
             views |= loss.views()
     return views
+
+
+def encoder_views(encoder: nn.Module, losses: nn.ModuleDict) -> dict[str, ReadingTransform]:
+    """All changes of the encoder's reading that the losses ask for, by name.
+
+    Raises:
+        RecipeError: the encoder does not offer one of them.
+    """
+    wanted = {
+        view: name
+        for name, loss in losses.items()
+        if isinstance(loss, AsksForEncoderViews)
+        for view in loss.encoder_views()
+    }
+    if not wanted:
+        return {}
+    offered = encoder.reading_views() if isinstance(encoder, OffersViews) else {}
+    for view, name in wanted.items():
+        if view not in offered:
+            raise RecipeError(
+                f"losses.{name} compares with the batch changed by the encoder ({view}), and this encoder offers "
+                f"{'only ' + ', '.join(offered) if offered else 'no such changes'}. Take an encoder that offers it, "
+                f"or another loss."
+            )
+    return {view: offered[view] for view in wanted}

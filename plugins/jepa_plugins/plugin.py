@@ -46,6 +46,12 @@ from jepa_plugins.scenarios.target_distance import TargetDriftsConfig, TargetEqu
 from jepa_plugins.scenarios.temperature import TemperatureAtBoundConfig
 from jepa_plugins.scenarios.throughput import ThroughputDroppedConfig
 from jepa_plugins.scenarios.validation import BelowStrongestNullConfig, ValidationDegradesConfig
+from jepa_plugins.seed.ema_vq import SeedEmaVqConfig
+from jepa_plugins.seed.info_nce import SeedInfoNceConfig
+from jepa_plugins.seed.invariance import SeedInvarianceConfig
+from jepa_plugins.seed.objects import SeedObjectsConfig
+from jepa_plugins.seed.relational import SeedRelationalConfig
+from jepa_plugins.seed.sigreg import SeedSigregConfig
 
 
 @hookimpl
@@ -55,12 +61,12 @@ def jepa_datasets() -> list[type]:
 
 @hookimpl
 def jepa_encoders() -> list[type]:
-    return [CellsConfig, ObjectsConfig, ColourBlocksConfig, PatternsConfig]
+    return [CellsConfig, ObjectsConfig, ColourBlocksConfig, PatternsConfig, SeedObjectsConfig]
 
 
 @hookimpl
 def jepa_quantizers() -> list[type]:
-    return [NoneConfig, EmaVqConfig, FsqConfig]
+    return [NoneConfig, EmaVqConfig, FsqConfig, SeedEmaVqConfig]
 
 
 @hookimpl
@@ -82,7 +88,17 @@ def jepa_predictors() -> list[type]:
 
 @hookimpl
 def jepa_losses() -> list[type]:
-    return [InfoNceConfig, RelationalConfig, SigregConfig, VicregConfig, InvarianceConfig]
+    return [
+        InfoNceConfig,
+        RelationalConfig,
+        SigregConfig,
+        VicregConfig,
+        InvarianceConfig,
+        SeedInfoNceConfig,
+        SeedRelationalConfig,
+        SeedSigregConfig,
+        SeedInvarianceConfig,
+    ]
 
 
 @hookimpl

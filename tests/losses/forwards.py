@@ -34,7 +34,10 @@ def random_forward(
         z_grids=drawn(batch, NUM_CONTEXT, PROJECTION),
         views={
             name: View(
-                z_context=drawn(batch, PROJECTION).requires_grad_(), z_target=drawn(batch, PROJECTION).requires_grad_()
+                z_context=drawn(batch, PROJECTION).requires_grad_(),
+                z_target=drawn(batch, PROJECTION).requires_grad_(),
+                state=drawn(batch, DIM).requires_grad_(),
+                target=drawn(batch, DIM).requires_grad_(),
             )
             for name in ("colours", "translation", "flips")
         },

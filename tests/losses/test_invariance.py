@@ -43,7 +43,7 @@ def test_it_is_the_weighted_mean_of_one_minus_the_cosine_of_both_sides() -> None
 
 def test_equal_views_cost_nothing() -> None:
     forward = random_forward()
-    same = View(z_context=2 * forward.z_context, z_target=forward.z_target)
+    same = View(z_context=2 * forward.z_context, z_target=forward.z_target, state=forward.state, target=forward.target)
     term = build(colours=1.0, translation=0.0, flips=0.0)(replace(forward, views={"colours": same}))
     assert term.value.item() == pytest.approx(0, abs=1e-6)
 

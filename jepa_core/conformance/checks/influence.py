@@ -46,12 +46,13 @@ def object_order(trial: Trial) -> None:
     module = trial.build().eval()
     inputs = trial.inputs(module)
     order = torch.arange(trial.situation.num_tokens).flip(0)
-    permuted = {
-        name: tensor.index_select(dims[name], order) if name in dims else tensor for name, tensor in inputs.items()
-    }
+    permuted = dict(inputs)
+    for name, of_objects in dims.items():
+        for dim in of_objects:
+            permuted[name] = permuted[name].index_select(dim, order)
     by_object = trial.family.by_object
     expected = {
-        name: output.index_select(dims["values"], order) if name in by_object else output
+        name: output.index_select(dims["values"][0], order) if name in by_object else output
         for name, output in trial.call(module, inputs).items()
         if not name.startswith("rows.")
     }
