@@ -71,9 +71,16 @@ def test_a_run_prints_what_it_is_a_line_a_validation_and_the_verdict(
     assert re.fullmatch(
         rf"tiny · 120 traces, .* · [\d,]+ parameters · \d+ CPU cores?, fp32 · runs/{run.name}", lines[0]
     )
-    assert [line.split("  ")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
-    assert all("val MRR" in line and "counting cells" in line for line in lines[1:3])
-    assert lines[4] == "Verdict: no baseline · the recipe has no musts"
+    strongest = RunReader(run).nulls().strongest
+    assert strongest is not None
+    assert lines[1].startswith(f"nulls   {strongest.title} {strongest.mrr:.3f} (")
+    validations = [line for line in lines if line.startswith("epoch ")]
+    assert [line.split("  ")[0] for line in validations] == ["epoch 1/2", "epoch 2/2"]
+    assert all("val MRR" in line and f"({strongest.title} " in line for line in validations)
+    (headline,) = (line for line in lines if line.startswith("Verdict: "))
+    assert re.fullmatch(
+        rf"Verdict: (neutral · not|success ·) above {strongest.title}, .* · the recipe has no musts", headline
+    )
     assert "retrieval on validation" in out
 
 
@@ -237,5 +244,5 @@ def test_on_a_terminal_a_bar_is_drawn_and_taken_away(
     out = capsys.readouterr().out
     assert "samples/s" in out
     assert "\x1b[2K" in out
-    assert "Verdict: no baseline" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out)
+    assert "Verdict: neutral · not above" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out)
     assert "samples/s" not in (only_run(folder) / "console.log").read_text()
