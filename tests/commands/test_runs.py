@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from jepa_core.commands.runs import runs
+from jepa_core.watch.nulls import NullFigures, RankedNulls
 from tests.run_directory.runs import record_run, validation
 
 
@@ -19,7 +20,24 @@ def test_runs_are_listed_newest_first_with_retrieval_beside_the_strongest_null(
     runs(runs_dir=tmp_path)
     _, newest, oldest = capsys.readouterr().out.splitlines()
     assert newest.split() == ["b-20260102-000000", "✘", "failed", "0"]
-    assert oldest.split() == ["a-20260101-000000", "✔", "finished", "2/3", "0.500", "0.346", "equal", "cells"]
+    assert oldest.split() == ["a-20260101-000000", "✔", "finished", "2/3", "0.500", "0.346"]
+
+
+def test_the_strongest_null_goes_by_its_name_and_of_an_earlier_version_it_is_equal_cells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = {"step": 1, "epoch": 1.0, "val.retrieval.mrr": 0.5, "val.retrieval.baseline_mrr": 0.3}
+    record_run(tmp_path / "a-20260101-000000", [old])
+    path = record_run(tmp_path / "b-20260102-000000", [validation(1, 1.0, 0.5)])
+    nulls = RankedNulls(figures=(NullFigures(name="pair_analogy", mrr=0.346, top1=0.2),))
+    (path / "environment.json").write_bytes(orjson.dumps(nulls.to_environment()))
+    runs(runs_dir=tmp_path)
+    _, newest, oldest = (" ".join(line.split()) for line in capsys.readouterr().out.splitlines())
+    assert "0.346 pair analogy" in newest
+    assert "0.300 equal cells" in oldest
+    runs(runs_dir=tmp_path, json=True)
+    entries = orjson.loads(capsys.readouterr().out)
+    assert [(entry["null"], entry["null_mrr"]) for entry in entries] == [("pair_analogy", 0.346), ("equal_cells", 0.3)]
 
 
 def test_json_has_one_entry_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
