@@ -25,7 +25,7 @@ def test_the_runs_of_a_folder_are_listed_newest_first(tmp_path: Path) -> None:
         "b-20260101-000000",
         0.3,
         0.346,
-        "equal_cells",
+        "",
     )
     assert list_runs(tmp_path / "nowhere") == ()
 
