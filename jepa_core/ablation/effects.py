@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 
 import attrs
 
@@ -28,6 +29,10 @@ _STATE_WORDS: dict[RunState, str] = {
     "aborted": "was aborted",
     "failed": "failed",
 }
+_OTHER_DATA = (
+    "OTHER DATA: not all runs were judged on the same data, split and candidates; "
+    "only runs that were are compared, and no cell is the best"
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -259,6 +264,9 @@ def _nulls(runs: Sequence[RunResult], metric: Metric) -> tuple[MeasuredNull, ...
 
 def _notes(cells: Sequence[CellResult]) -> Iterator[str]:
     runs = [run for cell in cells for run in cell.runs]
+    recorded = [run.recorded for run in runs if run.recorded is not None]
+    if any(left.same_data(right) is False for left, right in combinations(recorded, 2)):
+        yield _OTHER_DATA
     if waiting := sum(run.found.state == "waiting" for run in runs):
         yield f"{waiting} of {len(runs)} runs {'has' if waiting == 1 else 'have'} not been run yet"
     for run in runs:

@@ -46,7 +46,7 @@ class Comparison:
     recipe_changes: tuple[ChangedKey, ...]
     """One value per run."""
     partings: tuple[Parting, ...]
-    """Each run but the first, against an earlier one of its seed where there is one."""
+    """Each run but the first, against an earlier one that is not on other data, of its seed where there is one."""
     judged: tuple[AlignedMetric, ...]
     """The metrics asked for, at the steps that all runs share."""
     metrics: tuple[Metric, ...]
@@ -72,7 +72,7 @@ def compare_runs(runs: Sequence[RecordedRun], metrics: Sequence[str] = ()) -> Co
         groups=grouping.groups,
         same_data=_same_data(runs),
         recipe_changes=changed_keys([run.recipe for run in runs]),
-        partings=tuple(find_parting(_partner(runs, index), run) for index, run in enumerate(runs) if index),
+        partings=tuple(_partings(runs)),
         judged=tuple(align(name, runs) for name in judged),
         metrics=tuple(declared.get(name, Metric(name, "")) for name in shown),
         tests=tuple(_tests(grouping.groups, judged, declared)),
@@ -128,9 +128,11 @@ def _validation_first(name: str) -> bool:
     return not name.startswith("val.")
 
 
-def _partner(runs: Sequence[RecordedRun], index: int) -> RecordedRun:
-    earlier = runs[:index]
-    return next((run for run in earlier if run.seed == runs[index].seed), earlier[0])
+def _partings(runs: Sequence[RecordedRun]) -> Iterator[Parting]:
+    for index, run in enumerate(runs):
+        earlier = [other for other in runs[:index] if other.same_data(run) is not False]
+        if earlier:
+            yield find_parting(next((other for other in earlier if other.seed == run.seed), earlier[0]), run)
 
 
 def _tests(groups: Sequence[SeedGroup], judged: Sequence[str], declared: dict[str, Metric]) -> Iterator[GroupTest]:

@@ -184,8 +184,9 @@ class Validation:
         self.candidates = CandidateList(*self._grids)
         self.nulls = MeasuredNulls(ranked=RankedNulls())
         self.hard: HardCandidates | None = None
-        self.null_only = torch.zeros(0, dtype=torch.int64)
-        """Tasks of the targets that the strongest null ranked first at the newest look and the model did not."""
+        self.null_only: Tensor | None = None
+        """Tasks of the targets that the strongest null ranked first at the newest look and the model did not; None
+        before the first look, and where no null fits."""
 
     def rank_nulls(
         self,

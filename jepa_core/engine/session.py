@@ -287,9 +287,17 @@ class _Session:
             findings=self.record.findings.all(),
             story=lineage.story if lineage else (),
             nulls=trainer.validation.nulls.ranked,
-            null_only=[self.dataset.task_names[task] for task in trainer.validation.null_only.tolist()],
+            null_only=self._null_only(trainer, ending),
             next_command=self._rollback(ending.kind, lineage.step if lineage else 0),
         )
+
+    def _null_only(self, trainer: Trainer, ending: Ending) -> list[str]:
+        """Names of the tasks whose targets the strongest null alone ranks first."""
+        if trainer.validation.null_only is None and ending.state == "finished":
+            # All steps had been done before: the newest checkpoint is what the last validation saw.
+            trainer.validation(trainer.step.objective, trainer.step.views)
+        tasks = trainer.validation.null_only
+        return [] if tasks is None else [self.dataset.task_names[task] for task in tasks.tolist()]
 
     def _rollback(self, ending: str, inherited: int) -> str:
         """What to type for a rollback: of a rule that fired in this run, else of what stopped it."""

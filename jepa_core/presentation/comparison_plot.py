@@ -50,6 +50,8 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
     names = [metric.name for metric in comparison.judged]
     height = _PANEL_HEIGHT + _LEGEND_LINE * (len(comparison.groups) + 1)
     figure = Figure(figsize=(_PANEL_WIDTH * max(len(names), 1), height), layout="constrained")
+    if comparison.same_data is False:
+        figure.suptitle("OTHER DATA: curves of different runs cannot be compared", color="red", fontsize="medium")
     lines: dict[str, Line2D] = {}
     for axes, name in zip(figure.subplots(1, max(len(names), 1), squeeze=False)[0], names, strict=False):
         lines |= _draw_panel(axes, name, comparison.groups)

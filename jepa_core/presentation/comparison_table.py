@@ -26,9 +26,11 @@ from jepa_core.recipe.writing import value_to_toml
 _MOST_STEPS = 8
 _MOST_PARTINGS = 8
 _ANSWER_STYLES: dict[Answer, str] = {"better": "green", "worse": "red", "different": "bold", "equal": "yellow"}
+_OTHER_DATA = "OTHER DATA: these runs were not judged on the same data, split and candidates."
+_NOT_COMPARED = "Figures on different data say nothing of each other: no difference, test or better between them."
 _DATA_WORDS = {
     True: ("same data", "dim"),
-    False: ("OTHER data, split or candidates: figures on validation cannot be compared", "bold red"),
+    False: ("", ""),
     None: ("whether on the same data is not known", "dim"),
 }
 
@@ -48,15 +50,30 @@ class _Column:
 def comparison_table(comparison: Comparison) -> RenderableType:
     """The whole comparison; plain text where the console has no colour."""
     columns = _columns(comparison)
-    parts: list[RenderableType] = [_headline(comparison, columns)]
+    is_comparable = comparison.same_data is not False
+    parts: list[RenderableType] = [] if is_comparable else list(_warning(comparison.runs))
+    parts.append(_headline(comparison, columns))
     parts += [Text(f"  · {clean(note)}", style="yellow") for note in comparison.notes]
-    parts += [Text(), _recipes(comparison, columns), Text(), *_partings(comparison.partings)]
-    for metric, declared in zip(comparison.judged, _comparable(comparison), strict=False):
-        parts += [Text(), *_at_equal_steps(metric, declared, comparison.runs, columns)]
+    parts += [Text(), _recipes(comparison, columns)]
+    if comparison.partings:
+        parts += [Text(), *_partings(comparison.partings)]
+    if is_comparable:
+        for metric, declared in zip(comparison.judged, comparison.metrics, strict=False):
+            parts += [Text(), *_at_equal_steps(metric, declared, comparison.runs, columns)]
     parts += [Text(), _finals(comparison, columns)]
     if comparison.tests:
         parts += [Text(), Text("is the difference real?", style="bold"), _tests(comparison)]
     return Group(*parts)
+
+
+def _warning(runs: Sequence[RecordedRun]) -> Iterator[Text]:
+    """What differs, above everything else."""
+    yield Text(_OTHER_DATA, style="bold red")
+    yield Text(_NOT_COMPARED, style="red")
+    for run in runs:
+        candidates = "" if run.candidates is None else f" · {run.candidates:,.0f} candidates"
+        yield Text(f"  {clean(run.name, 60)}: data {clean(run.data, 12) or 'not known'}{candidates}", style="red")
+    yield Text()
 
 
 def _columns(comparison: Comparison) -> list[_Column]:

@@ -116,6 +116,8 @@ def test_figures_on_other_data_are_not_compared() -> None:
     assert attention.test is not None
     assert attention.test.answer == "better"
     assert result.best_cell is None
+    assert result.notes[0].startswith("OTHER DATA: ")
+    assert not any("OTHER DATA" in note for note in a_result(a_plan(TWO_FACTORS, 6), figures).notes)
 
 
 def test_the_best_cell_is_the_one_with_the_best_mean_among_those_that_are_complete() -> None:

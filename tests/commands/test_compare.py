@@ -15,16 +15,36 @@ from tests.run_directory.runs import record_run, validation
 @pytest.fixture
 def runs_dir(tmp_path: Path) -> Path:
     record_run(tmp_path / "a-20260101-000000", [validation(1, 1.0, 0.4), validation(2, 2.0, 0.5)])
-    record_run(tmp_path / "b-20260102-000000", [validation(1, 1.0, 0.4), validation(2, 2.0, 0.6)], data="data-2")
+    other = record_run(tmp_path / "b-20260102-000000", [validation(1, 1.0, 0.4), validation(2, 2.0, 0.6)])
+    recipe = other / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("weight = 1.0", "weight = 2.0"))
+    record_run(tmp_path / "c-20260103-000000", [validation(1, 1.0, 0.4), validation(2, 2.0, 0.6)], data="data-2")
     return tmp_path
 
 
 def test_runs_are_shown_side_by_side_with_where_they_part(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     compare("a-2026", "b-2026", runs_dir=runs_dir)
     shown = capsys.readouterr().out
-    assert "OTHER data" in shown
+    assert "same data" in shown
     assert "parts from a-20260101-000000 at step 2: val.retrieval.mrr 0.6 beside 0.5" in shown
     assert "+20 %" in shown
+
+
+def test_runs_on_other_data_are_not_set_against_each_other(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compare("a-2026", "c-2026", runs_dir=runs_dir)
+    shown = capsys.readouterr().out
+    assert shown.startswith("OTHER DATA")
+    assert "+20 %" not in shown
+    assert "parts from" not in shown
+
+
+def test_a_picture_of_runs_on_other_data_says_so(runs_dir: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
+    compare("a-2026", "c-2026", runs_dir=runs_dir, plot=runs_dir / "other.svg")
+    compare("a-2026", "b-2026", runs_dir=runs_dir, plot=runs_dir / "same.svg")
+    # The words stand as glyphs, with their text in a comment.
+    assert "OTHER DATA" in (runs_dir / "other.svg").read_text()
+    assert "OTHER DATA" not in (runs_dir / "same.svg").read_text()
 
 
 def test_json_has_full_curves(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

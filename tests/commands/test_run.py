@@ -71,13 +71,16 @@ def test_a_run_prints_what_it_is_a_line_a_validation_and_the_verdict(
     assert re.fullmatch(
         rf"tiny · 120 traces, .* · [\d,]+ parameters · \d+ CPU cores?, fp32 · runs/{run.name}", lines[0]
     )
-    validated = [line for line in lines if line.startswith("epoch ")]
-    assert [line.split("  ")[0] for line in validated] == ["epoch 1/2", "epoch 2/2"]
-    assert all("val MRR" in line and "(extrapolation " in line for line in validated)
-    assert any(line.startswith("nulls   extrapolation ") for line in lines)
-    (verdict,) = [line for line in lines if line.startswith("Verdict: ")]
-    assert verdict.startswith("Verdict: neutral · not above extrapolation, which learns nothing: MRR ")
-    assert verdict.endswith(" · the recipe has no musts")
+    strongest = RunReader(run).nulls().strongest
+    assert strongest is not None
+    assert lines[1].startswith(f"nulls   {strongest.title} {strongest.mrr:.3f} (")
+    validations = [line for line in lines if line.startswith("epoch ")]
+    assert [line.split("  ")[0] for line in validations] == ["epoch 1/2", "epoch 2/2"]
+    assert all("val MRR" in line and f"({strongest.title} " in line for line in validations)
+    (headline,) = (line for line in lines if line.startswith("Verdict: "))
+    assert re.fullmatch(
+        rf"Verdict: (neutral · not|success ·) above {strongest.title}, .* · the recipe has no musts", headline
+    )
     assert "retrieval on validation" in out
 
 
@@ -241,5 +244,5 @@ def test_on_a_terminal_a_bar_is_drawn_and_taken_away(
     out = capsys.readouterr().out
     assert "samples/s" in out
     assert "\x1b[2K" in out
-    assert "Verdict: neutral" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out)
+    assert "Verdict: neutral · not above" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out)
     assert "samples/s" not in (only_run(folder) / "console.log").read_text()

@@ -67,3 +67,11 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare_runs([one, one])
     with pytest.raises(RecipeError, match=f'Did you mean "{MRR}"'):
         compare_runs([one, recorded("y")], ["val.retrieval.mr"])
+
+
+def test_a_run_with_another_number_of_candidates_is_on_other_data_and_parts_from_none_there() -> None:
+    candidates = "val.retrieval.candidates"
+    runs = [recorded(name, {MRR: {1: 0.5}, candidates: {1: size}}) for name, size in (("a", 200.0), ("b", 150.0))]
+    found = compare_runs([*runs, recorded("of an earlier version", {MRR: {1: 0.4}}, x=1)])
+    assert found.same_data is False
+    assert [(parting.left, parting.right) for parting in found.partings] == [("a", "of an earlier version")]

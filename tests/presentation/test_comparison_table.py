@@ -59,5 +59,16 @@ def test_on_other_data_or_candidates_no_change_is_shown_and_it_is_said(other: di
     assert "same data" in same
     assert "+33 %" in same
     differing = table_of(validated("a", 0.3), validated("b", 0.4, **other))
-    assert "OTHER data, split or candidates: figures on validation cannot be compared" in differing
-    assert "+33 %" not in differing
+    assert differing.startswith("OTHER DATA: these runs were not judged on the same data, split and candidates.")
+    for words in ("+33 %", "parts from", "at equal steps", "is the difference real"):
+        assert words not in differing
+    assert "strongest null" in differing
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_word_of_a_comparison_is_broken(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(comparison_table(compare_runs([validated("a", 0.3), validated("b", 0.4, data="e")])))
+    assert isinstance(console.file, io.StringIO)
+    words = console.file.getvalue().split()
+    assert {"candidates.", "candidates", "strongest", "analogy", "0.346", "difference,"} <= set(words)
