@@ -33,17 +33,6 @@ def random_colour_permutation(num: int, device: torch.device | str, keep_backgro
     return torch.cat([kept, drawn], dim=1)
 
 
-def random_palette_permutation(grids: Tensor) -> Tensor:
-    """(B, 10) int64: permutations that exchange the colours other than 0 which each sequence of grids (B, …) shows."""
-    colours = torch.arange(OUTSIDE, device=grids.device)
-    shown_B10 = (grids.flatten(1).unsqueeze(-1) == colours).any(1) & (colours > 0)
-    # Colours not shown come last in both orders, each at its own place: they map to themselves.
-    last_B10 = torch.where(shown_B10, 0, 1 + colours).float()
-    in_order_B10 = (last_B10 + colours / OUTSIDE * shown_B10).argsort(1)
-    shuffled_B10 = (last_B10 + torch.rand(shown_B10.shape, device=grids.device) * shown_B10).argsort(1)
-    return torch.empty_like(in_order_B10).scatter_(1, in_order_B10, shuffled_B10)
-
-
 def apply_dihedral(grids: Tensor, sizes: Tensor, element_B: Tensor) -> tuple[Tensor, Tensor]:
     """Act on each grid within its own size with element 0–7 of the dihedral group, as `NUM_DIHEDRAL` numbers them.
 

@@ -17,7 +17,6 @@ from jepa_core.grids import (
     permute_colours,
     random_colour_permutation,
     random_dihedral,
-    random_palette_permutation,
     random_translation,
     random_wrap,
     translate,
@@ -105,16 +104,6 @@ def test_colour_permutations_rename_colours_and_leave_the_outside_alone(batch: B
 def test_random_permutations_without_a_kept_background_move_it() -> None:
     assert (random_colour_permutation(64, "cpu", keep_background=False)[:, 0] != 0).any()
     assert (random_colour_permutation(64, "cpu")[:, 0] == 0).all()
-
-
-def test_palette_permutations_exchange_the_shown_colours_uniformly_and_keep_the_others() -> None:
-    grids = torch.tensor([0, 2, 5, 7, OUTSIDE], dtype=torch.uint8).expand(600, 1, 1, 5)
-    permutations = random_palette_permutation(grids)
-    assert permutations[:, [0, 1, 3, 4, 6, 8, 9]].equal(torch.tensor([0, 1, 3, 4, 6, 8, 9]).expand(600, 7))
-    images, counts = permutations[:, [2, 5, 7]].unique(dim=0, return_counts=True)
-    assert {tuple(sorted(image)) for image in images.tolist()} == {(2, 5, 7)}
-    assert len(images) == 6
-    assert counts.min() > 60
 
 
 @given(batches(density=0.05), st.sampled_from([0.0, 0.1, 0.34, 1.0]))

@@ -20,10 +20,9 @@ NonFinite = Literal["stop", "skip"]
 
 @attrs.frozen(kw_only=True)
 class Augmentation:
-    """One draw per sequence, the same for all its grids unless `apart`, on the device."""
+    """One draw per sequence, the same for all its grids, on the device."""
 
     colours: bool = setting("permute the nine colours other than 0", default=False)
-    palette: bool = setting("permute among themselves the colours other than 0 that a sequence shows", default=False)
     dihedral: bool = setting("rotate and mirror", default=False)
     translation: bool = setting("shift the content where no cell would be lost", default=False)
     enlarge: float = setting(
@@ -39,13 +38,6 @@ class Augmentation:
         at_most=1,
     )
     wrap: bool = setting("shift the content around the edges, as on a torus", default=False)
-    apart: float = setting(
-        "share of sequences in which palette and dihedral draw anew for each grid: the target is then to be found "
-        "whichever way it is turned and coloured, which suits tasks that do not say which rule is meant",
-        default=0.0,
-        at_least=0,
-        at_most=1,
-    )
 
 
 @attrs.frozen(kw_only=True)

@@ -102,32 +102,6 @@ def test_some_sequences_are_enlarged_where_every_grid_fits() -> None:
     assert (out[enlarged][..., 6:, :] == 10).all()
 
 
-def test_palette_exchanges_only_colours_that_the_sequence_shows() -> None:
-    grids, sizes = batch_of_repeated_grids()
-    grids = torch.where(grids < 10, grids % 4, grids)
-    out, _ = augment(grids, sizes, Augmentation(palette=True))
-    assert (out == 0).equal(grids == 0)
-    assert {int(colour) for colour in out.unique()} <= {0, 1, 2, 3, 10}
-    assert not out.equal(grids)
-    assert out.equal(out[:, :1].expand_as(out))
-
-
-def test_apart_turns_and_colours_the_grids_of_the_chosen_share_each_on_its_own() -> None:
-    grids, sizes = batch_of_repeated_grids(200)
-    out, out_sizes = augment(grids, sizes, Augmentation(palette=True, dihedral=True, apart=0.5))
-    alike = (out == out[:, :1]).flatten(1).all(1)
-    assert 60 < alike.sum() < 140
-    assert (out_sizes[~alike] != out_sizes[~alike][:, :1]).any()
-    inside = out < 10
-    assert inside.flatten(2).sum(-1).eq(out_sizes.prod(-1)).all()
-
-
-def test_apart_without_palette_and_dihedral_changes_nothing() -> None:
-    grids, sizes = batch_of_repeated_grids()
-    out, _ = augment(grids, sizes, Augmentation(apart=1.0))
-    assert out.equal(grids)
-
-
 def test_wrap_keeps_every_colour_of_every_grid_and_shares_its_draw() -> None:
     grids, sizes = batch_of_repeated_grids()
     out, out_sizes = augment(grids, sizes, Augmentation(wrap=True))
