@@ -72,8 +72,8 @@ class Objective(nn.Module):
         figures = {"loss.total": total, "loss.quantizer.raw": quantizer_loss}
         figures |= {f"loss.{name}": value for name, value in weighted.items()}
         figures |= {f"loss.{name}.raw": term.value.float() for name, term in terms.items()}
-        for part in (forward.context_quantized, *terms.values()):
-            figures |= {key: value.float() for key, value in part.figures.items()}
+        for reported in (forward.context_quantized.figures, *(term.figures for term in terms.values())):
+            figures |= {key: value.float() for key, value in reported.items()}
         return Outcome(
             total=total,
             terms=weighted,
