@@ -112,8 +112,8 @@ def _beside_chance(view: RunView, look: Look) -> Iterator[Line]:
 
 def _remarks(view: RunView) -> Iterator[str]:
     found = [f"{name} {value:.3f}" for name, value in controls(view).items()]
-    if found:
-        yield f"near copies  {' · '.join(found)}"
+    for start in range(0, len(found), 2):  # two fit the panel beside others
+        yield f"  {' · '.join(found[start : start + 2])}"
     candidates = num_candidates(view)
     if candidates is not None:
         yield f"candidates  {candidates:,}"
