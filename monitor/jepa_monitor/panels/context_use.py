@@ -98,7 +98,8 @@ def _blind(view: RunView, look: Look) -> Iterator[list[Cell]]:
     own, blind = (view.finals.get(f"val.hard.{name}") for name in ("mrr", "blind_mrr"))
     if own is None or blind is None:
         return
-    for words, value, tone in (("near copies", own, "accent"), ("  blind", blind, "dim")):
+    shown: tuple[tuple[str, float, Tone], ...] = (("near copies", own, "accent"), ("  blind", blind, "dim"))
+    for words, value, tone in shown:
         yield [line(Span(words, "dim")), line(figure_text(value)), _bar_of(value, look, tone)]
     if own <= blind:
         yield [line(Span(f"{look.glyphs.alert} another sequence's context does as well", "warning"))]
