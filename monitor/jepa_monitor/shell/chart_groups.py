@@ -61,6 +61,20 @@ _IN_ORDER: tuple[_Shared | str, ...] = (
             ("val.retrieval.null_mrr", "strongest null*"),
         ),
     ),
+    r"loss\.info_nce",
+    "vq.usage",
+    _Shared(key="rank", title="rank", members=(("rank.context", "context"), ("rank.target", "target"))),
+    r"loss\.(?!total$)[^.]+",
+    "grad.norm",
+    _Shared(
+        key="val.retrieval.above_null",
+        title="val.retrieval.above_null",
+        members=(
+            ("val.retrieval.above_null", "difference"),
+            ("val.retrieval.above_null_low", "low*"),
+            ("val.retrieval.above_null_high", "high*"),
+        ),
+    ),
     _Shared(
         key="val.hard.mrr",
         title="val.hard.mrr",
@@ -71,20 +85,6 @@ _IN_ORDER: tuple[_Shared | str, ...] = (
             ("val.hard.medoid_mrr", "medoid"),
         ),
     ),
-    r"loss\.info_nce",
-    "vq.usage",
-    _Shared(key="rank", title="rank", members=(("rank.context", "context"), ("rank.target", "target"))),
-    _Shared(
-        key="val.retrieval.above_null",
-        title="val.retrieval.above_null",
-        members=(
-            ("val.retrieval.above_null", "difference"),
-            ("val.retrieval.above_null_low", "low*"),
-            ("val.retrieval.above_null_high", "high*"),
-        ),
-    ),
-    r"loss\.(?!total$)[^.]+",
-    "grad.norm",
     _Shared(
         key="loss.total", title="loss.total", members=(("loss.total", "training"), ("val.loss.total", "validation"))
     ),
