@@ -17,6 +17,14 @@ from jepa_core.presentation.sanitise import clean
 from jepa_core.presentation.verdict_table import headline
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.events import Event
+from jepa_monitor.model.beside_nulls import (
+    controls,
+    difference_text,
+    has_few_candidates,
+    is_above,
+    num_candidates,
+    void_controls,
+)
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.risk_text import risk_remarks
 from jepa_monitor.text_firings import text_firings
@@ -76,6 +84,7 @@ def _retrieval(view: RunView) -> Iterator[Text]:
     elif "val.retrieval.candidates" in view.finals:
         line.append("      no null fits this data", style="dim")
     yield line
+    yield from _beside_chance(view)
     hard = view.finals.get("val.hard.mrr")
     if hard is not None:
         yield (
@@ -83,11 +92,25 @@ def _retrieval(view: RunView) -> Iterator[Text]:
         )
 
 
+def _beside_chance(view: RunView) -> Iterator[Text]:
+    """The paired difference, which the verdict goes by, and among how many each target is ranked."""
+    difference, candidates = difference_text(view), num_candidates(view)
+    if difference:
+        line = Text("difference                ").append(
+            f"MRR {difference}", style="green" if is_above(view) else "yellow"
+        )
+        yield line.append("" if candidates is None else f" among {candidates:,} candidates", style="dim")
+    if has_few_candidates(view):
+        yield Text("! too few candidates for a verdict on retrieval", style="yellow")
+    for name in void_controls(view):
+        yield Text(f"! near copies are void: the {name} control is above chance", style="yellow")
+
+
 def _beside_hard(view: RunView) -> str:
     """The strongest null among near copies, and the controls."""
     hardest = view.nulls.hardest
-    beside = [(null_title(hardest.name) if hardest else "", hardest.hard_mrr if hardest else None)]
-    beside += [(name, view.finals.get(f"val.hard.{name}_mrr")) for name in ("blind", "medoid")]
+    null = [(null_title(hardest.name), hardest.hard_mrr)] if hardest else []
+    beside = [*null, *controls(view).items()]
     return "".join(f" · {name} {value:.3f}" for name, value in beside if value is not None)
 
 

@@ -25,6 +25,7 @@ from jepa_core.run_directory.summary import RunSummary
 from jepa_core.watch.baseline import BaselineValues, EpochSeries
 from jepa_core.watch.findings import Finding, Firing
 from jepa_core.watch.judgement import Extreme, Judgement, Kind, State
+from jepa_core.watch.nulls import NullFigures, RankedNulls
 from jepa_core.watch.rules import Criterion, Rollback, Watch
 from jepa_core.watch.verdict import BestCheckpoint, ComparedFigure, Verdict
 from jepa_monitor.alerts import AlertBook, Moment
@@ -124,11 +125,14 @@ def poisoned(payload: str) -> RunView:
         )
         for kind, state in JUDGED
     )
+    null = NullFigures(name=payload, mrr=0.3, top1=0.2, hard_mrr=0.3, weights={payload: 1.0})
+    nulls = RankedNulls(figures=(null,), strongest_hard=payload, disabled=(payload,))
     return a_view(
         name=payload,
         path=f"/nowhere/{payload}",
         status=Status(state="running", host=payload, recipe=payload, parent=payload, child=payload, step=5),
-        finals={"step": 5.0, payload: 0.5, f"loss.{payload}": 0.5, f"grad.share.{payload}": 0.5, "loss.total": 1.0},
+        finals={"step": 5.0, payload: 0.5, f"loss.{payload}": 0.5, f"grad.share.{payload}": 0.5, "loss.total": 1.0}
+        | {"val.retrieval.mrr": 0.4, "val.hard.mrr": 0.4, "val.hard.null_mrr": 0.3},
         metrics={payload: Metric(payload, payload, unit=payload)},
         watch=Watch(
             must=(Criterion(id=payload, when=payload, title=payload),),
@@ -143,7 +147,7 @@ def poisoned(payload: str) -> RunView:
         diagnosis={payload: payload, "code_counts": [1, payload], "spectrum": {payload: [1]}, "time_weights": payload},
         console=(payload, f"before {payload} after"),
         recipe={payload: payload, "losses": {payload: {"temperature_min": payload, payload: payload}}},
-        environment={"host": payload, payload: payload},
+        environment={"host": payload, payload: payload} | nulls.to_environment(),
         baseline=BaselineValues(name=payload, run=payload, path=payload),
         problems=(payload,),
         replay_position=payload,

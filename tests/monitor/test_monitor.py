@@ -16,6 +16,7 @@ from jepa_core.run_directory.clock import Clock
 from jepa_core.run_directory.status import read_status
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.judge import Judge
+from jepa_core.watch.nulls import NullFigures, RankedNulls
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Watch
 from jepa_monitor.command import monitor
@@ -36,7 +37,7 @@ def shown(capsys: pytest.CaptureFixture[str], path: str, **options: Any) -> str:
 def test_the_text_has_state_progress_rules_figures_and_events(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [*USE, validation(40, 4.0, 0.41)]
+    rows = [*USE, validation(40, 4.0, 0.41) | {"val.retrieval.baseline_mrr": 0.346}]
     path = record_run(
         tmp_path / "mine-20260101-000000", rows, step=40, epoch=4.0, total_steps=40, total_epochs=4, exit_code=3
     )
@@ -46,6 +47,29 @@ def test_the_text_has_state_progress_rules_figures_and_events(
     assert "✘ codebook in use   3.0 %   > 10 %   −70 %" in text
     assert "▲ collapse" in text
     assert "started at step 0   off we go" in text
+
+
+def test_retrieval_stands_beside_the_nulls_that_the_run_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strongest = NullFigures(name="pair_analogy", mrr=0.346, top1=0.3, hard_mrr=0.6)
+    nulls = RankedNulls(figures=(strongest,), strongest_hard="pair_analogy")
+    above = {"above_null": 0.064, "above_null_low": -0.002, "above_null_high": 0.13, "candidates": 400.0}
+    copies = {"mrr": 0.7, "blind_mrr": 0.2, "medoid_mrr": 0.971, "chance_mrr": 0.19}
+    row = validation(40, 4.0, 0.41)
+    row |= {f"val.retrieval.{name}": value for name, value in above.items()}
+    row |= {f"val.hard.{name}": value for name, value in copies.items()}
+    path = record_run(tmp_path / "mine-20260101-000000", [*USE, row])
+    with RunWriter(path) as run:
+        run.write_environment(nulls.to_environment())
+    text = shown(capsys, str(path))
+    assert "MRR 0.410      strongest null (pair analogy) 0.346" in text
+    assert "difference                MRR +0.064 [−0.002, 0.130] among 400 candidates" in text
+    assert "MRR 0.700 · pair analogy 0.600 · blind 0.200 · medoid 0.971 · chance 0.190" in text
+    assert "! near copies are void: the medoid control is above chance" in text
+    printed = orjson.loads(shown(capsys, str(path), json=True))
+    assert (printed["strongest"], printed["strongest_hard"]) == ("pair_analogy", "pair_analogy")
+    assert printed["nulls"]["pair_analogy"]["mrr"] == 0.346
 
 
 def test_json_has_the_same_for_scripts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

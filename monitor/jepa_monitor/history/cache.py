@@ -39,7 +39,7 @@ from jepa_monitor.history.training_clock import TrainingClock
 FOLDER = ".monitor-cache"
 FILE = "metrics-1.columns"
 
-_MAGIC = f"jepa columns 1 {sys.byteorder}\n".encode()
+_MAGIC = f"jepa columns 2 {sys.byteorder}\n".encode()
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
 _MAX_HEADER = 4 << 20

@@ -47,7 +47,13 @@ def temperature_bounds(recipe: Mapping[str, Any]) -> Bounds | None:
 
 def context_use_content(view: RunView, width: int, look: Look) -> Content:
     """A row a figure: name, value, picture, and in words what is wrong."""
-    rows = [*_temperature(view, look), *_order(view, look), *_entropy(view, look), *_weights(view, look)]
+    rows = [
+        *_temperature(view, look),
+        *_order(view, look),
+        *_blind(view, look),
+        *_entropy(view, look),
+        *_weights(view, look),
+    ]
     if not rows:
         return Content(lines=(line(Span("no diagnosis yet", "dim")),))
     return Content(lines=columns(rows, width, right=(1,)))
@@ -87,6 +93,18 @@ def _order(view: RunView, look: Look) -> Iterator[list[Cell]]:
             yield [line(Span(f"{look.glyphs.alert} the order plays no part", "warning"))]
 
 
+def _blind(view: RunView, look: Look) -> Iterator[list[Cell]]:
+    """Near copies of the target, with its own context and with another sequence's."""
+    own, blind = (view.finals.get(f"val.hard.{name}") for name in ("mrr", "blind_mrr"))
+    if own is None or blind is None:
+        return
+    shown: tuple[tuple[str, float, Tone], ...] = (("near copies", own, "accent"), ("  blind", blind, "dim"))
+    for words, value, tone in shown:
+        yield [line(Span(words, "dim")), line(figure_text(value)), _bar_of(value, look, tone)]
+    if own <= blind:
+        yield [line(Span(f"{look.glyphs.alert} another sequence's context does as well", "warning"))]
+
+
 def _entropy(view: RunView, look: Look) -> Iterator[list[Cell]]:
     value = view.finals.get("attention.entropy")
     if value is not None:
@@ -107,8 +125,8 @@ def _weights(view: RunView, look: Look) -> Iterator[list[Cell]]:
         yield [line(Span(name, "dim")), line(figure_text(weight)), _bar_of(weight, look)]
 
 
-def _bar_of(weight: float, look: Look) -> Stretch:
-    return Stretch(lambda room: bar(weight, room, look))
+def _bar_of(value: float, look: Look, tone: Tone = "accent") -> Stretch:
+    return Stretch(lambda room: bar(value, room, look, tone))
 
 
 class ContextUsePanel(Panel):

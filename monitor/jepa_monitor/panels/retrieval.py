@@ -12,6 +12,14 @@ from jepa_core.presentation.figures import change_text, figure_text
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.watch.nulls import RankedNulls
 from jepa_monitor.charts.look import Look
+from jepa_monitor.model.beside_nulls import (
+    controls,
+    difference_text,
+    has_few_candidates,
+    is_above,
+    num_candidates,
+    void_controls,
+)
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.columns import Cell, Stretch, columns
 from jepa_monitor.panels.framed_lines import Content
@@ -25,7 +33,6 @@ _FIGURES = (
     ("top-10", "val.retrieval.top10", "%"),
     ("near copies", "val.hard.mrr", ""),
 )
-_CONTROLS = ("blind", "medoid")
 
 
 @attrs.frozen(kw_only=True)
@@ -64,9 +71,11 @@ def _beside_null(words: str, unit: str, name: str, view: RunView, nulls: RankedN
 
 
 def retrieval_content(view: RunView, width: int, look: Look) -> Content:
-    """Each figure of validation with the null to beat below it; what sets it in proportion in the last rows."""
+    """The paired difference, each figure of validation with the null to beat below it, and what sets them in
+    proportion."""
     figures = comparisons(view)
-    lines = columns([row for comparison in figures for row in _rows(comparison, look)], width, right=(1,))
+    lines = tuple(_beside_chance(view, look))
+    lines += columns([row for comparison in figures for row in _rows(comparison, look)], width, right=(1,))
     lines += tuple(line(Span(words, "dim")) for words in _remarks(view))
     batch = view.finals.get("retrieval.mrr")
     if batch is not None:
@@ -90,18 +99,24 @@ def _rows(comparison: Comparison, look: Look) -> Iterator[list[Cell]]:
         yield [line(Span(f"  {comparison.title}", "dim")), figure, Stretch(lambda room: bar(null, room, look, "dim"))]
 
 
+def _beside_chance(view: RunView, look: Look) -> Iterator[Line]:
+    """The paired difference, which the verdict goes by, and what makes it void."""
+    difference = difference_text(view)
+    if difference:
+        yield line(Span("difference  ", "dim"), Span(difference, "good" if is_above(view) else "warning"))
+    if has_few_candidates(view):
+        yield line(Span(f"{look.glyphs.alert} {num_candidates(view)} candidates: too few for a verdict", "warning"))
+    for name in void_controls(view):
+        yield line(Span(f"{look.glyphs.alert} near copies are void: {name} is above chance", "warning"))
+
+
 def _remarks(view: RunView) -> Iterator[str]:
-    finals = view.finals
-    controls = [f"{name} {finals[key]:.3f}" for name in _CONTROLS if (key := f"val.hard.{name}_mrr") in finals]
-    if controls:
-        yield f"controls of near copies  {' · '.join(controls)}"
-    above = [finals.get(f"val.retrieval.above_null{end}") for end in ("", "_low", "_high")]
-    if None not in above:
-        mean, low, high = (f"{value:.3f}".replace("-", "−") for value in above if value is not None)
-        yield f"less the strongest null's  {mean} [{low}, {high}]"
-    candidates = finals.get("val.retrieval.candidates")
+    found = [f"{name} {value:.3f}" for name, value in controls(view).items()]
+    for start in range(0, len(found), 2):  # two fit the panel beside others
+        yield f"  {' · '.join(found[start : start + 2])}"
+    candidates = num_candidates(view)
     if candidates is not None:
-        yield f"candidates  {candidates:,.0f}"
+        yield f"candidates  {candidates:,}"
     if view.nulls.disabled:
         yield f"switched off  {', '.join(map(null_title, view.nulls.disabled))}"
 
@@ -112,7 +127,10 @@ def _judged(figures: tuple[Comparison, ...], view: RunView, look: Look) -> Line:
     if change is None:
         has_none = not view.nulls.figures and "val.retrieval.candidates" in view.finals
         return line(Span("no null fits this data", "dim")) if has_none else line()
-    if view.finals.get("val.retrieval.above_null_low", change) > 0:
+    if has_few_candidates(view):
+        return line(Span("too few candidates", "dim"))
+    measured = is_above(view)
+    if change > 0 if measured is None else measured:
         return line(Span(f"{look.glyphs.good} above {figures[0].title}", "good"))
     return line(Span(f"{look.glyphs.alert} not above {figures[0].title}", "warning"))
 

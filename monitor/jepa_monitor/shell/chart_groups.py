@@ -59,7 +59,20 @@ _IN_ORDER: tuple[_Shared | str, ...] = (
         members=(
             ("val.retrieval.mrr", "model"),
             ("val.retrieval.null_mrr", "strongest null*"),
-            ("val.retrieval.null.equal_cells.mrr", "equal cells*"),
+        ),
+    ),
+    r"loss\.info_nce",
+    "vq.usage",
+    _Shared(key="rank", title="rank", members=(("rank.context", "context"), ("rank.target", "target"))),
+    r"loss\.(?!total$)[^.]+",
+    "grad.norm",
+    _Shared(
+        key="val.retrieval.above_null",
+        title="val.retrieval.above_null",
+        members=(
+            ("val.retrieval.above_null", "difference"),
+            ("val.retrieval.above_null_low", "low*"),
+            ("val.retrieval.above_null_high", "high*"),
         ),
     ),
     _Shared(
@@ -72,11 +85,6 @@ _IN_ORDER: tuple[_Shared | str, ...] = (
             ("val.hard.medoid_mrr", "medoid"),
         ),
     ),
-    r"loss\.info_nce",
-    "vq.usage",
-    _Shared(key="rank", title="rank", members=(("rank.context", "context"), ("rank.target", "target"))),
-    r"loss\.(?!total$)[^.]+",
-    "grad.norm",
     _Shared(
         key="loss.total", title="loss.total", members=(("loss.total", "training"), ("val.loss.total", "validation"))
     ),
@@ -105,7 +113,6 @@ _FURTHER: tuple[_Shared, ...] = (
         members=(
             ("val.retrieval.top1", "model"),
             ("val.retrieval.null_top1", "strongest null*"),
-            ("val.retrieval.null.equal_cells.top1", "equal cells*"),
         ),
     ),
     _Shared(key="val.rank", title="val.rank", members=(("val.rank.context", "context"), ("val.rank.target", "target"))),
@@ -117,6 +124,11 @@ _FAMILIES = (
     ("val.retrieval.null.", "val.retrieval.null"),
     ("val.hard.null.", "val.hard.null"),
 )
+_FORMER = {
+    "val.retrieval.null_mrr": ("val.retrieval.null.equal_cells.mrr", "equal cells*"),
+    "val.retrieval.null_top1": ("val.retrieval.null.equal_cells.top1", "equal cells*"),
+}
+"""What stands for the strongest null in runs of earlier versions, which recorded no other."""
 _NO_CHART = frozenset({"step", "epoch"})
 
 
@@ -166,7 +178,8 @@ def split(groups: Iterable[ChartGroup]) -> tuple[ChartGroup, ...]:
 
 def _matching(entry: _Shared | str, names: Sequence[str]) -> Iterator[ChartGroup]:
     if isinstance(entry, _Shared):
-        lines = _lines([(name, label) for name, label in entry.members if name in names])
+        members = [each if each[0] in names else _FORMER.get(each[0], each) for each in entry.members]
+        lines = _lines([(name, label) for name, label in members if name in names])
         if lines:
             title = entry.title if len(lines) > 1 or lines[0].name == entry.key else lines[0].name
             yield ChartGroup(key=entry.key, title=title, lines=lines)

@@ -111,6 +111,24 @@ def test_the_recipe_in_the_run_declares_every_metric_of_its_rows(parent: RunRead
     assert {name for row in parent.rows() for name in row if not name.startswith(groups)} <= declared
 
 
+def test_nulls_are_recorded_as_a_trainer_records_them(parent: RunReader, child: RunReader) -> None:
+    for reader in (parent, child):
+        nulls, rows = reader.nulls(), [row for row in reader.rows() if "val.retrieval.mrr" in row]
+        assert nulls.strongest is not None
+        assert nulls.first_row().items() <= rows[0].items()
+        assert not nulls.first_row().keys() & rows[1].keys()
+        for row in rows:
+            assert row["val.retrieval.null_mrr"] == nulls.strongest.mrr
+            above = row["val.retrieval.mrr"] - row["val.retrieval.null_mrr"]
+            assert row["val.retrieval.above_null"] == pytest.approx(above)
+    assert rows[0]["val.retrieval.above_null_high"] < 0 < rows[-1]["val.retrieval.above_null_low"]
+    assert rows[-1]["val.hard.mrr"] > rows[-1]["val.hard.null_mrr"] > rows[-1]["val.hard.blind_mrr"]
+    verdict = child.verdict()
+    assert verdict is not None
+    assert verdict.retrieval is not None
+    assert (verdict.retrieval.null, verdict.retrieval.is_above) == ("extrapolation", True)
+
+
 def test_diagnostics_agree_with_the_rows_of_their_step(parent: RunReader) -> None:
     rows = {row["step"]: row for row in parent.rows()}
     lines = (parent.path / "diagnostics.jsonl").read_bytes().splitlines()

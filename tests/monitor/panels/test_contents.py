@@ -171,19 +171,20 @@ NULLS = RankedNulls(
 
 def beside_nulls(**changes: float) -> Mapping[str, float]:
     above = {"above_null": 0.012, "above_null_low": -0.003, "above_null_high": 0.027, "candidates": 998.0}
-    hard = {"val.hard.mrr": 0.66, "val.hard.blind_mrr": 0.17, "val.hard.medoid_mrr": 0.21}
+    hard = {"val.hard.mrr": 0.66, "val.hard.blind_mrr": 0.17, "val.hard.medoid_mrr": 0.21, "val.hard.chance_mrr": 0.18}
     return {"val.retrieval.mrr": 0.412, **{f"val.retrieval.{name}": above[name] for name in above}, **hard, **changes}
 
 
 def test_near_copies_stand_beside_the_null_that_is_strongest_there_with_their_controls() -> None:
     content = retrieval_content(a_view(finals=beside_nulls(), environment=NULLS.to_environment()), 60, PLAIN)
     assert [" ".join(row.replace("#", "").split()) for row in text_of(content).replace("..", "").splitlines()] == [
+        "difference +0.012 [−0.003, 0.027]",
         "MRR 0.412 +3 %",
         "pair analogy 0.400",
         "near copies 0.660 +10 %",
         "equal cells 0.600",
-        "controls of near copies blind 0.170 · medoid 0.210",
-        "less the strongest null's 0.012 [−0.003, 0.027]",
+        "blind 0.170 · medoid 0.210",
+        "chance 0.180",
         "candidates 998",
         "switched off palette and size",
     ]
@@ -197,6 +198,28 @@ def test_above_is_above_beyond_chance_alone() -> None:
     finals = beside_nulls(**{"val.retrieval.above_null_low": 0.001})
     content = retrieval_content(a_view(finals=finals, environment=environment), 60, PLAIN)
     assert content.figure.text == "+ above pair analogy"
+
+
+def test_among_few_candidates_nothing_is_judged() -> None:
+    view = a_view(finals=beside_nulls(**{"val.retrieval.candidates": 19.0}), environment=NULLS.to_environment())
+    content = retrieval_content(view, 60, LOOK)
+    assert content.figure.text == "too few candidates"
+    assert "▲ 19 candidates: too few for a verdict" in text_of(content)
+
+
+def test_a_control_above_chance_makes_near_copies_void() -> None:
+    text = text_of(retrieval_content(a_view(finals=beside_nulls(**{"val.hard.medoid_mrr": 0.97})), 60, LOOK))
+    assert "▲ near copies are void: medoid is above chance" in text
+    assert "blind is above" not in text
+
+
+def test_a_context_that_serves_no_better_than_anothers_is_said() -> None:
+    text = text_of(context_use_content(a_view(finals=beside_nulls()), 60, LOOK))
+    assert "near copies  0.660" in text
+    assert "  blind      0.170" in text
+    assert "does as well" not in text
+    text = text_of(context_use_content(a_view(finals=beside_nulls(**{"val.hard.mrr": 0.17})), 60, LOOK))
+    assert "▲ another sequence's context does as well" in text
 
 
 def test_where_no_null_fits_the_panel_says_so() -> None:

@@ -102,6 +102,14 @@ def _row(step: int) -> dict[str, float]:
             "val.retrieval.mrr": mrr,
             "val.retrieval.candidates": 998,
             "val.retrieval.null_mrr": 0.346,
+            "val.retrieval.above_null": mrr - 0.346,
+            "val.retrieval.above_null_low": mrr - 0.366,
+            "val.retrieval.above_null_high": mrr - 0.326,
+            "val.hard.mrr": 0.2 + step / 1600,
+            "val.hard.null_mrr": 0.4,
+            "val.hard.blind_mrr": 0.19 + 0.01 * wave,
+            "val.hard.medoid_mrr": 0.21,
+            "val.hard.chance_mrr": 0.194,
             "val.loss.total": row["loss.total"] + 0.4,
         }
     return row

@@ -33,6 +33,25 @@ def test_the_strongest_nulls_line_has_its_name_and_old_runs_have_equal_cells() -
     assert [line.label for line in old.lines] == ["model", "equal cells"]
 
 
+def test_where_the_strongest_null_has_a_curve_the_single_figures_of_all_stand_apart() -> None:
+    shorts = ("mrr", "null_mrr", "top1", "null_top1", "null.equal_cells.mrr", "null.equal_cells.top1")
+    by_key = {group.key: group for group in chart_groups([f"val.retrieval.{short}" for short in shorts])}
+    assert by_key["val.retrieval.mrr"].names == ("val.retrieval.mrr", "val.retrieval.null_mrr")
+    assert by_key["val.retrieval.top1"].names == ("val.retrieval.top1", "val.retrieval.null_top1")
+    assert [line.label for line in by_key["val.retrieval.null"].lines] == ["equal_cells.mrr", "equal_cells.top1"]
+    assert not by_key["val.retrieval.null"].matters
+
+
+def test_the_paired_difference_stands_within_its_interval() -> None:
+    (group,) = chart_groups([f"val.retrieval.above_null{end}" for end in ("", "_low", "_high")])
+    assert group.matters
+    assert [(line.label, line.tone) for line in group.lines] == [
+        ("difference", "accent"),
+        ("low", "dim"),
+        ("high", "dim"),
+    ]
+
+
 def test_near_copies_share_a_chart_with_their_null_and_their_controls() -> None:
     names = [f"val.hard.{name}" for name in ("mrr", "null_mrr", "blind_mrr", "medoid_mrr")]
     (group,) = chart_groups(names, {"val.hard.null_mrr": "pair analogy"})

@@ -1,0 +1,53 @@
+"""What a run's retrieval says beside its nulls: the paired difference, the number of candidates, control rankings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from jepa_core.watch.nulls import FEWEST_CANDIDATES
+from jepa_core.watch.outcome import VOID_ABOVE_CHANCE
+from jepa_monitor.model.run_view import RunView
+
+CONTROLS = ("blind", "medoid", "chance")
+"""Rankings of near copies that cannot know which of them is the target."""
+
+
+def difference_text(view: RunView) -> str:
+    """The model's reciprocal ranks less the strongest null's, paired, with the 95 % interval of the mean, such as
+    "+0.048 [0.031, 0.066]"; empty where it is not recorded."""
+    mean, low, high = (view.finals.get(f"val.retrieval.above_null{end}") for end in ("", "_low", "_high"))
+    if mean is None or low is None or high is None:
+        return ""
+    return f"{mean:+.3f} [{low:.3f}, {high:.3f}]".replace("-", "−")
+
+
+def is_above(view: RunView) -> bool | None:
+    """Whether retrieval is above the strongest null beyond chance, as the verdict has it; None where that was not
+    measured."""
+    low = view.finals.get("val.retrieval.above_null_low")
+    return None if low is None else low > 0
+
+
+def num_candidates(view: RunView) -> int | None:
+    """Among how many distinct targets each is ranked; None where that is not recorded."""
+    number = view.finals.get("val.retrieval.candidates", math.nan)
+    return int(number) if math.isfinite(number) else None
+
+
+def has_few_candidates(view: RunView) -> bool:
+    """Whether there are too few for a verdict."""
+    candidates = num_candidates(view)
+    return candidates is not None and candidates < FEWEST_CANDIDATES
+
+
+def controls(view: RunView) -> Mapping[str, float]:
+    """Those recorded, by name."""
+    return {name: view.finals[key] for name in CONTROLS if (key := f"val.hard.{name}_mrr") in view.finals}
+
+
+def void_controls(view: RunView) -> tuple[str, ...]:
+    """Controls so far above chance that near copies say nothing."""
+    found = controls(view)
+    chance = found.get("chance", math.nan)
+    return tuple(name for name, value in found.items() if value > chance + VOID_ABOVE_CHANCE)
