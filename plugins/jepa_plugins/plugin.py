@@ -18,6 +18,7 @@ from jepa_plugins.encoders.objects import ObjectsConfig
 from jepa_plugins.encoders.patterns import PatternsConfig
 from jepa_plugins.grids.nulls.equal_cells import EqualCellsConfig
 from jepa_plugins.grids.nulls.linear import ExtrapolationConfig, PairAnalogyConfig, PaletteAndSizeConfig
+from jepa_plugins.grids.nulls.local_patterns import LocalPatternsConfig
 from jepa_plugins.losses.info_nce import InfoNceConfig
 from jepa_plugins.losses.invariance import InvarianceConfig
 from jepa_plugins.losses.relational import RelationalConfig
@@ -103,7 +104,7 @@ def jepa_losses() -> list[type]:
 
 @hookimpl
 def jepa_nulls() -> list[type]:
-    return [EqualCellsConfig, PaletteAndSizeConfig, PairAnalogyConfig, ExtrapolationConfig]
+    return [EqualCellsConfig, PaletteAndSizeConfig, PairAnalogyConfig, ExtrapolationConfig, LocalPatternsConfig]
 
 
 @hookimpl

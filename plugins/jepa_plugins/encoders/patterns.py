@@ -25,7 +25,7 @@ from jepa_core.facts import OUTSIDE, EncoderFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_plugins.encoders.cells import CellsConfig
-from jepa_plugins.encoders.local_patterns import LocalPatterns
+from jepa_plugins.grids.local_patterns import LocalPatterns
 from jepa_plugins.transformer import check_heads
 
 Kind = Literal["colours", "levels", "masks"]

@@ -46,13 +46,19 @@ class LocalPatterns(nn.Module):
 
         A square of cells without a border tells nothing.
         """
-        facts_MNK = self._facts(grids)
-        hashes_MN8 = facts_MNK.double() @ self.multipliers
-        numbers_MN = hashes_MN8.long().remainder(_PRIME).amin(-1).remainder(self.bins)
-        told_MN = (facts_MNK[..., -len(self.pairs) :] != 0).any(-1)
-        return numbers_MN, told_MN
+        facts_MNK = self.facts(grids)
+        return self.numbers(facts_MNK), self.told_by(facts_MNK)
 
-    def _facts(self, grids: Tensor) -> Tensor:
+    def numbers(self, facts: Tensor) -> Tensor:
+        """Facts (..., K) to pattern numbers (...)."""
+        hashes = (facts.double() @ self.multipliers).long().remainder(_PRIME)
+        return hashes.amin(-1).remainder(self.bins)
+
+    def told_by(self, facts: Tensor) -> Tensor:
+        """Facts (..., K) to (...) bool: whether they tell anything."""
+        return (facts[..., -len(self.pairs) :] != 0).any(-1)
+
+    def facts(self, grids: Tensor) -> Tensor:
         """(M, N, K): colours of the square's cells; or which of them are outside, then where two inside differ."""
         height, width = grids.shape[1:]
         reach = self.radius

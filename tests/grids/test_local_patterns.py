@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from jepa_core.facts import OUTSIDE
 from jepa_core.grids import NUM_DIHEDRAL, apply_dihedral
-from jepa_plugins.encoders.local_patterns import LocalPatterns, Told
+from jepa_plugins.grids.local_patterns import LocalPatterns, Told
 
 Square = NDArray[np.int64]
 
