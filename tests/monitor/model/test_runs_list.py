@@ -16,8 +16,8 @@ from tests.run_directory.runs import record_run, validation
 
 
 def test_the_runs_of_a_folder_are_listed_newest_first(tmp_path: Path) -> None:
-    old = validation(1, 1.0, 0.3) | {"val.retrieval.baseline_mrr": 0.346}
-    record_run(tmp_path / "b-20260101-000000", [old, validation(2, 2.0, 0.2)])
+    old = {"epoch": 1.0, "val.retrieval.mrr": 0.3, "val.retrieval.baseline_mrr": 0.346}
+    record_run(tmp_path / "b-20260101-000000", [old, old | {"epoch": 2.0, "val.retrieval.mrr": 0.2}])
     record_run(tmp_path / "a-20260102-000000")
     (tmp_path / "notes").mkdir()
     newest, oldest = list_runs(tmp_path)
@@ -26,7 +26,7 @@ def test_the_runs_of_a_folder_are_listed_newest_first(tmp_path: Path) -> None:
         "b-20260101-000000",
         0.3,
         0.346,
-        "",
+        "equal_cells",
     )
     assert list_runs(tmp_path / "nowhere") == ()
 
