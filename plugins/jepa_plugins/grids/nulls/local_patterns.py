@@ -26,6 +26,7 @@ from jepa_core.settings import setting
 from jepa_plugins.grids.local_patterns import LocalPatterns
 
 _GRIDS_AT_ONCE = 64
+_FITTED_SEQUENCES = 256
 _COLOURS = torch.arange(OUTSIDE - 1, dtype=torch.uint8)
 """A level holds the cells above one of these colour numbers."""
 
@@ -56,7 +57,7 @@ class LocalPatternsNull:
 
     def fit(self, train: Sequences) -> Mapping[str, float]:
         """How rare each pattern is among the grids of the training sequences; how many of them occur."""
-        counts = self._counts(train.grids[:, -2:].flatten(0, 1))
+        counts = self._counts(train.grids[:_FITTED_SEQUENCES, -2:].flatten(0, 1))
         in_grids_K = (counts > 0).float().sum(0)
         self._rarity_K = ((len(counts) + 1) / (in_grids_K + 1)).log()
         return {"patterns": float((in_grids_K > 0).sum())}
