@@ -35,7 +35,8 @@ def drawn_features(num_grids: int = 3) -> Tensor:
     grids = torch.randint(0, 10, (8 * num_grids, 9, 9), dtype=torch.uint8)
     sizes = torch.full((8 * num_grids, 2), 9)
     read = SeedObjectsConfig(dim=8, heads=1).build(EncoderFacts(height=9, width=9)).read(grids, sizes)
-    return read["features"].unflatten(0, (8, num_grids))
+    features: Tensor = read["features"].unflatten(0, (8, num_grids))
+    return features
 
 
 def test_the_colour_is_its_number_and_the_first_column_repeats_the_area() -> None:
@@ -69,7 +70,8 @@ def _token_of_colour(colour: int) -> Tensor:
     torch.manual_seed(0)
     grid = torch.zeros(1, 4, 4, dtype=torch.uint8)
     grid[0, 1, 1] = colour
-    return encoder().eval()(grid, torch.tensor([[4, 4]])).values[0, 0]
+    token: Tensor = encoder().eval()(grid, torch.tensor([[4, 4]])).values[0, 0]
+    return token
 
 
 def test_exchanged_colours_are_one_permutation_for_all_and_columns_another() -> None:
