@@ -41,6 +41,11 @@ RESULTS = [
 ]
 OPTIONAL = [
     contracts.DeclaresViews.views,
+    contracts.OffersViews.read,
+    contracts.OffersViews.embed,
+    contracts.OffersViews.reading_views,
+    contracts.AsksForEncoderViews.encoder_views,
+    contracts.QuantizesTargets.of_target,
     contracts.JudgesWholeSet.over_candidates,
     contracts.NeedsInitialisation.initialise,
     contracts.HasState.after_step,

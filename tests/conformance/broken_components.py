@@ -631,3 +631,44 @@ class BuildsMapping(Configured):
 
     def build(self, facts: Any) -> Any:
         return {}
+
+
+class Reads(nn.Module):
+    """An encoder that reads each grid's share of background, rightly."""
+
+    embedding_dim, num_tokens = 4, 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Linear(1, 4)
+
+    def forward(self, grids: Tensor, sizes: Tensor) -> Embeddings:
+        return self.embed(self.read(grids, sizes))
+
+    def read(self, grids: Tensor, sizes: Tensor) -> dict[str, Tensor]:
+        return {"share": (grids == 0).float().mean((1, 2))[:, None]}
+
+    def embed(self, reading: dict[str, Tensor]) -> Embeddings:
+        values = self.embedding(reading["share"])[:, None]
+        return Embeddings(values, torch.ones(values.shape[:2], dtype=torch.bool))
+
+    def reading_views(self) -> dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]]:
+        return {"halved": lambda reading: {"share": reading["share"] / 2}}
+
+
+@breaks("encoder", "encoder-views", r"embed\(read\(grids, sizes\)\)")
+class ReadsTwice(Reads):
+    def forward(self, grids: Tensor, sizes: Tensor) -> Embeddings:
+        return self.embed({"share": 2 * self.read(grids, sizes)["share"]})
+
+
+@breaks("encoder", "encoder-views", "the view summed gives")
+class SumsAway(Reads):
+    def reading_views(self) -> dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]]:
+        return {"summed": lambda reading: {"share": reading["share"].sum(1)}}
+
+
+@breaks("encoder", "encoder-views", "the view blank writes to what was read")
+class WritesToReading(Reads):
+    def reading_views(self) -> dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]]:
+        return {"blank": lambda reading: {"share": reading["share"].zero_()}}

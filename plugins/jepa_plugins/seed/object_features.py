@@ -29,8 +29,7 @@ MAX_SHIFT = 0.1
 """Farthest move of an object, as a share of the grid's side."""
 
 _PLACES = slice(CENTROID_Y, MAX_X + 1)
-_IS_Y = (True, False, True, False, True, False)
-"""Which of the six features of an object's place run down the grid."""
+"""The six features of an object's place, y before x."""
 
 
 @torch.no_grad()
@@ -88,12 +87,12 @@ def move_objects(features: Tensor) -> Tensor:
 def mirror_objects(features: Tensor) -> Tensor:
     """Mirror centroids and boxes, left and right or top and bottom; one draw for all features (…, 23)."""
     is_vertical = torch.rand((), device=features.device) < 0.5
-    is_y = torch.tensor(_IS_Y, device=features.device)
-    places = features[..., _PLACES]
+    is_y_2 = torch.arange(2, device=features.device) == 0
+    centroid, least, most = features[..., _PLACES].split(2, -1)
     # The lower edge mirrored is the upper one, so minima and maxima change their roles.
-    mirrored = 1 - places[..., [0, 1, 4, 5, 2, 3]]
-    changed = torch.where(is_y == is_vertical, mirrored, places)
-    return torch.cat([features[..., :CENTROID_Y], changed, features[..., MAX_X + 1 :]], -1)
+    pairs = ((centroid, centroid), (least, most), (most, least))
+    changed = [torch.where(is_y_2 == is_vertical, 1 - mirrored, kept) for kept, mirrored in pairs]
+    return torch.cat([features[..., :CENTROID_Y], *changed, features[..., MAX_X + 1 :]], -1)
 
 
 def _permutation(features: Tensor) -> Tensor:
