@@ -51,6 +51,8 @@ def test_every_remedy_for_a_shipped_recipe_gives_a_recipe(path: Path, overrides:
     registry = installed()
     if "losses.relational.normalized=false" in overrides:
         overrides = (*overrides, 'losses.relational.kind="relational"')
+    if "quantizer.codes=8" in overrides and "vq.recent_usage" in path.read_text(encoding="utf-8"):
+        pytest.skip("its rules name a figure of its own quantizer")
     table = load_recipe(path, overrides=overrides, registry=registry).recipe
     for rule in remedies(path, *overrides).values():
         changed = load_recipe(path, overrides=(*overrides, *overrides_of(rule.set)), registry=registry).recipe
