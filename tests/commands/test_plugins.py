@@ -25,7 +25,7 @@ def test_components_are_listed_by_family_with_their_origin(
     lines = [line.split() for line in out.splitlines()]
     assert code == 0
     assert lines[0] == ["family", "name", "what", "from"]
-    assert any(line[:2] == ["aggregator", "attention"] and line[-2] == "jepa-core" for line in lines)
+    assert any(line[:2] == ["aggregator", "analogy"] and line[-2] == "jepa-core" for line in lines)
     assert any(line[0] == "last" for line in lines), "a family is named on its first line only"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jepa_core.cli import main
+from jepa_core.facts import DatasetFacts
 from jepa_core.presentation.training_screen import TrainingScreen
 from jepa_core.registry import installed
 from jepa_core.run_directory.baseline_runs import resolve_baseline
@@ -22,6 +23,7 @@ from jepa_core.run_directory.requests import RollbackRequest, answer_to, write_r
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.replay import replay
 from jepa_core.watch.verdict import Verdict
+from jepa_plugins.datasets.traces import TracesConfig
 
 ROOT = Path(__file__).parents[2]
 PARTS = ROOT / "tests" / "engine" / "failing_parts.py"
@@ -127,7 +129,7 @@ def fired_again(run: Path) -> list[tuple[str, float | None]]:
 def test_scenario_a_takes_the_run_back_by_itself_before_the_step_that_broke(
     runs: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert runs.train("--auto-rollback", aggregator__kind="fragile") == 4
+    assert runs.train("--auto-rollback", aggregator__kind="fragile", aggregator__breaks_after="17") == 4
     parent, child = runs.all()
     assert (state_of(parent), state_of(child)) == ("rolled_back", "finished")
     assert runs.child_of(parent) == child
@@ -190,8 +192,19 @@ def test_scenario_b_is_flagged_with_its_command_and_the_healthy_checkpoint_is_ke
 def test_after_a_comes_c_with_the_other_recipe_whole_and_the_verdict_tells_both(
     runs: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    unreachable = {"watch__baseline__recipe": "", "watch__baseline__figures": "{'val.retrieval.mrr' = 0.99}"}
-    runs.train("--auto-rollback", aggregator__kind="fragile", quantizer__kind="merging", **unreachable)
+    traces = TracesConfig(num_sequences=int(SMALL["data.num_sequences"]), side=int(SMALL["data.side"]))
+    unreachable = {
+        "watch__baseline__recipe": "",
+        "watch__baseline__figures": "{'val.retrieval.mrr' = 0.99}",
+        "watch__baseline__data": traces.build(DatasetFacts(seed=0)).fingerprint,
+    }
+    runs.train(
+        "--auto-rollback",
+        aggregator__kind="fragile",
+        aggregator__breaks_after="17",
+        quantizer__kind="merging",
+        **unreachable,
+    )
     first, second = runs.all()
     flagged = [event.name for event in RunReader(second).events() if event.name.startswith("rollback ")]
     assert "rollback C" in flagged
@@ -226,7 +239,12 @@ def story_of(run: Path) -> str:
 
 @pytest.mark.slow
 def test_both_causes_in_one_run_let_c_take_it_back(runs: Runs) -> None:
-    unreachable = {"watch__baseline__recipe": "", "watch__baseline__figures": "{'val.retrieval.mrr' = 0.99}"}
+    traces = TracesConfig(num_sequences=int(SMALL["data.num_sequences"]), side=int(SMALL["data.side"]))
+    unreachable = {
+        "watch__baseline__recipe": "",
+        "watch__baseline__figures": "{'val.retrieval.mrr' = 0.99}",
+        "watch__baseline__data": traces.build(DatasetFacts(seed=0)).fingerprint,
+    }
     runs.train(quantizer__kind="merging", **unreachable)
     (parent,) = runs.all()
     assert {name for name, _ in fired_live(parent)} >= {"rollback A", "rollback B", "rollback C"}
