@@ -1,6 +1,8 @@
 # The two commands of the README are `make run` and `make test`; `make check` is what CI runs.
 PYTHON ?= python3
 VENV := .venv
+# Tests use tiny tensors: a second thread only waits, and beside other work it waits for long.
+TEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}
 BIN := $(VENV)/bin
 
 .PHONY: run test check slow wheel schema picture clean
@@ -15,10 +17,10 @@ run: $(VENV)/.installed
 	$(BIN)/jepa run recipes/quickstart.toml
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(TEST) $(BIN)/python -m pytest
 
 slow: $(VENV)/.installed
-	$(BIN)/python -m pytest -m slow
+	$(TEST) $(BIN)/python -m pytest -m slow
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
