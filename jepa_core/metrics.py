@@ -32,8 +32,8 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     Metric("grad.norm", "norm of the gradient before clipping", minimum=0),
     Metric("grad.clipped", "share of steps clipped since the last row", minimum=0, maximum=1),
     Metric("grad.skipped", "share of steps since the last row that changed nothing: not finite", minimum=0, maximum=1),
-    Metric("rank.context", "effective rank of the projected context embeddings", "higher", minimum=1),
-    Metric("rank.target", "effective rank of the projected target embeddings", "higher", minimum=1),
+    Metric("rank.context", "effective rank of the projected context embeddings, unit length", "higher", minimum=1),
+    Metric("rank.target", "effective rank of the projected target embeddings, unit length", "higher", minimum=1),
     Metric("std.context", "mean standard deviation over dimensions of unit-length context embeddings", minimum=0),
     Metric("std.target", "mean standard deviation over dimensions of unit-length target embeddings", minimum=0),
     Metric("align", "mean squared distance of context and target embeddings, unit length", "lower", minimum=0),
@@ -68,8 +68,12 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     Metric("val.hard.medoid_mrr", "near copies ranked by how like all others each is: reads no context", maximum=1),
     Metric("val.hard.chance_mrr", "near copies ranked at random, by expectation", maximum=1),
     Metric("val.hard.null.*", "MRR of every null among near copies, in the first validation row", maximum=1),
-    Metric("val.rank.context", "effective rank of the context embeddings on validation", "higher", minimum=1),
-    Metric("val.rank.target", "effective rank of the target embeddings on validation", "higher", minimum=1),
+    Metric(
+        "val.rank.context", "effective rank of the context embeddings on validation, unit length", "higher", minimum=1
+    ),
+    Metric(
+        "val.rank.target", "effective rank of the target embeddings on validation, unit length", "higher", minimum=1
+    ),
     Metric("val.order.sensitivity", "order sensitivity on validation", minimum=0),
     Metric("time.step", "mean time of a step since the last row", "lower", "s"),
     Metric("time.data", "mean time to draw and augment a batch since the last row", "lower", "s"),

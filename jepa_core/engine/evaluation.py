@@ -30,6 +30,7 @@ from jepa_core.engine.representation import (
     eigenvalues,
     mean_std,
     uniformity,
+    unit_length,
 )
 from jepa_core.engine.retrieval import CandidateList, figures_of, paired_difference
 from jepa_core.engine.seeds import seed_phase
@@ -141,10 +142,10 @@ def _relative_entropy(weights: Tensor) -> Tensor:
 
 
 def representation_figures(gathered: Gathered) -> dict[str, Tensor]:
-    """Figures of the embeddings: ranks, spread, alignment, order."""
+    """Figures of the embeddings at unit length, as they are compared: ranks, spread, alignment, order."""
     figures = {
-        "rank.context": effective_rank(gathered.z_context),
-        "rank.target": effective_rank(gathered.z_target),
+        "rank.context": effective_rank(unit_length(gathered.z_context)),
+        "rank.target": effective_rank(unit_length(gathered.z_target)),
         "std.context": mean_std(gathered.z_context),
         "std.target": mean_std(gathered.z_target),
         "align": alignment(gathered.z_context, gathered.z_target),
@@ -165,10 +166,10 @@ def code_figures(gathered: Gathered, num_codes: int) -> tuple[dict[str, Tensor],
 
 
 def spectrum(gathered: Gathered) -> dict[str, list[float]]:
-    """Eigenvalues of the covariance of context and target projections, descending, as shares of their sum."""
+    """Eigenvalues of the covariance of context and target projections at unit length, descending, as shares of 1."""
     spectra = {}
     for name, z in (("context", gathered.z_context), ("target", gathered.z_target)):
-        values = eigenvalues(z)
+        values = eigenvalues(unit_length(z))
         spectra[name] = (values / values.sum().clamp(min=1e-30)).tolist()
     return spectra
 

@@ -59,8 +59,10 @@ def eigenvalues(z: Tensor) -> Tensor:
         scale = torch.where(is_finite, z.abs().max(), 1.0).clamp(min=torch.finfo(z.dtype).tiny)
         z = torch.where(is_finite, z / scale, 0.0)
         centred = z - z.mean(0)
-        covariance = centred.T @ centred / max(len(z) - 1, 1)
-        ascending: Tensor = torch.linalg.eigvalsh(covariance)
+        # Whichever product is smaller: Z'Z and ZZ' share the eigenvalues that are not zero.
+        product = centred.T @ centred if z.shape[0] >= z.shape[1] else centred @ centred.T
+        ascending: Tensor = torch.linalg.eigvalsh(product / max(len(z) - 1, 1))
+        ascending = F.pad(ascending, (z.shape[1] - len(ascending), 0))
         # Equal embeddings that went through a matrix product differ by rounding, whose spectrum is flat.
         floor = ROUNDING**2 * z.square().sum(1).mean()
         values: Tensor = torch.where(ascending > floor, ascending, 0.0).flip(0).double() * scale.double().square()
@@ -82,12 +84,12 @@ def rank_of_spectrum(spectrum: Tensor) -> Tensor:
 
 def mean_std(z: Tensor) -> Tensor:
     """Scalar: standard deviation over the V unit-length embeddings, mean over dimensions; 1/√P for an even spread."""
-    return _unit(z).std(0, correction=0).mean()
+    return unit_length(z).std(0, correction=0).mean()
 
 
 def alignment(z_context: Tensor, z_target: Tensor) -> Tensor:
     """Scalar: mean squared distance of pairs, unit length (Wang & Isola, arXiv 2005.10242)."""
-    return (_unit(z_context) - _unit(z_target)).square().sum(-1).mean()
+    return (unit_length(z_context) - unit_length(z_target)).square().sum(-1).mean()
 
 
 def uniformity(z: Tensor) -> Tensor:
@@ -96,7 +98,7 @@ def uniformity(z: Tensor) -> Tensor:
     0 when all embeddings are equal, −4 at the lowest; NaN for fewer than two rows.
     """
     with torch.autocast(device_type=z.device.type, enabled=False):
-        z = _unit(z)
+        z = unit_length(z)
         potential = torch.zeros((), device=z.device)
         for rows in torch.split(z, ROWS_AT_A_TIME):
             potential = potential + (4 * (rows @ z.T - 1)).exp().sum()
@@ -123,12 +125,12 @@ def retrieval_ranks(similarity: Tensor, positive_index: Tensor, tie: float = TIE
 def rank_by_cosine(z_context: Tensor, candidates: Tensor, positive_index: Tensor) -> Tensor:
     """(V,): rank of the right one of candidates (C, P) for each context (V, P), by cosine."""
     with torch.autocast(device_type=z_context.device.type, enabled=False):
-        candidates = _unit(candidates)
+        candidates = unit_length(candidates)
         return torch.cat(
             [
                 retrieval_ranks(rows @ candidates.T, index)
                 for rows, index in zip(
-                    torch.split(_unit(z_context), ROWS_AT_A_TIME),
+                    torch.split(unit_length(z_context), ROWS_AT_A_TIME),
                     torch.split(positive_index, ROWS_AT_A_TIME),
                     strict=True,
                 )
@@ -177,5 +179,6 @@ def _perplexity(shares: Tensor) -> Tensor:
     return entropy.exp()
 
 
-def _unit(z: Tensor) -> Tensor:
+def unit_length(z: Tensor) -> Tensor:
+    """(V, P) float32 of length one, as cosines see embeddings: a few long ones would make up a spectrum."""
     return F.normalize(z.float(), dim=-1)

@@ -83,7 +83,8 @@ class TrainingScreen:
         if self._console.is_terminal:
             self._live.update(Group(self._progress, Text("  ").append(figures)))
         if "val.retrieval.mrr" in row:
-            line = Text(f"{self._epoch_text(row['epoch'])}  step {row['step']:.0f}  ").append(figures)
+            epoch = f"{row['epoch']:.2f}".rstrip("0").rstrip(".")
+            line = Text(f"epoch {epoch}/{self._epochs}  step {row['step']:.0f}  ").append(figures)
             self._log.print(line, soft_wrap=True)
             if not self._console.is_terminal:
                 self._console.print(line, soft_wrap=True)

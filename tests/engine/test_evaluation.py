@@ -21,6 +21,7 @@ from jepa_core.engine.evaluation import (
     evaluation_mode,
     gather,
     num_codes,
+    representation_figures,
     spectrum,
 )
 from jepa_core.engine.hard_candidates import HardCandidates
@@ -233,6 +234,18 @@ def test_without_a_codebook_there_are_no_code_figures(subject: Callable[..., Sub
     assert num_codes(model.objective) == 0
     assert code_figures(model.gather(), 0) == ({}, None)
     assert not any(name.startswith("val.vq.") for name in model.validation()(model.objective, {}))
+
+
+def test_ranks_and_spectrum_are_of_embeddings_at_unit_length(subject: Callable[..., Subject]) -> None:
+    gathered = subject().gather()
+    lengths = torch.linspace(1, 1000, len(gathered.z_context))[:, None]
+    longer = attrs.evolve(gathered, z_context=gathered.z_context * lengths, z_target=gathered.z_target * lengths)
+    figures, others = representation_figures(gathered), representation_figures(longer)
+    assert figures["rank.context"] > 2
+    for name in ("rank.context", "rank.target"):
+        assert figures[name].item() == pytest.approx(others[name].item(), rel=1e-3)
+    for side, shares in spectrum(gathered).items():
+        assert shares == pytest.approx(spectrum(longer)[side], abs=1e-4)
 
 
 def test_the_spectrum_is_shares_in_descending_order(subject: Callable[..., Subject]) -> None:

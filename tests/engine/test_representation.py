@@ -38,6 +38,13 @@ class TestEffectiveRank:
         assert effective_rank(z).item() == pytest.approx(math.exp(entropy(spectrum)), rel=1e-4)
 
     @settings(max_examples=20, deadline=None)
+    @given(st.integers(2, 12), st.integers(1, 12))
+    def test_fewer_embeddings_than_dimensions_have_the_same_spectrum_and_zeros(self, num: int, dim: int) -> None:
+        z = torch.randn(num, dim, generator=torch.Generator().manual_seed(num * 100 + dim)).double()
+        spectrum = np.linalg.eigvalsh(np.atleast_2d(np.cov(z.numpy().T))).clip(min=0)
+        torch.testing.assert_close(eigenvalues(z).numpy(), spectrum[::-1].copy(), rtol=1e-4, atol=1e-5)
+
+    @settings(max_examples=20, deadline=None)
     @given(st.integers(1, 8))
     def test_it_is_the_number_of_directions_that_are_spread_evenly(self, num: int) -> None:
         corners = torch.zeros(2 * num, 8)

@@ -103,9 +103,17 @@ def test_a_resumed_run_starts_its_bar_where_it_stopped() -> None:
 
 
 def test_the_last_epoch_is_not_exceeded() -> None:
+    shown = Shown(terminal=True)
+    with shown.screen:
+        shown.screen.progress(1440, 30.4)
+    assert "epoch 30/30" in shown.out
+
+
+@pytest.mark.parametrize(("epoch", "text"), [(2.0, "epoch 2/30 "), (0.2525, "epoch 0.25/30 "), (30.0, "epoch 30/30 ")])
+def test_a_validation_within_an_epoch_says_where_it_was(epoch: float, text: str) -> None:
     shown = Shown()
-    shown.screen.row(VALIDATED | {"epoch": 30.4})
-    assert shown.out.startswith("epoch 30/30 ")
+    shown.screen.row(VALIDATED | {"epoch": epoch})
+    assert shown.out.startswith(text)
 
 
 @pytest.mark.parametrize(("severity", "mark"), [("warning", "▲"), ("critical", "✘")])

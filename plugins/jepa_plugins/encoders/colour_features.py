@@ -78,14 +78,17 @@ def _place(is_colour_MCHW: Tensor, counts_MC: Tensor) -> Tensor:
 
 def _patterns(is_colour_MCHW: Tensor, is_inside_MHW: Tensor) -> Tensor:
     """Square roots of the counts of neighbourhoods that hold the colour, of unit length over all colours."""
-    padded = F.pad(is_colour_MCHW.to(torch.int16), (1, 1, 1, 1))
+    # Small whole numbers are exact in float32, whose sums are vectorised where those of integers are not.
+    padded = F.pad(is_colour_MCHW.float(), (1, 1, 1, 1))
     # Bits 0 to 2 are the row above, 3 to 5 the row itself, 6 to 8 the row below; each from left to right.
-    row_number = padded[..., :-2] + 2 * padded[..., 1:-1] + 4 * padded[..., 2:]
-    number_MCHW = row_number[..., :-2, :] + 8 * row_number[..., 1:-1, :] + 64 * row_number[..., 2:, :]
-    counted = (is_inside_MHW.unsqueeze(1) & (number_MCHW > 0)).flatten(2).float()
-    counts = counted.new_zeros(*counted.shape[:2], NUM_PATTERNS)
-    counts = counts.scatter_add(2, number_MCHW.flatten(2).long(), counted)
-    return F.normalize(counts.sqrt().flatten(1), dim=1).view_as(counts)
+    row_number = padded[..., :-2].add(padded[..., 1:-1], alpha=2).add_(padded[..., 2:], alpha=4)
+    number_MCHW = row_number[..., :-2, :].add(row_number[..., 1:-1, :], alpha=8).add_(row_number[..., 2:, :], alpha=64)
+    number_MCP = number_MCHW.mul_(is_inside_MHW.unsqueeze(1)).flatten(2).long()
+    counts = padded.new_zeros(*number_MCP.shape[:2], NUM_PATTERNS)
+    counts.scatter_add_(2, number_MCP, padded.new_ones(1, 1, 1).expand_as(number_MCP))
+    # Neighbourhoods without the colour, and what lies outside.
+    counts[..., 0] = 0
+    return F.normalize(counts.sqrt_().flatten(1), dim=1).view_as(counts)
 
 
 def _layout(is_colour_MCHW: Tensor, sizes: Tensor) -> Tensor:
