@@ -99,6 +99,7 @@ class Trainer:
         self.steps_done = 0
         self.best: dict[str, float] = {}
         """Step, epoch and MRR of the best validation."""
+        self._is_initialised = False
         self.state = self._all_state()
         self._row_started = time.perf_counter()
 
@@ -141,7 +142,8 @@ class Trainer:
         return tuple(dict.fromkeys(anew))
 
     def initialise(self) -> None:
-        """Data-dependent starts, once before step 0: the codebook from tokens of un-augmented training contexts."""
+        """Data-dependent starts before step 0: the codebook from tokens of un-augmented training contexts."""
+        self._is_initialised = True
         quantizer = self.parts.online.quantizer
         if not isinstance(quantizer, NeedsInitialisation):
             return
@@ -172,7 +174,7 @@ class Trainer:
 
     def train(self, interruption: Interruption) -> Ending:
         """Train to the end, or to what stops it earlier. Leaves a checkpoint in every case but a non-finite stop."""
-        if self.steps_done == 0:
+        if self.steps_done == 0 and not self._is_initialised:
             self.initialise()
         taken_back = self.record.taken_back(self.steps_done, after_row=True)
         if taken_back is not None:

@@ -6,6 +6,7 @@ Foreign text in it is as recorded: whoever shows it cleans it (`jepa_core.presen
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import attrs
@@ -102,7 +103,7 @@ class RunView:
     replay_position: str = ""
     """While a run is replayed: where the replay stands, such as "×20, paused"; empty when the run is followed live."""
 
-    @property
+    @cached_property
     def nulls(self) -> RankedNulls:
         """What learns nothing, on the run's validation candidates; counting equal cells in runs that say no more."""
         return RankedNulls.from_environment(self.environment) or RankedNulls.from_first_row(self.finals)

@@ -12,41 +12,25 @@ from typing import ClassVar
 import attrs
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from jepa_core.contracts import Forward, LossTerm
 from jepa_core.facts import LossFacts
-from jepa_core.metrics import Metric
-from jepa_core.settings import setting
-from jepa_plugins.losses.sigreg import epps_pulley
+from jepa_plugins.losses.sigreg import Sigreg, SigregConfig, epps_pulley
 from jepa_plugins.losses.unit_length import unit_length
 
 
 @attrs.frozen(kw_only=True)
-class SeedSigregConfig:
+class SeedSigregConfig(SigregConfig):
     """Epps–Pulley statistic of unit-length embeddings, all but constant."""
 
     kind: ClassVar[str] = "seed_sigreg"
-    metrics: ClassVar[tuple[Metric, ...]] = ()
-
-    slices: int = setting("random directions of each step", default=1024, at_least=1)
-    points: int = setting("points of the integral, odd", default=17, at_least=3)
-
-    def __attrs_post_init__(self) -> None:
-        if self.points % 2 == 0:
-            raise ValueError(f"points must be odd, so that 0 is among them (got {self.points})")
 
     def build(self, facts: LossFacts) -> SeedSigreg:  # noqa: ARG002  # dimensions are read off the embeddings
         return SeedSigreg(self)
 
 
-class SeedSigreg(nn.Module):
+class SeedSigreg(Sigreg):
     """Mean of the statistic over random directions, not multiplied by the number of embeddings."""
-
-    def __init__(self, config: SeedSigregConfig) -> None:
-        super().__init__()
-        self.slices = config.slices
-        self.points = config.points
 
     def forward(self, forward: Forward) -> LossTerm:
         """`z_context` (B, P), scaled to unit length."""
