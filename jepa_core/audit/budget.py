@@ -29,6 +29,21 @@ def run_findings(recipe: Recipe, dataset: GridDataset) -> Iterator[Finding]:
         yield from budget_findings(recipe, batches_per_epoch)
     if recipe.train.batch_size == 1:
         yield _batch_of_one(recipe)
+    for name, labels in dataset.validation.labels.items():
+        if len(labels.unique()) < 2:
+            yield _one_class(name, int(labels.unique().numel()))
+
+
+def _one_class(label: str, num_classes: int) -> Finding:
+    """A probe of it could only be right."""
+    return Finding(
+        name="a label of one class",
+        severity="info",
+        message=f"All validation sequences have the same {label}: there is nothing to tell apart, and jepa eval shows no "
+        "probe of it.",
+        evidence={"label": label, "classes": num_classes},
+        advice="Validate on sequences of several classes if you want to know what embeddings say of it.",
+    )
 
 
 def _batch_of_one(recipe: Recipe) -> Finding:

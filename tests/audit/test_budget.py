@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
+import torch
 
 from jepa_core.audit.brief import brief_audit
-from jepa_core.audit.budget import budget_findings
+from jepa_core.audit.budget import budget_findings, run_findings
 from jepa_core.recipe.tables import Recipe
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.rules import Abort, Criterion, Rollback, Watch
@@ -93,3 +95,16 @@ def test_a_batch_of_one_is_told_at_the_runs_own_size_whatever_it_accumulates(
     found = {finding.name: finding for finding in brief_audit(recipe, data_of(recipe), COMPUTE, 60.0)}
     assert found["a batch of one"].severity == ("warning" if queue else "critical")
     assert ("losses.info_nce constant" in found) is (queue == 0)
+
+
+@pytest.mark.parametrize(("classes", "names"), [([0, 0, 0], ["a label of one class"]), ([0, 1, 0], [])])
+def test_a_label_whose_probe_could_only_be_right_is_named(
+    tiny_recipe: RecipeMaker, classes: list[int], names: list[str]
+) -> None:
+    recipe = tiny_recipe()
+    dataset = data_of(recipe)
+    size = len(dataset.validation)
+    labels = {"rule": torch.tensor(classes).repeat(size)[:size]}
+    dataset = dataclasses.replace(dataset, validation=dataclasses.replace(dataset.validation, labels=labels))
+    found = [finding.name for finding in run_findings(recipe, dataset)]
+    assert [name for name in found if "class" in name] == names
