@@ -113,8 +113,8 @@ def _print_with_dropout(run: Path) -> None:
     compute = choose_compute("auto", recipe.train.precision)
     model = load_model(recipe, choose_checkpoint(RunReader(run), "newest").checkpoint, compute.device)
     split = recipe.data.build(DatasetFacts(seed=recipe.train.seed)).validation
-    grids, sizes = (tensor.to(compute.device) for tensor in (split.grids, split.sizes))
-    candidates = CandidateList(grids, sizes)
+    observations = split.observations.to(compute.device)
+    candidates = CandidateList(observations)
     views = declared_views(model.objective.losses)
     for name, has_dropout in (("without dropout", False), ("with dropout", True)):
         torch.manual_seed(0)
@@ -122,9 +122,9 @@ def _print_with_dropout(run: Path) -> None:
         for module in model.objective.modules():
             module.training = has_dropout and not isinstance(module, nn.ModuleDict)
         totals, z_context, z_target = [], [], []
-        for batch in zip(grids.split(recipe.train.batch_size), sizes.split(recipe.train.batch_size), strict=True):
+        for batch in observations.split(recipe.train.batch_size):
             with compute.autocast():
-                outcome = model.objective(batch, {view: transform(*batch) for view, transform in views.items()})
+                outcome = model.objective(batch, {view: transform(batch) for view, transform in views.items()})
             totals.append(float(outcome.total))
             z_context.append(F.normalize(outcome.forward.z_context.float(), dim=-1))
             z_target.append(F.normalize(outcome.forward.z_target.float(), dim=-1))

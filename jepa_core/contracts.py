@@ -21,6 +21,7 @@ from torch import Tensor
 
 from jepa_core.facts import Role, frames
 from jepa_core.metrics import Metric
+from jepa_core.observations import Observations as Observations  # noqa: PLC0414  # it is part of the contract
 from jepa_core.watch.rules import Scenario as Scenario  # noqa: PLC0414  # it is part of the contract
 
 
@@ -40,15 +41,15 @@ class Sequences:
     def __len__(self) -> int:
         return int(self.grids.shape[0])
 
+    @property
+    def num_places(self) -> int:
+        """T + 1."""
+        return int(self.grids.shape[1])
 
-@dataclass(frozen=True, kw_only=True)
-class Observations:
-    """Grids with their sizes, whatever their leading dimensions."""
-
-    grids: Tensor
-    """(..., H, W) uint8, as in `Sequences`."""
-    sizes: Tensor
-    """(..., 2) int64."""
+    @property
+    def observations(self) -> Observations:
+        """(S, T+1, …): `grid` and `size`."""
+        return Observations({"grid": self.grids, "size": self.sizes})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,8 +173,8 @@ class LossTerm:
     """For `after_step`; None when there is nothing to hand over."""
 
 
-ViewTransform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Grids (B, T+1, H, W) and sizes (B, T+1, 2) to the same shapes; draws are shared by all grids of a sequence."""
+ViewTransform = Callable[[Observations], Observations]
+"""Observations (B, T+1, …) to the same names and shapes; draws are shared by all places of a sequence."""
 
 Reading = Mapping[str, Tensor]
 """What an encoder reads off grids before anything is learned, by name; leading dimensions are those of the grids."""

@@ -12,13 +12,13 @@ from torch import Tensor
 from jepa_core.audit.held_encoder import HeldEncoder, Memory, TriedTarget, remember_weights
 from jepa_core.audit.rebuilding import Change, held_parts
 from jepa_core.audit.trial import NUM_STEPS, Effect, Trace, take_steps
-from jepa_core.contracts import GridDataset, NeedsInitialisation, Sequences
+from jepa_core.contracts import GridDataset, NeedsInitialisation, Observations, Sequences
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
 from jepa_core.engine.diagnostics import gradient_shares
 from jepa_core.engine.evaluation import evaluation_mode
-from jepa_core.engine.network import Parts, build_parts
+from jepa_core.engine.network import Parts, build_parts, encoded_by
 from jepa_core.engine.objective import Outcome
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.step import TrainingStep
@@ -134,12 +134,12 @@ class Bench:
     def mixed(self) -> Bench:
         """The same start on data whose context grids come from different sequences, so that none are alike."""
         if self._mixed is None:
-            grids, sizes = self.batches.sample(4 * self.batches.batch_size)
-            last = grids.shape[1] - 1
-            rolled = [
-                torch.stack([part[:, t].roll(t % last, dims=0) for t in range(last + 1)], 1) for part in (grids, sizes)
-            ]
-            sequences = Sequences(grids=rolled[0], sizes=rolled[1], tasks=torch.arange(len(grids)))
+            sample = self.batches.sample(4 * self.batches.batch_size)
+            last = self.shape.context_length
+            rolled = sample.map(
+                lambda part: torch.stack([part[:, t].roll(t % last, dims=0) for t in range(last + 1)], 1)
+            )
+            sequences = Sequences(grids=rolled["grid"], sizes=rolled["size"], tasks=torch.arange(len(rolled)))
             dataset = GridDataset(
                 train=sequences,
                 validation=sequences,
@@ -154,10 +154,9 @@ class Bench:
             self._mixed.encode(1)
         return self._mixed
 
-    def first_batch(self) -> tuple[Tensor, Tensor]:
-        """Context grids (B, T, H, W) and sizes of the first batch."""
-        grids, sizes = self.held_training().draw(0, 0)[0]
-        return grids[:, :-1], sizes[:, :-1]
+    def first_batch(self) -> Observations:
+        """Context (B, T, …) of the first batch."""
+        return self.held_training().draw(0, 0)[0][:, :-1]
 
     def _trace(self, change: Change, *, quiet: bool, until_clear_against: Trace | None) -> Trace:
         parts = held_parts(self.start, self.recipe, change)
@@ -179,9 +178,9 @@ class Bench:
     def _initialise(self, quantizer: Any, encoder: torch.nn.Module, sequences: int) -> None:
         if not (isinstance(quantizer, NeedsInitialisation) and sequences):
             return
-        grids, sizes = self.batches.sample(sequences)
+        context = self.batches.sample(sequences)[:, :-1]
         with torch.no_grad():
-            embeddings = encoder(grids[:, :-1].flatten(0, 1), sizes[:, :-1].flatten(0, 1))
+            embeddings = encoded_by(encoder, context.flatten())
             seed_phase(self.recipe.train.seed, "initialise")
             quantizer.initialise(embeddings.values[embeddings.mask].float())
 

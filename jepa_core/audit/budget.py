@@ -39,8 +39,8 @@ def _one_class(label: str, num_classes: int) -> Finding:
     return Finding(
         name="a label of one class",
         severity="info",
-        message=f"All validation sequences have the same {label}: there is nothing to tell apart, and jepa eval shows no "
-        "probe of it.",
+        message=f"All validation sequences have the same {label}: there is nothing to tell apart, and jepa eval shows "
+        "no probe of it.",
         evidence={"label": label, "classes": num_classes},
         advice="Validate on sequences of several classes if you want to know what embeddings say of it.",
     )

@@ -72,7 +72,7 @@ def _nulls(recipe: Recipe, dataset: GridDataset) -> RankedNulls:
     """What learns nothing, on the first validation sequences."""
     split = _head(dataset.validation, RETRIEVAL_SEQUENCES)
     chosen = ChosenNulls.of(recipe, installed())
-    return rank_nulls(chosen, dataset, CandidateList(split.grids, split.sizes), None).ranked
+    return rank_nulls(chosen, dataset, CandidateList(split.observations), None).ranked
 
 
 def identical_context(dataset: GridDataset, most: int = MOST_SEQUENCES) -> float:

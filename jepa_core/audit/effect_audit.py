@@ -13,6 +13,7 @@ from jepa_core.audit.rebuilding import Change, take_over_state
 from jepa_core.audit.replacements import AverageConfig, UnquantizedConfig
 from jepa_core.audit.report import EffectRow, Kind
 from jepa_core.audit.trial import CLEAR, NO_EFFECT, Effect, relative_change
+from jepa_core.engine.network import encoded_by
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.facts import EncoderFacts
 from jepa_core.recipe.tables import Recipe
@@ -124,7 +125,7 @@ def _field_effect(bench: Bench, field: Field, recipe: Recipe) -> Effect:
 def encoder_effect(bench: Bench, recipe: Recipe) -> Effect:
     """What other settings make of the encoder's output on the first batch while it trains, and of its gradient."""
     facts = EncoderFacts(height=bench.shape.side, width=bench.shape.side)
-    grids, sizes = bench.first_batch()
+    context = bench.first_batch().flatten()
     started = bench.memory.encoder.state_dict()
     outputs, gradients = [], []
     twin = None
@@ -132,11 +133,11 @@ def encoder_effect(bench: Bench, recipe: Recipe) -> Effect:
         seed_phase(0, "audit", "build")
         encoder = config.build(facts)
         twin = twin if twin is not None else {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
-        encoder.to(grids.device)
+        encoder.to(context.device)
         take_over_state(encoder, twin, started)
         encoder.train()
         seed_phase(0, "audit", "encoder")
-        values = encoder(grids.flatten(0, 1), sizes.flatten(0, 1)).values.float()
+        values = encoded_by(encoder, context).values.float()
         outputs.append(values.detach())
         if len(outputs) == 1 or torch.equal(outputs[0], outputs[1]):
             gradients.append(_gradient(encoder, values))

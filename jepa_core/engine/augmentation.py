@@ -20,14 +20,16 @@ from jepa_core.grids import (
     random_translation,
     random_wrap,
 )
+from jepa_core.observations import Observations
 from jepa_core.recipe.tables import Augmentation
 
 
-def augment(grids: Tensor, sizes: Tensor, config: Augmentation, roles: Sequence[Role] = ()) -> tuple[Tensor, Tensor]:
+def augment(batch: Observations, config: Augmentation, roles: Sequence[Role] = ()) -> Observations:
     """Grids (B, T+1, H, W) and sizes (B, T+1, 2) to the same shapes, transformed as the recipe's table says.
 
     `roles` says which of the T + 1 places hold outputs. Draws come from torch's global generator of the grids' device.
     """
+    grids, sizes = batch["grid"], batch["size"]
     num_sequences = grids.shape[0]
     if config.colours:
         grids = permute_colours(grids, random_colour_permutation(num_sequences, grids.device))
@@ -41,7 +43,7 @@ def augment(grids: Tensor, sizes: Tensor, config: Augmentation, roles: Sequence[
         grids, sizes = random_translation(grids, sizes)
     if config.wrap:
         grids = random_wrap(grids, sizes)
-    return grids, sizes
+    return Observations({"grid": grids, "size": sizes})
 
 
 def _turn_outputs(grids: Tensor, sizes: Tensor, share: float, roles: Sequence[Role]) -> tuple[Tensor, Tensor]:

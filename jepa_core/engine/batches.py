@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Sequences
+from jepa_core.contracts import Observations, Sequences
 from jepa_core.engine.seeds import derived_seed
 from jepa_core.errors import RecipeError
 
@@ -21,27 +21,27 @@ class BatchStream:
             )
         self.batch_size = batch_size
         self.per_epoch = len(sequences) // batch_size
-        self._grids = sequences.grids.to(device)
-        self._sizes = sequences.sizes.to(device)
+        self._observations = sequences.observations.to(device)
         self._seed = seed
         self._epoch = -1
         self._order = torch.empty(0, dtype=torch.int64, device=device)
 
-    def draw(self, index: int) -> tuple[Tensor, Tensor]:
-        """Micro-batch `index` of the whole run: grids (B, T+1, H, W) and sizes (B, T+1, 2)."""
+    def draw(self, index: int) -> Observations:
+        """Micro-batch `index` of the whole run, (B, T+1, …)."""
         epoch, position = divmod(index, self.per_epoch)
         chosen = self._order_of(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
-        return self._grids[chosen], self._sizes[chosen]
+        return self._observations[chosen]
 
-    def sample(self, size: int) -> tuple[Tensor, Tensor]:
+    def sample(self, size: int) -> Observations:
         """The fixed sample that diagnostics look at: at most `size` sequences, the same in every call."""
         generator = torch.Generator().manual_seed(derived_seed(self._seed, "diagnostics sample"))
-        chosen = torch.randperm(self._grids.shape[0], generator=generator)[:size].to(self._grids.device)
-        return self._grids[chosen], self._sizes[chosen]
+        chosen = torch.randperm(len(self._observations), generator=generator)[:size]
+        return self._observations[chosen.to(self._observations.device)]
 
     def _order_of(self, epoch: int) -> Tensor:
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(derived_seed(self._seed, "order", epoch))
-            self._order = torch.randperm(self._grids.shape[0], generator=generator).to(self._grids.device)
+            order = torch.randperm(len(self._observations), generator=generator)
+            self._order = order.to(self._observations.device)
             self._epoch = epoch
         return self._order

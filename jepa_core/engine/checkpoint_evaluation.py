@@ -5,7 +5,6 @@ Nothing is trained and nothing is written. Knows recipes and run directories; sh
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,9 +88,7 @@ def evaluate_run(run: Path, *, overrides: Sequence[str], step: str, device: str,
     set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
     model = load_model(trained, chosen.checkpoint, compute.device)
     dataset = recipe.data.build(DatasetFacts(seed=recipe.train.seed))
-    grids, sizes = model.shape.fitted(dataset.validation)
-    split = dataclasses.replace(dataset.validation, grids=grids, sizes=sizes)
-    validation = Validation(split, compute, chunk=recipe.train.batch_size)
+    validation = Validation(model.shape.fitted(dataset.validation), compute, chunk=recipe.train.batch_size)
     validation.rank_nulls(ChosenNulls.of(recipe, registry), dataset, _untrained(trained, model, compute))
     gathered = validation.look(model.objective, declared_views(model.objective.losses))
     figures = validation.figures(model.objective, gathered, with_hard=True)

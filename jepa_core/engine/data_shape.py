@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import attrs
 import torch.nn.functional as F
-from torch import Tensor
 
 from jepa_core.contracts import GridDataset, Sequences
 from jepa_core.errors import CheckpointError, DataError
@@ -57,8 +57,8 @@ class DataShape:
                 "Resume with the data it was trained on, or start a new run."
             )
 
-    def fitted(self, sequences: Sequences) -> tuple[Tensor, Tensor]:
-        """Grids and sizes of other data, padded with the outside, or cut where only outside is, to this side.
+    def fitted(self, sequences: Sequences) -> Sequences:
+        """Other data, its grids padded with the outside, or cut where only outside is, to this side.
 
         Raises:
             DataError: the context has another length, or a grid is larger.
@@ -76,7 +76,7 @@ class DataShape:
                 f"Leave such grids out, with --set data.max_side={self.side} where the dataset has it."
             )
         missing = self.side - side
-        return F.pad(sequences.grids, (0, missing, 0, missing), value=OUTSIDE), sequences.sizes
+        return dataclasses.replace(sequences, grids=F.pad(sequences.grids, (0, missing, 0, missing), value=OUTSIDE))
 
     def describe(self) -> str:
         """In words."""

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from jepa_core.engine.evaluation import code_figures, gather, num_codes, representation_figures, spectrum
 from jepa_core.engine.network import Parts
-from jepa_core.engine.objective import Grids
 from jepa_core.engine.representation import rank_by_cosine
 from jepa_core.engine.retrieval import figures_of
 from jepa_core.engine.step import TrainingStep
+from jepa_core.observations import Observations
 
 GRADIENT_SEQUENCES = 64
 """Sequences over which the shares of the losses in the gradient are measured."""
@@ -107,5 +107,5 @@ def gradient_shares(training: TrainingStep, step: int) -> dict[str, Tensor]:
     return {f"grad.share.{name}": norm.detach() / total for name, norm in norms.items()}
 
 
-def _first(batch: Grids) -> Grids:
-    return batch[0][:GRADIENT_SEQUENCES], batch[1][:GRADIENT_SEQUENCES]
+def _first(batch: Observations) -> Observations:
+    return batch[:GRADIENT_SEQUENCES]

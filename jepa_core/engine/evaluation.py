@@ -22,7 +22,7 @@ from jepa_core.contracts import (
 from jepa_core.engine.device import Compute
 from jepa_core.engine.hard_candidates import SHARE_OF_VALIDATION, HardCandidates, cosine_scores
 from jepa_core.engine.nulls import ChosenNulls, MeasuredNulls, rank_nulls
-from jepa_core.engine.objective import Grids, Objective
+from jepa_core.engine.objective import Objective
 from jepa_core.engine.representation import (
     alignment,
     code_usage,
@@ -34,7 +34,7 @@ from jepa_core.engine.representation import (
 )
 from jepa_core.engine.retrieval import CandidateList, figures_of, paired_difference
 from jepa_core.engine.seeds import seed_phase
-from jepa_core.watch.nulls import RankedNulls
+from jepa_core.watch.nulls import FEWEST_CANDIDATES, RankedNulls
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +71,7 @@ def evaluation_mode(objective: Objective) -> Iterator[None]:
 
 def gather(
     objective: Objective,
-    grids: Grids,
+    observations: Observations,
     compute: Compute,
     *,
     chunk: int,
@@ -81,11 +81,11 @@ def gather(
     seed_phase(0, "evaluation")
     parts: list[_Chunk] = []
     with evaluation_mode(objective), compute.autocast():
-        for batch in zip(grids[0].split(chunk), grids[1].split(chunk), strict=True):
+        for batch in observations.split(chunk):
             if views is None:
                 forward, losses = objective.encode(batch, None)[0], {}
             else:
-                outcome = objective(batch, {name: view(*batch) for name, view in views.items()})
+                outcome = objective(batch, {name: view(batch) for name, view in views.items()})
                 forward, losses = outcome.forward, outcome.figures
             parts.append(_Chunk.of(objective, forward, losses))
     return _joined(parts)
@@ -178,11 +178,12 @@ class Validation:
     """The fixed validation split: what the run is judged by, beside its nulls."""
 
     def __init__(self, split: Sequences, compute: Compute, *, chunk: int) -> None:
-        self._grids = (split.grids.to(compute.device), split.sizes.to(compute.device))
+        self._observations = split.observations.to(compute.device)
+        self._num_places = split.num_places
         self._tasks = split.tasks
         self._compute = compute
         self._chunk = chunk
-        self.candidates = CandidateList(*self._grids)
+        self.candidates = CandidateList(self._observations)
         self.nulls = MeasuredNulls(ranked=RankedNulls())
         self.hard: HardCandidates | None = None
         self.null_only: Tensor | None = None
@@ -201,10 +202,10 @@ class Validation:
         Raises:
             PluginError: a null fails.
         """
-        self.hard = HardCandidates.of(*self._grids, self._tasks)
+        self.hard = HardCandidates.of(self._observations, self._tasks)
         ranks = None
         if untrained is not None and chosen.with_untrained:
-            ranks = self._ranks(gather(untrained, self._grids, self._compute, chunk=self._chunk))
+            ranks = self._ranks(gather(untrained, self._observations, self._compute, chunk=self._chunk))
         self.nulls = rank_nulls(
             chosen,
             dataset,
@@ -222,7 +223,7 @@ class Validation:
 
     def look(self, objective: Objective, views: Mapping[str, ViewTransform]) -> Gathered:
         """Encode the split, with its loss terms."""
-        return gather(objective, self._grids, self._compute, chunk=self._chunk, views=views)
+        return gather(objective, self._observations, self._compute, chunk=self._chunk, views=views)
 
     def figures(self, objective: Objective, gathered: Gathered, *, with_hard: bool = False) -> dict[str, float]:
         """Every `val.` figure of a look."""
@@ -238,8 +239,8 @@ class Validation:
 
     def hard_every(self) -> int:
         """Every how many validations near copies may be ranked, so that they stay a small share of what is encoded."""
-        num_grids = self._grids[0].shape[0] * self._grids[0].shape[1]
-        return 1 if self.hard is None else math.ceil(self.hard.num_grids / (SHARE_OF_VALIDATION * num_grids))
+        encoded = len(self._observations) * self._num_places
+        return 1 if self.hard is None else math.ceil(self.hard.num_observations / (SHARE_OF_VALIDATION * encoded))
 
     def _ranks(self, gathered: Gathered) -> Tensor:
         return self.candidates.model_ranks(gathered.z_context, gathered.z_target)
@@ -255,6 +256,8 @@ class Validation:
         if theirs is None:
             return figures
         self.null_only = self._tasks[((theirs <= 1) & (ranks > 1)).cpu()]
+        if self.candidates.size < FEWEST_CANDIDATES:
+            return figures
         above = paired_difference(ranks, theirs, self._tasks)
         named = {"above_null": above.mean, "above_null_low": above.low, "above_null_high": above.high}
         return figures | {f"retrieval.{name}": value for name, value in named.items()}
@@ -273,12 +276,13 @@ class Validation:
 
     def _encoded(self, objective: Objective, candidates: Observations) -> Tensor:
         """Candidates (V, C, ...) by the target network: (V, C, P) float32."""
-        at_once = max(1, self._chunk // candidates.grids.shape[1])
+        num_candidates = next(iter(candidates.tensors.values())).shape[1]
+        at_once = max(1, self._chunk // num_candidates)
         parts = []
         with evaluation_mode(objective), self._compute.autocast():
-            for grids, sizes in zip(candidates.grids.split(at_once), candidates.sizes.split(at_once), strict=True):
-                _, target = objective.encode_target(grids.flatten(0, 1), sizes.flatten(0, 1))
-                parts.append(objective.target.projector(target).float().unflatten(0, grids.shape[:2]))
+            for part in candidates.split(at_once):
+                _, target = objective.encode_target(part.flatten())
+                parts.append(objective.target.projector(target).float().unflatten(0, (len(part), num_candidates)))
         return torch.cat(parts)
 
     def _over_candidates(

@@ -65,26 +65,28 @@ class HardCandidates:
     """By how many cells each candidate has in common with the others, which reads no context."""
 
     @staticmethod
-    def of(grids: Tensor, sizes: Tensor, tasks: Tensor) -> HardCandidates | None:
-        """Lists for sequences (S, T+1, H, W) of tasks (S,), the same in every run; on the grids' device.
+    def of(observations: Observations, tasks: Tensor) -> HardCandidates | None:
+        """Lists for sequences (S, T+1, …) of tasks (S,), the same in every run; on the observations' device.
 
         None where all sequences are of one task: no context would be another's.
         """
         if len(tasks.unique()) < 2:
             return None
-        rows = torch.linspace(0, len(grids) - 1, min(len(grids), MOST_SEQUENCES)).round().long()
+        num_sequences = len(observations)
+        rows = torch.linspace(0, num_sequences - 1, min(num_sequences, MOST_SEQUENCES)).round().long()
         seed_phase(0, "hard candidates")
-        chosen, chosen_sizes = grids.cpu()[rows], sizes.cpu()[rows]
+        listed = observations.to("cpu")[rows]
+        chosen, chosen_sizes = listed["grid"], listed["size"]
         nodes = _trees(chosen[:, -1], chosen_sizes[:, -1], colours_of(chosen))
         candidates = _around_a_random_rank(nodes, chosen[:, :-1])
         target_sizes = chosen_sizes[:, -1:].expand(-1, NUM_RELATIVES + 1, -1)
         candidate_sizes = torch.cat([target_sizes, chosen_sizes[:, :-1]], 1)
-        device = grids.device
+        device = observations.device
         is_distinct = _is_distinct(candidates)
         return HardCandidates(
             rows=rows.to(device),
-            context=Observations(grids=chosen[:, :-1].to(device), sizes=chosen_sizes[:, :-1].to(device)),
-            candidates=Observations(grids=candidates.to(device), sizes=candidate_sizes.to(device)),
+            context=listed[:, :-1].to(device),
+            candidates=Observations({"grid": candidates, "size": candidate_sizes}).to(device),
             is_distinct=is_distinct.to(device),
             other=_of_another_task(tasks.cpu()[rows]).to(device),
             chance_mrr=_chance(is_distinct.sum(1)),
@@ -92,8 +94,8 @@ class HardCandidates:
         )
 
     @property
-    def num_grids(self) -> int:
-        """Grids that one look encodes."""
+    def num_observations(self) -> int:
+        """Observations that one look encodes."""
         return int(self.is_distinct.numel())
 
     def ranks(self, scores: Tensor) -> Tensor:

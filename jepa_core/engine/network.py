@@ -1,6 +1,6 @@
 """The online network and its EMA target: which part feeds which. Losses and optimisation are elsewhere.
 
-B sequences, T context grids, N tokens of a grid, D embedding dimension, P projection dimension.
+B sequences, T observations of context, N tokens of an observation, D embedding dimension, P projection dimension.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import ComponentConfig, Embeddings, Quantized, QuantizesTargets
+from jepa_core.contracts import ComponentConfig, Embeddings, Observations, Quantized, QuantizesTargets, Reading
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.projector import build_projector
 from jepa_core.engine.seeds import seed_phase
@@ -43,10 +43,9 @@ class OnlineNetwork(nn.Module):
         self.predictor = built(recipe.predictor, PredictorFacts(embedding_dim=dim, context_length=context_length))
         self.projector = build_projector(recipe.projector, dim)
 
-    def encode(self, grids: Tensor, sizes: Tensor) -> Embeddings:
-        """Grids (M, H, W) and sizes (M, 2) to tokens (M, N, D)."""
-        embeddings: Embeddings = self.encoder(grids, sizes)
-        return embeddings
+    def encode(self, observations: Observations) -> Embeddings:
+        """Observations (M, …) to tokens (M, N, D)."""
+        return encoded_by(self.encoder, observations)
 
     def quantize(self, values: Tensor, mask: Tensor, *, collect: bool) -> Quantized:
         """Tokens (..., N, D) to quantized tokens of the same shape."""
@@ -113,6 +112,18 @@ def _fused_step(values: list[Tensor], directions: list[Tensor], size: float, ref
         is_first_step=False,
         found_inf=refused,
     )
+
+
+def encoded_by(encoder: nn.Module, observations: Observations) -> Embeddings:
+    """Observations (M, …) to tokens (M, N, D)."""
+    embeddings: Embeddings = encoder(observations["grid"], observations["size"])
+    return embeddings
+
+
+def read_by(encoder: nn.Module, observations: Observations) -> Reading:
+    """What an `OffersViews` encoder reads off observations (M, …): tensors (M, …)."""
+    reading: Reading = encoder.read(observations["grid"], observations["size"])  # type: ignore[operator]  # contract
+    return reading
 
 
 def masked_mean(embeddings: Embeddings) -> Tensor:

@@ -5,7 +5,8 @@ Which of them are on is the recipe's business, what they compute their own. V se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -15,7 +16,6 @@ from torch import Tensor
 from jepa_core.contracts import ComponentConfig, GridDataset, Null, Observations, Sequences
 from jepa_core.engine.hard_candidates import HardCandidates
 from jepa_core.engine.retrieval import CandidateList, figures_of
-from jepa_core.errors import JepaError, PluginError
 from jepa_core.facts import NullFacts
 from jepa_core.recipe.layout import UNTRAINED
 from jepa_core.recipe.tables import Recipe
@@ -76,41 +76,46 @@ def rank_nulls(
         untrained: ranks (V,) by the network before training; None where it is switched off.
         recorded: what a run that goes on measured when it began, and is judged by.
 
-    Raises:
-        PluginError: a null fails; with its name.
+    A null that raises, or gives scores that are none, is left out and named with why.
     """
-    device = candidates.context.grids.device
+    device = candidates.context.device
     side = int(dataset.train.grids.shape[-1])
     facts = NullFacts(height=side, width=side, roles=dataset.places())
     sample = training_sample(dataset, device) if chosen.configs else None
     figures: list[NullFigures] = []
     ranks: dict[str, Tensor] = {}
+    failed: dict[str, str] = {}
     for name, config in chosen.configs.items():
-        null: Null | None = _tried(name, config.build, facts)
-        if null is None:
+        try:
+            null: Null | None = config.build(facts)
+            if null is None:
+                continue
+            assert sample is not None
+            weights = null.fit(sample)
+            own_ranks = candidates.ranks(_scored(null, candidates.context, candidates.candidates))
+            hard_mrr = None if hard is None else float(hard.mrr(_scored(null, hard.context, hard.candidates)))
+        except Exception as error:  # the plugin's code, which is on in every run: none shall stop for it
+            failed[name] = _why(error)
             continue
-        assert sample is not None
-        weights = _tried(name, null.fit, sample)
-        ranks[name] = candidates.ranks(_scored(name, null, candidates.context, candidates.candidates))
-        hard_mrr = None if hard is None else float(hard.mrr(_scored(name, null, hard.context, hard.candidates)))
-        found = figures_of(ranks[name])
+        ranks[name], found = own_ranks, figures_of(own_ranks)
         figures.append(NullFigures(name=name, mrr=found.mrr, top1=found.top1, hard_mrr=hard_mrr, weights=weights))
     if untrained is not None:
         ranks[UNTRAINED] = untrained
         found = figures_of(untrained)
         figures.append(NullFigures(name=UNTRAINED, mrr=found.mrr, top1=found.top1))
-    ranked = recorded if recorded and recorded.figures else _ranked(figures, chosen.disabled)
+    ranked = recorded if recorded and recorded.figures else _ranked(figures, chosen.disabled, failed)
     strongest = ranked.strongest
     return MeasuredNulls(ranked=ranked, strongest_ranks=ranks.get(strongest.name) if strongest else None)
 
 
-def _ranked(figures: list[NullFigures], disabled: tuple[str, ...]) -> RankedNulls:
+def _ranked(figures: list[NullFigures], disabled: tuple[str, ...], failed: Mapping[str, str]) -> RankedNulls:
     among_copies = [null for null in figures if null.hard_mrr is not None]
     hardest = max(among_copies, key=lambda null: null.hard_mrr or 0.0, default=None)
     return RankedNulls(
         figures=tuple(sorted(figures, key=lambda null: -null.mrr)),
         strongest_hard=hardest.name if hardest else "",
         disabled=disabled,
+        failed=failed,
     )
 
 
@@ -135,27 +140,21 @@ def training_sample(dataset: GridDataset, device: torch.device) -> Sequences:
     )
 
 
-def _scored(name: str, null: Null, context: Observations, candidates: Observations) -> Tensor:
+def _scored(null: Null, context: Observations, candidates: Observations) -> Tensor:
     """(V, C) float32 scores, checked."""
-    scores: Any = _tried(name, null.scores, context, candidates)
-    leading = candidates.grids.shape[:-2]
-    expected = (len(context.grids), leading[-1])
+    scores: Any = null.scores(context, candidates)
+    leading = candidates["grid"].shape[:-2]
+    expected = (len(context), leading[-1])
     if not isinstance(scores, Tensor) or tuple(scores.shape) != expected:
         got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-        raise _error(name, f"returned scores {got}; {expected} are asked for: contexts × candidates")
+        raise ValueError(f"scores are {got}, and {expected} are asked for: contexts × candidates")
+    if not scores.isfinite().all():
+        raise ValueError(f"{int((~scores.isfinite()).sum())} of {scores.numel()} scores are not finite")
     return scores.float()
 
 
-def _tried(name: str, work: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        return work(*arguments)
-    except JepaError:
-        raise
-    except Exception as error:  # the plugin's code
-        raise _error(name, f"failed: {type(error).__name__}: {error}") from error
-
-
-def _error(name: str, problem: str) -> PluginError:
-    return PluginError(
-        f"The null {name!r} {problem}.\nSwitch it off with --set nulls.{name}.enabled=false, or mend it."
-    )
+def _why(error: Exception) -> str:
+    """In a line, with the place in the plugin's code."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words} ({place.filename}, line {place.lineno})"

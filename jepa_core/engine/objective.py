@@ -1,6 +1,6 @@
-"""From a batch of grids to the weighted sum of all loss terms. Pure: nothing here changes state, so it can be compiled.
+"""From a batch of observations to the weighted sum of all loss terms. Pure: no state changes, so it can be compiled.
 
-B sequences, T context grids, N tokens of a grid, D embedding dimension, P projection dimension.
+B sequences, T observations of context, N tokens of an observation, D embedding dimension, P projection dimension.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from jepa_core.contracts import (
     Embeddings,
     Forward,
     LossTerm,
+    Observations,
     OffersViews,
     Quantized,
     Reading,
@@ -25,11 +26,8 @@ from jepa_core.contracts import (
     View,
     ViewTransform,
 )
-from jepa_core.engine.network import OnlineNetwork, Parts, TargetNetwork, masked_mean
+from jepa_core.engine.network import OnlineNetwork, Parts, TargetNetwork, encoded_by, masked_mean, read_by
 from jepa_core.errors import RecipeError
-
-Grids = tuple[Tensor, Tensor]
-"""Grids (B, T+1, H, W) uint8 and sizes (B, T+1, 2)."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +58,8 @@ class Objective(nn.Module):
         self.weights = dict(weights)
         self.encoder_views = encoder_views(parts.online.encoder, parts.losses)
 
-    def forward(self, batch: Grids, views: Mapping[str, Grids]) -> Outcome:
-        """The objective on a batch and its views."""
+    def forward(self, batch: Observations, views: Mapping[str, Observations]) -> Outcome:
+        """The objective on a batch (B, T+1, …) and its views."""
         forward, encoder_output = self.encode(batch, views)
         terms: dict[str, LossTerm] = {name: loss(forward) for name, loss in self.losses.items()}
         quantizer_loss = forward.context_quantized.loss.float()
@@ -86,14 +84,11 @@ class Objective(nn.Module):
             forward=forward,
         )
 
-    def encode(self, batch: Grids, views: Mapping[str, Grids] | None) -> tuple[Forward, Tensor]:
+    def encode(self, batch: Observations, views: Mapping[str, Observations] | None) -> tuple[Forward, Tensor]:
         """Everything losses may look at, and the encoder's whole output; without any views when they are None."""
         online = self.online
-        grids, sizes = batch
-        num_context = grids.shape[1] - 1
         if views is None or not self.encoder_views:
-            context = (grids[:, :num_context], sizes[:, :num_context])
-            encoded, encoder_output = self._encode_together({"": context, **(views or {})})
+            encoded, encoder_output = self._encode_together({"": batch[:, :-1], **(views or {})})
         else:
             encoded, encoder_output = self._embed_together(self._read_with_views(batch, views))
         context_embeddings = encoded.pop("")
@@ -101,7 +96,7 @@ class Objective(nn.Module):
         quantized = online.quantize(context_embeddings.values, context_embeddings.mask, collect=True)
         state = online.state(quantized.values, context_embeddings.mask)
         predicted = online.predictor(state)
-        target_tokens, target = self.encode_target(grids[:, num_context], sizes[:, num_context])
+        target_tokens, target = self.encode_target(batch[:, -1])
         with torch.no_grad():
             z_target = self.target.projector(target)
             z_grids = self.target.projector(masked_mean(Embeddings(quantized.values, context_embeddings.mask)))
@@ -120,39 +115,37 @@ class Objective(nn.Module):
         return forward, encoder_output
 
     @torch.no_grad()
-    def encode_target(self, grids: Tensor, sizes: Tensor) -> tuple[Embeddings, Tensor]:
-        """Target grids (B, H, W) through EMA encoder and online codebook: tokens and their masked mean (B, D)."""
-        embeddings: Embeddings = self.target.encoder(grids, sizes)
+    def encode_target(self, targets: Observations) -> tuple[Embeddings, Tensor]:
+        """Targets (B, …) through EMA encoder and online codebook: tokens and their masked mean (B, D)."""
+        embeddings = encoded_by(self.target.encoder, targets)
         quantized = self.online.quantize_target(embeddings.values, embeddings.mask)
         tokens = Embeddings(quantized.values, embeddings.mask, embeddings.neighbours)
         return tokens, masked_mean(tokens)
 
-    def _encode_together(self, groups: Mapping[str, Grids]) -> tuple[dict[str, Embeddings], Tensor]:
-        """Encode groups of (B, G, H, W) grids in one call of the encoder."""
-        grids = torch.cat([grids.flatten(0, 1) for grids, _ in groups.values()])
-        sizes = torch.cat([sizes.flatten(0, 1) for _, sizes in groups.values()])
-        embeddings = self.online.encode(grids, sizes)
-        shapes = {name: group.shape[:2] for name, (group, _) in groups.items()}
+    def _encode_together(self, groups: Mapping[str, Observations]) -> tuple[dict[str, Embeddings], Tensor]:
+        """Encode groups of observations (B, G, …) in one call of the encoder."""
+        embeddings = self.online.encode(Observations.cat([group.flatten() for group in groups.values()]))
+        shapes = {name: _leading(group.tensors) for name, group in groups.items()}
         return _parted(embeddings, shapes), embeddings.values
 
-    def _read_with_views(self, batch: Grids, views: Mapping[str, Grids]) -> dict[str, Reading]:
-        """What the encoder reads off the context, off views of grids, and off the batch with its own changes."""
-        whole = self._read(*batch)
+    def _read_with_views(self, batch: Observations, views: Mapping[str, Observations]) -> dict[str, Reading]:
+        """What the encoder reads off the context, off views, and off the batch with its own changes."""
+        whole = self._read(batch)
         context = {name: tensor[:, :-1] for name, tensor in whole.items()}
         changed = {name: change(whole) for name, change in self.encoder_views.items()}
-        return {"": context, **{name: self._read(*view) for name, view in views.items()}, **changed}
+        return {"": context, **{name: self._read(view) for name, view in views.items()}, **changed}
 
-    def _read(self, grids: Tensor, sizes: Tensor) -> Reading:
-        """The encoder's reading of (B, G, H, W) grids, tensors (B, G, ...)."""
-        reading: Reading = self.online.encoder.read(grids.flatten(0, 1), sizes.flatten(0, 1))  # type: ignore[operator]  # contract
-        return {name: tensor.unflatten(0, grids.shape[:2]) for name, tensor in reading.items()}
+    def _read(self, observations: Observations) -> Reading:
+        """The encoder's reading of observations (B, G, …), tensors (B, G, ...)."""
+        reading = read_by(self.online.encoder, observations.flatten())
+        return {name: tensor.unflatten(0, _leading(observations.tensors)) for name, tensor in reading.items()}
 
     def _embed_together(self, readings: Mapping[str, Reading]) -> tuple[dict[str, Embeddings], Tensor]:
         """Embed readings (B, G, ...) in one call of the encoder."""
         names = readings[""].keys()
         together = {name: torch.cat([reading[name].flatten(0, 1) for reading in readings.values()]) for name in names}
         embeddings: Embeddings = self.online.encoder.embed(together)  # type: ignore[operator]  # contract
-        shapes = {name: next(iter(reading.values())).shape[:2] for name, reading in readings.items()}
+        shapes = {name: _leading(reading) for name, reading in readings.items()}
         return _parted(embeddings, shapes), embeddings.values
 
     def _view(self, encoded: Embeddings) -> View:
@@ -166,8 +159,13 @@ class Objective(nn.Module):
         return View(z_context=z_context, z_target=online.projector(target), state=state, target=target)
 
 
+def _leading(tensors: Mapping[str, Tensor]) -> torch.Size:
+    """(B, G)."""
+    return next(iter(tensors.values())).shape[:2]
+
+
 def _parted(embeddings: Embeddings, shapes: Mapping[str, torch.Size]) -> dict[str, Embeddings]:
-    """Embeddings of groups of grids, one behind the other, by group: (B, G, N, D) for each shape (B, G)."""
+    """Embeddings of groups, one behind the other, by group: (B, G, N, D) for each shape (B, G)."""
     counts = [shape.numel() for shape in shapes.values()]
     neighbours = (None,) * len(counts) if embeddings.neighbours is None else embeddings.neighbours.split(counts)
     parts = zip(shapes.items(), embeddings.values.split(counts), embeddings.mask.split(counts), neighbours, strict=True)

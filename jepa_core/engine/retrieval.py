@@ -1,6 +1,6 @@
 """How well predicted embeddings, or the scores of a null, find each target among all candidates of a split.
 
-Rank = 1 + candidates that score higher + half of those that tie; equal target grids are one candidate. Model and nulls
+Rank = 1 + candidates that score higher + half of those that tie; equal targets are one candidate. Model and nulls
 rank the same fixed list, so that their reciprocal ranks can be paired.
 """
 
@@ -36,14 +36,15 @@ class Retrieval:
 
 
 class CandidateList:
-    """The fixed list of a split: its distinct target grids."""
+    """The fixed list of a split: its distinct targets."""
 
-    def __init__(self, grids: Tensor, sizes: Tensor) -> None:
-        """`grids` (V, T+1, H, W) and `sizes` (V, T+1, 2) of the split."""
-        distinct = unique_candidates(grids[:, -1])
+    def __init__(self, observations: Observations) -> None:
+        """`observations` (V, T+1, …) of the split."""
+        targets = observations[:, -1]
+        distinct = unique_candidates(targets["grid"])
         self.positive, self.representatives = distinct.index, distinct.representatives
-        self.context = Observations(grids=grids[:, :-1], sizes=sizes[:, :-1])
-        self.candidates = Observations(grids=grids[self.representatives, -1], sizes=sizes[self.representatives, -1])
+        self.context = observations[:, :-1]
+        self.candidates = targets[self.representatives]
 
     @property
     def size(self) -> int:

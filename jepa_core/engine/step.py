@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import HasState, Statistics
+from jepa_core.contracts import HasState, Observations, Statistics
 from jepa_core.engine.augmentation import augment
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.device import Compute
 from jepa_core.engine.loss_scale import LossScale
 from jepa_core.engine.meters import Meters
 from jepa_core.engine.network import Parts
-from jepa_core.engine.objective import Grids, Objective, Outcome, declared_views
+from jepa_core.engine.objective import Objective, Outcome, declared_views
 from jepa_core.engine.optimizer import GatedAdam, clip_gradients, ema_decay, learning_rate
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.vote import Vote
@@ -65,7 +65,7 @@ class TrainingStep:
             for name, module in {"quantizer": parts.online.quantizer, **dict(parts.losses.items())}.items()
             if isinstance(module, HasState)
         }
-        self._forward: Callable[[Grids, Mapping[str, Grids]], Outcome] = (
+        self._forward: Callable[[Observations, Mapping[str, Observations]], Outcome] = (
             torch.compile(self.objective) if recipe.train.compile else self.objective
         )
 
@@ -105,12 +105,12 @@ class TrainingStep:
         self.meters.add([outcome.figures for outcome in outcomes], step_figures)
         self.meters.note({"lr": lr, "target.ema_decay": decay})
 
-    def draw(self, step: int, micro: int) -> tuple[Grids, dict[str, Grids]]:
+    def draw(self, step: int, micro: int) -> tuple[Observations, dict[str, Observations]]:
         """The augmented micro-batch and its views. Seeds everything that the forward pass draws, too."""
         seed_phase(self.recipe.train.seed, "step", step, "micro", micro)
-        grids, sizes = self.batches.draw(step * self.recipe.train.accumulate + micro)
-        batch = augment(grids, sizes, self.recipe.augmentation, self.roles)
-        return batch, {name: transform(*batch) for name, transform in self.views.items()}
+        drawn = self.batches.draw(step * self.recipe.train.accumulate + micro)
+        batch = augment(drawn, self.recipe.augmentation, self.roles)
+        return batch, {name: transform(batch) for name, transform in self.views.items()}
 
 
 def trained_parameters(parts: Parts) -> dict[str, nn.Parameter]:

@@ -147,12 +147,9 @@ class Trainer:
         quantizer = self.parts.online.quantizer
         if not isinstance(quantizer, NeedsInitialisation):
             return
-        grids, sizes = self.step.batches.sample(INITIAL_SEQUENCES)
+        context = self.step.batches.sample(INITIAL_SEQUENCES)[:, :-1]
         with evaluation_mode(self.step.objective), self.compute.autocast():
-            parts = [
-                self.parts.online.encode(g.flatten(0, 1), s.flatten(0, 1))
-                for g, s in zip(grids[:, :-1].split(128), sizes[:, :-1].split(128), strict=True)
-            ]
+            parts = [self.parts.online.encode(part.flatten()) for part in context.split(128)]
             tokens = torch.cat([part.values[part.mask] for part in parts]).float()
             seed_phase(self.recipe.train.seed, "initialise")
             chosen = torch.randperm(tokens.shape[0], device=tokens.device)[:INITIAL_TOKENS]
@@ -164,9 +161,6 @@ class Trainer:
         Args:
             chosen: which nulls.
             recorded: figures of a run that goes on, which it is judged by from its first step to its last.
-
-        Raises:
-            PluginError: a null fails.
         """
         self.initialise()
         self.validation.rank_nulls(chosen, self.dataset, self.step.objective, recorded)

@@ -74,6 +74,8 @@ def _in_a_recipe(component: Component) -> str:
     table = _TABLES.get(component.family, component.family)
     if component.family == "loss":
         return clean(f"in a recipe:  [{table}.{component.name}]  weight = 1.0")
+    if component.family == "null":
+        return clean(f"in a recipe:  on by itself; [nulls.{component.name}]  enabled = false switches it off")
     return clean(f'in a recipe:  [{table}]  kind = "{component.name}"')
 
 

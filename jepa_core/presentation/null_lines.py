@@ -11,9 +11,11 @@ from jepa_core.presentation.sanitise import clean
 from jepa_core.watch.nulls import NullFigures, RankedNulls, title_of
 
 NO_NULL = "no null fits this data: retrieval stands beside nothing"
+NONE_ON = "none is left on: retrieval stands beside nothing"
 """Where a run has none."""
 
 _LONGEST_TITLE = 40
+_LONGEST_REASON = 300
 
 
 def null_title(name: str) -> str:
@@ -23,15 +25,22 @@ def null_title(name: str) -> str:
 
 def null_lines(nulls: RankedNulls, width: int) -> Iterator[Text]:
     """Every null with its MRR, the strongest first and with its top-1, in lines of at most `width` columns where no
-    single part is longer; then those switched off."""
+    single part is longer; then those switched off, and those that failed."""
     if not nulls.figures:
-        yield Text("nulls   ", style="dim").append(NO_NULL, style="none")
+        yield Text("nulls   ", style="dim").append(NONE_ON if nulls.disabled or nulls.failed else NO_NULL, style="none")
     else:
         yield from _wrapped("nulls   ", [_figures(null, index == 0) for index, null in enumerate(nulls.figures)], width)
         near_copies = [f"{null_title(null.name)} {null.hard_mrr:.3f}" for null in _hardest_first(nulls)]
         yield from _wrapped("        among near copies: ", near_copies, width) if near_copies else ()
     if nulls.disabled:
         yield from _wrapped("        switched off: ", [null_title(name) for name in nulls.disabled], width)
+    for name, why in nulls.failed.items():
+        yield Text("        left out: ", style="yellow").append(failed_null(name, why), style="none")
+
+
+def failed_null(name: str, why: str) -> str:
+    """A null that could not be ranked, and why."""
+    return f"{null_title(name)}: {clean(why, _LONGEST_REASON)}"
 
 
 def _hardest_first(nulls: RankedNulls) -> list[NullFigures]:

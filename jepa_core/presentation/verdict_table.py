@@ -10,7 +10,7 @@ from rich.text import Text
 
 from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, counted, flags_of
-from jepa_core.presentation.null_lines import null_title
+from jepa_core.presentation.null_lines import failed_null, null_title
 from jepa_core.presentation.sanitise import clean
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.watch.findings import Finding
@@ -84,8 +84,9 @@ def _musts_in_words(musts: tuple[Judgement, ...]) -> str:
     unjudged = sum(judgement.state == "pending" for judgement in musts)
     if not failed and not unjudged:
         return "every must held"
-    parts = [f"{failed} of {len(musts)} musts failed" if failed else "", f"{unjudged} not judged" if unjudged else ""]
-    return ", ".join(part for part in parts if part)
+    if not failed:
+        return f"{unjudged} of {len(musts)} musts not judged"
+    return f"{failed} of {len(musts)} musts failed" + (f", {unjudged} not judged" if unjudged else "")
 
 
 def _judgements(verdict: Verdict) -> Table:
@@ -134,6 +135,8 @@ def _facts(verdict: Verdict) -> Table:
 def _labelled_facts(verdict: Verdict) -> Iterator[tuple[str, Text]]:
     if verdict.outcome == "no baseline" and verdict.ending in ("finished", "early stop"):
         yield "no baseline", Text(clean(verdict.reason))
+    if verdict.not_compared:
+        yield "no baseline", Text(clean(verdict.not_compared), style="yellow")
     if verdict.compared:
         yield f"against {clean(verdict.baseline)}", Text(" · ".join(map(_compared, verdict.compared)))
     if verdict.retrieval is not None:
@@ -148,7 +151,8 @@ def _labelled_facts(verdict: Verdict) -> Iterator[tuple[str, Text]]:
 
 
 def _compared(figure: ComparedFigure) -> str:
-    change = "" if figure.change is None else f" ({change_text(figure.change)})"
+    better = "" if not figure.change else " better" if figure.change > 0 else " worse"
+    change = "" if figure.change is None else f" ({change_text(abs(figure.change)).lstrip('+')}{better})"
     words = _FIGURE_WORDS.get(figure.name, figure.name)
     return f"{words} {figure_text(figure.value)} beside {figure_text(figure.baseline)}{change}"
 
@@ -165,13 +169,18 @@ def _retrieval_facts(retrieval: Retrieval) -> Iterator[tuple[str, Text]]:
         yield "near copies", _near_copies(retrieval.hard)
     if retrieval.disabled:
         yield "nulls switched off", Text(", ".join(map(null_title, retrieval.disabled)), style="yellow")
+    for name, why in retrieval.failed.items():
+        yield "null left out", Text(failed_null(name, why), style="yellow")
 
 
 def _beside_null(retrieval: Retrieval) -> Text:
     """Such as "strongest null (extrapolation) 0.364 · 16.8 %   +0.048 [0.031, 0.066]"."""
     if retrieval.null_mrr is None:
         # A run that did not count its candidates did not rank nulls either.
-        return Text("" if retrieval.candidates is None else "      no null fits this data", style="dim")
+        if retrieval.candidates is None:
+            return Text()
+        none = "no null is left on" if retrieval.disabled or retrieval.failed else "no null fits this data"
+        return Text(f"      {none}", style="dim")
     words = f"      strongest null ({null_title(retrieval.null)}) {_retrieval(retrieval.null_mrr, retrieval.null_top1)}"
     line = Text(words, style="dim")
     if retrieval.above is None or retrieval.above_low is None or retrieval.above_high is None:

@@ -36,7 +36,7 @@ def resolve_baseline(
         data_fingerprint: of this run's data; a run of the baseline's recipe on other data does not count.
     """
     if baseline is None:
-        return ResolvedBaseline(values=None, reason="the recipe names none", baseline=None)
+        return ResolvedBaseline(values=None, reason="", baseline=None)
     run, reason = _find(baseline, runs_dir, data_fingerprint)
     if run is not None:
         return _of_run(baseline, run, data_fingerprint)

@@ -16,6 +16,7 @@ FEWEST_CANDIDATES = 20
 """With fewer distinct targets a rank says too little for a verdict."""
 
 NULLS, STRONGEST, STRONGEST_HARD, DISABLED = "nulls", "strongest", "strongest_hard", "nulls_disabled"
+FAILED = "nulls_failed"
 """Keys of environment.json."""
 
 EQUAL_CELLS = "equal_cells"
@@ -55,6 +56,8 @@ class RankedNulls:
     """The strongest among hard candidates; empty where there are none."""
     disabled: tuple[str, ...] = ()
     """Switched off in the recipe."""
+    failed: Mapping[str, str] = attrs.field(factory=dict)
+    """Those that could not be ranked, by name, and why."""
 
     @property
     def strongest(self) -> NullFigures | None:
@@ -96,6 +99,7 @@ class RankedNulls:
             STRONGEST: strongest,
             STRONGEST_HARD: self.strongest_hard,
             DISABLED: list(self.disabled),
+            FAILED: dict(self.failed),
         }
 
     @staticmethod
@@ -107,11 +111,12 @@ class RankedNulls:
         figures = [null for name, entry in recorded.items() if (null := _figures(name, entry)) is not None]
         strongest = environment.get(STRONGEST)
         figures.sort(key=lambda null: (null.name != strongest, -null.mrr))
-        hard, disabled = environment.get(STRONGEST_HARD), environment.get(DISABLED)
+        hard, disabled, failed = (environment.get(key) for key in (STRONGEST_HARD, DISABLED, FAILED))
         return RankedNulls(
             figures=tuple(figures),
             strongest_hard=hard if isinstance(hard, str) else "",
             disabled=tuple(map(str, disabled)) if isinstance(disabled, list) else (),
+            failed={str(name): str(why) for name, why in failed.items()} if isinstance(failed, dict) else {},
         )
 
     @staticmethod

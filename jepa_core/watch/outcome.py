@@ -42,6 +42,9 @@ SAME_WITHIN = 0.02
 JUDGED_FIGURES = {"val.retrieval.mrr": 1, "val.loss.info_nce.raw": -1}
 """What a run is compared by, in this order, and the sign of better."""
 
+RETRIEVAL_FIGURES = frozenset({"val.retrieval.mrr"})
+"""Those that are ranks among the candidates."""
+
 MOST_NAMED = 5
 """Tasks that a verdict names."""
 
@@ -118,6 +121,7 @@ def reach_verdict(
         cause=cause,
         baseline=baseline.name if baseline else "",
         baseline_run=baseline.run if baseline else "",
+        not_compared="" if baseline or outcome == "no baseline" else no_baseline_because,
         same_data=baseline.same_data if baseline else None,
         judgements=judgements,
         compared=compared,
@@ -137,13 +141,18 @@ def compare(finals: dict[str, float], baseline: BaselineValues) -> tuple[Compare
     compared = []
     for name, sign in JUDGED_FIGURES.items():
         value, other = finals.get(name), baseline.final(name)
-        if value is None or other is None:
+        if value is None or other is None or (name in RETRIEVAL_FIGURES and _few(finals)):
             continue
         change = sign * (value - other) / abs(other) if other else math.nan
         compared.append(
             ComparedFigure(name=name, value=value, baseline=other, change=change if math.isfinite(change) else None)
         )
     return tuple(compared)
+
+
+def _few(finals: Mapping[str, float]) -> bool:
+    """Whether a rank says too little: the targets are too few."""
+    return finals.get("val.retrieval.candidates", math.inf) < FEWEST_CANDIDATES
 
 
 def _of_stopped(baseline: BaselineValues | None, retrieval: Retrieval | None, cause: str) -> tuple[Outcome, str]:
@@ -195,10 +204,11 @@ def _above(retrieval: Retrieval) -> str:
 
 
 def _difference(retrieval: Retrieval) -> str:
-    """Such as "MRR +0.048 [0.031, 0.066]"."""
+    """Such as "MRR +0.048 [0.031, 0.066]", or "MRR −0.110 [−0.192, −0.030]"."""
     if retrieval.above is None or retrieval.above_low is None or retrieval.above_high is None:
         return f"MRR {retrieval.mrr:.3f} beside {retrieval.null_mrr or 0:.3f}"
-    return f"MRR {retrieval.above:+.3f} [{retrieval.above_low:.3f}, {retrieval.above_high:.3f}]"
+    difference = f"MRR {retrieval.above:+.3f} [{retrieval.above_low:.3f}, {retrieval.above_high:.3f}]"
+    return difference.replace("-", "−")
 
 
 def _of_comparison(compared: Sequence[ComparedFigure], musts_held: bool, baseline: str) -> tuple[Outcome, str]:
@@ -249,6 +259,7 @@ def _retrieval(finals: Mapping[str, float], nulls: RankedNulls, null_only: Seque
         num_null_only=len(null_only),
         null_only=tuple(dict.fromkeys(null_only))[:MOST_NAMED],
         disabled=nulls.disabled,
+        failed=nulls.failed,
         hard=_among_copies(finals, nulls),
     )
 
@@ -281,7 +292,7 @@ def _next_command(
     if stopped or (baseline is None and any(j.kind == "must" and not j.held for j in judgements)):
         return f"jepa monitor {name} --once  # the last figures and events"
     if outcome == "success" or baseline is None:
-        return f"jepa eval {name}  # how the best checkpoint does on other data"
+        return f"jepa eval {name}  # the best checkpoint with its probes; on other data with --set data.…"
     if baseline.run:
         return f"jepa recipe diff {baseline.path}/recipe.toml {run}/recipe.toml  # what was changed"
     return f"jepa monitor {name} --once  # the last figures and events"

@@ -5,6 +5,7 @@ How the outcome is decided is in `outcome`; how it looks is in `jepa_core.presen
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import attrs
@@ -73,6 +74,8 @@ class Retrieval:
     """Some of their tasks, by name."""
     disabled: tuple[str, ...] = ()
     """Nulls that the recipe switches off."""
+    failed: Mapping[str, str] = attrs.field(factory=dict)
+    """Nulls that could not be ranked, by name, and why."""
     hard: HardRetrieval | None = None
 
     @property
@@ -110,6 +113,8 @@ class Verdict:
     """The baseline's run directory's name; empty when there is none."""
     same_data: bool | None = None
     """Whether the baseline saw equal data; None when that is not known."""
+    not_compared: str = ""
+    """Why there is no baseline, where the outcome does not say it; empty where the recipe names none."""
     judgements: tuple[Judgement, ...] = ()
     compared: tuple[ComparedFigure, ...] = ()
     retrieval: Retrieval | None = None
@@ -138,7 +143,7 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """0: finished and every must held; 3: stopped; 4: finished, but a must did not hold."""
+        """0: finished and every must held; 3: stopped; 4: finished, but a must did not hold or was not judged."""
         if self.ending in ("abort", "non-finite"):
             return EXIT_STOPPED
         return EXIT_FINISHED if self.every_must_held else EXIT_MUST_FAILED

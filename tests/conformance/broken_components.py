@@ -475,7 +475,11 @@ class BlankView(nn.Module):
         return LossTerm(value=forward.views["blank"].z_context.float().square().mean())
 
     def views(self) -> Any:
-        return {"blank": lambda grids, sizes: (torch.full_like(grids, OUTSIDE), sizes)}
+        return {
+            "blank": lambda batch: Observations(
+                {"grid": torch.full_like(batch["grid"], OUTSIDE), "size": batch["size"]}
+            )
+        }
 
 
 @breaks("loss", "whole-set", "of 1 predictions among 1 candidates is nan")
@@ -559,7 +563,7 @@ def breaks_as_null(check: str, message: str, **methods: Any) -> None:
             return {}
 
         def scores(self, context: Observations, candidates: Observations) -> torch.Tensor:
-            return (candidates.grids == context.grids[:, -1, None]).flatten(2).sum(2).float()
+            return (candidates["grid"] == context["grid"][:, -1, None]).flatten(2).sum(2).float()
 
     for name, method in methods.items():
         setattr(Broken, name, method)
@@ -578,7 +582,7 @@ def _scores_of(change: Any) -> Any:
     """Counting equal cells, changed."""
 
     def scores(_self: Any, context: Observations, candidates: Observations) -> Any:
-        return change((candidates.grids == context.grids[:, -1, None]).flatten(2).sum(2).float())
+        return change((candidates["grid"] == context["grid"][:, -1, None]).flatten(2).sum(2).float())
 
     return scores
 

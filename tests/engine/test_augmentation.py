@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from jepa_core.engine.augmentation import augment
+from jepa_core.facts import Role
+from jepa_core.observations import Observations
 from jepa_core.recipe.tables import Augmentation
 
 EVERYTHING = Augmentation(colours=True, dihedral=True, translation=True)
@@ -19,37 +21,42 @@ def batch_of_repeated_grids(num: int = 32) -> tuple[Tensor, Tensor]:
     return grids, torch.tensor([4, 6]).expand(num, 4, 2)
 
 
+def augmented(grids: Tensor, sizes: Tensor, config: Augmentation, *roles: Role) -> tuple[Tensor, Tensor]:
+    batch = augment(Observations({"grid": grids, "size": sizes}), config, roles)
+    return batch["grid"], batch["size"]
+
+
 def test_without_switches_a_batch_stays_as_it_is() -> None:
     grids, sizes = batch_of_repeated_grids()
-    out, out_sizes = augment(grids, sizes, Augmentation())
+    out, out_sizes = augmented(grids, sizes, Augmentation())
     assert out.equal(grids)
     assert out_sizes.equal(sizes)
 
 
 def test_all_grids_of_a_sequence_share_one_draw() -> None:
-    out, out_sizes = augment(*batch_of_repeated_grids(), EVERYTHING)
+    out, out_sizes = augmented(*batch_of_repeated_grids(), EVERYTHING)
     assert out.equal(out[:, :1].expand_as(out))
     assert out_sizes.equal(out_sizes[:, :1].expand_as(out_sizes))
 
 
 def test_sequences_draw_independently() -> None:
     grids, sizes = batch_of_repeated_grids(1)
-    out, _ = augment(grids.repeat(32, 1, 1, 1), sizes.repeat(32, 1, 1), EVERYTHING)
+    out, _ = augmented(grids.repeat(32, 1, 1, 1), sizes.repeat(32, 1, 1), EVERYTHING)
     assert len(out.unique(dim=0)) > 16
 
 
 def test_one_seed_gives_one_augmentation() -> None:
     grids, sizes = batch_of_repeated_grids()
     torch.manual_seed(5)
-    first, _ = augment(grids, sizes, EVERYTHING)
+    first, _ = augmented(grids, sizes, EVERYTHING)
     torch.manual_seed(5)
-    second, _ = augment(grids, sizes, EVERYTHING)
+    second, _ = augmented(grids, sizes, EVERYTHING)
     assert first.equal(second)
 
 
 def test_colours_change_no_size_and_no_background() -> None:
     grids, sizes = batch_of_repeated_grids()
-    out, out_sizes = augment(grids, sizes, Augmentation(colours=True))
+    out, out_sizes = augmented(grids, sizes, Augmentation(colours=True))
     assert out_sizes.equal(sizes)
     assert (out == 0).equal(grids == 0)
     assert not out.equal(grids)
@@ -57,7 +64,7 @@ def test_colours_change_no_size_and_no_background() -> None:
 
 def test_dihedral_swaps_sizes_of_some_sequences_and_keeps_the_count_of_every_colour() -> None:
     grids, sizes = batch_of_repeated_grids()
-    out, out_sizes = augment(grids, sizes, Augmentation(dihedral=True))
+    out, out_sizes = augmented(grids, sizes, Augmentation(dihedral=True))
     assert {tuple(size) for size in out_sizes[:, 0].tolist()} == {(4, 6), (6, 4)}
     assert out.flatten(2).sort().values.equal(grids.flatten(2).sort().values)
 
@@ -65,7 +72,7 @@ def test_dihedral_swaps_sizes_of_some_sequences_and_keeps_the_count_of_every_col
 def test_translation_moves_content_into_the_empty_row_and_nowhere_else() -> None:
     grids, sizes = batch_of_repeated_grids()
     grids[:, :, 1:4, :6] = grids[:, :, 1:4, :6].clamp(1, 9)
-    out, _ = augment(grids, sizes, Augmentation(translation=True))
+    out, _ = augmented(grids, sizes, Augmentation(translation=True))
     shifted_up = grids.clone()
     shifted_up[:, :, :3, :6], shifted_up[:, :, 3, :6] = grids[:, :, 1:4, :6], 0
     stays = (out == grids).flatten(1).all(1)
@@ -77,7 +84,7 @@ def test_translation_moves_content_into_the_empty_row_and_nowhere_else() -> None
 
 def test_some_sequences_have_their_outputs_turned_all_alike_and_never_an_input() -> None:
     grids, sizes = batch_of_repeated_grids(64)
-    out, out_sizes = augment(grids, sizes, Augmentation(outputs=0.5), ("input", "output", "input", "output"))
+    out, out_sizes = augmented(grids, sizes, Augmentation(outputs=0.5), "input", "output", "input", "output")
 
     assert out[:, ::2].equal(grids[:, ::2])
     assert out[:, 1].equal(out[:, 3])
@@ -91,7 +98,7 @@ def test_some_sequences_are_enlarged_where_every_grid_fits() -> None:
     grids, sizes = grids[..., :3, :3].repeat(1, 1, 4, 4)[..., :8, :8].clone(), torch.full((64, 4, 2), 3)
     grids[..., 3:, :], grids[..., :, 3:] = 10, 10
     sizes[:8, 2] = 5
-    out, out_sizes = augment(grids, sizes, Augmentation(enlarge=0.5))
+    out, out_sizes = augmented(grids, sizes, Augmentation(enlarge=0.5))
 
     enlarged = (out_sizes == 2 * sizes).flatten(1).all(1)
     assert not enlarged[:8].any()
@@ -104,7 +111,7 @@ def test_some_sequences_are_enlarged_where_every_grid_fits() -> None:
 
 def test_wrap_keeps_every_colour_of_every_grid_and_shares_its_draw() -> None:
     grids, sizes = batch_of_repeated_grids()
-    out, out_sizes = augment(grids, sizes, Augmentation(wrap=True))
+    out, out_sizes = augmented(grids, sizes, Augmentation(wrap=True))
     assert out_sizes.equal(sizes)
     assert out.flatten(2).sort().values.equal(grids.flatten(2).sort().values)
     assert out.equal(out[:, :1].expand_as(out))

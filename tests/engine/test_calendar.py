@@ -25,7 +25,7 @@ def numbered(count: int) -> Sequences:
 
 def test_an_epoch_sees_every_sequence_at_most_once_and_the_next_in_another_order() -> None:
     stream = BatchStream(numbered(20), 6, seed=1, device=torch.device("cpu"))
-    epochs = [torch.cat([stream.draw(e * 3 + i)[0].flatten(1)[:, 0] for i in range(3)]).tolist() for e in range(2)]
+    epochs = [torch.cat([stream.draw(e * 3 + i)["grid"].flatten(1)[:, 0] for i in range(3)]).tolist() for e in range(2)]
     assert stream.per_epoch == 3
     assert all(len(set(epoch)) == 18 for epoch in epochs)
     assert epochs[0] != epochs[1]
@@ -34,7 +34,7 @@ def test_an_epoch_sees_every_sequence_at_most_once_and_the_next_in_another_order
 def test_order_is_a_function_of_seed_and_index_alone() -> None:
     one, other = (BatchStream(numbered(20), 6, seed=1, device=torch.device("cpu")) for _ in range(2))
     other.draw(7)
-    assert torch.equal(one.draw(4)[0], other.draw(4)[0])
+    assert torch.equal(one.draw(4)["grid"], other.draw(4)["grid"])
 
 
 def test_a_batch_larger_than_the_data_is_refused_with_the_numbers() -> None:

@@ -23,10 +23,10 @@ def sequences(*, context_length: int = 2, side: int, content: int) -> Sequences:
 
 @pytest.mark.parametrize("side", [3, 5, 8])
 def test_smaller_grids_are_padded_and_empty_margins_cut(side: int) -> None:
-    grids, sizes = SHAPE.fitted(sequences(side=side, content=3))
-    assert grids.equal(sequences(side=5, content=3).grids)
-    assert grids.dtype == torch.uint8
-    assert (sizes == 3).all()
+    fitted = SHAPE.fitted(sequences(side=side, content=3))
+    assert fitted.grids.equal(sequences(side=5, content=3).grids)
+    assert fitted.grids.dtype == torch.uint8
+    assert (fitted.sizes == 3).all()
 
 
 def test_larger_grids_are_refused_with_both_numbers() -> None:

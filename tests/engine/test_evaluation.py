@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import attrs
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jepa_core.contracts import Sequences
+from jepa_core.contracts import GridDataset, Observations, Sequences
 from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import choose_compute
@@ -29,7 +30,7 @@ from jepa_core.engine.network import build_parts
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.objective import Objective
 from jepa_core.engine.representation import unique_candidates
-from jepa_core.facts import DatasetFacts
+from jepa_core.facts import DatasetFacts, NullFacts
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import installed
 from tests.engine.training import RecipeMaker
@@ -45,8 +46,7 @@ class Subject:
     split: Sequences
 
     def gather(self, chunk: int = 1000, *, losses: bool = False) -> Gathered:
-        grids = self.split.grids, self.split.sizes
-        return gather(self.objective, grids, CPU, chunk=chunk, views={} if losses else None)
+        return gather(self.objective, self.split.observations, CPU, chunk=chunk, views={} if losses else None)
 
     def validation(self, chunk: int = 1000) -> Validation:
         return Validation(self.split, CPU, chunk=chunk)
@@ -81,8 +81,8 @@ def test_taking_sequences_in_chunks_changes_nothing(subject: Callable[..., Subje
 
 def test_losses_of_chunks_count_by_their_sequences(subject: Callable[..., Subject]) -> None:
     model = subject()
-    sizes = [len(part) for part in model.split.grids.split(7)]
-    batches = zip(model.split.grids.split(7), model.split.sizes.split(7), strict=True)
+    batches = model.split.observations.split(7)
+    sizes = [len(batch) for batch in batches]
     with evaluation_mode(model.objective):
         values = [model.objective(batch, {}).figures["loss.quantizer.raw"] for batch in batches]
     expected = sum(value * size for value, size in zip(values, sizes, strict=True)) / sum(sizes)
@@ -114,15 +114,15 @@ def test_order_sensitivity_is_the_relative_distance_that_rotating_the_context_mo
 ) -> None:
     model = subject("aggregator.kind=last")
     online = model.objective.online
-    context, sizes = model.split.grids[:, :-1], model.split.sizes[:, :-1]
+    context = model.split.observations[:, :-1]
 
-    def states(grids: Tensor, sizes: Tensor) -> Tensor:
-        tokens = online.encode(grids.flatten(0, 1), sizes.flatten(0, 1))
-        values, mask = (part.unflatten(0, grids.shape[:2]) for part in (tokens.values, tokens.mask))
+    def states(observations: Observations) -> Tensor:
+        tokens = online.encode(observations.flatten())
+        values, mask = (part.unflatten(0, context["grid"].shape[:2]) for part in (tokens.values, tokens.mask))
         return online.state(online.quantize(values, mask, collect=False).values, mask)
 
     with evaluation_mode(model.objective):
-        state, rotated = states(context, sizes), states(context.roll(1, 1), sizes.roll(1, 1))
+        state, rotated = states(context), states(context.map(lambda part: part.roll(1, 1)))
     expected = ((rotated - state).norm(dim=1) / state.norm(dim=1)).mean()
     torch.testing.assert_close(model.gather().order_sensitivity, expected)
     assert expected > 0
@@ -185,11 +185,71 @@ def test_nulls_and_the_untrained_network_stand_beside_the_models_retrieval(tiny_
     assert "val.hard.mrr" not in validation(objective, {})
 
 
+def ranked_with(recipe: Recipe, dataset: GridDataset, **nulls: type) -> Validation:
+    """A validation with nulls of a plugin beside counting equal cells."""
+    validation = Validation(dataset.validation, CPU, chunk=50)
+    equal_cells = installed().family("null")["equal_cells"].config_class()
+    configs = {"equal_cells": equal_cells} | {name: config() for name, config in nulls.items()}
+    chosen = ChosenNulls(configs=configs, with_untrained=False, disabled=())
+    validation.rank_nulls(chosen, dataset, None)
+    return validation
+
+
+class Raising:
+    def build(self, facts: NullFacts) -> Raising:
+        return self
+
+    def fit(self, train: Sequences) -> dict[str, float]:
+        raise ValueError("no weights\nto be had")
+
+
+class NotFinite(Raising):
+    def fit(self, train: Sequences) -> dict[str, float]:
+        return {}
+
+    def scores(self, context: Observations, candidates: Observations) -> Tensor:
+        return torch.full((len(context), len(candidates)), torch.nan)
+
+
+class Turned(NotFinite):
+    def scores(self, context: Observations, candidates: Observations) -> Tensor:
+        return torch.zeros(len(candidates), len(context) + 1)
+
+
+def test_a_null_that_fails_is_left_out_and_named_and_stops_nothing(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    dataset = recipe.data.build(DatasetFacts(seed=0))
+    ranked = ranked_with(recipe, dataset, raising=Raising, nan=NotFinite, turned=Turned).nulls.ranked
+    assert [null.name for null in ranked.figures] == ["equal_cells"]
+    assert set(ranked.failed) == {"raising", "nan", "turned"}
+    assert ranked.failed["raising"].startswith("ValueError: no weights to be had (")
+    assert "test_evaluation.py, line" in ranked.failed["raising"]
+    assert "scores are not finite" in ranked.failed["nan"]
+    assert "contexts × candidates" in ranked.failed["turned"]
+
+
+@pytest.mark.parametrize(("num_targets", "is_compared"), [(19, False), (20, True)])
+def test_with_fewer_than_20_distinct_targets_no_difference_to_a_null_is_recorded(
+    tiny_recipe: RecipeMaker, num_targets: int, is_compared: bool
+) -> None:
+    recipe = tiny_recipe()
+    dataset = recipe.data.build(DatasetFacts(seed=0))
+    targets = unique_candidates(dataset.validation.grids[:, -1])
+    kept = torch.isin(targets.index, torch.arange(num_targets))
+    split = dataset.validation
+    split = Sequences(grids=split.grids[kept], sizes=split.sizes[kept], tasks=split.tasks[kept])
+    dataset = dataclasses.replace(dataset, validation=split)
+    parts = build_parts(recipe, DataShape.of(dataset), CPU.device)
+    figures = ranked_with(recipe, dataset)(Objective(parts, dict.fromkeys(recipe.losses, 1.0)), {})
+    assert figures["val.retrieval.candidates"] == num_targets
+    assert ("val.retrieval.above_null_low" in figures) == is_compared
+
+
 def test_near_copies_are_the_models_own_similarities(subject: Callable[..., Subject]) -> None:
     """The figure by hand: each candidate alone through the target network."""
     model = subject()
     validation = model.validation(chunk=100)
-    hard = HardCandidates.of(model.split.grids, model.split.sizes, model.split.tasks)
+    hard = HardCandidates.of(model.split.observations, model.split.tasks)
     assert hard is not None
     validation.hard = hard
     figures = validation(model.objective, {}, with_hard=True)
@@ -198,8 +258,8 @@ def test_near_copies_are_the_models_own_similarities(subject: Callable[..., Subj
     with torch.no_grad():
         for number, row in enumerate(hard.rows.tolist()):
             kept = hard.is_distinct[number]
-            grids, sizes = hard.candidates.grids[number][kept], hard.candidates.sizes[number][kept]
-            z = model.objective.eval().target.projector(model.objective.encode_target(grids, sizes)[1])
+            candidates = hard.candidates[number][kept]
+            z = model.objective.eval().target.projector(model.objective.encode_target(candidates)[1])
             scores = F.cosine_similarity(gathered.z_context[row][None], z)
             ties = int(((scores - scores[0]).abs() <= 1e-6).sum()) - 1
             reciprocal.append(1 / (1 + int((scores > scores[0] + 1e-6).sum()) + ties / 2))
@@ -210,11 +270,11 @@ def test_near_copies_stay_a_tenth_of_what_validations_encode(subject: Callable[.
     model = subject()
     validation = model.validation()
     assert validation.hard_every() == 1
-    hard = HardCandidates.of(model.split.grids, model.split.sizes, model.split.tasks)
+    hard = HardCandidates.of(model.split.observations, model.split.tasks)
     assert hard is not None
     validation.hard = hard
     encoded = len(model.split) * model.split.grids.shape[1]
-    assert hard.num_grids / validation.hard_every() <= 0.1 * encoded
+    assert hard.num_observations / validation.hard_every() <= 0.1 * encoded
 
 
 def test_code_figures_count_the_tokens_of_the_context(subject: Callable[..., Subject]) -> None:

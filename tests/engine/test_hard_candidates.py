@@ -23,7 +23,7 @@ def arc() -> GridDataset:
 
 @pytest.fixture(scope="module")
 def lists(arc: GridDataset) -> HardCandidates:
-    drawn = HardCandidates.of(arc.validation.grids, arc.validation.sizes, arc.validation.tasks)
+    drawn = HardCandidates.of(arc.validation.observations, arc.validation.tasks)
     assert drawn is not None
     return drawn
 
@@ -32,7 +32,7 @@ def test_candidates_are_the_target_its_relatives_and_the_contexts_grids(
     arc: GridDataset, lists: HardCandidates
 ) -> None:
     chosen = arc.validation.grids[lists.rows]
-    grids = lists.candidates.grids
+    grids = lists.candidates["grid"]
     assert grids.shape[1] == 1 + NUM_RELATIVES + 3
     assert grids[:, 0].equal(chosen[:, -1])
     assert grids[:, -3:].equal(chosen[:, :-1])
@@ -40,17 +40,17 @@ def test_candidates_are_the_target_its_relatives_and_the_contexts_grids(
 
 
 def test_copies_are_one_candidate(lists: HardCandidates) -> None:
-    for cells, distinct in zip(lists.candidates.grids.flatten(2)[:20], lists.is_distinct[:20], strict=True):
+    for cells, distinct in zip(lists.candidates["grid"].flatten(2)[:20], lists.is_distinct[:20], strict=True):
         assert int(distinct.sum()) == len(torch.unique(cells, dim=0))
 
 
 def test_both_controls_of_arc_are_near_chance(lists: HardCandidates) -> None:
     assert lists.medoid_mrr == pytest.approx(lists.chance_mrr, abs=0.06)
     # Counting cells with another task's context.
-    last = lists.context.grids[lists.other, -1]
-    blind = (lists.candidates.grids == last[:, None]).flatten(2).sum(2).float()
+    last = lists.context["grid"][lists.other, -1]
+    blind = (lists.candidates["grid"] == last[:, None]).flatten(2).sum(2).float()
     assert float(lists.mrr(blind)) == pytest.approx(lists.chance_mrr, abs=0.06)
-    own = (lists.candidates.grids == lists.context.grids[:, -1:]).flatten(2).sum(2).float()
+    own = (lists.candidates["grid"] == lists.context["grid"][:, -1:]).flatten(2).sum(2).float()
     assert float(lists.mrr(own)) > lists.chance_mrr + 0.1
 
 
@@ -65,14 +65,14 @@ def test_copies_made_of_the_target_alone_would_be_told_by_their_medoid(arc: Grid
 
 
 def test_lists_are_the_same_every_time(arc: GridDataset, lists: HardCandidates) -> None:
-    again = HardCandidates.of(arc.validation.grids, arc.validation.sizes, arc.validation.tasks)
+    again = HardCandidates.of(arc.validation.observations, arc.validation.tasks)
     assert again is not None
-    assert again.candidates.grids.equal(lists.candidates.grids)
+    assert again.candidates["grid"].equal(lists.candidates["grid"])
 
 
 def test_the_blind_control_has_the_context_of_another_task() -> None:
     split = TracesConfig(num_sequences=600, validation_share=0.2).build(DatasetFacts(seed=0)).validation
-    lists = HardCandidates.of(split.grids, split.sizes, split.tasks)
+    lists = HardCandidates.of(split.observations, split.tasks)
     assert lists is not None
     tasks = split.tasks[lists.rows]
     assert (tasks[lists.other] != tasks).all()
@@ -80,7 +80,7 @@ def test_the_blind_control_has_the_context_of_another_task() -> None:
 
 def test_one_task_has_no_lists() -> None:
     split = TracesConfig(num_sequences=600, validation_share=0.2).build(DatasetFacts(seed=0)).validation
-    assert HardCandidates.of(split.grids[:6], split.sizes[:6], torch.zeros(6, dtype=torch.int64)) is None
+    assert HardCandidates.of(split.observations[:6], torch.zeros(6, dtype=torch.int64)) is None
 
 
 def test_chance_is_what_random_scores_reach(lists: HardCandidates) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from jepa_core.contracts import Embeddings
+from jepa_core.contracts import Embeddings, Observations
 from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.network import masked_mean
-from jepa_core.engine.objective import Grids, Objective, declared_views
+from jepa_core.engine.objective import Objective, declared_views
 from jepa_core.engine.trainer import Trainer
 from tests.engine.training import RecipeMaker, a_trainer, snapshot, take_steps
 
@@ -26,12 +26,12 @@ def trainer(tiny_recipe: RecipeMaker, tmp_path: Path) -> Trainer:
 
 
 @pytest.fixture
-def batch(trainer: Trainer) -> Grids:
+def batch(trainer: Trainer) -> Observations:
     return trainer.step.draw(0, 0)[0]
 
 
 @pytest.fixture
-def views(trainer: Trainer) -> dict[str, Grids]:
+def views(trainer: Trainer) -> dict[str, Observations]:
     return trainer.step.draw(0, 0)[1]
 
 
@@ -41,15 +41,15 @@ def objective(trainer: Trainer) -> Objective:
 
 
 def test_views_encoded_in_the_same_batch_equal_views_encoded_alone(
-    objective: Objective, batch: Grids, views: dict[str, Grids]
+    objective: Objective, batch: Observations, views: dict[str, Observations]
 ) -> None:
     objective.eval()
     together = objective.encode(batch, views)[0]
     assert len(views) >= 2
-    for name, (grids, sizes) in views.items():
-        alone = objective.encode((grids, sizes), {})[0]
+    for name, view in views.items():
+        alone = objective.encode(view, {})[0]
         online = objective.online
-        target = online.encode(grids[:, -1], sizes[:, -1])
+        target = online.encode(view[:, -1])
         quantized = online.quantize(target.values, target.mask, collect=False)
         torch.testing.assert_close(together.views[name].z_context, alone.z_context)
         torch.testing.assert_close(
@@ -58,7 +58,7 @@ def test_views_encoded_in_the_same_batch_equal_views_encoded_alone(
 
 
 def test_views_do_not_change_what_the_context_is_encoded_to(
-    objective: Objective, batch: Grids, views: dict[str, Grids]
+    objective: Objective, batch: Observations, views: dict[str, Observations]
 ) -> None:
     objective.eval()
     with_views, without = objective.encode(batch, views)[0], objective.encode(batch, {})[0]
@@ -67,7 +67,7 @@ def test_views_do_not_change_what_the_context_is_encoded_to(
 
 
 def test_the_target_has_no_gradient_and_the_context_has(
-    objective: Objective, batch: Grids, views: dict[str, Grids]
+    objective: Objective, batch: Observations, views: dict[str, Observations]
 ) -> None:
     outcome = objective(batch, views)
     forward = outcome.forward
@@ -79,7 +79,9 @@ def test_the_target_has_no_gradient_and_the_context_has(
     assert all(parameter.grad is not None for parameter in objective.online.encoder.parameters())
 
 
-def test_a_forward_pass_changes_no_state(objective: Objective, batch: Grids, views: dict[str, Grids]) -> None:
+def test_a_forward_pass_changes_no_state(
+    objective: Objective, batch: Observations, views: dict[str, Observations]
+) -> None:
     objective.train()
     before = copy.deepcopy(objective.state_dict())
     outcome = objective(batch, views)
@@ -87,7 +89,7 @@ def test_a_forward_pass_changes_no_state(objective: Objective, batch: Grids, vie
     assert same_tree(objective.state_dict(), before)
 
 
-def test_one_codebook_serves_both_sides(objective: Objective, batch: Grids) -> None:
+def test_one_codebook_serves_both_sides(objective: Objective, batch: Observations) -> None:
     codebooks = [name for name in objective.state_dict() if name.endswith("codebook")]
     assert codebooks == ["online.quantizer.codebook"]
     codebook = objective.online.quantizer.get_buffer("codebook")
@@ -98,7 +100,7 @@ def test_one_codebook_serves_both_sides(objective: Objective, batch: Grids) -> N
 
 
 def test_the_total_is_the_weighted_sum_of_all_terms(
-    objective: Objective, batch: Grids, views: dict[str, Grids]
+    objective: Objective, batch: Observations, views: dict[str, Observations]
 ) -> None:
     outcome = objective(batch, views)
     raw = {name: outcome.figures[f"loss.{name}.raw"] for name in objective.weights}

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from jepa_core.contracts import Observations
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import choose_compute
 from jepa_core.engine.evaluation import Validation
@@ -72,7 +73,7 @@ def ranks_in_a_loop(grids: Tensor) -> list[float]:
 def test_counting_cells_on_padded_grids_equals_a_loop(seed: int, colours: int) -> None:
     grids = random_sequences(12, colours=colours, seed=seed)
     ranks = ranks_in_a_loop(grids)
-    candidates = CandidateList(grids, sizes_of(grids))
+    candidates = CandidateList(Observations({"grid": grids, "size": sizes_of(grids)}))
     null = EqualCellsConfig().build(facts("frame", "frame", "frame", side=30))
     found = figures_of(candidates.ranks(null.scores(candidates.context, candidates.candidates)))
     assert found.mrr == pytest.approx(sum(1 / rank for rank in ranks) / 12)
@@ -83,7 +84,7 @@ def test_counting_cells_on_padded_grids_equals_a_loop(seed: int, colours: int) -
 def test_equal_target_grids_are_one_candidate() -> None:
     grids = random_sequences(6, colours=10, seed=0)
     grids[4, -1] = grids[1, -1]
-    candidates = CandidateList(grids, sizes_of(grids))
+    candidates = CandidateList(Observations({"grid": grids, "size": sizes_of(grids)}))
     assert candidates.size == 5
     z_target = torch.eye(6)
     z_target[4] = z_target[1]
@@ -94,7 +95,7 @@ def test_equal_target_grids_are_one_candidate() -> None:
 def test_targets_that_differ_only_in_size_are_different_candidates() -> None:
     targets = torch.stack([padded(torch.zeros(2, 2, dtype=torch.uint8)), padded(torch.zeros(2, 3, dtype=torch.uint8))])
     grids = targets[:, None].expand(-1, 2, -1, -1)
-    assert CandidateList(grids, sizes_of(grids)).size == 2
+    assert CandidateList(Observations({"grid": grids, "size": sizes_of(grids)})).size == 2
 
 
 def test_a_tie_counts_half() -> None:
@@ -102,7 +103,9 @@ def test_a_tie_counts_half() -> None:
     z_target = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
     z_context = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 3.0], [0.0, 1.0]])
     # Ranks 1.5 and 1.5, tied with each other; 1; and 3, behind (0, 1) and tied with the two that are orthogonal.
-    found = figures_of(CandidateList(grids, sizes_of(grids)).model_ranks(z_context, z_target))
+    found = figures_of(
+        CandidateList(Observations({"grid": grids, "size": sizes_of(grids)})).model_ranks(z_context, z_target)
+    )
     assert found.mrr == pytest.approx((2 / 3 + 2 / 3 + 1 + 1 / 3) / 4)
     assert (found.top1, found.top10) == (0.25, 1.0)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from jepa_core.contracts import DeclaresViews, View
+from jepa_core.contracts import DeclaresViews, Observations, View
 from jepa_core.facts import LossFacts
 from jepa_plugins.losses.invariance import Invariance, InvarianceConfig
 from tests.losses.forwards import random_forward
@@ -17,14 +17,14 @@ def build(**weights: float) -> Invariance:
     return InvarianceConfig(**weights).build(facts)
 
 
-def sequence() -> tuple[torch.Tensor, torch.Tensor]:
+def sequence() -> Observations:
     """Two sequences of two 5 × 5 grids with content in the middle, in a frame of 6 × 6."""
     grids = torch.full((2, 2, 6, 6), 10, dtype=torch.uint8)
     grids[..., :5, :5] = 0
     grids[..., 2, 2] = 3
     grids[..., 2, 1] = 7
     grids[..., 1, 1] = 4
-    return grids, torch.full((2, 2, 2), 5)
+    return Observations({"grid": grids, "size": torch.full((2, 2, 2), 5)})
 
 
 def test_it_is_the_weighted_mean_of_one_minus_the_cosine_of_both_sides() -> None:
@@ -71,9 +71,10 @@ def test_all_weights_zero_are_refused() -> None:
 
 def test_exchanged_colours_keep_shapes_and_the_background() -> None:
     torch.manual_seed(0)
-    grids, sizes = sequence()
-    changed, changed_sizes = build().views()["colours"](grids, sizes)
-    assert torch.equal(changed_sizes, sizes)
+    batch = sequence()
+    view = build().views()["colours"](batch)
+    grids, changed = batch["grid"], view["grid"]
+    assert torch.equal(view["size"], batch["size"])
     assert torch.equal(changed == 0, grids == 0)
     assert torch.equal(changed == 10, grids == 10)
     assert not torch.equal(changed, grids)
@@ -82,9 +83,9 @@ def test_exchanged_colours_keep_shapes_and_the_background() -> None:
 
 def test_moved_content_keeps_its_colours_and_goes_no_farther_than_allowed() -> None:
     torch.manual_seed(0)
-    grids, sizes = sequence()
+    batch = sequence()
     move = build(translation_max=0.2).views()["translation"]
-    moved = torch.stack([move(grids, sizes)[0] for _ in range(20)])
+    moved = torch.stack([move(batch)["grid"] for _ in range(20)])
     for colour in (3, 4, 7):
         assert ((moved == colour).flatten(3).sum(-1) == 1).all()
     rows, columns = [(moved == 3).nonzero()[:, axis] for axis in (-2, -1)]
@@ -95,8 +96,8 @@ def test_moved_content_keeps_its_colours_and_goes_no_farther_than_allowed() -> N
 
 def test_every_mirrored_sequence_differs_from_the_original() -> None:
     torch.manual_seed(0)
-    grids, sizes = sequence()
+    batch = sequence()
     mirror = build().views()["flips"]
-    seen = [mirror(grids, sizes)[0] for _ in range(10)]
-    assert all((mirrored != grids).flatten(1).any(1).all() for mirrored in seen)
+    seen = [mirror(batch)["grid"] for _ in range(10)]
+    assert all((mirrored != batch["grid"]).flatten(1).any(1).all() for mirrored in seen)
     assert len({bytes(mirrored.numpy().tobytes()) for mirrored in seen}) > 2

@@ -45,6 +45,14 @@ def test_nulls_that_are_switched_off_are_named() -> None:
     )
 
 
+def test_nulls_that_failed_are_named_with_why() -> None:
+    nulls = RankedNulls(failed={"my_null": "ValueError: boo\x1b[2J (my.py, line 3)"})
+    first, second = shown(nulls)
+    assert first == "nulls   none is left on: retrieval stands beside nothing"
+    assert second.startswith("        left out: my null: ValueError: boo")
+    assert "\x1b" not in second
+
+
 def test_a_name_from_a_plugin_does_not_steer_the_terminal() -> None:
     lines = shown(RankedNulls(figures=(NullFigures(name="a\x1b[2Jb", mrr=0.1, top1=0.1),)))
     assert not any("\x1b" in line for line in lines)

@@ -95,7 +95,7 @@ def test_the_verdict_reads_as_a_table_with_values_limits_and_margins() -> None:
         "  ✔ retrieval above gentle_vq     0.412    > 0.371     +11 %\n"
         "  ✘ codes above 12 % always      11.9 %    > 12 %     −0.8 %    lowest 11.9 % at epoch 1\n"
         "\n"
-        "  against gentle_vq         retrieval MRR 0.412 beside 0.371 (+11 %)\n"
+        "  against gentle_vq         retrieval MRR 0.412 beside 0.371 (11 % better)\n"
         "  retrieval on validation   MRR 0.412 · top-1 31.0 %      strongest null (extrapolation) 0.364 · 16.8 %"
         "   +0.048 [0.031, 0.066]\n"
         "  near copies               MRR 0.660 · pair analogy 0.610 · blind 0.170 · medoid 0.210\n"
@@ -111,7 +111,7 @@ def test_the_verdict_reads_as_a_table_with_values_limits_and_margins() -> None:
 def test_without_a_baseline_the_headline_says_how_the_musts_went() -> None:
     assert plain(verdict_against(None)).splitlines()[0] == (
         "Verdict: neutral · above extrapolation, the strongest null: MRR +0.048 [0.031, 0.066], but not every must held"
-        " · 1 not judged"
+        " · 1 of 3 musts not judged"
     )
 
 
@@ -123,6 +123,13 @@ def retrieval_lines(**changes: Any) -> list[str]:
     lines = [" ".join(line.split()) for line in plain(verdict).splitlines()]
     start = next(index for index, line in enumerate(lines) if line.startswith("retrieval on validation"))
     return lines[start : next(index for index, line in enumerate(lines) if line.startswith("best checkpoint"))]
+
+
+def test_a_null_that_failed_and_a_baseline_of_other_data_are_named() -> None:
+    verdict = attrs.evolve(verdict_against(None), not_compared="the figures of no VQ were measured on other data")
+    assert "no baseline" in plain(verdict)
+    assert "the figures of no VQ were measured on other data" in plain(verdict)
+    assert retrieval_lines(failed={"my_null": "ValueError: boo"})[-1] == "null left out my null: ValueError: boo"
 
 
 def test_targets_that_the_null_alone_finds_are_counted_and_some_tasks_named() -> None:

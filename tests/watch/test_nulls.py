@@ -15,6 +15,7 @@ RANKED = RankedNulls(
     ),
     strongest_hard="pair_analogy",
     disabled=("equal_cells",),
+    failed={"mine": "ValueError: boo"},
 )
 
 
@@ -25,7 +26,11 @@ def test_they_survive_environment_json() -> None:
 
 
 def test_entries_that_cannot_be_read_are_left_out() -> None:
-    recorded = {"nulls": {"a": {"mrr": 0.5, "top1": 0.4}, "b": {"mrr": "high"}, "c": 3}, "nulls_disabled": 7}
+    recorded = {
+        "nulls": {"a": {"mrr": 0.5, "top1": 0.4}, "b": {"mrr": "high"}, "c": 3},
+        "nulls_disabled": 7,
+        "nulls_failed": [],
+    }
     found = RankedNulls.from_environment(recorded)
     assert found == RankedNulls(figures=(NullFigures(name="a", mrr=0.5, top1=0.4),))
 

@@ -104,8 +104,8 @@ def beside_nulls(
             "neutral",
             "above pair analogy, the strongest null: MRR +0.090 [0.050, 0.130], but",
         ),
-        (0.37, -0.01, (HOLDS,), "neutral", "not above pair analogy, which learns nothing: MRR +0.010 [-0.010, 0.030]"),
-        (0.30, -0.09, (HOLDS,), "neutral", "not above pair analogy, which learns nothing: MRR -0.060 [-0.090, -0.030]"),
+        (0.37, -0.01, (HOLDS,), "neutral", "not above pair analogy, which learns nothing: MRR +0.010 [−0.010, 0.030]"),
+        (0.30, -0.09, (HOLDS,), "neutral", "not above pair analogy, which learns nothing: MRR −0.060 [−0.090, −0.030]"),
     ],
 )
 def test_without_a_baseline_the_strongest_null_decides(
@@ -146,7 +146,17 @@ def test_with_fewer_than_20_candidates_there_is_no_verdict_on_retrieval(baseline
     verdict = beside_nulls(0.9, 0.5, HOLDS, baseline=baseline, candidates=19)
     assert verdict.outcome == ("no baseline" if baseline is None else "neutral")
     assert verdict.reason.startswith("19 candidates: with fewer than 20 retrieval says nothing")
+    assert [figure.name for figure in verdict.compared] == []
     assert beside_nulls(0.9, 0.5, HOLDS, baseline=baseline, candidates=20).outcome == "success"
+
+
+def test_a_baseline_that_cannot_be_compared_with_is_named_beside_the_nulls_verdict() -> None:
+    judge = Judge(Watch(must=(HOLDS,)), (), None)
+    judge.observe(row(0.45, **{"val.retrieval.above_null": 0.09, "val.retrieval.above_null_low": 0.05}))
+    verdict = reach_verdict(judge, run=RUN, nulls=NULLS, no_baseline_because="the figures are of other data")
+    assert verdict.not_compared == "the figures are of other data"
+    assert verdict_from_json(verdict_to_json(verdict)).not_compared == verdict.not_compared
+    assert reach_verdict(judge, run=RUN, nulls=NULLS).not_compared == ""
 
 
 @pytest.mark.parametrize(("blind", "medoid", "void"), [(0.25, 0.2, ""), (0.5, 0.2, "blind"), (0.2, 0.9, "medoid")])

@@ -10,7 +10,7 @@ from jepa_core.conformance.host_sync import no_host_sync
 from jepa_core.conformance.situations import PROJECTION_DIM, Situation, Tensors, drawn_grids
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import NotApplicable, require
-from jepa_core.contracts import DeclaresViews, JudgesWholeSet, ViewTransform
+from jepa_core.contracts import DeclaresViews, JudgesWholeSet, Observations, ViewTransform
 from jepa_core.facts import OUTSIDE
 
 _SETS = ((1, 1), (5, 3), (4, 9))
@@ -75,8 +75,8 @@ def _sequences(situation: Situation) -> Tensors:
 def _transformed(transform: ViewTransform, batch: Tensors) -> Tensors:
     torch.manual_seed(6)
     with no_host_sync():
-        grids, sizes = transform(batch["grids"], batch["sizes"])
-    return {"grids": grids, "sizes": sizes}
+        view = transform(Observations({"grid": batch["grids"], "size": batch["sizes"]}))
+    return {"grids": view["grid"], "sizes": view["size"]}
 
 
 def _is_outside(sizes: Tensor, side: int) -> Tensor:

@@ -55,11 +55,13 @@ def candidate_by_candidate(trial: Trial) -> None:
     for null, train in _fitted(trial):
         context, shared = _context(train), _observations(_NUM_CANDIDATES)
         scores = null.scores(context, shared)
-        turned = null.scores(context, Observations(grids=shared.grids.flip(0), sizes=shared.sizes.flip(0)))
+        turned = null.scores(context, Observations({"grid": shared["grid"].flip(0), "size": shared["size"].flip(0)}))
         require(_ranked_alike(scores, turned.flip(1)), "scores change with the order of the candidates")
         each = Observations(
-            grids=shared.grids.expand(len(train), *shared.grids.shape),
-            sizes=shared.sizes.expand(len(train), *shared.sizes.shape),
+            {
+                "grid": shared["grid"].expand(len(train), *shared["grid"].shape),
+                "size": shared["size"].expand(len(train), *shared["size"].shape),
+            }
         )
         own = null.scores(context, each)
         require(_ranked_alike(scores, own), "a list of each context's own scores otherwise than one for all")
@@ -81,7 +83,7 @@ def leaves_alone(trial: Trial) -> None:
     """Grids are the run's own, and so are its draws."""
     for null, train in _cases(trial):
         context, candidates = _context(train), _observations(_NUM_CANDIDATES)
-        given = [train.grids, train.sizes, context.grids, candidates.grids, candidates.sizes]
+        given = [train.grids, train.sizes, context["grid"], candidates["grid"], candidates["size"]]
         before = [tensor.clone() for tensor in given]
         state = torch.get_rng_state()
         null.fit(train)
@@ -102,7 +104,7 @@ def _cases(trial: Trial) -> Iterator[tuple[Null, Sequences]]:
         if null is not None:
             observed = _observations(_NUM_SEQUENCES, len(roles))
             tasks = torch.arange(_NUM_SEQUENCES) // 2
-            yield null, Sequences(grids=observed.grids, sizes=observed.sizes, tasks=tasks)
+            yield null, Sequences(grids=observed["grid"], sizes=observed["size"], tasks=tasks)
 
 
 def _facts(roles: tuple[Role, ...]) -> NullFacts:
@@ -110,12 +112,12 @@ def _facts(roles: tuple[Role, ...]) -> NullFacts:
 
 
 def _context(train: Sequences) -> Observations:
-    return Observations(grids=train.grids[:, :-1], sizes=train.sizes[:, :-1])
+    return Observations({"grid": train.grids[:, :-1], "size": train.sizes[:, :-1]})
 
 
 def _observations(*leading: int) -> Observations:
     drawn = drawn_grids(Situation(side=_SIDE), math.prod(leading))
-    return Observations(grids=drawn["grids"].unflatten(0, leading), sizes=drawn["sizes"].unflatten(0, leading))
+    return Observations({"grid": drawn["grids"].unflatten(0, leading), "size": drawn["sizes"].unflatten(0, leading)})
 
 
 def _ranked_alike(scores: Tensor, others: Tensor) -> bool:

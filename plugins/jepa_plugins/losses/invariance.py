@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core import grids as transforms
-from jepa_core.contracts import Forward, LossTerm, View, ViewTransform
+from jepa_core.contracts import Forward, LossTerm, Observations, View, ViewTransform
 from jepa_core.facts import LossFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
@@ -71,18 +71,21 @@ class Invariance(nn.Module):
             value = torch.stack([weight * distances[name] for name, weight in self.weights.items()]).sum()
         return LossTerm(value=value, figures={f"invariance.{name}": d.detach() for name, d in distances.items()})
 
-    def _move_content(self, grids: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
-        return transforms.random_translation(grids, sizes, self.config.translation_max)
+    def _move_content(self, batch: Observations) -> Observations:
+        grids, sizes = transforms.random_translation(batch["grid"], batch["size"], self.config.translation_max)
+        return Observations({"grid": grids, "size": sizes})
 
 
-def _exchange_colours(grids: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
-    return transforms.permute_colours(grids, transforms.random_colour_permutation(len(grids), grids.device)), sizes
+def _exchange_colours(batch: Observations) -> Observations:
+    permutation = transforms.random_colour_permutation(len(batch), batch.device)
+    return Observations({"grid": transforms.permute_colours(batch["grid"], permutation), "size": batch["size"]})
 
 
-def _mirror(grids: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
+def _mirror(batch: Observations) -> Observations:
     """Left and right, top and bottom, or both: never neither, which would compare a grid with itself."""
-    which = torch.randint(1, 4, (len(grids),), device=grids.device)
-    return transforms.flip(grids, sizes, which % 2 == 1, which >= 2)
+    which = torch.randint(1, 4, (len(batch),), device=batch.device)
+    grids, sizes = transforms.flip(batch["grid"], batch["size"], which % 2 == 1, which >= 2)
+    return Observations({"grid": grids, "size": sizes})
 
 
 def _distance(forward: Forward, view: View) -> Tensor:

@@ -21,7 +21,7 @@ def retrieval_of(dataset: GridDataset, config: Any) -> Retrieval:
     side = int(dataset.validation.grids.shape[-1])
     null: Null = config.build(NullFacts(height=side, width=side, roles=dataset.places()))
     null.fit(training_sample(dataset, CPU))
-    candidates = CandidateList(dataset.validation.grids, dataset.validation.sizes)
+    candidates = CandidateList(dataset.validation.observations)
     return figures_of(candidates.ranks(null.scores(candidates.context, candidates.candidates)))
 
 
@@ -36,7 +36,7 @@ def random_observations(*leading: int, side: int = 6, seed: int = 0) -> Observat
     grids = torch.randint(0, 10, (*leading, side, side), generator=generator)
     cells = torch.arange(side)
     is_inside = (cells[:, None] < sizes[..., 0, None, None]) & (cells < sizes[..., 1, None, None])
-    return Observations(grids=torch.where(is_inside, grids, OUTSIDE).to(torch.uint8), sizes=sizes)
+    return Observations({"grid": torch.where(is_inside, grids, OUTSIDE).to(torch.uint8), "size": sizes})
 
 
 def described(grid: Tensor, size: Tensor, weights: dict[str, float]) -> dict[str, Tensor]:

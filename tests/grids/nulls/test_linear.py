@@ -27,14 +27,14 @@ CASES = [
 def by_the_formula(context: Observations, candidates: Observations, signs: list[float], w: dict[str, float]) -> Tensor:
     """Scalar product of the sum with each candidate, over the candidate's length."""
     rows = []
-    for grids, sizes in zip(context.grids, context.sizes, strict=True):
+    for grids, sizes in zip(context["grid"], context["size"], strict=True):
         blocks: dict[str, Tensor] = {}
         for sign, grid, size in zip(signs, grids, sizes, strict=True):
             for name, block in described(grid, size, w).items():
                 blocks[name] = blocks.get(name, torch.zeros(())) + sign * block
         blocks["palette"] = (blocks["palette"] / w["palette"] ** 0.5).clamp(0, 1) * w["palette"] ** 0.5
         row = []
-        for grid, size in zip(candidates.grids, candidates.sizes, strict=True):
+        for grid, size in zip(candidates["grid"], candidates["size"], strict=True):
             theirs = torch.cat(list(described(grid, size, w).values()))
             row.append(torch.cat(list(blocks.values())) @ theirs / theirs.norm())
         rows.append(torch.stack(row))
@@ -60,15 +60,15 @@ def test_each_contexts_own_candidates_score_as_those_of_all(config: Any) -> None
     context, own = random_observations(3, 5), random_observations(3, 4, seed=1)
     scores = null.scores(context, own)
     for row in range(3):
-        alone = Observations(grids=own.grids[row], sizes=own.sizes[row])
+        alone = Observations({"grid": own["grid"][row], "size": own["size"][row]})
         assert torch.allclose(scores[row], null.scores(context, alone)[row], atol=1e-6)
 
 
 def test_a_recolouring_that_the_pairs_show_is_applied_to_the_last_input() -> None:
     red, blue, green = (torch.full((6, 6), colour, dtype=torch.uint8) for colour in (2, 1, 3))
     sizes = torch.full((1, 3, 2), 6)
-    context = Observations(grids=torch.stack([red, blue, red])[None], sizes=sizes)
-    candidates = Observations(grids=torch.stack([red, green, blue]), sizes=sizes[0])
+    context = Observations({"grid": torch.stack([red, blue, red])[None], "size": sizes})
+    candidates = Observations({"grid": torch.stack([red, green, blue]), "size": sizes[0]})
     null = PairAnalogyConfig().build(facts("input", "output", "input", "output"))
     assert null is not None
     assert null.scores(context, candidates).argmax(1).tolist() == [2]
@@ -91,7 +91,7 @@ def test_a_null_that_does_not_fit_the_roles_is_none(config: Any, roles: tuple[Ro
 def test_fitting_finds_the_block_that_tells_targets_apart() -> None:
     """Cells are noise and the size is the last grid's: weights that heed the size must be found."""
     observed = random_observations(60, 2, seed=3)
-    sizes = observed.sizes.clone()
+    sizes = observed["size"].clone()
     sizes[:, 1] = sizes[:, 0]
     cells = torch.arange(6)
     is_inside = (cells[:, None] < sizes[..., 0, None, None]) & (cells < sizes[..., 1, None, None])

@@ -18,7 +18,7 @@ def a_null() -> LocalPatternsNull:
 
 
 def with_a_size(grids: torch.Tensor) -> Observations:
-    return Observations(grids=grids, sizes=torch.full((*grids.shape[:-2], 2), grids.shape[-1]))
+    return Observations({"grid": grids, "size": torch.full((*grids.shape[:-2], 2), grids.shape[-1])})
 
 
 def test_a_grid_that_is_turned_is_the_same_to_it_and_another_is_not() -> None:
@@ -41,8 +41,8 @@ def test_it_leaves_demonstrations_and_courses_to_sums_of_grids(roles: tuple[Role
 def test_rarity_is_the_log_of_how_few_training_grids_have_a_pattern() -> None:
     observed = random_observations(20, 2)
     null = a_null()
-    found = null.fit(Sequences(grids=observed.grids, sizes=observed.sizes, tasks=torch.arange(20)))
-    counts = null._counts(observed.grids.flatten(0, 1))
+    found = null.fit(Sequences(grids=observed["grid"], sizes=observed["size"], tasks=torch.arange(20)))
+    counts = null._counts(observed["grid"].flatten(0, 1))
     occurring = (counts > 0).sum(0)
     assert found == {"patterns": float((occurring > 0).sum())}
     assert null._rarity_K.allclose((41 / (occurring + 1)).log())
@@ -52,5 +52,5 @@ def test_each_contexts_own_candidates_score_as_those_of_all() -> None:
     null, context, own = a_null(), random_observations(3, 1), random_observations(3, 4, seed=1)
     scores = null.scores(context, own)
     for row in range(3):
-        alone = Observations(grids=own.grids[row], sizes=own.sizes[row])
+        alone = Observations({"grid": own["grid"][row], "size": own["size"][row]})
         assert torch.allclose(scores[row], null.scores(context, alone)[row], atol=1e-6)

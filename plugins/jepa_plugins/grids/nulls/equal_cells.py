@@ -43,11 +43,11 @@ class EqualCells:
 
     def scores(self, context: Observations, candidates: Observations) -> Tensor:
         """(V, C) float32: equal cells, an exact count."""
-        last_VHW = context.grids[:, -1]
-        if candidates.grids.ndim > 3:
-            return (candidates.grids == last_VHW[:, None]).flatten(2).sum(2, dtype=torch.float32)
+        last_VHW = context["grid"][:, -1]
+        if candidates["grid"].ndim > 3:
+            return (candidates["grid"] == last_VHW[:, None]).flatten(2).sum(2, dtype=torch.float32)
         with torch.autocast(device_type=last_VHW.device.type, enabled=False):
-            columns = [self._one_hot(part) for part in candidates.grids.split(_ROWS_AT_ONCE)]
+            columns = [self._one_hot(part) for part in candidates["grid"].split(_ROWS_AT_ONCE)]
             rows = map(self._one_hot, last_VHW.split(_ROWS_AT_ONCE))
             return torch.cat([torch.cat([one_hot @ column.T for column in columns], dim=1) for one_hot in rows])
 

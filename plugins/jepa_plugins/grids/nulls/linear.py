@@ -127,8 +127,8 @@ class LinearNull:
         first = torch.full((int(targets.max()) + 1,), len(targets), device=targets.device)
         first = first.scatter_reduce(0, targets, torch.arange(len(targets), device=targets.device), "amin")
         products = self._products(
-            Observations(grids=train.grids[:, :-1], sizes=train.sizes[:, :-1]),
-            Observations(grids=train.grids[first, -1], sizes=train.sizes[first, -1]),
+            Observations({"grid": train.grids[:, :-1], "size": train.sizes[:, :-1]}),
+            Observations({"grid": train.grids[first, -1], "size": train.sizes[first, -1]}),
         )
         best = _mrr(products.cosines(self.weights), targets)
         for block, weight in chain.from_iterable([(b, w) for b in _BLOCKS for w in _WEIGHTS] for _ in range(_SWEEPS)):
@@ -143,14 +143,14 @@ class LinearNull:
         return self._products(context, candidates).cosines(self.weights)
 
     def _products(self, context: Observations, candidates: Observations) -> _Products:
-        with torch.autocast(device_type=context.grids.device.type, enabled=False):
-            theirs = self._described(candidates.grids, candidates.sizes)
+        with torch.autocast(device_type=context["grid"].device.type, enabled=False):
+            theirs = self._described(candidates["grid"], candidates["size"])
             rows = [
-                self._row_products(context.grids[part], context.sizes[part], theirs, part)
-                for part in torch.arange(len(context.grids), device=context.grids.device).split(_ROWS_AT_ONCE)
+                self._row_products(context["grid"][part], context["size"][part], theirs, part)
+                for part in torch.arange(len(context["grid"]), device=context["grid"].device).split(_ROWS_AT_ONCE)
             ]
             lengths = {name: block.square().sum(-1) for name, block in theirs.others.items()}
-        lengths["cells"] = torch.ones((), device=context.grids.device)
+        lengths["cells"] = torch.ones((), device=context["grid"].device)
         return _Products({name: torch.cat([row[name] for row in rows]) for name in rows[0]}, lengths)
 
     def _row_products(self, grids: Tensor, sizes: Tensor, theirs: _Blocks, part: Tensor) -> dict[str, Tensor]:

@@ -64,11 +64,11 @@ class LocalPatternsNull:
 
     def scores(self, context: Observations, candidates: Observations) -> Tensor:
         """(V, C) float32: cosines of the last input's bag and the candidates'."""
-        last_VK = self._bags(context.grids[:, -1])
-        theirs = self._bags(candidates.grids.flatten(0, -3))
-        if candidates.grids.ndim == 3:
+        last_VK = self._bags(context["grid"][:, -1])
+        theirs = self._bags(candidates["grid"].flatten(0, -3))
+        if candidates["grid"].ndim == 3:
             return last_VK @ theirs.T
-        return torch.einsum("vk,vck->vc", last_VK, theirs.unflatten(0, candidates.grids.shape[:2]))
+        return torch.einsum("vk,vck->vc", last_VK, theirs.unflatten(0, candidates["grid"].shape[:2]))
 
     def _bags(self, grids: Tensor) -> Tensor:
         """(M, H, W) to (M, K), unit length."""
