@@ -58,8 +58,8 @@ def audit(
 
     from jepa_core.audit.auditing import audit_recipe
     from jepa_core.audit.brief import brief_audit
+    from jepa_core.engine.dataset import built_dataset
     from jepa_core.engine.device import choose_compute
-    from jepa_core.facts import DatasetFacts
     from jepa_core.presentation.audit_table import audit_table, findings_list
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipe.finding import find_recipe
@@ -68,7 +68,7 @@ def audit(
 
     loaded = load_recipe(find_recipe(recipe), overrides=overrides, registry=registry).recipe
     compute = choose_compute(device, loaded.train.precision)
-    dataset = loaded.data.build(DatasetFacts(seed=loaded.train.seed))
+    dataset = built_dataset(loaded)
     if brief:
         findings = brief_audit(loaded, dataset, compute)
         plain, shown = {"findings": [attrs.asdict(finding) for finding in findings]}, findings_list(findings)

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from jepa_core.contracts import GridDataset, NeedsInitialisation
+from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.evaluation import Validation, num_codes
 from jepa_core.engine.network import build_parts
@@ -20,7 +21,6 @@ from jepa_core.engine.objective import Objective, declared_views
 from jepa_core.engine.probe import Probe, probes_of
 from jepa_core.engine.retrieval import Retrieval
 from jepa_core.engine.stored_model import StoredModel, choose_checkpoint, load_model
-from jepa_core.facts import DatasetFacts
 from jepa_core.recipe.faults import Fault, RecipeFaultsError
 from jepa_core.recipe.layers import Layer, override_layers
 from jepa_core.recipe.reading import load_recipe
@@ -87,7 +87,7 @@ def evaluate_run(run: Path, *, overrides: Sequence[str], step: str, device: str,
     compute = choose_compute(device, recipe.train.precision)
     set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
     model = load_model(trained, chosen.checkpoint, compute.device)
-    dataset = recipe.data.build(DatasetFacts(seed=recipe.train.seed))
+    dataset = built_dataset(recipe)
     validation = Validation(model.shape.fitted(dataset.validation), compute, chunk=recipe.train.batch_size)
     validation.rank_nulls(ChosenNulls.of(recipe, registry), dataset, _untrained(trained, model, compute))
     gathered = validation.look(model.objective, declared_views(model.objective.losses))

@@ -11,6 +11,7 @@ import attrs
 
 from jepa_core.contracts import GridDataset
 from jepa_core.engine.checkpoint import CheckpointFolder
+from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.ending import Ending
 from jepa_core.engine.fitting_state import StartedAnew
@@ -23,7 +24,6 @@ from jepa_core.engine.rollback import Child
 from jepa_core.engine.rollback_orders import RollbackOrders
 from jepa_core.engine.starting import Resumption, failure_recorded, removed_unless_begun
 from jepa_core.engine.trainer import Trainer
-from jepa_core.facts import DatasetFacts
 from jepa_core.observing.dispatch import Observers
 from jepa_core.recipe.declared_metrics import declared_metrics
 from jepa_core.recipe.reading import LoadedRecipe
@@ -127,7 +127,7 @@ def train_recipe(
         failure_recorded(writer),
     ):
         observers.build(recipe.observers.values(), path, resume_at)
-        dataset = recipe.data.build(DatasetFacts(seed=recipe.train.seed))
+        dataset = built_dataset(recipe)
         baseline = resolve_baseline(recipe.watch.baseline, runs_dir, dataset.fingerprint)
         registry = registry or installed()
         session = _Session(loaded, dataset, compute, writer, baseline=baseline, registry=registry, observers=observers)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 import torch
 
 from jepa_core.conformance.trial import Trial
-from jepa_core.conformance.violation import NotApplicable, require
-from jepa_core.contracts import GridDataset, Sequences
-from jepa_core.facts import OUTSIDE, DatasetFacts
+from jepa_core.conformance.violation import NotApplicable, Violation, require
+from jepa_core.contracts import GridDataset
+from jepa_core.dataset_checks import check_content, check_form, check_split
+from jepa_core.facts import DatasetFacts
 
 
 def built(trial: Trial) -> None:
@@ -23,45 +24,17 @@ def built(trial: Trial) -> None:
 
 def typed(trial: Trial) -> None:
     """Grids are square bytes, everything else whole numbers, and both splits alike."""
-    shapes = set()
-    for name, split in _splits(trial):
-        sequences, grids, height, width = split.grids.shape
-        require(sequences > 0, f"{name} has no sequence")
-        require(grids >= 2, f"{name} has sequences of {grids} grid: context and target are two")
-        require(height == width, f"grids of {name} are {height} × {width}, not square")
-        tensors = {"sizes": split.sizes, "tasks": split.tasks, **split.labels}
-        require(split.grids.dtype == torch.uint8, f"grids of {name} are {split.grids.dtype}, not torch.uint8")
-        for key, tensor in tensors.items():
-            shape = (sequences, grids, 2) if key == "sizes" else (sequences,)
-            require(tensor.dtype == torch.int64, f"{key} of {name} are {tensor.dtype}, not torch.int64")
-            require(tuple(tensor.shape) == shape, f"{key} of {name} are {tuple(tensor.shape)}, not {shape}")
-        shapes.add((grids, height))
-    require(len(shapes) == 1, f"training and validation differ in grids and side: {sorted(shapes)}")
-    labels = [sorted(split.labels) for _, split in _splits(trial)]
-    require(labels[0] == labels[1], f"training has the labels {labels[0]}, validation {labels[1]}")
+    _kept(trial, check_form)
 
 
 def content_top_left(trial: Trial) -> None:
     """Content stands top left, and the rest is outside."""
-    for name, split in _splits(trial):
-        side = split.grids.shape[-1]
-        smallest, largest = int(split.sizes.min()), int(split.sizes.max())
-        require(1 <= smallest <= largest <= side, f"sizes of {name} are {smallest} … {largest}, on a side of {side}")
-        cells = torch.arange(side)
-        is_inside = (cells[:, None] < split.sizes[..., :1, None]) & (cells < split.sizes[..., 1:, None])
-        wrong = ((split.grids < OUTSIDE) != is_inside) | (split.grids > OUTSIDE)
-        where = wrong.nonzero()[:1].tolist()
-        require(not where, f"{name} has {int(wrong.sum())} cells not as its sizes say, first grids{where and where[0]}")
+    _kept(trial, check_content)
 
 
 def split_by_task(trial: Trial) -> None:
     """No task is on both sides, and every task has a name."""
-    train, validation = (set(split.tasks.tolist()) for _, split in _splits(trial))
-    shared = sorted(train & validation)
-    require(not shared, f"task {shared[:1]} is in training and in validation: retrieval would be by heart")
-    names = len(trial.subject.dataset.task_names)
-    nameless = sorted(task for task in train | validation if not 0 <= task < names)
-    require(not nameless, f"task {nameless[:1]} has no name among {names}")
+    _kept(trial, check_split)
 
 
 def says_what_it_is(trial: Trial) -> None:
@@ -88,12 +61,14 @@ def fingerprinted(trial: Trial) -> None:
         require(other != dataset.fingerprint, f"context_length = {shorter.context_length} has the same fingerprint")
 
 
-def _splits(trial: Trial) -> Iterator[tuple[str, Sequences]]:
+def _kept(trial: Trial, check: Callable[[GridDataset], None]) -> None:
     dataset = trial.subject.dataset
     if not isinstance(dataset, GridDataset):
         raise NotApplicable("it builds no GridDataset")
-    yield "training", dataset.train
-    yield "validation", dataset.validation
+    try:
+        check(dataset)
+    except ValueError as error:
+        raise Violation(str(error)) from error
 
 
 def _with_fewer_grids(config: Any) -> Any:

@@ -1,0 +1,32 @@
+"""A recipe's data, built and checked: what passes here the engine takes for granted."""
+
+from __future__ import annotations
+
+from jepa_core.contracts import GridDataset
+from jepa_core.dataset_checks import check_dataset
+from jepa_core.errors import DataError, JepaError
+from jepa_core.facts import DatasetFacts
+from jepa_core.recipe.tables import Recipe
+
+
+def built_dataset(recipe: Recipe) -> GridDataset:
+    """The data that the recipe's `data` table names.
+
+    Raises:
+        DataError: the dataset fails, or gives sequences that nothing could be trained on; with its name, where it comes
+            from and what is wrong. Its own `JepaError` passes.
+    """
+    config = recipe.data
+    where = f"{config.kind!r} ({type(config).__module__}.{type(config).__name__})"
+    try:
+        dataset: GridDataset = config.build(DatasetFacts(seed=recipe.train.seed))
+        check_dataset(dataset)
+    except JepaError:
+        raise
+    except Exception as error:
+        problem = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        raise DataError(
+            f"The dataset {where} gives nothing to train on: {problem}.\n"
+            "Check it with jepa plugins check, update its package or tell its author, or name another in the recipe."
+        ) from error
+    return dataset
