@@ -112,9 +112,9 @@ def _print_with_dropout(run: Path) -> None:
     recipe = load_recipe(run / RECIPE, registry=installed()).recipe
     compute = choose_compute("auto", recipe.train.precision)
     model = load_model(recipe, choose_checkpoint(RunReader(run), "newest").checkpoint, compute.device)
-    split = recipe.data.build(DatasetFacts(seed=recipe.train.seed)).validation
-    observations = split.observations.to(compute.device)
-    candidates = CandidateList(observations)
+    dataset = recipe.data.build(DatasetFacts(seed=recipe.train.seed))
+    observations = dataset.validation.observations.to(compute.device)
+    candidates = CandidateList(dataset.space, observations)
     views = declared_views(model.objective.losses)
     for name, has_dropout in (("without dropout", False), ("with dropout", True)):
         torch.manual_seed(0)

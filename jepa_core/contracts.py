@@ -12,7 +12,7 @@ Results are stdlib frozen dataclasses, where configuration is attrs: torch.compi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -20,8 +20,10 @@ import torch
 from torch import Tensor
 
 from jepa_core.facts import Role, frames
+from jepa_core.grid_space import GridSpace
 from jepa_core.metrics import Metric
 from jepa_core.observations import Observations as Observations  # noqa: PLC0414  # it is part of the contract
+from jepa_core.spaces import Space as Space  # noqa: PLC0414  # likewise
 from jepa_core.watch.rules import Scenario as Scenario  # noqa: PLC0414  # it is part of the contract
 
 
@@ -51,6 +53,25 @@ class Sequences:
         """(S, T+1, …): `grid` and `size`."""
         return Observations({"grid": self.grids, "size": self.sizes})
 
+    def with_observations(self, observations: Observations) -> Sequences:
+        """The same sequences of others (S, T+1, …)."""
+        return replace(self, grids=observations["grid"], sizes=observations["size"])
+
+    def rows(self, chosen: Tensor | slice) -> Sequences:
+        """Some of the sequences."""
+        observations = self.observations[chosen]
+        return Sequences(
+            grids=observations["grid"],
+            sizes=observations["size"],
+            tasks=self.tasks[chosen],
+            labels={name: labels[chosen] for name, labels in self.labels.items()},
+        )
+
+    def to(self, device: torch.device) -> Sequences:
+        labels = {name: labels.to(device) for name, labels in self.labels.items()}
+        moved = self.with_observations(self.observations.to(device))
+        return replace(moved, tasks=self.tasks.to(device), labels=labels)
+
 
 @dataclass(frozen=True, kw_only=True)
 class GridDataset:
@@ -67,6 +88,11 @@ class GridDataset:
     """What each of the T + 1 places of a sequence holds; empty where all are frames of one course."""
     notes: tuple[str, ...] = ()
     """What the user should know: tasks left out and why, and so on."""
+
+    @property
+    def space(self) -> Space:
+        """What its observations are."""
+        return GridSpace(side=int(self.train.grids.shape[-1]))
 
     def places(self) -> tuple[Role, ...]:
         """The role of each of the T + 1 places."""

@@ -31,9 +31,7 @@ def check_form(dataset: GridDataset) -> None:
     for name, split in _splits(dataset):
         _require_tensors(name, split)
         shape = tuple(split.grids.shape)
-        _require(
-            len(shape) == 4, f"grids of {name} are {shape}, not (sequences, context + target, side, side)"
-        )
+        _require(len(shape) == 4, f"grids of {name} are {shape}, not (sequences, context + target, side, side)")
         sequences, grids, height, width = shape
         _require(sequences > 0, f"{name} has no sequence")
         _require(grids >= 2, f"{name} has sequences of {grids} grid: context and target are two")

@@ -40,9 +40,23 @@ class DatasetFacts:
 class EncoderFacts:
     """For encoders."""
 
-    height: int
-    width: int
-    num_colours: int = NUM_COLOURS
+    space: Any
+    """What it encodes, a `Space`."""
+
+    @property
+    def height(self) -> int:
+        """Of grids."""
+        return int(self.space.side)
+
+    @property
+    def width(self) -> int:
+        """Of grids."""
+        return int(self.space.side)
+
+    @property
+    def num_colours(self) -> int:
+        """Of grids, with the outside among them."""
+        return NUM_COLOURS
 
 
 @attrs.frozen(kw_only=True)
@@ -89,11 +103,25 @@ class LossFacts:
 class NullFacts:
     """For nulls."""
 
-    height: int
-    width: int
-    num_colours: int = NUM_COLOURS
+    space: Any
+    """What it ranks, a `Space`."""
     roles: tuple[Role, ...]
     """What each of the T + 1 places holds, the target's last."""
+
+    @property
+    def height(self) -> int:
+        """Of grids."""
+        return int(self.space.side)
+
+    @property
+    def width(self) -> int:
+        """Of grids."""
+        return int(self.space.side)
+
+    @property
+    def num_colours(self) -> int:
+        """Of grids, with the outside among them."""
+        return NUM_COLOURS
 
 
 @attrs.frozen(kw_only=True)

@@ -38,7 +38,7 @@ _ROWS_AT_ONCE = 4096
 def audit_data(recipe: Recipe, dataset: GridDataset, *, with_retrieval: bool = True) -> DataFigures:
     """All figures of a dataset."""
     train, validation = _first(dataset.train), _first(dataset.validation)
-    keys, validation_keys = grid_keys(train.grids), grid_keys(validation.grids)
+    keys, validation_keys = (dataset.space.keys(split.observations) for split in (train, validation))
     pairs, validation_pairs = _joined(keys), _joined(validation_keys)
     grids = torch.cat([train.grids, validation.grids])
     both = torch.cat([keys, validation_keys])
@@ -72,12 +72,12 @@ def _nulls(recipe: Recipe, dataset: GridDataset) -> RankedNulls:
     """What learns nothing, on the first validation sequences."""
     split = _head(dataset.validation, RETRIEVAL_SEQUENCES)
     chosen = ChosenNulls.of(recipe, installed())
-    return rank_nulls(chosen, dataset, CandidateList(split.observations), None).ranked
+    return rank_nulls(chosen, dataset, CandidateList(dataset.space, split.observations), None).ranked
 
 
 def identical_context(dataset: GridDataset, most: int = MOST_SEQUENCES) -> float:
     """Share of training sequences whose context grids are all equal."""
-    return _identical(grid_keys(dataset.train.grids[:most]))
+    return _identical(dataset.space.keys(dataset.train.observations[:most]))
 
 
 def _identical(keys: Tensor) -> float:
@@ -93,16 +93,7 @@ def _first(sequences: Sequences) -> Sequences:
 
 def _head(sequences: Sequences, count: int) -> Sequences:
     """The first `count` sequences."""
-    return Sequences(grids=sequences.grids[:count], sizes=sequences.sizes[:count], tasks=sequences.tasks[:count])
-
-
-def grid_keys(grids: Tensor) -> Tensor:
-    """Grids (S, G, H, W) to (S, G) int64: equal for equal grids, and hardly ever for others (64 bits)."""
-    generator = torch.Generator().manual_seed(0)
-    cells = grids[0, 0].numel()
-    factors = torch.randint(-(2**62), 2**62, (cells,), generator=generator) * 2 + 1
-    parts = [((part.flatten(2).long() + 1) * factors).sum(-1) for part in grids.cpu().split(_ROWS_AT_ONCE)]
-    return torch.cat(parts)
+    return sequences.rows(slice(count))
 
 
 def _joined(keys: Tensor) -> Tensor:
@@ -161,7 +152,9 @@ def split_faults(dataset: GridDataset, most: int, *, official: bool = False) -> 
 
     `official` says that the data came split, and nobody here can split it otherwise.
     """
-    train, validation = (_joined(grid_keys(part.grids[:most])) for part in (dataset.train, dataset.validation))
+    train, validation = (
+        _joined(dataset.space.keys(part.observations[:most])) for part in (dataset.train, dataset.validation)
+    )
     across = float(torch.isin(validation, train).float().mean())
     yield from _split_findings(_shared_tasks(dataset), across, official)
 
@@ -173,7 +166,7 @@ def comes_split(config: ComponentConfig) -> bool:
 
 def candidate_findings(dataset: GridDataset) -> Iterator[Finding]:
     """That retrieval on validation has too few distinct targets to say anything."""
-    count = len(grid_keys(dataset.validation.grids[:, -1:]).unique())
+    count = len(dataset.space.keys(dataset.validation.observations[:, -1]).unique())
     if count < FEWEST_CANDIDATES:
         yield Finding(
             name="few candidates",

@@ -124,7 +124,7 @@ def _field_effect(bench: Bench, field: Field, recipe: Recipe) -> Effect:
 
 def encoder_effect(bench: Bench, recipe: Recipe) -> Effect:
     """What other settings make of the encoder's output on the first batch while it trains, and of its gradient."""
-    facts = EncoderFacts(height=bench.shape.side, width=bench.shape.side)
+    facts = EncoderFacts(space=bench.shape.space)
     context = bench.first_batch().flatten()
     started = bench.memory.encoder.state_dict()
     outputs, gradients = [], []

@@ -26,6 +26,7 @@ from jepa_core.contracts import (
     View,
 )
 from jepa_core.facts import AggregatorFacts, EncoderFacts, LossFacts, PredictorFacts, QuantizerFacts
+from jepa_core.grid_space import GridSpace
 
 Callee = Callable[..., Any]
 """A component's module, or what `torch.compile` made of it."""
@@ -137,7 +138,7 @@ def _below(prefix: str, outputs: Tensors) -> dict[str, Tensor]:
 
 MODULE_FAMILIES: dict[str, Family] = {
     "encoder": Family(
-        facts=lambda s: EncoderFacts(height=s.side, width=s.side),
+        facts=lambda s: EncoderFacts(space=GridSpace(side=s.side)),
         inputs=lambda s, _encoder: situations.drawn_grids(s, s.batch),
         call=_encoder_outputs,
         by_row=("values", "mask"),

@@ -88,7 +88,9 @@ def evaluate_run(run: Path, *, overrides: Sequence[str], step: str, device: str,
     set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
     model = load_model(trained, chosen.checkpoint, compute.device)
     dataset = built_dataset(recipe)
-    validation = Validation(model.shape.fitted(dataset.validation), compute, chunk=recipe.train.batch_size)
+    validation = Validation(
+        model.shape.space, model.shape.fitted(dataset.validation), compute, chunk=recipe.train.batch_size
+    )
     validation.rank_nulls(ChosenNulls.of(recipe, registry), dataset, _untrained(trained, model, compute))
     gathered = validation.look(model.objective, declared_views(model.objective.losses))
     figures = validation.figures(model.objective, gathered, with_hard=True)

@@ -17,6 +17,7 @@ from jepa_core.contracts import (
     Observations,
     Sequences,
     ShowsWeights,
+    Space,
     ViewTransform,
 )
 from jepa_core.engine.device import Compute
@@ -177,13 +178,14 @@ def spectrum(gathered: Gathered) -> dict[str, list[float]]:
 class Validation:
     """The fixed validation split: what the run is judged by, beside its nulls."""
 
-    def __init__(self, split: Sequences, compute: Compute, *, chunk: int) -> None:
+    def __init__(self, space: Space, split: Sequences, compute: Compute, *, chunk: int) -> None:
+        self._space = space
         self._observations = split.observations.to(compute.device)
         self._num_places = split.num_places
         self._tasks = split.tasks
         self._compute = compute
         self._chunk = chunk
-        self.candidates = CandidateList(self._observations)
+        self.candidates = CandidateList(space, self._observations)
         self.nulls = MeasuredNulls(ranked=RankedNulls())
         self.hard: HardCandidates | None = None
         self.null_only: Tensor | None = None
@@ -202,7 +204,7 @@ class Validation:
         Raises:
             PluginError: a null fails.
         """
-        self.hard = HardCandidates.of(self._observations, self._tasks)
+        self.hard = HardCandidates.of(self._space, self._observations, self._tasks)
         ranks = None
         if untrained is not None and chosen.with_untrained:
             ranks = self._ranks(gather(untrained, self._observations, self._compute, chunk=self._chunk))

@@ -21,11 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jepa_core.contracts import Observations
+from jepa_core.contracts import Observations, Space
 from jepa_core.engine.representation import retrieval_ranks
 from jepa_core.engine.seeds import seed_phase
-from jepa_core.facts import NUM_COLOURS
-from jepa_core.grid_edits import colours_of, edited
+from jepa_core.spaces import Edit
 
 NUM_NODES = 33
 """Of the tree, the target among them."""
@@ -41,8 +40,6 @@ MOST_SEQUENCES = 256
 
 SHARE_OF_VALIDATION = 0.1
 """Most grids that lists add to those a run's validations encode, on the long run."""
-
-_ROWS_AT_ONCE = 32
 
 
 @attrs.frozen(kw_only=True)
@@ -65,7 +62,7 @@ class HardCandidates:
     """By how many cells each candidate has in common with the others, which reads no context."""
 
     @staticmethod
-    def of(observations: Observations, tasks: Tensor) -> HardCandidates | None:
+    def of(space: Space, observations: Observations, tasks: Tensor) -> HardCandidates | None:
         """Lists for sequences (S, T+1, …) of tasks (S,), the same in every run; on the observations' device.
 
         None where all sequences are of one task: no context would be another's.
@@ -76,22 +73,25 @@ class HardCandidates:
         rows = torch.linspace(0, num_sequences - 1, min(num_sequences, MOST_SEQUENCES)).round().long()
         seed_phase(0, "hard candidates")
         listed = observations.to("cpu")[rows]
-        chosen, chosen_sizes = listed["grid"], listed["size"]
-        nodes = _trees(chosen[:, -1], chosen_sizes[:, -1], colours_of(chosen))
-        candidates = _around_a_random_rank(nodes, chosen[:, :-1])
-        target_sizes = chosen_sizes[:, -1:].expand(-1, NUM_RELATIVES + 1, -1)
-        candidate_sizes = torch.cat([target_sizes, chosen_sizes[:, :-1]], 1)
+        nodes = _trees(listed[:, -1], space.editor(listed))
+        context = listed[:, :-1]
+        candidates = _around_a_random_rank(space, nodes, context)
+        is_distinct = _is_distinct(space.keys(candidates))
         device = observations.device
-        is_distinct = _is_distinct(candidates)
         return HardCandidates(
             rows=rows.to(device),
-            context=listed[:, :-1].to(device),
-            candidates=Observations({"grid": candidates, "size": candidate_sizes}).to(device),
+            context=context.to(device),
+            candidates=candidates.to(device),
             is_distinct=is_distinct.to(device),
             other=_of_another_task(tasks.cpu()[rows]).to(device),
             chance_mrr=_chance(is_distinct.sum(1)),
-            medoid_mrr=float(_mrr((_equal_shares(candidates) * is_distinct[:, None]).sum(2), is_distinct)),
+            medoid_mrr=float(_mrr((space.alike(candidates) * is_distinct[:, None]).sum(2), is_distinct)),
         )
+
+    @property
+    def num_candidates(self) -> int:
+        """C."""
+        return int(self.is_distinct.shape[1])
 
     @property
     def num_observations(self) -> int:
@@ -114,14 +114,15 @@ def cosine_scores(z_context: Tensor, z_candidates: Tensor) -> Tensor:
         return torch.einsum("vp,vcp->vc", unit, F.normalize(z_candidates.float(), dim=-1))
 
 
-def _trees(targets: Tensor, sizes: Tensor, palette: Tensor) -> Tensor:
-    """Targets (V, H, W) to (V, NUM_NODES, H, W): each the root of a tree of its edits."""
+def _trees(targets: Observations, edit: Edit) -> Observations:
+    """Targets (V, …) to (V, NUM_NODES, …): each the root of a tree of its edits."""
     draw = random.Random(int(torch.randint(2**31, ()).item()))
     parents = torch.tensor([_parents(NUM_NODES, draw) for _ in range(len(targets))])
-    nodes = targets[:, None].repeat(1, NUM_NODES, 1, 1)
+    nodes = targets.map(lambda target: target[:, None].repeat(1, NUM_NODES, *[1] * (target.dim() - 1)))
     every = torch.arange(len(targets))
     for node in range(1, NUM_NODES):
-        nodes[:, node] = edited(nodes[every, parents[:, node]], sizes, palette)
+        for name, changed in edit(nodes[every, parents[:, node]]).tensors.items():
+            nodes[name][:, node] = changed
     return nodes
 
 
@@ -143,14 +144,15 @@ def _parents(num_nodes: int, draw: random.Random) -> list[int]:
     return parents
 
 
-def _around_a_random_rank(nodes: Tensor, context: Tensor) -> Tensor:
-    """Trees (V, NUM_NODES, H, W) and contexts (V, T, H, W) to candidates (V, 1 + NUM_RELATIVES + T, H, W)."""
-    num_sequences, num_nodes = nodes.shape[:2]
-    every = torch.cat([nodes, context], 1)
-    alike, distinct = _equal_shares(every), _is_distinct(every)
+def _around_a_random_rank(space: Space, nodes: Observations, context: Observations) -> Observations:
+    """Trees (V, NUM_NODES, …) and contexts (V, T, …) to candidates (V, 1 + NUM_RELATIVES + T, …)."""
+    num_sequences, num_nodes = len(nodes), NUM_NODES
+    every = Observations.cat([nodes, context], dim=1)
+    alike, distinct = space.alike(every), _is_distinct(space.keys(every))
+    num_listed = distinct.shape[1]
     order = torch.rand(num_sequences, _CHOICES, num_nodes - 1) - distinct[:, None, 1:num_nodes].float()
     kept_VKR = order.argsort(2)[..., :NUM_RELATIVES] + 1
-    listed_VKC = torch.zeros(num_sequences, _CHOICES, every.shape[1], dtype=torch.bool)
+    listed_VKC = torch.zeros(num_sequences, _CHOICES, num_listed, dtype=torch.bool)
     listed_VKC[..., 0] = True
     listed_VKC[..., num_nodes:] = True
     listed_VKC = listed_VKC.scatter(2, kept_VKR, True) & distinct[:, None]
@@ -159,7 +161,7 @@ def _around_a_random_rank(nodes: Tensor, context: Tensor) -> Tensor:
     choice_V = (share_above_VK - torch.rand(num_sequences, 1)).abs().argmin(1)
     relatives_VR = kept_VKR[torch.arange(num_sequences), choice_V]
     rows = torch.arange(num_sequences)[:, None]
-    return torch.cat([nodes[:, :1], nodes[rows, relatives_VR], context], 1)
+    return Observations.cat([nodes[:, :1], nodes[rows, relatives_VR], context], dim=1)
 
 
 def _ranks(scores: Tensor, is_distinct: Tensor) -> Tensor:
@@ -185,21 +187,7 @@ def _of_another_task(tasks: Tensor) -> Tensor:
     return following[torch.arange(num), first]
 
 
-def _equal_shares(grids: Tensor) -> Tensor:
-    """(V, C, H, W) to (V, C, C): the share of cells that two candidates of a list have in common."""
-    shares = []
-    for cells in grids.flatten(2).split(_ROWS_AT_ONCE):
-        one_hot = torch.zeros(*cells.shape, NUM_COLOURS).scatter_(3, cells.long().unsqueeze(3), 1.0).flatten(2)
-        shares.append(one_hot @ one_hot.transpose(1, 2) / cells.shape[2])
-    return torch.cat(shares)
-
-
-def _is_distinct(grids: Tensor) -> Tensor:
-    """(V, C, H, W) to (V, C) bool: whether no earlier grid of the list is equal."""
-    cells = grids.flatten(2)
-    generator = torch.Generator().manual_seed(0)
-    factors = torch.randint(-(2**62), 2**62, (cells.shape[2],), generator=generator) * 2 + 1
-    # A sum modulo 2^64 that is equal for equal grids, and hardly ever for others.
-    keys = torch.cat([((part.long() + 1) * factors).sum(2) for part in cells.split(_ROWS_AT_ONCE)])
-    earlier = torch.ones(cells.shape[1], cells.shape[1], dtype=torch.bool).tril(-1)
+def _is_distinct(keys: Tensor) -> Tensor:
+    """Keys (V, C) to (V, C) bool: whether no earlier candidate of the list is equal."""
+    earlier = torch.ones(keys.shape[1], keys.shape[1], dtype=torch.bool).tril(-1)
     return ~((keys[:, :, None] == keys[:, None]) & earlier).any(2)

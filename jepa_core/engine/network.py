@@ -31,8 +31,8 @@ class OnlineNetwork(nn.Module):
 
     def __init__(self, recipe: Recipe, shape: DataShape) -> None:
         super().__init__()
-        side, context_length = shape.side, shape.context_length
-        self.encoder = built(recipe.encoder, EncoderFacts(height=side, width=side))
+        context_length = shape.context_length
+        self.encoder = built(recipe.encoder, EncoderFacts(space=shape.space))
         dim, tokens = int(self.encoder.embedding_dim), int(self.encoder.num_tokens)  # type: ignore[arg-type]  # contract
         self.embedding_dim, self.num_tokens = dim, tokens
         self.quantizer = built(recipe.quantizer, QuantizerFacts(embedding_dim=dim))

@@ -79,8 +79,7 @@ def rank_nulls(
     A null that raises, or gives scores that are none, is left out and named with why.
     """
     device = candidates.context.device
-    side = int(dataset.train.grids.shape[-1])
-    facts = NullFacts(height=side, width=side, roles=dataset.places())
+    facts = NullFacts(space=dataset.space, roles=dataset.places())
     sample = training_sample(dataset, device) if chosen.configs else None
     figures: list[NullFigures] = []
     ranks: dict[str, Tensor] = {}
@@ -92,8 +91,8 @@ def rank_nulls(
                 continue
             assert sample is not None
             weights = null.fit(sample)
-            own_ranks = candidates.ranks(_scored(null, candidates.context, candidates.candidates))
-            hard_mrr = None if hard is None else float(hard.mrr(_scored(null, hard.context, hard.candidates)))
+            own_ranks = candidates.ranks(_scored(null, candidates.context, candidates.candidates, candidates.size))
+            hard_mrr = None if hard is None else _mrr_among_copies(null, hard)
         except Exception as error:  # the plugin's code, which is on in every run: none shall stop for it
             failed[name] = _why(error)
             continue
@@ -135,16 +134,17 @@ def training_sample(dataset: GridDataset, device: torch.device) -> Sequences:
     generator = torch.Generator().manual_seed(0)
     drawn = tasks[torch.randperm(len(tasks), generator=generator)[: max(1, FITTED_SEQUENCES // per_task)]]
     rows = first[torch.isin(train.tasks[first], drawn)][:FITTED_SEQUENCES]
-    return Sequences(
-        grids=train.grids[rows].to(device), sizes=train.sizes[rows].to(device), tasks=train.tasks[rows].to(device)
-    )
+    return train.rows(rows).to(device)
 
 
-def _scored(null: Null, context: Observations, candidates: Observations) -> Tensor:
+def _mrr_among_copies(null: Null, hard: HardCandidates) -> float:
+    return float(hard.mrr(_scored(null, hard.context, hard.candidates, hard.num_candidates)))
+
+
+def _scored(null: Null, context: Observations, candidates: Observations, num_candidates: int) -> Tensor:
     """(V, C) float32 scores, checked."""
     scores: Any = null.scores(context, candidates)
-    leading = candidates["grid"].shape[:-2]
-    expected = (len(context), leading[-1])
+    expected = (len(context), num_candidates)
     if not isinstance(scores, Tensor) or tuple(scores.shape) != expected:
         got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise ValueError(f"scores are {got}, and {expected} are asked for: contexts × candidates")

@@ -41,12 +41,12 @@ class CodeUsage:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Distinct grids of a list."""
+    """Distinct observations of a list."""
 
     index: Tensor
-    """(V,) int64: which distinct grid each grid is."""
+    """(V,) int64: which distinct one each observation is."""
     representatives: Tensor
-    """(C,) int64: the first grid of the list that is each distinct grid."""
+    """(C,) int64: the first of the list that is each distinct one."""
 
 
 def eigenvalues(z: Tensor) -> Tensor:
@@ -166,11 +166,11 @@ def code_usage(codes: Tensor, num_codes: int) -> CodeUsage:
     )
 
 
-def unique_candidates(grids: Tensor) -> Candidates:
-    """Distinct ones among grids (V, H, W): equal target grids are one candidate."""
-    distinct, index = torch.unique(grids.flatten(1), dim=0, return_inverse=True)
-    position = torch.arange(len(grids), device=grids.device)
-    first = torch.full((len(distinct),), len(grids), dtype=torch.int64, device=grids.device)
+def unique_candidates(keys: Tensor) -> Candidates:
+    """Distinct ones among the keys (V,) of observations: equal targets are one candidate."""
+    distinct, index = torch.unique(keys, return_inverse=True)
+    position = torch.arange(len(keys), device=keys.device)
+    first = torch.full((len(distinct),), len(keys), dtype=torch.int64, device=keys.device)
     return Candidates(index=index, representatives=first.scatter_reduce(0, index, position, "amin"))
 
 

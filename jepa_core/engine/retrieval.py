@@ -10,7 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Observations
+from jepa_core.contracts import Observations, Space
 from jepa_core.engine.representation import (
     mean_reciprocal_rank,
     rank_by_cosine,
@@ -38,10 +38,10 @@ class Retrieval:
 class CandidateList:
     """The fixed list of a split: its distinct targets."""
 
-    def __init__(self, observations: Observations) -> None:
+    def __init__(self, space: Space, observations: Observations) -> None:
         """`observations` (V, T+1, …) of the split."""
         targets = observations[:, -1]
-        distinct = unique_candidates(targets["grid"])
+        distinct = unique_candidates(space.keys(targets))
         self.positive, self.representatives = distinct.index, distinct.representatives
         self.context = observations[:, :-1]
         self.candidates = targets[self.representatives]

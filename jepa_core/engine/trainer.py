@@ -95,7 +95,7 @@ class Trainer:
         self.step = TrainingStep(recipe, self.parts, batches, compute, self.calendar.run_steps, roles=self.shape.roles)
         self.diagnostics = Diagnostics(self.step, recipe.diagnostics.sample, chunk=train.batch_size)
         self.dataset = dataset
-        self.validation = Validation(dataset.validation, compute, chunk=train.batch_size)
+        self.validation = Validation(dataset.space, dataset.validation, compute, chunk=train.batch_size)
         self.steps_done = 0
         self.best: dict[str, float] = {}
         """Step, epoch and MRR of the best validation."""

@@ -15,7 +15,6 @@ from jepa_core.audit.data_audit import (
     comes_split,
     count_objects,
     data_findings,
-    grid_keys,
     split_faults,
 )
 from jepa_core.audit.fields import without_what_is_set
@@ -77,10 +76,10 @@ def test_a_leak_of_a_split_that_came_so_is_information(tiny_recipe: RecipeMaker)
 @pytest.mark.parametrize(("count", "severity"), [(1, "critical"), (19, "warning"), (20, None)])
 def test_few_distinct_targets_are_told(tiny_recipe: RecipeMaker, count: int, severity: str | None) -> None:
     dataset = data_of(tiny_recipe("data.num_sequences=400"))
-    unique = {int(key): row for row, key in enumerate(grid_keys(dataset.validation.grids[:, -1:]).flatten())}
+    unique = {int(key): row for row, key in enumerate(dataset.space.keys(dataset.validation.observations[:, -1]))}
     rows = torch.tensor((list(unique.values())[:count] * 3)[: max(count, 3)])
     validation = dataset.validation
-    few = Sequences(grids=validation.grids[rows], sizes=validation.sizes[rows], tasks=validation.tasks[rows])
+    few = validation.rows(rows)
     found = list(candidate_findings(dataset_like(dataset, dataset.train, few)))
     assert [finding.severity for finding in found] == ([severity] if severity else [])
 
@@ -130,12 +129,3 @@ def test_objects_are_counted_as_the_object_encoder_finds_them() -> None:
     sizes = torch.tensor([[7, 9]]).repeat(50, 1)
     expected = find_objects(grids, sizes, max_objects=63).mask.sum(1)
     assert torch.equal(count_objects(grids), expected)
-
-
-def test_grids_have_one_key_if_and_only_if_they_are_equal() -> None:
-    generator = torch.Generator().manual_seed(2)
-    grids = torch.randint(0, 2, (300, 2, 2, 2), generator=generator, dtype=torch.uint8)
-    keys = grid_keys(grids).flatten()
-    cells = grids.flatten(0, 1).flatten(1)
-    equal = (cells[:, None] == cells[None]).all(-1)
-    assert torch.equal(keys[:, None] == keys[None], equal)

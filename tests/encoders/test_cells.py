@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 
 from jepa_core.facts import OUTSIDE, EncoderFacts
+from jepa_core.grid_space import GridSpace
 from jepa_plugins.encoders.cells import CellEncoder, CellsConfig
 
-FACTS = EncoderFacts(height=6, width=6)
+FACTS = EncoderFacts(space=GridSpace(side=6))
 
 
 def encoder(config: CellsConfig, facts: EncoderFacts = FACTS) -> CellEncoder:
@@ -17,7 +18,7 @@ def encoder(config: CellsConfig, facts: EncoderFacts = FACTS) -> CellEncoder:
 
 
 def test_patches_are_squares_in_scan_order_and_padded_with_the_outside() -> None:
-    patches = encoder(CellsConfig(dim=4, patch=2), EncoderFacts(height=3, width=3)).embed.patches(
+    patches = encoder(CellsConfig(dim=4, patch=2), EncoderFacts(space=GridSpace(side=3))).embed.patches(
         torch.tensor([[[1, 2, 3], [4, 5, 6], [7, 8, 9]]], dtype=torch.uint8)
     )
 
@@ -25,7 +26,7 @@ def test_patches_are_squares_in_scan_order_and_padded_with_the_outside() -> None
 
 
 def test_content_is_the_sum_of_each_cells_own_vector() -> None:
-    bound = encoder(CellsConfig(dim=5, heads=1, patch=2), EncoderFacts(height=2, width=2)).embed
+    bound = encoder(CellsConfig(dim=5, heads=1, patch=2), EncoderFacts(space=GridSpace(side=2))).embed
     cells = torch.tensor([[[3, 1, 10, 3]]], dtype=torch.uint8)
     sizes = torch.tensor([[1, 2]])
     table = bound.content.weight.view(5, 4, 11)
@@ -45,7 +46,7 @@ def test_a_patch_wholly_outside_is_no_token_and_a_patch_partly_inside_is() -> No
 
 def test_a_grid_is_encoded_alike_on_a_larger_canvas() -> None:
     config = CellsConfig(dim=8, heads=2)
-    small, large = encoder(config), encoder(config, EncoderFacts(height=9, width=9))
+    small, large = encoder(config), encoder(config, EncoderFacts(space=GridSpace(side=9)))
     shared = {name: p for name, p in large.named_parameters() if p.shape == small.get_parameter(name).shape}
     with torch.no_grad():
         for name, parameter in small.named_parameters():

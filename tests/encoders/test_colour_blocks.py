@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from jepa_core.facts import OUTSIDE, EncoderFacts
+from jepa_core.grid_space import GridSpace
 from jepa_core.grids import permute_colours
 from jepa_plugins.encoders.colour_blocks import ColourBlocks, ColourBlocksConfig
 from jepa_plugins.encoders.colour_features import colour_features
@@ -27,7 +28,7 @@ def drawn(num_grids: int = 5) -> tuple[Tensor, Tensor]:
 
 def encoder(**settings: float) -> ColourBlocks:
     torch.manual_seed(0)
-    return ColourBlocksConfig(**settings).build(EncoderFacts(height=SIDE, width=SIDE)).eval()  # type: ignore[arg-type]
+    return ColourBlocksConfig(**settings).build(EncoderFacts(space=GridSpace(side=SIDE))).eval()  # type: ignore[arg-type]
 
 
 def test_patterns_are_counted_as_one_would_by_hand() -> None:
@@ -76,7 +77,7 @@ def test_before_training_embeddings_are_about_as_similar_as_what_is_known_of_the
     grids, sizes = drawn(40)
     config = ColourBlocksConfig(layers=0, place_dim=49, pattern_dim=256, layout_dim=144, size_dim=58)
     torch.manual_seed(0)
-    values = F.normalize(config.build(EncoderFacts(height=SIDE, width=SIDE))(grids, sizes).values[:, 0], dim=-1)
+    values = F.normalize(config.build(EncoderFacts(space=GridSpace(side=SIDE)))(grids, sizes).values[:, 0], dim=-1)
     known = colour_features(grids, sizes)
     groups = [
         (known.place, config.place),

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.facts import OUTSIDE, EncoderFacts
+from jepa_core.grid_space import GridSpace
 from jepa_plugins.encoders.cells import CellsConfig
 from jepa_plugins.encoders.objects import ObjectsConfig
 
-FACTS = EncoderFacts(height=7, width=7)
+FACTS = EncoderFacts(space=GridSpace(side=7))
 CONFIGS = [
     ObjectsConfig(dim=16, layers=2, heads=2, max_objects=6),
     ObjectsConfig(dim=16, layers=1, heads=2, max_objects=60, canvas_size=True),

@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from jepa_core.facts import EncoderFacts
+from jepa_core.grid_space import GridSpace
 from jepa_plugins.encoders.objects import ObjectEncoder, ObjectsConfig
 
 
 def encoder(**settings: object) -> ObjectEncoder:
     torch.manual_seed(0)
     config = ObjectsConfig(dim=8, heads=2, layers=1, max_objects=4, **settings)  # type: ignore[arg-type]
-    return config.build(EncoderFacts(height=9, width=9)).eval()
+    return config.build(EncoderFacts(space=GridSpace(side=9))).eval()
 
 
 def grid_with(*cells: tuple[int, int, int]) -> tuple[Tensor, Tensor]:

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from jepa_core.facts import OUTSIDE, EncoderFacts
+from jepa_core.grid_space import GridSpace
 from jepa_core.grids import apply_dihedral
 from jepa_plugins.encoders.cells import CellsConfig
 from jepa_plugins.encoders.patterns import PatternEncoder, PatternsConfig
 
-FACTS = EncoderFacts(height=6, width=6)
+FACTS = EncoderFacts(space=GridSpace(side=6))
 CONFIG = PatternsConfig(dim=8, layers=0, heads=1, stem=0, pattern_dim=16, summary_dim=12)
 CELLS, COLOURS, LEVELS, MASKS, SUMMARY = slice(0, 8), slice(8, 24), slice(24, 56), slice(56, 88), slice(88, 100)
 

@@ -9,8 +9,9 @@ from jepa_core.contracts import GridDataset, Sequences
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.errors import CheckpointError, DataError
 from jepa_core.facts import OUTSIDE
+from jepa_core.grid_space import GridSpace
 
-SHAPE = DataShape(context_length=2, side=5)
+SHAPE = DataShape(context_length=2, space=GridSpace(side=5))
 
 
 def sequences(*, context_length: int = 2, side: int, content: int) -> Sequences:
@@ -35,7 +36,7 @@ def test_larger_grids_are_refused_with_both_numbers() -> None:
 
 
 def test_another_context_length_is_refused_with_both_numbers() -> None:
-    with pytest.raises(DataError, match=r"take 2 context grids, and this data gives 3.*data\.context_length=2"):
+    with pytest.raises(DataError, match=r"take 2 observations of context, and this data gives 3.*data\.context_length=2"):
         SHAPE.fitted(sequences(context_length=3, side=5, content=3))
 
 
@@ -44,11 +45,13 @@ def test_a_checkpoint_of_another_shape_is_not_resumed() -> None:
     dataset = GridDataset(train=split, validation=split, task_names=(), description="", fingerprint="")
     assert DataShape.from_state(SHAPE.state()) == SHAPE == DataShape.of(dataset)
     SHAPE.restore(SHAPE.state())
-    with pytest.raises(CheckpointError, match="2 context grids of side 5, and the data has 3 context grids of side 5"):
-        DataShape(context_length=3, side=5).restore(SHAPE.state())
+    with pytest.raises(CheckpointError, match="2 observations of context, .* and the data has 3 observations"):
+        DataShape(context_length=3, space=GridSpace(side=5)).restore(SHAPE.state())
 
 
 def test_roles_are_kept_and_a_checkpoint_without_them_is_of_frames() -> None:
-    pairs = DataShape(context_length=1, side=5, roles=("input", "output"))
+    pairs = DataShape(context_length=1, space=GridSpace(side=5), roles=("input", "output"))
     assert DataShape.from_state(pairs.state()) == pairs
-    assert DataShape.from_state({"context_length": 1, "side": 5}).roles == ("frame", "frame")
+    of_frames = DataShape(context_length=1, space=GridSpace(side=5))
+    assert DataShape.from_state({"context_length": 1, "side": 5}) == of_frames
+    assert of_frames.roles == ("frame", "frame")

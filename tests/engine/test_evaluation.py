@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jepa_core.contracts import GridDataset, Observations, Sequences
+from jepa_core.contracts import GridDataset, Observations, Sequences, Space
 from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import choose_compute
@@ -31,6 +31,7 @@ from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.objective import Objective
 from jepa_core.engine.representation import unique_candidates
 from jepa_core.facts import DatasetFacts, NullFacts
+from jepa_core.grid_space import GridSpace
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import installed
 from tests.engine.training import RecipeMaker
@@ -45,11 +46,15 @@ class Subject:
     objective: Objective
     split: Sequences
 
+    @property
+    def space(self) -> Space:
+        return GridSpace(side=int(self.split.grids.shape[-1]))
+
     def gather(self, chunk: int = 1000, *, losses: bool = False) -> Gathered:
         return gather(self.objective, self.split.observations, CPU, chunk=chunk, views={} if losses else None)
 
     def validation(self, chunk: int = 1000) -> Validation:
-        return Validation(self.split, CPU, chunk=chunk)
+        return Validation(self.space, self.split, CPU, chunk=chunk)
 
 
 @pytest.fixture
@@ -60,7 +65,7 @@ def subject(tiny_recipe: Callable[..., Recipe]) -> Callable[..., Subject]:
         recipe = tiny_recipe(*overrides)
         split = recipe.data.build(DatasetFacts(seed=0)).validation
         _, length, _, side = split.grids.shape
-        parts = build_parts(recipe, DataShape(context_length=length - 1, side=side), CPU.device)
+        parts = build_parts(recipe, DataShape(context_length=length - 1, space=GridSpace(side=side)), CPU.device)
         return Subject(Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()}), split)
 
     return build
@@ -145,7 +150,7 @@ def test_info_nce_is_judged_over_all_distinct_targets_and_the_total_follows(subj
     model = subject()
     figures = model.validation(chunk=7)(model.objective, {})
     gathered = model.gather(7, losses=True)
-    distinct = unique_candidates(model.split.grids[:, -1])
+    distinct = unique_candidates(model.space.keys(model.split.observations[:, -1]))
     cosines = F.normalize(gathered.z_context, dim=1) @ F.normalize(gathered.z_target[distinct.representatives], dim=1).T
     temperature = model.objective.losses["info_nce"].temperature()  # type: ignore[operator]  # InfoNce
     expected = -(cosines / temperature).log_softmax(1).gather(1, distinct.index[:, None]).mean().item()
@@ -167,7 +172,7 @@ def test_nulls_and_the_untrained_network_stand_beside_the_models_retrieval(tiny_
     dataset = recipe.data.build(DatasetFacts(seed=0))
     parts = build_parts(recipe, DataShape.of(dataset), CPU.device)
     objective = Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()})
-    validation = Validation(dataset.validation, CPU, chunk=7)
+    validation = Validation(dataset.space, dataset.validation, CPU, chunk=7)
     validation.rank_nulls(ChosenNulls.of(recipe, installed()), dataset, objective)
     ranked = validation.nulls.ranked
     assert {null.name for null in ranked.figures} == {"equal_cells", "palette_and_size", "extrapolation", "untrained"}
@@ -187,7 +192,7 @@ def test_nulls_and_the_untrained_network_stand_beside_the_models_retrieval(tiny_
 
 def ranked_with(recipe: Recipe, dataset: GridDataset, **nulls: type) -> Validation:
     """A validation with nulls of a plugin beside counting equal cells."""
-    validation = Validation(dataset.validation, CPU, chunk=50)
+    validation = Validation(dataset.space, dataset.validation, CPU, chunk=50)
     equal_cells = installed().family("null")["equal_cells"].config_class()
     configs = {"equal_cells": equal_cells} | {name: config() for name, config in nulls.items()}
     chosen = ChosenNulls(configs=configs, with_untrained=False, disabled=())
@@ -234,11 +239,9 @@ def test_with_fewer_than_20_distinct_targets_no_difference_to_a_null_is_recorded
 ) -> None:
     recipe = tiny_recipe()
     dataset = recipe.data.build(DatasetFacts(seed=0))
-    targets = unique_candidates(dataset.validation.grids[:, -1])
+    targets = unique_candidates(dataset.space.keys(dataset.validation.observations[:, -1]))
     kept = torch.isin(targets.index, torch.arange(num_targets))
-    split = dataset.validation
-    split = Sequences(grids=split.grids[kept], sizes=split.sizes[kept], tasks=split.tasks[kept])
-    dataset = dataclasses.replace(dataset, validation=split)
+    dataset = dataclasses.replace(dataset, validation=dataset.validation.rows(kept))
     parts = build_parts(recipe, DataShape.of(dataset), CPU.device)
     figures = ranked_with(recipe, dataset)(Objective(parts, dict.fromkeys(recipe.losses, 1.0)), {})
     assert figures["val.retrieval.candidates"] == num_targets
@@ -249,7 +252,7 @@ def test_near_copies_are_the_models_own_similarities(subject: Callable[..., Subj
     """The figure by hand: each candidate alone through the target network."""
     model = subject()
     validation = model.validation(chunk=100)
-    hard = HardCandidates.of(model.split.observations, model.split.tasks)
+    hard = HardCandidates.of(model.space, model.split.observations, model.split.tasks)
     assert hard is not None
     validation.hard = hard
     figures = validation(model.objective, {}, with_hard=True)
@@ -270,7 +273,7 @@ def test_near_copies_stay_a_tenth_of_what_validations_encode(subject: Callable[.
     model = subject()
     validation = model.validation()
     assert validation.hard_every() == 1
-    hard = HardCandidates.of(model.split.observations, model.split.tasks)
+    hard = HardCandidates.of(model.space, model.split.observations, model.split.tasks)
     assert hard is not None
     validation.hard = hard
     encoded = len(model.split) * model.split.grids.shape[1]

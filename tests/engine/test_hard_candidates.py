@@ -12,8 +12,12 @@ from jepa_core.engine import hard_candidates
 from jepa_core.engine.hard_candidates import NUM_RELATIVES, HardCandidates, cosine_scores
 from jepa_core.facts import DatasetFacts
 from jepa_core.grid_edits import colours_of, edited
+from jepa_core.grid_space import GridSpace
+from jepa_core.observations import Observations
 from jepa_plugins.datasets.arc import ArcConfig
 from jepa_plugins.datasets.traces import TracesConfig
+
+SPACE = GridSpace(side=12)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +27,7 @@ def arc() -> GridDataset:
 
 @pytest.fixture(scope="module")
 def lists(arc: GridDataset) -> HardCandidates:
-    drawn = HardCandidates.of(arc.validation.observations, arc.validation.tasks)
+    drawn = HardCandidates.of(arc.space, arc.validation.observations, arc.validation.tasks)
     assert drawn is not None
     return drawn
 
@@ -59,20 +63,20 @@ def test_copies_made_of_the_target_alone_would_be_told_by_their_medoid(arc: Grid
     targets, sizes = arc.validation.grids[:60, -1], arc.validation.sizes[:60, -1]
     palette = colours_of(arc.validation.grids[:60])
     star = torch.stack([targets, *(edited(targets, sizes, palette) for _ in range(16))], 1)
-    distinct = hard_candidates._is_distinct(star)
-    alike = (hard_candidates._equal_shares(star) * distinct[:, None]).sum(2)
+    distinct = hard_candidates._is_distinct(SPACE.keys(Observations({"grid": star, "size": sizes})))
+    alike = (SPACE.alike(Observations({"grid": star, "size": sizes})) * distinct[:, None]).sum(2)
     assert float(hard_candidates._mrr(alike, distinct)) > 0.7
 
 
 def test_lists_are_the_same_every_time(arc: GridDataset, lists: HardCandidates) -> None:
-    again = HardCandidates.of(arc.validation.observations, arc.validation.tasks)
+    again = HardCandidates.of(arc.space, arc.validation.observations, arc.validation.tasks)
     assert again is not None
     assert again.candidates["grid"].equal(lists.candidates["grid"])
 
 
 def test_the_blind_control_has_the_context_of_another_task() -> None:
     split = TracesConfig(num_sequences=600, validation_share=0.2).build(DatasetFacts(seed=0)).validation
-    lists = HardCandidates.of(split.observations, split.tasks)
+    lists = HardCandidates.of(SPACE, split.observations, split.tasks)
     assert lists is not None
     tasks = split.tasks[lists.rows]
     assert (tasks[lists.other] != tasks).all()
@@ -80,7 +84,7 @@ def test_the_blind_control_has_the_context_of_another_task() -> None:
 
 def test_one_task_has_no_lists() -> None:
     split = TracesConfig(num_sequences=600, validation_share=0.2).build(DatasetFacts(seed=0)).validation
-    assert HardCandidates.of(split.observations[:6], torch.zeros(6, dtype=torch.int64)) is None
+    assert HardCandidates.of(SPACE, split.observations[:6], torch.zeros(6, dtype=torch.int64)) is None
 
 
 def test_chance_is_what_random_scores_reach(lists: HardCandidates) -> None:

@@ -16,6 +16,7 @@ from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.network import Parts, build_parts, built, masked_mean
 from jepa_core.errors import PluginError
+from jepa_core.grid_space import GridSpace
 from jepa_core.metrics import Metric
 from tests.engine.training import CPU, RecipeMaker
 
@@ -24,7 +25,7 @@ YES, NO = torch.tensor(True), torch.tensor(False)
 
 @pytest.fixture
 def parts(tiny_recipe: RecipeMaker) -> Parts:
-    return build_parts(tiny_recipe(), DataShape(context_length=3, side=8), CPU)
+    return build_parts(tiny_recipe(), DataShape(context_length=3, space=GridSpace(side=8)), CPU)
 
 
 def fill_online(parts: Parts, value: float) -> None:
@@ -36,7 +37,7 @@ def test_one_seed_builds_one_network_whatever_was_drawn_before(tiny_recipe: Reci
     built = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        parts = build_parts(tiny_recipe(), DataShape(context_length=3, side=8), CPU)
+        parts = build_parts(tiny_recipe(), DataShape(context_length=3, space=GridSpace(side=8)), CPU)
         built.append({"online": parts.online.state_dict(), "losses": parts.losses.state_dict()})
     assert same_tree(*built)
 
@@ -73,7 +74,7 @@ def test_a_refused_step_leaves_the_target_as_it_was_whatever_the_online_weights(
 def test_buffers_of_the_encoder_are_copied_when_the_step_is_accepted(
     tiny_recipe: RecipeMaker, accept: torch.Tensor, expected: float
 ) -> None:
-    parts = build_parts(tiny_recipe(), DataShape(context_length=3, side=8), CPU)
+    parts = build_parts(tiny_recipe(), DataShape(context_length=3, space=GridSpace(side=8)), CPU)
     for network in (parts.online, parts.target):
         network.encoder.register_buffer("running_mean", torch.zeros(2))
     parts.online.encoder.get_buffer("running_mean").fill_(5.0)

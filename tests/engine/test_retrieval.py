@@ -19,6 +19,7 @@ from jepa_core.engine.network import build_parts
 from jepa_core.engine.objective import Objective
 from jepa_core.engine.retrieval import CandidateList, figures_of, paired_difference
 from jepa_core.facts import OUTSIDE, DatasetFacts
+from jepa_core.grid_space import GridSpace
 from jepa_core.recipe.tables import Recipe
 from jepa_plugins.grids.nulls.equal_cells import EqualCellsConfig
 from tests.grids.nulls.ranking import facts
@@ -73,7 +74,7 @@ def ranks_in_a_loop(grids: Tensor) -> list[float]:
 def test_counting_cells_on_padded_grids_equals_a_loop(seed: int, colours: int) -> None:
     grids = random_sequences(12, colours=colours, seed=seed)
     ranks = ranks_in_a_loop(grids)
-    candidates = CandidateList(Observations({"grid": grids, "size": sizes_of(grids)}))
+    candidates = CandidateList(GridSpace(side=30), Observations({"grid": grids, "size": sizes_of(grids)}))
     null = EqualCellsConfig().build(facts("frame", "frame", "frame", side=30))
     found = figures_of(candidates.ranks(null.scores(candidates.context, candidates.candidates)))
     assert found.mrr == pytest.approx(sum(1 / rank for rank in ranks) / 12)
@@ -84,7 +85,7 @@ def test_counting_cells_on_padded_grids_equals_a_loop(seed: int, colours: int) -
 def test_equal_target_grids_are_one_candidate() -> None:
     grids = random_sequences(6, colours=10, seed=0)
     grids[4, -1] = grids[1, -1]
-    candidates = CandidateList(Observations({"grid": grids, "size": sizes_of(grids)}))
+    candidates = CandidateList(GridSpace(side=30), Observations({"grid": grids, "size": sizes_of(grids)}))
     assert candidates.size == 5
     z_target = torch.eye(6)
     z_target[4] = z_target[1]
@@ -95,7 +96,7 @@ def test_equal_target_grids_are_one_candidate() -> None:
 def test_targets_that_differ_only_in_size_are_different_candidates() -> None:
     targets = torch.stack([padded(torch.zeros(2, 2, dtype=torch.uint8)), padded(torch.zeros(2, 3, dtype=torch.uint8))])
     grids = targets[:, None].expand(-1, 2, -1, -1)
-    assert CandidateList(Observations({"grid": grids, "size": sizes_of(grids)})).size == 2
+    assert CandidateList(GridSpace(side=30), Observations({"grid": grids, "size": sizes_of(grids)})).size == 2
 
 
 def test_a_tie_counts_half() -> None:
@@ -104,7 +105,9 @@ def test_a_tie_counts_half() -> None:
     z_context = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 3.0], [0.0, 1.0]])
     # Ranks 1.5 and 1.5, tied with each other; 1; and 3, behind (0, 1) and tied with the two that are orthogonal.
     found = figures_of(
-        CandidateList(Observations({"grid": grids, "size": sizes_of(grids)})).model_ranks(z_context, z_target)
+        CandidateList(GridSpace(side=30), Observations({"grid": grids, "size": sizes_of(grids)})).model_ranks(
+            z_context, z_target
+        )
     )
     assert found.mrr == pytest.approx((2 / 3 + 2 / 3 + 1 + 1 / 3) / 4)
     assert (found.top1, found.top10) == (0.25, 1.0)
@@ -113,15 +116,14 @@ def test_a_tie_counts_half() -> None:
 @pytest.mark.parametrize("part", ["encoder", "projector"])
 def test_a_constant_encoder_scores_chance_in_validation(tiny_recipe: Callable[..., Recipe], part: str) -> None:
     recipe = tiny_recipe("train.batch_size=10")
-    validation_split = recipe.data.build(DatasetFacts(seed=0)).validation
-    _, length, _, side = validation_split.grids.shape
-    parts = build_parts(recipe, DataShape(context_length=length - 1, side=side), CPU.device)
+    dataset = recipe.data.build(DatasetFacts(seed=0))
+    parts = build_parts(recipe, DataShape.of(dataset), CPU.device)
     objective = Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()})
     with torch.no_grad():
         for network in (parts.online, parts.target):
             for name, parameter in network.get_submodule(part).named_parameters():
                 parameter.fill_(0.1 if name.endswith("bias") else 0.0)
-    validation = Validation(validation_split, CPU, chunk=10)
+    validation = Validation(dataset.space, dataset.validation, CPU, chunk=10)
     figures = validation(objective, {})
     num_candidates = validation.candidates.size
     assert num_candidates > 20

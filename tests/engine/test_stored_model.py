@@ -14,6 +14,7 @@ from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.network import Parts, build_parts
 from jepa_core.engine.stored_model import choose_checkpoint, load_model
 from jepa_core.errors import CheckpointError, RecipeError
+from jepa_core.grid_space import GridSpace
 from jepa_core.recipe.tables import Recipe
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.reading import RunReader
@@ -25,7 +26,7 @@ from jepa_core.watch.verdict import BestCheckpoint
 from tests.run_directory.runs import record_run
 
 CPU = torch.device("cpu")
-SHAPE = DataShape(context_length=3, side=8)
+SHAPE = DataShape(context_length=3, space=GridSpace(side=8))
 
 
 def parts_of(recipe: Recipe) -> Parts:

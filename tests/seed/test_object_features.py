@@ -7,6 +7,7 @@ from torch import Tensor
 
 from jepa_core.contracts import Reading
 from jepa_core.facts import EncoderFacts
+from jepa_core.grid_space import GridSpace
 from jepa_plugins.encoders.object_features import find_objects
 from jepa_plugins.seed.object_features import (
     exchange_colours,
@@ -23,7 +24,7 @@ def encoder(*, one_column_per_colour: bool = False) -> SeedObjects:
     config = SeedObjectsConfig(
         dim=16, layers=1, heads=2, max_objects=4, one_column_per_colour=one_column_per_colour, dropout=0.0
     )
-    return config.build(EncoderFacts(height=4, width=4))
+    return config.build(EncoderFacts(space=GridSpace(side=4)))
 
 
 def reading(*, one_column_per_colour: bool = False) -> Reading:
@@ -34,7 +35,7 @@ def drawn_features(num_grids: int = 3) -> Tensor:
     torch.manual_seed(0)
     grids = torch.randint(0, 10, (8 * num_grids, 9, 9), dtype=torch.uint8)
     sizes = torch.full((8 * num_grids, 2), 9)
-    read = SeedObjectsConfig(dim=8, heads=1).build(EncoderFacts(height=9, width=9)).read(grids, sizes)
+    read = SeedObjectsConfig(dim=8, heads=1).build(EncoderFacts(space=GridSpace(side=9))).read(grids, sizes)
     features: Tensor = read["features"].unflatten(0, (8, num_grids))
     return features
 

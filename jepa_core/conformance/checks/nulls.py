@@ -17,6 +17,7 @@ from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import require
 from jepa_core.contracts import Null, Observations, Sequences
 from jepa_core.facts import NullFacts, Role, frames
+from jepa_core.grid_space import GridSpace
 
 _SIDE, _NUM_SEQUENCES, _NUM_CANDIDATES = 5, 6, 4
 _ROLES: tuple[tuple[Role, ...], ...] = (
@@ -108,7 +109,7 @@ def _cases(trial: Trial) -> Iterator[tuple[Null, Sequences]]:
 
 
 def _facts(roles: tuple[Role, ...]) -> NullFacts:
-    return NullFacts(height=_SIDE, width=_SIDE, roles=roles)
+    return NullFacts(space=GridSpace(side=_SIDE), roles=roles)
 
 
 def _context(train: Sequences) -> Observations:

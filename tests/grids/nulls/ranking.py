@@ -12,6 +12,7 @@ from jepa_core.contracts import GridDataset, Null, Observations
 from jepa_core.engine.nulls import training_sample
 from jepa_core.engine.retrieval import CandidateList, Retrieval, figures_of
 from jepa_core.facts import OUTSIDE, NullFacts, Role
+from jepa_core.grid_space import GridSpace
 
 CPU = torch.device("cpu")
 
@@ -19,14 +20,14 @@ CPU = torch.device("cpu")
 def retrieval_of(dataset: GridDataset, config: Any) -> Retrieval:
     """What a null reaches on a dataset's validation targets, fitted as a run fits it."""
     side = int(dataset.validation.grids.shape[-1])
-    null: Null = config.build(NullFacts(height=side, width=side, roles=dataset.places()))
+    null: Null = config.build(NullFacts(space=GridSpace(side=side), roles=dataset.places()))
     null.fit(training_sample(dataset, CPU))
-    candidates = CandidateList(dataset.validation.observations)
+    candidates = CandidateList(dataset.space, dataset.validation.observations)
     return figures_of(candidates.ranks(null.scores(candidates.context, candidates.candidates)))
 
 
 def facts(*roles: Role, side: int = 6) -> NullFacts:
-    return NullFacts(height=side, width=side, roles=roles)
+    return NullFacts(space=GridSpace(side=side), roles=roles)
 
 
 def random_observations(*leading: int, side: int = 6, seed: int = 0) -> Observations:
