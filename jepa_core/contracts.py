@@ -185,6 +185,8 @@ class Forward:
     """(B, T, P): the context's own grids as if they were targets: projected masked means of their quantized tokens,
     through the EMA projector, without gradient. They are of the target's task and make hard negatives. None only in a
     `Forward` made by hand."""
+    is_target: Tensor | None = None
+    """(B, T) bool: which of the context's observations equal the target: no negatives. None as `z_grids`."""
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     Metric("val.retrieval.top1", "share of validation targets ranked first", "higher", "%", maximum=1),
     Metric("val.retrieval.top10", "share of validation targets ranked in the first ten", "higher", "%", maximum=1),
     Metric("val.retrieval.candidates", "distinct validation targets, among which each is ranked", minimum=0),
+    Metric("val.retrieval.tasks", "tasks of validation, over which the interval of a difference is drawn", minimum=0),
     Metric("val.retrieval.null_mrr", "the same list ranked by the strongest null, which learns nothing", maximum=1),
     Metric("val.retrieval.null_top1", "top-1 of the strongest null", unit="%", maximum=1),
     Metric("val.retrieval.above_null", "mean reciprocal rank less the strongest null's, paired", "higher", maximum=1),

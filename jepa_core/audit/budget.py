@@ -6,6 +6,7 @@ Knows the recipe and how many batches an epoch has; no weights, no grids.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from jepa_core.contracts import GridDataset
@@ -17,6 +18,9 @@ from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.history import History
 from jepa_core.watch.language import Rule, parse_rule
 from jepa_core.watch.rules import Alarm, Criterion, Scenario
+
+MOST_STEPS = 20_000
+"""Steps of a run whose clocks are tried one by one: longer runs are not looked through."""
 
 FAR_FROM_FLOOR = 0.1
 """Of the peak: a rate that ends farther above its floor was cut off."""
@@ -126,12 +130,14 @@ def _never_judged(rule: Criterion | Alarm, end: float) -> bool:
 def _cannot_hold(criterion: Criterion, calendar: Calendar) -> bool:
     """Whether the clocks alone decide against it, whatever the run does."""
     rule = parse_rule(criterion.when)
-    steps = {"end": (calendar.run_steps,), "once": range(1, calendar.run_steps + 1)}.get(criterion.hold, ())
-    if not rule.names & {"step", "epoch"} or not steps:
-        return False
+    until = calendar.run_steps
     if criterion.until_epoch is not None:
-        steps = tuple(step for step in steps if calendar.epoch(step) <= criterion.until_epoch)
-    return bool(steps) and all(_is_false(rule, step, calendar) for step in steps)
+        until = bisect_right(range(1, until + 1), criterion.until_epoch, key=calendar.epoch)
+    if until < 1 or until > MOST_STEPS:
+        return False
+    if criterion.hold != "once":  # what shall hold always holds at the end, too
+        return _is_false(rule, until, calendar)
+    return all(_is_false(rule, step, calendar) for step in range(1, until + 1))
 
 
 def _is_false(rule: Rule, step: int, calendar: Calendar) -> bool:

@@ -5,6 +5,7 @@ Nothing is trained and nothing is written. Knows recipes and run directories; sh
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,12 @@ def evaluate_run(run: Path, *, overrides: Sequence[str], step: str, device: str,
     compute = choose_compute(device, recipe.train.precision)
     set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
     model = load_model(trained, chosen.checkpoint, compute.device)
-    dataset = built_dataset(recipe)
-    validation = Validation(
-        model.shape.space, model.shape.fitted(dataset.validation), compute, chunk=recipe.train.batch_size
+    given = built_dataset(recipe)
+    # The nulls see what the weights see.
+    dataset = dataclasses.replace(
+        given, train=model.shape.fitted(given.train), validation=model.shape.fitted(given.validation)
     )
+    validation = Validation(model.shape.space, dataset.validation, compute, chunk=recipe.train.batch_size)
     validation.rank_nulls(ChosenNulls.of(recipe, registry), dataset, _untrained(trained, model, compute))
     gathered = validation.look(model.objective, declared_views(model.objective.losses))
     figures = validation.figures(model.objective, gathered, with_hard=True)

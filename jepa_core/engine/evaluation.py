@@ -35,7 +35,7 @@ from jepa_core.engine.representation import (
 )
 from jepa_core.engine.retrieval import CandidateList, figures_of, paired_difference
 from jepa_core.engine.seeds import seed_phase
-from jepa_core.watch.nulls import FEWEST_CANDIDATES, RankedNulls
+from jepa_core.watch.nulls import FEWEST_CANDIDATES, FEWEST_TASKS, RankedNulls
 
 
 @attrs.frozen(kw_only=True)
@@ -183,6 +183,7 @@ class Validation:
         self._observations = split.observations.to(compute.device)
         self._num_places = split.num_places
         self._tasks = split.tasks
+        self._num_tasks = len(split.tasks.unique())
         self._compute = compute
         self._chunk = chunk
         self.candidates = CandidateList(space, self._observations)
@@ -250,7 +251,10 @@ class Validation:
     def _retrieval(self, gathered: Gathered) -> dict[str, float]:
         """Retrieval of the model beside the strongest null's."""
         ranks = self._ranks(gathered)
-        figures = figures_of(ranks).named("retrieval") | {"retrieval.candidates": float(self.candidates.size)}
+        figures = figures_of(ranks).named("retrieval") | {
+            "retrieval.candidates": float(self.candidates.size),
+            "retrieval.tasks": float(self._num_tasks),
+        }
         strongest, theirs = self.nulls.ranked.strongest, self.nulls.strongest_ranks
         if strongest is None:
             return figures
@@ -258,7 +262,7 @@ class Validation:
         if theirs is None:
             return figures
         self.null_only = self._tasks[((theirs <= 1) & (ranks > 1)).cpu()]
-        if self.candidates.size < FEWEST_CANDIDATES:
+        if self.candidates.size < FEWEST_CANDIDATES or self._num_tasks < FEWEST_TASKS:
             return figures
         above = paired_difference(ranks, theirs, self._tasks)
         named = {"above_null": above.mean, "above_null_low": above.low, "above_null_high": above.high}

@@ -5,6 +5,8 @@ Which of them are on is the recipe's business, what they compute their own. V se
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -16,11 +18,15 @@ from torch import Tensor
 from jepa_core.contracts import ComponentConfig, GridDataset, Null, Observations, Sequences
 from jepa_core.engine.hard_candidates import HardCandidates
 from jepa_core.engine.retrieval import CandidateList, figures_of
+from jepa_core.errors import PluginError
 from jepa_core.facts import NullFacts
 from jepa_core.recipe.layout import UNTRAINED
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import Registry
 from jepa_core.watch.nulls import NullFigures, RankedNulls
+
+SAME_MRR = 1e-3
+"""Within which a null that is ranked again has the figure that was recorded: devices round otherwise."""
 
 FITTED_SEQUENCES = 512
 """Training sequences that a null is fitted on."""
@@ -76,6 +82,9 @@ def rank_nulls(
         untrained: ranks (V,) by the network before training; None where it is switched off.
         recorded: what a run that goes on measured when it began, and is judged by.
 
+    Raises:
+        PluginError: a run goes on, and the null that it is judged by is no longer there.
+
     A null that raises, or gives scores that are none, is left out and named with why.
     """
     device = candidates.context.device
@@ -90,10 +99,10 @@ def rank_nulls(
             if null is None:
                 continue
             assert sample is not None
-            weights = null.fit(sample)
+            weights = _weights(null.fit(_copied(sample)))
             own_ranks = candidates.ranks(_scored(null, candidates.context, candidates.candidates, candidates.size))
             hard_mrr = None if hard is None else _mrr_among_copies(null, hard)
-        except Exception as error:  # the plugin's code, which is on in every run: none shall stop for it
+        except (Exception, SystemExit) as error:  # the plugin's code, which is on in every run: none shall stop for it
             failed[name] = _why(error)
             continue
         ranks[name], found = own_ranks, figures_of(own_ranks)
@@ -103,8 +112,29 @@ def rank_nulls(
         found = figures_of(untrained)
         figures.append(NullFigures(name=UNTRAINED, mrr=found.mrr, top1=found.top1))
     ranked = recorded if recorded and recorded.figures else _ranked(figures, chosen.disabled, failed)
+    return MeasuredNulls(ranked=ranked, strongest_ranks=_ranks_of_strongest(ranked, ranks, failed))
+
+
+def _ranks_of_strongest(ranked: RankedNulls, ranks: Mapping[str, Tensor], failed: Mapping[str, str]) -> Tensor | None:
+    """Those that the model's are paired with; None where no null fits, and where they are not those that were recorded:
+    the untrained network of a changed recipe is another.
+
+    Raises:
+        PluginError: the null that a run is judged by is no longer there.
+    """
     strongest = ranked.strongest
-    return MeasuredNulls(ranked=ranked, strongest_ranks=ranks.get(strongest.name) if strongest else None)
+    if strongest is None:
+        return None
+    if strongest.name not in ranks:
+        if strongest.name == UNTRAINED:
+            return None
+        why = failed.get(strongest.name, "it is not installed")
+        raise PluginError(
+            f"This run is judged beside the null {strongest.name!r}, which cannot be ranked now: {why}.\n"
+            "Install or mend its package, or start a new run."
+        )
+    own = ranks[strongest.name]
+    return own if abs(figures_of(own).mrr - strongest.mrr) < SAME_MRR else None
 
 
 def _ranked(figures: list[NullFigures], disabled: tuple[str, ...], failed: Mapping[str, str]) -> RankedNulls:
@@ -143,17 +173,37 @@ def _mrr_among_copies(null: Null, hard: HardCandidates) -> float:
 
 def _scored(null: Null, context: Observations, candidates: Observations, num_candidates: int) -> Tensor:
     """(V, C) float32 scores, checked."""
-    scores: Any = null.scores(context, candidates)
+    scores: Any = null.scores(context.map(torch.clone), candidates.map(torch.clone))
     expected = (len(context), num_candidates)
     if not isinstance(scores, Tensor) or tuple(scores.shape) != expected:
         got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise ValueError(f"scores are {got}, and {expected} are asked for: contexts × candidates")
     if not scores.isfinite().all():
         raise ValueError(f"{int((~scores.isfinite()).sum())} of {scores.numel()} scores are not finite")
-    return scores.float()
+    # Ties are within an absolute tolerance, and a null may have any scale.
+    scores = scores.float()
+    scaled: Tensor = scores / scores.abs().amax(1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
+    return scaled
 
 
-def _why(error: Exception) -> str:
+def _copied(sequences: Sequences) -> Sequences:
+    """What a plugin may write to without changing it for others."""
+    copied = sequences.with_observations(sequences.observations.map(torch.clone))
+    return dataclasses.replace(copied, tasks=sequences.tasks.clone())
+
+
+def _weights(found: Any) -> dict[str, float]:
+    """What `fit` returned, checked."""
+    is_right = isinstance(found, Mapping) and all(
+        isinstance(name, str) and isinstance(weight, int | float) and math.isfinite(weight)
+        for name, weight in found.items()
+    )
+    if not is_right:
+        raise ValueError(f"fit returns {str(found)[:80]!r}, not names with finite numbers")
+    return {name: float(weight) for name, weight in found.items()}
+
+
+def _why(error: BaseException) -> str:
     """In a line, with the place in the plugin's code."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     words = " ".join(str(error).split())

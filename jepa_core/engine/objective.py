@@ -111,6 +111,7 @@ class Objective(nn.Module):
             target_tokens=target_tokens,
             views={name: self._view(view) for name, view in encoded.items()},
             z_grids=z_grids,
+            is_target=_equal(batch[:, :-1], batch[:, -1:]),
         )
         return forward, encoder_output
 
@@ -157,6 +158,12 @@ class Objective(nn.Module):
         target = masked_mean(Embeddings(values[:, -1], mask[:, -1]))
         z_context = online.projector(online.predictor(state))
         return View(z_context=z_context, z_target=online.projector(target), state=state, target=target)
+
+
+def _equal(observations: Observations, others: Observations) -> Tensor:
+    """(B, T, …) and (B, 1, …) to (B, T) bool."""
+    equal = [(tensor == others[name]).flatten(2).all(-1) for name, tensor in observations.tensors.items()]
+    return torch.stack(equal).all(0)
 
 
 def _leading(tensors: Mapping[str, Tensor]) -> torch.Size:

@@ -134,7 +134,7 @@ def _facts(verdict: Verdict) -> Table:
 
 def _labelled_facts(verdict: Verdict) -> Iterator[tuple[str, Text]]:
     if verdict.outcome == "no baseline" and verdict.ending in ("finished", "early stop"):
-        yield "no baseline", Text(clean(verdict.reason))
+        yield "nothing compared", Text(clean(verdict.reason))
     if verdict.not_compared:
         yield "no baseline", Text(clean(verdict.not_compared), style="yellow")
     if verdict.compared:

@@ -12,6 +12,8 @@ from jepa_core.run_directory.reading import RunReader
 from jepa_core.watch.baseline import BaselineValues, series_of
 from jepa_core.watch.rules import Baseline
 
+_FEWEST_DIGITS = 12
+
 
 @attrs.frozen(kw_only=True)
 class ResolvedBaseline:
@@ -40,7 +42,7 @@ def resolve_baseline(
     run, reason = _find(baseline, runs_dir, data_fingerprint)
     if run is not None:
         return _of_run(baseline, run, data_fingerprint)
-    if baseline.figures and baseline.data != data_fingerprint:
+    if baseline.figures and not _is_of(baseline.data, data_fingerprint):
         name = baseline.name or "the recipe's baseline"
         reason = (
             f"the figures of {name} were measured on other data (fingerprint {baseline.data[:12] or 'not given'}, "
@@ -53,6 +55,12 @@ def resolve_baseline(
         )
         return ResolvedBaseline(values=values, reason=reason, baseline=baseline)
     return ResolvedBaseline(values=None, reason=reason, baseline=baseline)
+
+
+def _is_of(fingerprint: str, data_fingerprint: str) -> bool:
+    """Whether it is the data's, or its first twelve digits or more."""
+    is_start = len(fingerprint) >= _FEWEST_DIGITS and data_fingerprint.startswith(fingerprint)
+    return is_start or fingerprint == data_fingerprint
 
 
 def _find(baseline: Baseline, runs_dir: Path, data_fingerprint: str) -> tuple[RunReader | None, str]:

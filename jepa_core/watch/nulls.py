@@ -15,6 +15,9 @@ from jepa_core.recorded_numbers import decode_number
 FEWEST_CANDIDATES = 20
 """With fewer distinct targets a rank says too little for a verdict."""
 
+FEWEST_TASKS = 10
+"""With fewer tasks an interval over tasks is too narrow: of nine, chance alone is above a null too often."""
+
 NULLS, STRONGEST, STRONGEST_HARD, DISABLED = "nulls", "strongest", "strongest_hard", "nulls_disabled"
 FAILED = "nulls_failed"
 """Keys of environment.json."""

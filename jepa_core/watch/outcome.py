@@ -24,7 +24,7 @@ from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.judgement import Judgement
-from jepa_core.watch.nulls import FEWEST_CANDIDATES, RankedNulls, title_of
+from jepa_core.watch.nulls import FEWEST_CANDIDATES, FEWEST_TASKS, RankedNulls, title_of
 from jepa_core.watch.rollback_story import PastRollback
 from jepa_core.watch.verdict import (
     BestCheckpoint,
@@ -62,7 +62,9 @@ _INCIDENTAL = (
     "memory.",
     "val.retrieval.null",
     "val.hard.null",
+    "val.retrieval.above_null",
     "val.retrieval.candidates",
+    "val.retrieval.tasks",
 )
 """Figures that say nothing about what was learnt."""
 
@@ -162,10 +164,12 @@ def _of_stopped(baseline: BaselineValues | None, retrieval: Retrieval | None, ca
 
 def _without_baseline(retrieval: Retrieval | None, musts_held: bool, because: str) -> tuple[Outcome, str]:
     """The strongest null is what a run is compared with that names no baseline."""
+    if retrieval is not None and not retrieval.null and (retrieval.disabled or retrieval.failed):
+        return "no baseline", f"{because}, and no null is left on"
     if retrieval is None or not retrieval.null:
         return "no baseline", because
-    if _has_few_candidates(retrieval):
-        return "no baseline", _few_candidates(retrieval)
+    if _says_little(retrieval):
+        return "no baseline", _says_little(retrieval)
     if not retrieval.is_above:
         return "neutral", _not_above(retrieval)
     if not musts_held:
@@ -177,8 +181,8 @@ def _beside_null(retrieval: Retrieval | None, outcome: Outcome, reason: str) -> 
     """What a comparison with a baseline comes to, with what learns nothing beside it."""
     if retrieval is None or not retrieval.null or outcome == "regression":
         return outcome, reason
-    if _has_few_candidates(retrieval):
-        return "neutral", f"{_few_candidates(retrieval)}; {reason}"
+    if _says_little(retrieval):
+        return "neutral", f"{_says_little(retrieval)}; {reason}"
     if retrieval.is_above is None:
         return outcome, reason
     if not retrieval.is_above:
@@ -186,13 +190,19 @@ def _beside_null(retrieval: Retrieval | None, outcome: Outcome, reason: str) -> 
     return outcome, f"{reason}, and {_above(retrieval)}" if outcome == "success" else reason
 
 
-def _has_few_candidates(retrieval: Retrieval) -> bool:
-    return retrieval.candidates is not None and retrieval.candidates < FEWEST_CANDIDATES
+def _says_little(retrieval: Retrieval) -> str:
+    """Why nothing can be said of the difference to the null; empty where it can."""
+    if retrieval.candidates is not None and retrieval.candidates < FEWEST_CANDIDATES:
+        number = _counted(retrieval.candidates, "candidate")
+        return f"{number}: with fewer than {FEWEST_CANDIDATES} retrieval says nothing"
+    if retrieval.tasks is not None and retrieval.tasks < FEWEST_TASKS:
+        number = _counted(retrieval.tasks, "task")
+        return f"validation has {number}: with fewer than {FEWEST_TASKS} a difference to a null says nothing"
+    return ""
 
 
-def _few_candidates(retrieval: Retrieval) -> str:
-    number = retrieval.candidates
-    return f"{number} candidate{'' if number == 1 else 's'}: with fewer than {FEWEST_CANDIDATES} retrieval says nothing"
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _not_above(retrieval: Retrieval) -> str:
@@ -246,10 +256,12 @@ def _retrieval(finals: Mapping[str, float], nulls: RankedNulls, null_only: Seque
     if mrr is None:
         return None
     strongest, candidates = nulls.strongest, finals.get("val.retrieval.candidates")
+    tasks = finals.get("val.retrieval.tasks")
     return Retrieval(
         mrr=mrr,
         top1=finals.get("val.retrieval.top1"),
         candidates=None if candidates is None else int(candidates),
+        tasks=None if tasks is None else int(tasks),
         null=strongest.name if strongest else "",
         null_mrr=strongest.mrr if strongest else None,
         null_top1=strongest.top1 if strongest else None,

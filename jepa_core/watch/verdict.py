@@ -60,6 +60,8 @@ class Retrieval:
     top1: float | None = None
     candidates: int | None = None
     """Distinct targets; None where the run did not record it."""
+    tasks: int | None = None
+    """Tasks of validation; None as before."""
     null: str = ""
     """Name of the strongest null; empty where there is none."""
     null_mrr: float | None = None

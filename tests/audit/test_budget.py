@@ -67,6 +67,20 @@ def test_a_must_that_no_run_of_this_length_can_fulfil_is_critical(tiny_recipe: R
         assert budgeted(tiny_recipe(), watch=Watch(must=(Criterion(id="all", when=when, hold=hold),))) == []
 
 
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        Criterion(id="all", when="epoch >= epochs", until_epoch=2.0),
+        Criterion(id="all", when="epochs > 500 and loss.total > 0"),
+        Criterion(id="all", when="epoch < 0.0001", hold="always"),
+    ],
+)
+def test_a_must_that_the_clocks_rule_out_is_found_however_it_is_written(
+    tiny_recipe: RecipeMaker, criterion: Criterion
+) -> None:
+    assert named(budgeted(tiny_recipe(), watch=Watch(must=(criterion,)))) == {"must all out of reach": "critical"}
+
+
 def test_a_once_that_holds_early_is_in_reach(tiny_recipe: RecipeMaker) -> None:
     watch = Watch(must=(Criterion(id="early", when="epoch < 2", hold="once"),))
     assert budgeted(tiny_recipe(), watch=watch) == []

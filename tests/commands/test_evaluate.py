@@ -95,7 +95,7 @@ def test_a_manifest_can_be_evaluated_with_a_model_of_traces(
 def test_data_that_does_not_fit_the_weights_is_refused_with_both_numbers(trained: Path) -> None:
     with pytest.raises(DataError, match="up to 9 × 9 cells, and this data has one of 12"):
         evaluate(str(trained), overrides=("data.side=12",))
-    with pytest.raises(DataError, match="take 3 context grids, and this data gives 4"):
+    with pytest.raises(DataError, match="take 3 observations of context, and this data gives 4"):
         evaluate(str(trained), overrides=("data.context_length=4",))
 
 

@@ -60,10 +60,14 @@ def stopped_after_a_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+TEN_TASKS = ("--set", "data.validation_share=0.5")
+"""Enough for a verdict on retrieval."""
+
+
 def test_a_run_prints_what_it_is_a_line_a_validation_and_the_verdict(
     jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert jepa("run", "tiny.toml", "--no-audit", "--set", "train.epochs=2") == 0
+    assert jepa("run", "tiny.toml", "--no-audit", "--set", "train.epochs=2", *TEN_TASKS) == 0
     out, err = capsys.readouterr()
     run = only_run(folder)
     lines = out.splitlines()
@@ -240,7 +244,7 @@ def test_on_a_terminal_a_bar_is_drawn_and_taken_away(
     jepa: Jepa, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(terminal, "console_for", lambda: Console(force_terminal=True, width=100, markup=False))
-    assert jepa("run", "tiny.toml", "--no-audit") == 0
+    assert jepa("run", "tiny.toml", "--no-audit", *TEN_TASKS) == 0
     out = capsys.readouterr().out
     assert "samples/s" in out
     assert "\x1b[2K" in out

@@ -36,7 +36,9 @@ def test_larger_grids_are_refused_with_both_numbers() -> None:
 
 
 def test_another_context_length_is_refused_with_both_numbers() -> None:
-    with pytest.raises(DataError, match=r"take 2 observations of context, and this data gives 3.*data\.context_length=2"):
+    with pytest.raises(
+        DataError, match=r"take 2 observations of context, and this data gives 3.*data\.context_length=2"
+    ):
         SHAPE.fitted(sequences(context_length=3, side=5, content=3))
 
 
@@ -45,7 +47,7 @@ def test_a_checkpoint_of_another_shape_is_not_resumed() -> None:
     dataset = GridDataset(train=split, validation=split, task_names=(), description="", fingerprint="")
     assert DataShape.from_state(SHAPE.state()) == SHAPE == DataShape.of(dataset)
     SHAPE.restore(SHAPE.state())
-    with pytest.raises(CheckpointError, match="2 observations of context, .* and the data has 3 observations"):
+    with pytest.raises(CheckpointError, match=r"2 observations of context, .* and the data has 3 observations"):
         DataShape(context_length=3, space=GridSpace(side=5)).restore(SHAPE.state())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 import pytest
@@ -30,6 +31,7 @@ from jepa_core.engine.network import build_parts
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.objective import Objective
 from jepa_core.engine.representation import unique_candidates
+from jepa_core.errors import PluginError
 from jepa_core.facts import DatasetFacts, NullFacts
 from jepa_core.grid_space import GridSpace
 from jepa_core.recipe.tables import Recipe
@@ -169,7 +171,7 @@ def test_the_judged_figures_do_not_depend_on_the_batch_size(subject: Callable[..
 
 def test_nulls_and_the_untrained_network_stand_beside_the_models_retrieval(tiny_recipe: RecipeMaker) -> None:
     recipe = tiny_recipe()
-    dataset = recipe.data.build(DatasetFacts(seed=0))
+    dataset = with_tasks(recipe.data.build(DatasetFacts(seed=0)), 10)
     parts = build_parts(recipe, DataShape.of(dataset), CPU.device)
     objective = Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()})
     validation = Validation(dataset.space, dataset.validation, CPU, chunk=7)
@@ -188,6 +190,12 @@ def test_nulls_and_the_untrained_network_stand_beside_the_models_retrieval(tiny_
     assert figures["val.hard.null_mrr"] == max(null.hard_mrr or 0 for null in ranked.figures)
     assert 0 < figures["val.hard.mrr"] <= 1
     assert "val.hard.mrr" not in validation(objective, {})
+
+
+def with_tasks(dataset: GridDataset, number: int) -> GridDataset:
+    """The same validation in so many tasks."""
+    tasks = torch.arange(len(dataset.validation)) % number
+    return dataclasses.replace(dataset, validation=dataclasses.replace(dataset.validation, tasks=tasks))
 
 
 def ranked_with(recipe: Recipe, dataset: GridDataset, **nulls: type) -> Validation:
@@ -233,6 +241,73 @@ def test_a_null_that_fails_is_left_out_and_named_and_stops_nothing(tiny_recipe: 
     assert "contexts × candidates" in ranked.failed["turned"]
 
 
+class Scaled(NotFinite):
+    """Counting equal cells in tiny numbers, which writes to what it is given."""
+
+    def scores(self, context: Observations, candidates: Observations) -> Tensor:
+        counted = (candidates["grid"] == context["grid"][:, -1, None]).flatten(2).float().mean(2) * 1e-8
+        context["grid"].zero_()
+        candidates["grid"].zero_()
+        return counted
+
+
+def test_a_null_may_have_any_scale_and_changes_nothing_that_it_writes_to(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    dataset = recipe.data.build(DatasetFacts(seed=0))
+    before = dataset.validation.grids.clone()
+    ranked = ranked_with(recipe, dataset, scaled=Scaled).nulls.ranked
+    scaled, counted = ranked.get("scaled"), ranked.get("equal_cells")
+    assert scaled is not None
+    assert counted is not None
+    assert scaled.mrr == pytest.approx(counted.mrr, abs=1e-4)
+    assert dataset.validation.grids.equal(before)
+
+
+class Exits(Raising):
+    def fit(self, train: Sequences) -> dict[str, float]:
+        raise SystemExit(3)
+
+
+class FitsText(NotFinite):
+    def fit(self, train: Sequences) -> Any:
+        return {"weight": "high"}
+
+
+def test_a_null_that_leaves_or_finds_no_numbers_is_left_out(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    dataset = recipe.data.build(DatasetFacts(seed=0))
+    failed = ranked_with(recipe, dataset, exits=Exits, text=FitsText).nulls.ranked.failed
+    assert failed["exits"].startswith("SystemExit: 3")
+    assert "not names with finite numbers" in failed["text"]
+
+
+def test_a_run_goes_on_only_beside_the_null_that_it_is_judged_by(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    dataset = recipe.data.build(DatasetFacts(seed=0))
+    measured = ranked_with(recipe, dataset)
+    equal_cells = measured.nulls.ranked.figures[0]
+    again = Validation(dataset.space, dataset.validation, CPU, chunk=50)
+    chosen = ChosenNulls(configs={}, with_untrained=False, disabled=())
+    with pytest.raises(PluginError, match="'equal_cells', which cannot be ranked now: it is not installed"):
+        again.rank_nulls(chosen, dataset, None, measured.nulls.ranked)
+    other = attrs.evolve(measured.nulls.ranked, figures=(attrs.evolve(equal_cells, mrr=equal_cells.mrr + 0.1),))
+    chosen = ChosenNulls.of(recipe, installed())
+    again.rank_nulls(chosen, dataset, None, other)
+    assert again.nulls.strongest_ranks is None
+
+
+@pytest.mark.parametrize("num_tasks", [9, 10])
+def test_with_fewer_than_10_tasks_no_difference_to_a_null_is_recorded(tiny_recipe: RecipeMaker, num_tasks: int) -> None:
+    recipe = tiny_recipe("data.num_sequences=600")
+    dataset = recipe.data.build(DatasetFacts(seed=0))
+    dataset = with_tasks(dataset, num_tasks)
+    parts = build_parts(recipe, DataShape.of(dataset), CPU.device)
+    figures = ranked_with(recipe, dataset)(Objective(parts, dict.fromkeys(recipe.losses, 1.0)), {})
+    assert figures["val.retrieval.candidates"] >= 20
+    assert figures["val.retrieval.tasks"] == num_tasks
+    assert ("val.retrieval.above_null_low" in figures) == (num_tasks == 10)
+
+
 @pytest.mark.parametrize(("num_targets", "is_compared"), [(19, False), (20, True)])
 def test_with_fewer_than_20_distinct_targets_no_difference_to_a_null_is_recorded(
     tiny_recipe: RecipeMaker, num_targets: int, is_compared: bool
@@ -241,7 +316,7 @@ def test_with_fewer_than_20_distinct_targets_no_difference_to_a_null_is_recorded
     dataset = recipe.data.build(DatasetFacts(seed=0))
     targets = unique_candidates(dataset.space.keys(dataset.validation.observations[:, -1]))
     kept = torch.isin(targets.index, torch.arange(num_targets))
-    dataset = dataclasses.replace(dataset, validation=dataset.validation.rows(kept))
+    dataset = with_tasks(dataclasses.replace(dataset, validation=dataset.validation.rows(kept)), 10)
     parts = build_parts(recipe, DataShape.of(dataset), CPU.device)
     figures = ranked_with(recipe, dataset)(Objective(parts, dict.fromkeys(recipe.losses, 1.0)), {})
     assert figures["val.retrieval.candidates"] == num_targets

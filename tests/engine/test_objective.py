@@ -57,6 +57,19 @@ def test_views_encoded_in_the_same_batch_equal_views_encoded_alone(
         )
 
 
+def test_a_context_observation_equal_to_the_target_is_known_whatever_dropout_does(
+    objective: Objective, batch: Observations
+) -> None:
+    batch = Observations({name: tensor.clone() for name, tensor in batch.tensors.items()})
+    for tensor in batch.tensors.values():
+        tensor[1, 0] = tensor[1, -1]
+    is_target = objective.train().encode(batch, None)[0].is_target
+    assert is_target is not None
+    expected = (batch["grid"][:, :-1] == batch["grid"][:, -1:]).flatten(2).all(-1)
+    assert is_target[1, 0]
+    assert is_target.equal(expected & (batch["size"][:, :-1] == batch["size"][:, -1:]).all(-1))
+
+
 def test_views_do_not_change_what_the_context_is_encoded_to(
     objective: Objective, batch: Observations, views: dict[str, Observations]
 ) -> None:

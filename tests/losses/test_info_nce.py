@@ -190,10 +190,12 @@ class TestOverCandidates:
 def test_the_contrast_with_the_context_is_the_formula_and_leaves_out_grids_equal_to_the_target() -> None:
     forward = random_forward()
     assert forward.z_grids is not None
-    z_grids = forward.z_grids.clone()
-    z_grids[2, 1] = 3 * forward.z_target[2]
-    forward = replace(forward, z_grids=z_grids)
-    plain, with_context = (build(context_weight=weight)(forward).value for weight in (0.0, 0.5))
+    z_grids = forward.z_grids
+    is_target = torch.zeros(z_grids.shape[:2], dtype=torch.bool)
+    is_target[2, 1] = True
+    forward = replace(forward, is_target=is_target)
+    plain, loss = build(context_weight=0.0)(forward).value, build(context_weight=0.5)
+    with_context = loss(forward).value
 
     expected = []
     for row, (z, target) in enumerate(zip(F.normalize(forward.z_context), F.normalize(forward.z_target), strict=True)):
@@ -201,3 +203,6 @@ def test_the_contrast_with_the_context_is_the_formula_and_leaves_out_grids_equal
         scores = torch.stack([z @ candidate for candidate in (target, *rivals)]) / 0.07
         expected.append(-scores.log_softmax(0)[0])
     torch.testing.assert_close(with_context - plain, 0.5 * torch.stack(expected).mean(), rtol=1e-4, atol=1e-5)
+    with_context.backward()
+    assert loss.log_temperature.grad is not None
+    assert loss.log_temperature.grad.isfinite()

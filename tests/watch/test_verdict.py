@@ -150,6 +150,26 @@ def test_with_fewer_than_20_candidates_there_is_no_verdict_on_retrieval(baseline
     assert beside_nulls(0.9, 0.5, HOLDS, baseline=baseline, candidates=20).outcome == "success"
 
 
+@pytest.mark.parametrize(("tasks", "outcome"), [(9, "no baseline"), (10, "success")])
+def test_with_fewer_than_10_tasks_a_difference_to_a_null_says_nothing(tasks: int, outcome: str) -> None:
+    judge = Judge(Watch(must=(HOLDS,)), (), None)
+    above = {
+        "val.retrieval.above_null": 0.09,
+        "val.retrieval.above_null_low": 0.05,
+        "val.retrieval.above_null_high": 0.1,
+    }
+    judge.observe(row(0.45, **above, **{"val.retrieval.candidates": 400, "val.retrieval.tasks": tasks}))
+    verdict = reach_verdict(judge, run=RUN, nulls=NULLS)
+    assert verdict.outcome == outcome
+    assert verdict.reason.startswith("validation has 9 tasks" if tasks == 9 else "above pair analogy")
+
+
+def test_nulls_alone_are_no_effect_of_a_change() -> None:
+    mine = {"val.retrieval.above_null": 0.1, "val.retrieval.null_mrr": 0.3}
+    theirs = {"val.retrieval.above_null": 0.2, "val.retrieval.null_mrr": 0.2}
+    assert verdict_on(0.4, run_of(0.4, **theirs), HOLDS, figures=mine).outcome == "no effect"
+
+
 def test_a_baseline_that_cannot_be_compared_with_is_named_beside_the_nulls_verdict() -> None:
     judge = Judge(Watch(must=(HOLDS,)), (), None)
     judge.observe(row(0.45, **{"val.retrieval.above_null": 0.09, "val.retrieval.above_null_low": 0.05}))

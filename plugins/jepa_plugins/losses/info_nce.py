@@ -24,9 +24,6 @@ from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_plugins.losses.unit_length import unit_length
 
-EQUAL_SIMILARITY = 0.9999
-"""Cosine from which on a grid of the context counts as the target itself: the last grid may be the answer."""
-
 
 @attrs.frozen(kw_only=True)
 class InfoNceConfig:
@@ -109,7 +106,7 @@ class InfoNce(nn.Module):
             logits_BC = logits_BC.masked_fill(self._left_out(z_target, candidates_CP), -torch.inf)
             value = self._cross_entropy(logits_BC)
             if self.config.context_weight and forward.z_grids is not None:
-                own = self._among_context(z_context, z_target, unit_length(forward.z_grids.detach()))
+                own = self._among_context(z_context, z_target, unit_length(forward.z_grids.detach()), forward.is_target)
                 value = value + self.config.context_weight * own
         return LossTerm(
             value=value, figures=self._figures(temperature), statistics=Statistics(rows=self._new_negatives(z_target))
@@ -146,12 +143,16 @@ class InfoNce(nn.Module):
             value = (value + F.cross_entropy(logits_BC[:, : len(logits_BC)].T, own_B)) / 2
         return value
 
-    def _among_context(self, z_context: Tensor, z_target: Tensor, z_grids_BTP: Tensor) -> Tensor:
+    def _among_context(
+        self, z_context: Tensor, z_target: Tensor, z_grids_BTP: Tensor, is_target_BT: Tensor | None
+    ) -> Tensor:
         """Scalar: contrast of the right target with its context's grids; those that equal it do not count."""
         positive_B1 = (z_context * z_target).sum(-1, keepdim=True)
         rivals_BT = torch.einsum("bp,btp->bt", z_context, z_grids_BTP)
-        is_equal_BT = torch.einsum("bp,btp->bt", z_target, z_grids_BTP) >= EQUAL_SIMILARITY
-        logits_BC = torch.cat([positive_B1, rivals_BT.masked_fill(is_equal_BT, -torch.inf)], 1) / self.temperature()
+        logits_BC = torch.cat([positive_B1, rivals_BT], 1) / self.temperature()
+        if is_target_BT is not None:
+            # After the division: the gradient of −inf / τ by τ would be no number.
+            logits_BC = logits_BC.masked_fill(F.pad(is_target_BT, (1, 0)), -torch.inf)
         return F.cross_entropy(logits_BC, torch.zeros_like(logits_BC[:, 0], dtype=torch.int64))
 
     def _left_out(self, z_target: Tensor, candidates_CP: Tensor) -> Tensor:
