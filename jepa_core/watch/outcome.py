@@ -1,6 +1,6 @@
 """How a run's outcome is decided, once, at its end.
 
-    no baseline   nothing to compare with: no baseline, and no null or too few candidates to be ranked among
+    no baseline   nothing to compare with: no baseline, and no null, too few candidates or too few tasks
     no effect     every figure that both runs end with is the same to the last digit
     regression    the run was stopped, or the judged figure is worse than the baseline's by more than 2 %
     success       every must held, retrieval is above the strongest null beyond chance, and the judged figure is better
