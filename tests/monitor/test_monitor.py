@@ -26,7 +26,7 @@ from jepa_monitor.text_view import text_view
 from tests.run_directory.runs import record_run, validation
 
 USE = [{"step": step, "epoch": step / 10, "vq.usage": value} for step, value in [(10, 0.2), (20, 0.04), (30, 0.03)]]
-INCIDENTS = Path("../shared/data/incidents")
+INCIDENTS = Path(__file__).parents[1] / "incidents"
 
 
 def shown(capsys: pytest.CaptureFixture[str], path: str, **options: Any) -> str:
@@ -222,8 +222,6 @@ def test_a_change_nested_without_end_can_be_shown(tmp_path: Path, capsys: pytest
 
 @pytest.mark.parametrize("name", ["documented-gentle-healthy", "documented-refresh-collapse", "reference-optimized"])
 def test_recorded_incidents_can_be_watched(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    if not INCIDENTS.is_dir():
-        pytest.skip(f"the recorded incidents are not at {INCIDENTS}")
     path = record_run(tmp_path / name)
     (path / "metrics.jsonl").write_bytes((INCIDENTS / f"{name}.jsonl").read_bytes())
     assert ("✘ codebook in use" in shown(capsys, str(path))) == (name != "reference-optimized")

@@ -12,7 +12,7 @@ from jepa_core.watch.judge import Judge
 from jepa_core.watch.judgement import Judgement
 from jepa_core.watch.rules import Abort, Criterion, Rollback, Scenario, Watch
 
-INCIDENTS = Path("../shared/data/incidents")
+INCIDENTS = Path(__file__).parents[1] / "incidents"
 
 
 def judged(criterion: Criterion, *rows: dict[str, Any], finished: bool = True) -> Judgement:
@@ -207,8 +207,6 @@ SEED_PLAN = Watch(
 
 
 def replay(name: str) -> Judge:
-    if not INCIDENTS.is_dir():
-        pytest.skip(f"the recorded incidents are not at {INCIDENTS}")
     judge = Judge(SEED_PLAN, ENGINE_METRICS)
     for line in (INCIDENTS / f"{name}.jsonl").read_bytes().splitlines():
         judge.observe(orjson.loads(line))
