@@ -1,6 +1,7 @@
-"""Text from files made safe for a terminal: characters that are not printed become one visible character each.
+"""Foreign text made fit to print: names, messages and exception texts may hold escape sequences, and be endless.
 
-Knows nothing of rich: what is shown still has to be passed as `Text` or with `markup=False`.
+rich and Textual pass ESC, C1, OSC 52 and bidirectional controls through, and read markup in plain strings: clean first,
+then print as `Text`, or with `markup=False`. Knows neither of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,17 @@ import unicodedata
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _CONTROL_PICTURES = 0x2400
 _DELETE, _DELETE_PICTURE = 0x7F, "␡"
+
+
+def clean(text: str, limit: int = 500) -> str:
+    """`text` on one line, with every character that is not printed as itself replaced by a visible one.
+
+    Args:
+        text: anything.
+        limit: most characters of the result; what is cut off shows as "…".
+    """
+    shown = visible(text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: max(limit - 1, 0)] + "…"
 
 
 def visible(text: str) -> str:

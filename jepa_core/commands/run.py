@@ -14,9 +14,9 @@ from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles, chosen_plugins
 from jepa_core.commands.training import plugin_flags, train_and_show
 from jepa_core.errors import RecipeError, RunDirectoryError
-from jepa_core.presentation.sanitise import clean
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import RUNS_DIR, find_run, typed_name
+from jepa_core.visible_text import clean
 
 
 def run(

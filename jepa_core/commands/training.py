@@ -72,8 +72,8 @@ def _open_screen(console: Console, opening: Opening, audit_command: str) -> Trai
     from jepa_core.presentation.audit_lines import audit_lines
     from jepa_core.presentation.null_lines import null_lines
     from jepa_core.presentation.quantity import count_text
-    from jepa_core.presentation.sanitise import clean
     from jepa_core.presentation.training_screen import TrainingScreen
+    from jepa_core.visible_text import clean
 
     screen = TrainingScreen(
         console,

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
-
-import attrs
 
 from jepa_core.contracts import GridDataset
 from jepa_core.engine.device import Compute, device_name, processor_model
 from jepa_core.errors import DataError
 from jepa_core.plugins.recorded_files import recorded_files
-from jepa_core.recipe.declared_metrics import declared_metrics
 from jepa_core.recipe.reading import LoadedRecipe
-from jepa_core.recipe.writing import recipe_to_toml
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.nulls import RankedNulls
-from jepa_core.watch.rules import Baseline
 
 
 def write_provenance(
@@ -46,17 +40,7 @@ def write_provenance(
             **nulls.to_environment(),
         )
     )
-    writer.write_recipe(resolved_recipe(loaded, baseline.baseline))
-
-
-def resolved_recipe(loaded: LoadedRecipe, baseline: Baseline | None) -> str:
-    """The text of recipe.toml; `baseline` is what the recipe's was found to be."""
-    table = dict(loaded.table)
-    if baseline is not None:
-        found = {key: value for key, value in attrs.asdict(baseline).items() if value}
-        table["watch"] = {**table["watch"], "baseline": found}
-    table["metrics"] = [_without_none(attrs.asdict(metric)) for metric in declared_metrics(loaded.recipe)]
-    return recipe_to_toml(table)
+    writer.write_recipe(loaded.resolved(baseline.baseline))
 
 
 def check_same_data(run: RunReader, dataset: GridDataset) -> None:
@@ -71,7 +55,3 @@ def check_same_data(run: RunReader, dataset: GridDataset) -> None:
             f"{run.path} cannot be resumed: its data has changed since it began.\n"
             f"It is now {dataset.description}. Put the data back as it was, or start a new run."
         )
-
-
-def _without_none(table: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in table.items() if value is not None}

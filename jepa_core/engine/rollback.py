@@ -21,7 +21,6 @@ import attrs
 import orjson
 
 from jepa_core.engine.changed_recipe import ChangedRecipe, changed_recipe
-from jepa_core.engine.provenance import resolved_recipe
 from jepa_core.errors import CheckpointError, RunDirectoryError
 from jepa_core.recipe.difference import Change
 from jepa_core.registry import Registry
@@ -214,7 +213,7 @@ def _describe(
             parent=parent.resolve().name,
         ),
     )
-    replace_file(child / RECIPE, resolved_recipe(changed.loaded, None).encode())
+    replace_file(child / RECIPE, changed.loaded.resolved().encode())
 
 
 def _lineage(plan: RollbackPlan, parent: Path, changed: ChangedRecipe) -> Lineage:

@@ -14,7 +14,7 @@ from jepa_core.comparison.recorded_run import RecordedRun
 from jepa_core.comparison.student_t import MeanInterval, mean_interval
 from jepa_core.presentation.ablation_table import null_text
 from jepa_core.presentation.comparison_plot import save_figure
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

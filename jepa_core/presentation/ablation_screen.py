@@ -18,8 +18,8 @@ from jepa_core.comparison.recorded_run import read_run
 from jepa_core.metrics import Metric
 from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.quantity import duration_text
-from jepa_core.presentation.sanitise import clean
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.visible_text import clean
 
 _MARKS = {
     "finished": ("✔", "green"),

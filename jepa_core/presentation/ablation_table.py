@@ -17,7 +17,7 @@ from jepa_core.comparison.student_t import MeanInterval
 from jepa_core.metrics import Metric
 from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.null_lines import null_title
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 
 ANSWERS: dict[Answer, tuple[str, str]] = {
     "better": ("yes, better", "green"),

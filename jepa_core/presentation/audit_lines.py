@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Finding
 
 _FIRST, _FURTHER = "audit   ", "        "

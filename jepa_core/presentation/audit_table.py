@@ -12,7 +12,7 @@ from jepa_core.audit.report import Audit, EffectRow
 from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.finding_text import flags_of
 from jepa_core.presentation.quantity import duration_text
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Finding
 
 _STYLE = {"critical": "red", "warning": "yellow", "info": "dim"}

@@ -11,7 +11,7 @@ from jepa_core.comparison.seed_groups import SeedGroup
 from jepa_core.comparison.student_t import mean_interval
 from jepa_core.errors import JepaError, RecipeError
 from jepa_core.presentation.null_lines import null_title
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

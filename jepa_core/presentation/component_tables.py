@@ -11,10 +11,10 @@ from rich.text import Text
 
 from jepa_core.metrics import Metric
 from jepa_core.plugins.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark, SlowPlugin
-from jepa_core.presentation.sanitise import clean
 from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
 from jepa_core.recipe.writing import value_to_toml
 from jepa_core.registry import Component
+from jepa_core.visible_text import clean
 
 _TABLES = {"dataset": "data", "loss": "losses"}
 """Families whose table in a recipe has another name."""

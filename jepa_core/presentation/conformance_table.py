@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from jepa_core.conformance.check import CheckResult, Outcome
-from jepa_core.presentation.sanitise import clean
 from jepa_core.registry import Component
+from jepa_core.visible_text import clean
 
 MARKS: dict[Outcome, tuple[str, str]] = {
     "passed": ("✔", "green"),

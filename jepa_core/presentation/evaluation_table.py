@@ -11,7 +11,7 @@ from rich.text import Text
 from jepa_core.engine.checkpoint_evaluation import EvaluatedData, Evaluation
 from jepa_core.presentation.figures import change_text, figure_text
 from jepa_core.presentation.null_lines import null_lines, null_title
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 
 _LABEL_WIDTH = 20
 _WIDTH = 76

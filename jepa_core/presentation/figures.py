@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 
 _MOST_DECIMALS = 6
 _LONGEST_UNIT = 24

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 from jepa_core.watch.nulls import NullFigures, RankedNulls, title_of
 
 NO_NULL = "no null fits this data: retrieval stands beside nothing"

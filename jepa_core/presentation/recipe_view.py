@@ -9,7 +9,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jepa_core.presentation.sanitise import clean
 from jepa_core.recipe import layout
 from jepa_core.recipe.difference import Change
 from jepa_core.recipe.engine_tables import ENGINE_TABLES
@@ -18,6 +17,7 @@ from jepa_core.recipe.reading import LoadedRecipe
 from jepa_core.recipe.structuring import LossWeight
 from jepa_core.recipe.writing import value_to_toml
 from jepa_core.registry import Component, Registry
+from jepa_core.visible_text import clean
 
 
 def recipe_view(loaded: LoadedRecipe, registry: Registry) -> RenderableType:

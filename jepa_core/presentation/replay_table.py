@@ -10,7 +10,7 @@ from rich.text import Text
 from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, flags_of, moment_of
 from jepa_core.presentation.rules_table import rules_table
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Finding, Firing
 from jepa_core.watch.judgement import Judgement
 from jepa_core.watch.replay import Replay

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
-from jepa_core.presentation.sanitise import clean
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.run_directory.rollback_plan import RollbackPlan
+from jepa_core.visible_text import clean
 
 
 def rollback_table(run: str, plan: RollbackPlan) -> RenderableType:

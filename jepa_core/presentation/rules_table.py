@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
-from jepa_core.presentation.sanitise import clean
 from jepa_core.presentation.verdict_table import MARKS
+from jepa_core.visible_text import clean
 from jepa_core.watch.judgement import Judgement, Kind
 
 AT_RISK_MARK = ("◔", "yellow")

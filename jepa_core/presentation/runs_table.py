@@ -10,9 +10,9 @@ from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.null_lines import null_title
-from jepa_core.presentation.sanitise import clean
 from jepa_core.run_directory.status import ShownState
 from jepa_core.run_directory.summary import RunSummary
+from jepa_core.visible_text import clean
 
 STATE_MARKS: dict[ShownState, tuple[str, str]] = {
     "starting": ("○", "cyan"),

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from jepa_core.presentation.null_lines import null_title
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Severity
 
 _MARKS = {"info": ("·", "dim"), "warning": ("▲", "yellow"), "critical": ("✘", "red")}

@@ -11,8 +11,8 @@ from rich.text import Text
 from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, counted, flags_of
 from jepa_core.presentation.null_lines import failed_null, null_title
-from jepa_core.presentation.sanitise import clean
 from jepa_core.recorded_numbers import decode_number
+from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judgement import Judgement, State
 from jepa_core.watch.verdict import ComparedFigure, HardRetrieval, Retrieval, Verdict

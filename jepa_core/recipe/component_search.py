@@ -9,10 +9,10 @@ import attrs
 from jepa_core.errors import RecipeError
 from jepa_core.hookspecs import FAMILIES
 from jepa_core.plugins.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark
-from jepa_core.presentation.sanitise import clean
 from jepa_core.recipe.faults import did_you_mean
 from jepa_core.recipe.field_descriptions import describe_fields
 from jepa_core.registry import Component, Registry
+from jepa_core.visible_text import clean
 
 _ABOUT: dict[type[PluginRemark], str] = {
     BrokenPlugin: "could not be loaded and may offer it",

@@ -74,7 +74,7 @@ class RecipeFaultsError(RecipeError):
     def __rich__(self) -> Text:
         """The report in colour."""
         # The report is made of faults, so it imports this module.
-        from jepa_core.presentation.fault_report import fault_report
+        from jepa_core.recipe.fault_report import fault_report
 
         return fault_report(self.title, self.faults)
 

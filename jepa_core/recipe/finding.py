@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from jepa_core.errors import RecipeError
-from jepa_core.presentation.sanitise import clean
 from jepa_core.recipe.faults import did_you_mean
 from jepa_core.recipe.layers import is_file
+from jepa_core.visible_text import clean
 
 SHIPPED = Path("recipes")
 

@@ -11,6 +11,7 @@ import attrs
 from jepa_core.plugins.remarks import PluginRemark
 from jepa_core.plugins.source import LocalFile
 from jepa_core.recipe.cross_checks import CrossChecks
+from jepa_core.recipe.declared_metrics import declared_metrics
 from jepa_core.recipe.faults import Fault, RecipeFaultsError
 from jepa_core.recipe.layers import Layer, override_layers, read_file_layers
 from jepa_core.recipe.layout import COMPONENT_TABLES
@@ -18,7 +19,9 @@ from jepa_core.recipe.merging import MergedRecipe
 from jepa_core.recipe.scenarios import expand_scenarios
 from jepa_core.recipe.structuring import recipe_table, structure_recipe
 from jepa_core.recipe.tables import Recipe
+from jepa_core.recipe.writing import recipe_to_toml
 from jepa_core.registry import Registry
+from jepa_core.watch.rules import Baseline
 
 
 @attrs.frozen(kw_only=True)
@@ -38,6 +41,16 @@ class LoadedRecipe:
     """Local files that components may come from."""
     overrides: tuple[str, ...] = ()
     """The `KEY=VALUE` flags that are applied in it."""
+
+    def resolved(self, baseline: Baseline | None = None) -> str:
+        """The text of recipe.toml, with all metrics declared; `baseline` is what the recipe's was found to be."""
+        table = dict(self.table)
+        if baseline is not None:
+            found = {key: value for key, value in attrs.asdict(baseline).items() if value}
+            table["watch"] = {**table["watch"], "baseline": found}
+        metrics = [attrs.asdict(metric) for metric in declared_metrics(self.recipe)]
+        table["metrics"] = [{key: value for key, value in metric.items() if value is not None} for metric in metrics]
+        return recipe_to_toml(table)
 
 
 def load_recipe(path: Path, *, overrides: Sequence[str] = (), registry: Registry) -> LoadedRecipe:

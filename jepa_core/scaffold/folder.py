@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jepa_core.errors import JepaError, RecipeError
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 
 
 def check_free(folder: Path) -> None:

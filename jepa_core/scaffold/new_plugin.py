@@ -14,7 +14,7 @@ import attrs
 
 from jepa_core.errors import RecipeError
 from jepa_core.hookspecs import FAMILIES
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 
 _NAME = re.compile("[a-z][a-z0-9]*(_[a-z0-9]+)*")
 """Names that can be a recipe's `kind`, a module, and with dashes the end of a distribution's name."""

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 from textual.app import App
 
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 from jepa_monitor.alerts import Alert
 
 BELL = "\a"

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, flags_of, moment_of
-from jepa_core.presentation.sanitise import clean
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.run_directory.naming import typed_name
+from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Firing, by_severity
 from jepa_monitor.model.run_view import RunView
 

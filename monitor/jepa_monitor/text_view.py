@@ -13,10 +13,10 @@ from jepa_core.presentation.finding_text import SEVERITY_MARKS
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.runs_table import state_text
-from jepa_core.presentation.sanitise import clean
 from jepa_core.presentation.verdict_table import headline
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.events import Event
+from jepa_core.visible_text import clean
 from jepa_monitor.model.beside_nulls import (
     controls,
     difference_text,

@@ -14,12 +14,12 @@ from rich.text import Text
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, moment_of
-from jepa_core.presentation.sanitise import clean
 from jepa_core.presentation.terminal import console_for
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.layout import is_run
 from jepa_core.run_directory.lock import is_locked
+from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Firing
 from jepa_monitor.model.run_model import RunModel, live_model
 from jepa_monitor.model.run_view import RunView

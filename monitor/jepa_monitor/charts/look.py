@@ -9,8 +9,8 @@ import attrs
 from rich.cells import get_character_cell_size
 from rich.style import Style
 
-from jepa_core.presentation.sanitise import clean
 from jepa_core.presentation.terminal import plain_text
+from jepa_core.visible_text import clean
 from jepa_monitor.charts.glyphs import ASCII, UNICODE, Glyphs
 from jepa_monitor.charts.spec import Tone
 

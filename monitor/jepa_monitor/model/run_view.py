@@ -1,6 +1,6 @@
 """Everything that is shown of a run at one moment, as frozen values. `run_model` makes it, off the screen's thread.
 
-Foreign text in it is as recorded: whoever shows it cleans it (`jepa_core.presentation.sanitise.clean`).
+Foreign text in it is as recorded: whoever shows it cleans it (`jepa_core.visible_text.clean`).
 """
 
 from __future__ import annotations

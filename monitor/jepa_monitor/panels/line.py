@@ -11,8 +11,8 @@ import attrs
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 
-from jepa_core.presentation.sanitise import clean
 from jepa_core.presentation.terminal import plain_text
+from jepa_core.visible_text import clean
 from jepa_monitor.charts.canvas import ChartImage
 from jepa_monitor.charts.spec import Tone
 

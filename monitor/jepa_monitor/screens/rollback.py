@@ -11,7 +11,7 @@ import attrs
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Static
 
-from jepa_core.presentation.sanitise import clean
+from jepa_core.visible_text import clean
 
 
 class Skeleton(Screen[None]):

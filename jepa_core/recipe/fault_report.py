@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from jepa_core.presentation.sanitise import clean
 from jepa_core.recipe.faults import Excerpt, Fault
+from jepa_core.visible_text import clean
 
 MOST_FAULTS = 40
 """Faults that are shown one by one."""
