@@ -6,6 +6,10 @@ Knows families and hooks; knows no component. A plugin that cannot be used is ke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+from jepa_core.errors import PluginError
 from jepa_core.plugins.choice import PluginChoice
 from jepa_core.plugins.components import Component, Registry
 from jepa_core.plugins.discovery import discover, installed
@@ -21,6 +25,31 @@ __all__ = [
     "PluginChoice",
     "Registry",
     "SlowPlugin",
+    "chosen_plugins",
     "discover",
     "installed",
+    "listed_plugins",
 ]
+
+
+def listed_plugins(files: Sequence[Path], blocked: Sequence[str]) -> Registry:
+    """The components there are with those of `files`, without those of the plugins named in `blocked`.
+
+    Raises:
+        PluginError: a file cannot be read, or a name to block is no plugin's.
+    """
+    return installed(PluginChoice.of(files, blocked)) if files or blocked else installed()
+
+
+def chosen_plugins(files: Sequence[Path], blocked: Sequence[str]) -> Registry:
+    """The same, for commands that use the components: a file that was asked for has to work.
+
+    Raises:
+        PluginError: it does not; or see `listed_plugins`.
+    """
+    registry = listed_plugins(files, blocked)
+    asked_for = {str(file) for file in files}
+    for broken in registry.broken:
+        if broken.distribution in asked_for:
+            raise PluginError(f"--plugin {broken.distribution}: {broken.cause}.\nRemedy: {broken.remedy}.")
+    return registry

@@ -74,9 +74,9 @@ def check_grid(request: GridRequest) -> CheckedGrid:
 
 def load_grid(request: GridRequest) -> CheckedGrid:
     """The same in this process, which loads torch."""
-    from jepa_core.commands.options import chosen_plugins
     from jepa_core.recipe.finding import find_recipe
     from jepa_core.recipe.writing import recipe_to_toml
+    from jepa_core.registry import chosen_plugins
 
     registry = chosen_plugins(request.plugin_files, request.blocked_plugins)
     path = find_recipe(request.recipe)

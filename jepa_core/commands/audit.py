@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles, chosen_plugins
+from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
 
 CRITICAL_FOUND = 4
 
@@ -51,6 +51,8 @@ def audit(
     JepaError
         The recipe, a flag or the data is at fault.
     """
+    from jepa_core.registry import chosen_plugins
+
     registry = chosen_plugins(plugin, no_plugin)
 
     import attrs

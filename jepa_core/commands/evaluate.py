@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles, chosen_plugins
+from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
 
 
@@ -54,16 +54,18 @@ def evaluate(
         The run, a flag, the checkpoint or the data is at fault, or does not fit the weights.
     """
     path = find_run(run, runs_dir)
+    from jepa_core.registry import chosen_plugins
+
     registry = chosen_plugins(plugin, no_plugin)
 
     import attrs
     import orjson
 
     from jepa_core.engine.checkpoint_evaluation import evaluate_run
-    from jepa_core.plugins.recorded_files import check_same_files
     from jepa_core.presentation.evaluation_table import evaluation_table
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recorded_numbers import encode
+    from jepa_core.run_directory.recorded_files import check_same_files
 
     check_same_files(path, registry.files)
     evaluation = evaluate_run(path, overrides=overrides, step=step, device=device, registry=registry)

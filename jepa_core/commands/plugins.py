@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cyclopts import App
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, PluginFiles, listed_plugins
+from jepa_core.commands.options import NoPlugins, PluginFiles
 
 if TYPE_CHECKING:
     from jepa_core.registry import Registry
@@ -41,6 +41,7 @@ def list_plugins(
     """
     from jepa_core.presentation.component_tables import components_table
     from jepa_core.presentation.terminal import console_for
+    from jepa_core.registry import listed_plugins
 
     registry = listed_plugins(plugin, no_plugin)
     shown = [] if broken else [component for family in _families() for component in registry.family(family).values()]
@@ -87,6 +88,7 @@ def show(
     from jepa_core.presentation.component_tables import component_view
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipe.component_search import describe, find_components
+    from jepa_core.registry import listed_plugins
 
     components = find_components(listed_plugins(plugin, no_plugin), name, family)
     if json:

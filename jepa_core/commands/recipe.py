@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cyclopts import App
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles, chosen_plugins
+from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
 from jepa_core.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def show(
     from jepa_core.presentation.recipe_view import recipe_view
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipe.writing import recipe_to_toml
+    from jepa_core.registry import chosen_plugins
 
     registry = chosen_plugins(plugin, no_plugin)
     loaded = _load(recipe, registry, overrides)
@@ -82,6 +83,7 @@ def check(
         Print a JSON array with the faults of each recipe.
     """
     from jepa_core.presentation.terminal import console_for
+    from jepa_core.registry import chosen_plugins
 
     if not recipes:
         raise RecipeError("Which recipe? For example: jepa recipe check recipes/*.toml")
@@ -137,6 +139,7 @@ def diff(
     from jepa_core.presentation.recipe_view import differences_view
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipe.difference import recipe_difference
+    from jepa_core.registry import chosen_plugins
 
     registry = chosen_plugins(plugin, no_plugin)
     first, second = _load(left, registry), _load(right, registry, overrides)
@@ -156,6 +159,7 @@ def schema(*, plugin: PluginFiles = (), no_plugin: NoPlugins = ()) -> None:
     A recipe that starts with the line `#:schema ./schema.json` is then completed and checked by Taplo.
     """
     from jepa_core.recipe.json_schema import recipe_schema
+    from jepa_core.registry import chosen_plugins
 
     _write_json(recipe_schema(chosen_plugins(plugin, no_plugin)))
 

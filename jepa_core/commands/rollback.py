@@ -11,7 +11,7 @@ import attrs
 from cyclopts import Parameter, Token
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles, chosen_plugins
+from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
 from jepa_core.commands.training import train_and_show
 from jepa_core.errors import RecipeError
 from jepa_core.run_directory.layout import RECIPE
@@ -101,10 +101,12 @@ def rollback(
     parent = find_run(run, runs_dir)
     refuse_rolled_back(parent)
     plan = plan_rollback(parent, scenario=scenario, to=to, set=changes_of(overrides), use=use)
+    from jepa_core.registry import chosen_plugins
+
     registry = chosen_plugins(plugin, no_plugin)
 
     from jepa_core.engine.changed_recipe import changed_recipe
-    from jepa_core.plugins.recorded_files import check_same_files
+    from jepa_core.run_directory.recorded_files import check_same_files
 
     check_same_files(parent, registry.files)
     changed = changed_recipe(plan, parent, registry)

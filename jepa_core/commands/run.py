@@ -11,7 +11,7 @@ import attrs
 from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles, chosen_plugins
+from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
 from jepa_core.commands.training import plugin_flags, train_and_show
 from jepa_core.errors import RecipeError, RunDirectoryError
 from jepa_core.run_directory.layout import RECIPE
@@ -63,12 +63,14 @@ def run(
         print(ended.message)
         return ended.exit_code
 
+    from jepa_core.registry import chosen_plugins
+
     registry = chosen_plugins(plugin, no_plugin)
 
-    from jepa_core.plugins.recorded_files import check_same_files
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipe.finding import find_recipe
     from jepa_core.recipe.reading import load_recipe, with_scenarios
+    from jepa_core.run_directory.recorded_files import check_same_files
 
     if path:
         check_same_files(path, registry.files)

@@ -7,11 +7,11 @@ import sys
 from jepa_core.contracts import GridDataset
 from jepa_core.engine.device import Compute, device_name, processor_model
 from jepa_core.errors import DataError
-from jepa_core.plugins.recorded_files import recorded_files
 from jepa_core.recipe.reading import LoadedRecipe
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.recorded_files import recorded_files
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.nulls import RankedNulls
 
