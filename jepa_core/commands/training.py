@@ -39,6 +39,7 @@ def train_and_show(
 
     `audit_command` is how the whole audit is typed; without it there is no brief one either.
     """
+    from jepa_core.audit.opening_audit import opening_audit
     from jepa_core.engine.session import train_recipe
     from jepa_core.recipe.reading import load_recipe
 
@@ -49,7 +50,7 @@ def train_and_show(
             runs_dir=runs_dir,
             resume=resume,
             open_screen=lambda opening: _open_screen(console, opening, audit_command),
-            audit=bool(audit_command),
+            audit=opening_audit if audit_command else None,
             auto_rollback=auto_rollback,
             registry=registry,
         )

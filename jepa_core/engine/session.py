@@ -17,7 +17,6 @@ from jepa_core.engine.ending import Ending
 from jepa_core.engine.fitting_state import StartedAnew
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.nulls import ChosenNulls
-from jepa_core.engine.opening_audit import opening_audit
 from jepa_core.engine.provenance import check_same_data, write_provenance
 from jepa_core.engine.recording import Audience, RunRecord
 from jepa_core.engine.rollback import Child
@@ -27,6 +26,7 @@ from jepa_core.engine.trainer import Trainer
 from jepa_core.observing.dispatch import Observers
 from jepa_core.recipe.declared_metrics import declared_metrics
 from jepa_core.recipe.reading import LoadedRecipe
+from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import Registry, installed
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
 from jepa_core.run_directory.layout import CHECKPOINTS, VERDICT
@@ -83,6 +83,10 @@ class Conclusion:
 OpenScreen = Callable[[Opening], Screen]
 
 
+OpeningAudit = Callable[[Recipe, GridDataset, Compute], tuple[Finding, ...]]
+"""Looks at a recipe and its data before a run's first step, and leaves nothing behind that the run could notice."""
+
+
 def train_recipe(
     loaded: LoadedRecipe,
     *,
@@ -90,7 +94,7 @@ def train_recipe(
     runs_dir: Path,
     resume: Path | None,
     open_screen: OpenScreen,
-    audit: bool = False,
+    audit: OpeningAudit | None = None,
     auto_rollback: bool = False,
     registry: Registry | None = None,
 ) -> Conclusion:
@@ -105,7 +109,7 @@ def train_recipe(
         runs_dir: where a new run directory is made.
         resume: a run directory to continue.
         open_screen: is called once training begins.
-        audit: begin a new run with the brief audit, at most about three seconds.
+        audit: what a new run begins with, such as `jepa_core.audit.opening_audit`.
         auto_rollback: a rollback rule that fires takes the run back, as often as `watch.max_rollbacks` allows.
         registry: where the components of a changed recipe come from; those installed when not given.
 
@@ -132,7 +136,7 @@ def train_recipe(
         registry = registry or installed()
         session = _Session(loaded, dataset, compute, writer, baseline=baseline, registry=registry, observers=observers)
         session.heed_rollbacks(auto=auto_rollback)
-        return session.run(resumption, interruption, open_screen, audit=audit and resumption is None)
+        return session.run(resumption, interruption, open_screen, audit=None if resumption else audit)
 
 
 class _Session:
@@ -171,14 +175,19 @@ class _Session:
         )
 
     def run(
-        self, resumption: Resumption | None, interruption: Interruption, open_screen: OpenScreen, *, audit: bool
+        self,
+        resumption: Resumption | None,
+        interruption: Interruption,
+        open_screen: OpenScreen,
+        *,
+        audit: OpeningAudit | None,
     ) -> Conclusion:
         """Train from the start or from a checkpoint, and conclude."""
         trainer = Trainer(self.loaded.recipe, self.dataset, self.compute, self.checkpoints, self.record)
         recorded = RunReader(self.writer.path).nulls() if resumption else None
         nulls = trainer.rank_nulls(ChosenNulls.of(self.loaded.recipe, self.registry), recorded)
         anew = self._restore(trainer, resumption) if resumption else ()
-        audited = opening_audit(self.loaded.recipe, self.dataset, self.compute) if audit else ()
+        audited = audit(self.loaded.recipe, self.dataset, self.compute) if audit else ()
         interruption.wait_for_steps()
         if resumption is None:
             write_provenance(self.writer, self.loaded, self.dataset, self.compute, baseline=self.baseline, nulls=nulls)

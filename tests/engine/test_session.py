@@ -14,6 +14,7 @@ import attrs
 import pytest
 import torch
 
+from jepa_core.audit.opening_audit import opening_audit
 from jepa_core.contracts import GridDataset
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.checkpoint_tree import same_tree
@@ -116,7 +117,7 @@ class Sessions:
             runs_dir=self.runs_dir,
             resume=resume,
             open_screen=open_screen,
-            audit=audit,
+            audit=opening_audit if audit else None,
         )
 
     def left(self) -> list[Path]:

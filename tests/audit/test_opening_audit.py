@@ -12,13 +12,13 @@ import attrs
 import pytest
 import torch
 
+from jepa_core.audit.opening_audit import opening_audit, undisturbed
 from jepa_core.audit.replacements import AverageConfig
 from jepa_core.contracts import GridDataset
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.device import Compute
 from jepa_core.engine.interruption import StoppedBeforeTraining
-from jepa_core.engine.opening_audit import opening_audit, undisturbed
 from jepa_core.errors import DataError
 from jepa_core.metrics import Metric
 from jepa_core.recipe.reading import LoadedRecipe

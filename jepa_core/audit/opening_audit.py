@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
+from jepa_core.audit.brief import brief_audit
 from jepa_core.contracts import GridDataset
 from jepa_core.engine.device import Compute
 from jepa_core.errors import JepaError
@@ -21,9 +22,6 @@ def opening_audit(recipe: Recipe, dataset: GridDataset, compute: Compute) -> tup
     Raises:
         JepaError: what a run of this recipe on this data would raise.
     """
-    # Imported here: it needs the engine, and a run without it shall not pay for it.
-    from jepa_core.audit.brief import brief_audit
-
     with undisturbed(compute.device):
         try:
             return brief_audit(recipe, dataset, compute)
