@@ -14,8 +14,19 @@ if TYPE_CHECKING:
     from jepa_core.registry import Registry
 
 app = App(name="plugins", help="List components and their fields.")
-app.command("jepa_core.commands.plugins_new:new", name="new")
-app.command("jepa_core.commands.plugins_check:check", name="check")
+# What is not imported for a list cannot say there what it is.
+app.command(
+    "jepa_core.commands.plugins_new:new",
+    name="new",
+    help="Write a distribution of your own with one component that already works, its tests, and a recipe to try it."
+    "\n\nFor example: jepa plugins new jepa-my-loss --family loss --name my_loss",
+)
+app.command(
+    "jepa_core.commands.plugins_check:check",
+    name="check",
+    help="Check that components keep their family's contract: one line a check, a failure with its smallest example."
+    "\n\nFor example: jepa plugins check attention",
+)
 
 
 @app.default

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from jepa_core.cli import COMMANDS, program
@@ -20,3 +23,17 @@ def test_the_list_has_a_line_for_each_command(capsys: pytest.CaptureFixture[str]
     program()(["--help"])
     shown = capsys.readouterr().out
     assert [summary for _, summary in COMMANDS.values() if summary not in shown] == []
+
+
+@pytest.mark.parametrize("group", ["recipe", "plugins"])
+def test_a_group_says_what_each_of_its_commands_is_for(group: str) -> None:
+    # In a process of its own: a command that was called once is imported, and is then known to the list.
+    code = f"from jepa_core.cli import main; main(['{group}', '--help'])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    box = shown[shown.index("─ Commands ─") : shown.index("╰")]
+    listed = {
+        words[1]: words[2:-1] for words in map(str.split, box.splitlines()) if len(words) > 2 and words[1].islower()
+    }
+    names = {arguments[1] for arguments in commands_of_app() if arguments[0] == group and len(arguments) == 3}
+    assert names <= listed.keys()
+    assert all(listed[name] for name in names)
