@@ -14,6 +14,9 @@ PLAIN_WIDTH = 160
 
 _PLAINER = {"✔": "+", "✘": "x", "◌": "o", "▲": "!", "●": "*", "○": "o", "−": "-", "–": "-", "·": "-", "…": "~",
             "≥": ">", "≤": "<", "≠": "!", "τ": "t", "▸": ">", "◔": "~", "×": "x"}  # fmt: skip
+_COMPARISONS = {"≥": ">=", "≤": "<=", "≠": "!="}
+"""Those that take the place of the blank after them, too: a limit of "≥ 0.9" is no "> 0.9"."""
+
 _ERRORS = "jepa_core.plainer"
 
 
@@ -27,16 +30,19 @@ def console_for(stream: TextIO | None = None) -> Console:
 
 
 def plain_text(text: str) -> str:
-    """`text` in ASCII alone, one character for each of it."""
+    """`text` in ASCII alone, as many characters as it has."""
     return text.encode("ascii", _ERRORS).decode("ascii")
 
 
 def _plainer(error: UnicodeError) -> tuple[str, int]:
-    """One ASCII character for each that cannot be encoded, so that columns stay where they are."""
+    """As many ASCII characters as cannot be encoded, so that columns stay where they are."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
-    return "".join(_PLAINER.get(character, "?") for character in lacking), error.end
+    plain = "".join(_PLAINER.get(character, "?") for character in lacking)
+    if lacking[-1] in _COMPARISONS and error.object[error.end : error.end + 1] == " ":
+        return plain[:-1] + _COMPARISONS[lacking[-1]], error.end + 1
+    return plain, error.end
 
 
 codecs.register_error(_ERRORS, _plainer)
