@@ -178,10 +178,10 @@ def _scored(null: Null, context: Observations, candidates: Observations, num_can
     if not isinstance(scores, Tensor) or tuple(scores.shape) != expected:
         got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise ValueError(f"scores are {got}, and {expected} are asked for: contexts × candidates")
+    scores = scores.float()
     if not scores.isfinite().all():
         raise ValueError(f"{int((~scores.isfinite()).sum())} of {scores.numel()} scores are not finite")
     # Ties are within an absolute tolerance, and a null may have any scale.
-    scores = scores.float()
     scaled: Tensor = scores / scores.abs().amax(1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
     return scaled
 
