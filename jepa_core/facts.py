@@ -1,4 +1,4 @@
-"""What a component is told when it is built: one frozen class of dimensions per family.
+"""What a component is built from, beside its own settings: one frozen class of dimensions per family.
 
 Modules are built on the CPU under the run's seed and moved to the device by the engine, so that one seed gives one
 start on every device.
@@ -37,11 +37,11 @@ class DatasetFacts:
 
 
 @attrs.frozen(kw_only=True)
-class EncoderFacts:
-    """For encoders."""
+class SpaceFacts:
+    """Of the observations, for the families that look at them."""
 
     space: Any
-    """What it encodes, a `Space`."""
+    """What they are of, a `Space`."""
 
     @property
     def height(self) -> int:
@@ -57,6 +57,11 @@ class EncoderFacts:
     def num_colours(self) -> int:
         """Of grids, with the outside among them."""
         return NUM_COLOURS
+
+
+@attrs.frozen(kw_only=True)
+class EncoderFacts(SpaceFacts):
+    """For encoders."""
 
 
 @attrs.frozen(kw_only=True)
@@ -100,28 +105,11 @@ class LossFacts:
 
 
 @attrs.frozen(kw_only=True)
-class NullFacts:
+class NullFacts(SpaceFacts):
     """For nulls."""
 
-    space: Any
-    """What it ranks, a `Space`."""
     roles: tuple[Role, ...]
     """What each of the T + 1 places holds, the target's last."""
-
-    @property
-    def height(self) -> int:
-        """Of grids."""
-        return int(self.space.side)
-
-    @property
-    def width(self) -> int:
-        """Of grids."""
-        return int(self.space.side)
-
-    @property
-    def num_colours(self) -> int:
-        """Of grids, with the outside among them."""
-        return NUM_COLOURS
 
 
 @attrs.frozen(kw_only=True)

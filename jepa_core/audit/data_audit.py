@@ -37,7 +37,7 @@ _ROWS_AT_ONCE = 4096
 
 def audit_data(recipe: Recipe, dataset: GridDataset, *, with_retrieval: bool = True) -> DataFigures:
     """All figures of a dataset."""
-    train, validation = _first(dataset.train), _first(dataset.validation)
+    train, validation = _head(dataset.train, MOST_SEQUENCES), _head(dataset.validation, MOST_SEQUENCES)
     keys, validation_keys = (dataset.space.keys(split.observations) for split in (train, validation))
     pairs, validation_pairs = _joined(keys), _joined(validation_keys)
     grids = torch.cat([train.grids, validation.grids])
@@ -84,11 +84,6 @@ def _identical(keys: Tensor) -> float:
     if keys.shape[1] < 3:
         return 0.0
     return float((keys[:, 1:-1] == keys[:, :1]).all(1).float().mean())
-
-
-def _first(sequences: Sequences) -> Sequences:
-    count = MOST_SEQUENCES
-    return _head(sequences, count) if len(sequences) > count else sequences
 
 
 def _head(sequences: Sequences, count: int) -> Sequences:

@@ -1,4 +1,4 @@
-"""All checks, in the order in which they are told: a failure early in the list often explains those below it."""
+"""All checks, in the order in which they are reported: a failure early in the list often explains those below it."""
 
 from __future__ import annotations
 

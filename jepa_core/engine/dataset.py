@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jepa_core.contracts import GridDataset
 from jepa_core.dataset_checks import check_dataset
+from jepa_core.engine.network import REMEDY, origin_of
 from jepa_core.errors import DataError, JepaError
 from jepa_core.facts import DatasetFacts
 from jepa_core.recipe.tables import Recipe
@@ -17,7 +18,6 @@ def built_dataset(recipe: Recipe) -> GridDataset:
             from and what is wrong. Its own `JepaError` passes.
     """
     config = recipe.data
-    where = f"{config.kind!r} ({type(config).__module__}.{type(config).__name__})"
     try:
         dataset: GridDataset = config.build(DatasetFacts(seed=recipe.train.seed))
         check_dataset(dataset)
@@ -25,8 +25,5 @@ def built_dataset(recipe: Recipe) -> GridDataset:
         raise
     except Exception as error:
         problem = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
-        raise DataError(
-            f"The dataset {where} gives nothing to train on: {problem}.\n"
-            "Check it with jepa plugins check, update its package or tell its author, or name another in the recipe."
-        ) from error
+        raise DataError(f"The dataset {origin_of(config)} gives nothing to train on: {problem}.\n{REMEDY}") from error
     return dataset

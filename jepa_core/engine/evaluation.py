@@ -35,7 +35,7 @@ from jepa_core.engine.representation import (
 )
 from jepa_core.engine.retrieval import CandidateList, figures_of, paired_difference
 from jepa_core.engine.seeds import seed_phase
-from jepa_core.watch.nulls import FEWEST_CANDIDATES, FEWEST_TASKS, RankedNulls
+from jepa_core.watch.nulls import RankedNulls, says_little
 
 
 @attrs.frozen(kw_only=True)
@@ -262,7 +262,7 @@ class Validation:
         if theirs is None:
             return figures
         self.null_only = self._tasks[((theirs <= 1) & (ranks > 1)).cpu()]
-        if self.candidates.size < FEWEST_CANDIDATES or self._num_tasks < FEWEST_TASKS:
+        if says_little(self.candidates.size, self._num_tasks):
             return figures
         above = paired_difference(ranks, theirs, self._tasks)
         named = {"above_null": above.mean, "above_null_low": above.low, "above_null_high": above.high}

@@ -154,24 +154,33 @@ class Parts:
         return parts | dict(self.losses.items())
 
 
+REMEDY = "Check it with jepa plugins check, update its package or tell its author, or name another in the recipe."
+"""For a component that breaks its contract."""
+
+
+def origin_of(config: ComponentConfig) -> str:
+    """A component's name and where it comes from, for an error."""
+    return f"{config.kind!r} ({type(config).__module__}.{type(config).__name__})"
+
+
 def built(config: ComponentConfig, facts: object) -> nn.Module:
     """The module that a configuration builds.
 
     Raises:
         PluginError: the component failed, with its name and where it comes from; its own `JepaError` passes.
     """
-    where = f"{config.kind!r} ({type(config).__module__}.{type(config).__name__})"
     try:
         module = config.build(facts)
     except JepaError:
         raise
     except Exception as error:
         raise PluginError(
-            f"The component {where} could not be built: {type(error).__name__}: {error}.\n"
-            "Check it with jepa plugins check, update its package or tell its author, or name another in the recipe."
+            f"The component {origin_of(config)} could not be built: {type(error).__name__}: {error}.\n{REMEDY}"
         ) from error
     if not isinstance(module, nn.Module):
-        raise PluginError(f"The component {where} built a {type(module).__name__}, which is no torch.nn.Module.")
+        raise PluginError(
+            f"The component {origin_of(config)} built a {type(module).__name__}, which is no torch.nn.Module."
+        )
     return module
 
 

@@ -6,7 +6,6 @@ Which of them are on is the recipe's business, what they compute their own. V se
 from __future__ import annotations
 
 import dataclasses
-import math
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +22,7 @@ from jepa_core.facts import NullFacts
 from jepa_core.recipe.layout import UNTRAINED
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import Registry
-from jepa_core.watch.nulls import NullFigures, RankedNulls
+from jepa_core.watch.nulls import NullFigures, RankedNulls, are_weights
 
 SAME_MRR = 1e-3
 """Within which a null that is ranked again has the figure that was recorded: devices round otherwise."""
@@ -194,11 +193,7 @@ def _copied(sequences: Sequences) -> Sequences:
 
 def _weights(found: Any) -> dict[str, float]:
     """What `fit` returned, checked."""
-    is_right = isinstance(found, Mapping) and all(
-        isinstance(name, str) and isinstance(weight, int | float) and math.isfinite(weight)
-        for name, weight in found.items()
-    )
-    if not is_right:
+    if not are_weights(found):
         raise ValueError(f"fit returns {str(found)[:80]!r}, not names with finite numbers")
     return {name: float(weight) for name, weight in found.items()}
 

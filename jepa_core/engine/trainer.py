@@ -53,7 +53,7 @@ class Record(Protocol):
         ...
 
     def taken_back(self, step: int, *, after_row: bool) -> str | None:
-        """Why the run is to be taken back now, in words; None while it is not. Asked after every step: cheap unless
+        """Why the run is to be rolled back now, in words; None while it is not. Asked after every step: cheap unless
         a row was written or a second has passed."""
         ...
 

@@ -5,6 +5,7 @@ What computes them is in `jepa_core.engine.nulls`; here are the figures, for ver
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,28 @@ FAILED = "nulls_failed"
 
 EQUAL_CELLS = "equal_cells"
 """The one null that runs of earlier versions recorded."""
+
+
+def are_weights(found: object) -> bool:
+    """Whether a null's `fit` returned what it promises: names with finite numbers."""
+    return isinstance(found, Mapping) and all(
+        isinstance(name, str) and isinstance(weight, int | float) and math.isfinite(weight)
+        for name, weight in found.items()
+    )
+
+
+def says_little(candidates: float | None, tasks: float | None) -> str:
+    """Why validation is too small to say anything of a difference to a null; empty where it is not, or not known."""
+    if candidates is not None and candidates < FEWEST_CANDIDATES:
+        return f"{_counted(candidates, 'candidate')}: with fewer than {FEWEST_CANDIDATES} retrieval says nothing"
+    if tasks is not None and tasks < FEWEST_TASKS:
+        number = _counted(tasks, "task")
+        return f"validation has {number}: with fewer than {FEWEST_TASKS} a difference to a null says nothing"
+    return ""
+
+
+def _counted(number: float, noun: str) -> str:
+    return f"{number:.0f} {noun}{'' if number == 1 else 's'}"
 
 
 @attrs.frozen(kw_only=True)

@@ -24,7 +24,7 @@ from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.judgement import Judgement
-from jepa_core.watch.nulls import FEWEST_CANDIDATES, FEWEST_TASKS, RankedNulls, title_of
+from jepa_core.watch.nulls import RankedNulls, says_little, title_of
 from jepa_core.watch.rollback_story import PastRollback
 from jepa_core.watch.verdict import (
     BestCheckpoint,
@@ -141,20 +141,16 @@ def reach_verdict(
 def compare(finals: dict[str, float], baseline: BaselineValues) -> tuple[ComparedFigure, ...]:
     """The judged figures that both sides end with, beside each other."""
     compared = []
+    has_few = says_little(finals.get("val.retrieval.candidates"), tasks=None)
     for name, sign in JUDGED_FIGURES.items():
         value, other = finals.get(name), baseline.final(name)
-        if value is None or other is None or (name in RETRIEVAL_FIGURES and _few(finals)):
+        if value is None or other is None or (name in RETRIEVAL_FIGURES and has_few):
             continue
         change = sign * (value - other) / abs(other) if other else math.nan
         compared.append(
             ComparedFigure(name=name, value=value, baseline=other, change=change if math.isfinite(change) else None)
         )
     return tuple(compared)
-
-
-def _few(finals: Mapping[str, float]) -> bool:
-    """Whether a rank says too little: the targets are too few."""
-    return finals.get("val.retrieval.candidates", math.inf) < FEWEST_CANDIDATES
 
 
 def _of_stopped(baseline: BaselineValues | None, retrieval: Retrieval | None, cause: str) -> tuple[Outcome, str]:
@@ -191,18 +187,7 @@ def _beside_null(retrieval: Retrieval | None, outcome: Outcome, reason: str) -> 
 
 
 def _says_little(retrieval: Retrieval) -> str:
-    """Why nothing can be said of the difference to the null; empty where it can."""
-    if retrieval.candidates is not None and retrieval.candidates < FEWEST_CANDIDATES:
-        number = _counted(retrieval.candidates, "candidate")
-        return f"{number}: with fewer than {FEWEST_CANDIDATES} retrieval says nothing"
-    if retrieval.tasks is not None and retrieval.tasks < FEWEST_TASKS:
-        number = _counted(retrieval.tasks, "task")
-        return f"validation has {number}: with fewer than {FEWEST_TASKS} a difference to a null says nothing"
-    return ""
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return says_little(retrieval.candidates, retrieval.tasks)
 
 
 def _not_above(retrieval: Retrieval) -> str:

@@ -18,6 +18,7 @@ from jepa_core.conformance.violation import require
 from jepa_core.contracts import Null, Observations, Sequences
 from jepa_core.facts import NullFacts, Role, frames
 from jepa_core.grid_space import GridSpace
+from jepa_core.watch.nulls import are_weights
 
 _SIDE, _NUM_SEQUENCES, _NUM_CANDIDATES = 5, 6, 4
 _ROLES: tuple[tuple[Role, ...], ...] = (
@@ -72,11 +73,7 @@ def fitted_alike(trial: Trial) -> None:
     """Fitting twice, and a second null on the same sample, give the same."""
     for null, train in _fitted(trial):
         found = null.fit(train)
-        numbers = isinstance(found, dict) and all(
-            isinstance(name, str) and isinstance(weight, int | float) and math.isfinite(weight)
-            for name, weight in found.items()
-        )
-        require(numbers, f"fit returns {found!r}, not names with finite numbers")
+        require(isinstance(found, dict) and are_weights(found), f"fit returns {found!r}, not names with finite numbers")
         require(null.fit(train) == found, "a second fit on the same sample finds something else")
 
 
