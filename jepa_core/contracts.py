@@ -1,7 +1,7 @@
 """What the engine needs of components, and what they exchange.
 
-Shapes: S sequences in a split, B sequences in a batch, T context grids, M grids (any mix), H × W cells (square),
-N tokens of a grid, D embedding dimension, P projection dimension.
+Shapes: S sequences in a split, B sequences in a batch, T observations of context, M observations (any mix), N tokens of
+an observation, D embedding dimension, P projection dimension. "…" stands for what one observation of a space is.
 
 Randomness: components draw from torch's global generator of their device. The engine seeds it before every phase as a
 function of (seed, step, phase), so a step can be repeated exactly and no generator travels.
@@ -12,7 +12,7 @@ Results are stdlib frozen dataclasses, where configuration is attrs: torch.compi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 
 from jepa_core.facts import Role, frames
-from jepa_core.grid_space import GridSpace
 from jepa_core.metrics import Metric
 from jepa_core.observations import Observations as Observations  # noqa: PLC0414  # it is part of the contract
 from jepa_core.spaces import Space as Space  # noqa: PLC0414  # likewise
@@ -29,87 +28,73 @@ from jepa_core.watch.rules import Scenario as Scenario  # noqa: PLC0414  # it is
 
 @dataclass(frozen=True, kw_only=True)
 class Sequences:
-    """One split of a dataset: S sequences of T context grids and the target grid, in order."""
+    """One split of a dataset: S sequences of T observations of context and the target, in order."""
 
-    grids: Tensor
-    """(S, T+1, H, W) uint8, H = W, colours 0–9, 10 outside the grid; content in the top left corner."""
-    sizes: Tensor
-    """(S, T+1, 2) int64: height and width of each grid."""
+    observations: Observations
+    """(S, T+1, …), of the dataset's space."""
     tasks: Tensor
     """(S,) int64: index into the dataset's `task_names`."""
     labels: Mapping[str, Tensor] = field(default_factory=dict)
     """Named classes of each sequence, (S,) int64, for probes; such as `rule`."""
 
     def __len__(self) -> int:
-        return int(self.grids.shape[0])
+        return len(self.observations)
 
     @property
     def num_places(self) -> int:
         """T + 1."""
-        return int(self.grids.shape[1])
-
-    @property
-    def observations(self) -> Observations:
-        """(S, T+1, …): `grid` and `size`."""
-        return Observations({"grid": self.grids, "size": self.sizes})
-
-    def with_observations(self, observations: Observations) -> Sequences:
-        """The same sequences of others (S, T+1, …)."""
-        return replace(self, grids=observations["grid"], sizes=observations["size"])
+        return int(next(iter(self.observations.tensors.values())).shape[1])
 
     def rows(self, chosen: Tensor | slice) -> Sequences:
         """Some of the sequences."""
-        observations = self.observations[chosen]
         return Sequences(
-            grids=observations["grid"],
-            sizes=observations["size"],
+            observations=self.observations[chosen],
             tasks=self.tasks[chosen],
             labels={name: labels[chosen] for name, labels in self.labels.items()},
         )
 
     def to(self, device: torch.device) -> Sequences:
-        labels = {name: labels.to(device) for name, labels in self.labels.items()}
-        moved = self.with_observations(self.observations.to(device))
-        return replace(moved, tasks=self.tasks.to(device), labels=labels)
+        return Sequences(
+            observations=self.observations.to(device),
+            tasks=self.tasks.to(device),
+            labels={name: labels.to(device) for name, labels in self.labels.items()},
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class GridDataset:
+class SequenceDataset:
     """What a dataset configuration builds. No task is in both splits."""
 
+    space: Space
+    """What its observations are."""
     train: Sequences
     validation: Sequences
     task_names: tuple[str, ...]
     description: str
     """A few words for the run's first line, such as "400 ARC-AGI-1 tasks, 3,021 sequences"."""
     fingerprint: str
-    """SHA-256 over grids, sizes and split: equal for equal data."""
+    """SHA-256 over observations and split: equal for equal data."""
     roles: tuple[Role, ...] = ()
     """What each of the T + 1 places of a sequence holds; empty where all are frames of one course."""
     notes: tuple[str, ...] = ()
     """What the user should know: tasks left out and why, and so on."""
 
-    @property
-    def space(self) -> Space:
-        """What its observations are."""
-        return GridSpace(side=int(self.train.grids.shape[-1]))
-
     def places(self) -> tuple[Role, ...]:
         """The role of each of the T + 1 places."""
-        return self.roles or frames(int(self.train.grids.shape[1]))
+        return self.roles or frames(self.train.num_places)
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Tokens of grids and which of them are real. Masked-out tokens hold zeros."""
+    """Tokens of observations and which of them are real. Masked-out tokens hold zeros."""
 
     values: Tensor
     """(..., N, D)."""
     mask: Tensor
-    """(..., N) bool: True where a token is real. A grid may have none."""
+    """(..., N) bool: True where a token is real. An observation may have none."""
     neighbours: Tensor | None = None
-    """(..., N, N) bool: which tokens of a grid the encoder takes to be next to each other, for losses over pairs; None
-    when it does not say."""
+    """(..., N, N) bool: which tokens of an observation the encoder takes to be next to each other, for losses over
+    pairs; None when it does not say."""
 
 
 @dataclass(frozen=True)
@@ -151,13 +136,13 @@ class View:
     """A transformed copy of the batch, encoded by the online network in the same pass."""
 
     z_context: Tensor
-    """(B, P): projected prediction from the transformed context grids."""
+    """(B, P): projected prediction from the transformed context."""
     z_target: Tensor
-    """(B, P): online, with gradient: projected masked mean of the transformed target grid."""
+    """(B, P): online, with gradient: projected masked mean of the transformed target."""
     state: Tensor
-    """(B, D): output of the aggregator for the transformed context grids."""
+    """(B, D): output of the aggregator for the transformed context."""
     target: Tensor
-    """(B, D): online, with gradient: masked mean of the transformed target grid's quantized tokens."""
+    """(B, D): online, with gradient: masked mean of the transformed target's quantized tokens."""
 
 
 @dataclass(frozen=True)
@@ -173,20 +158,20 @@ class Forward:
     state: Tensor
     """(B, D): output of the aggregator."""
     target: Tensor
-    """(B, D): masked mean of the target grid's quantized tokens, EMA network, without gradient."""
+    """(B, D): masked mean of the target's quantized tokens, EMA network, without gradient."""
     context_embeddings: Embeddings
     """(B, T, N, D): the encoder's output, before the quantizer."""
     context_quantized: Quantized
     """(B, T, N, D): after the quantizer."""
     target_tokens: Embeddings
-    """(B, N, D): the target grid's quantized tokens, EMA network, without gradient."""
+    """(B, N, D): the target's quantized tokens, EMA network, without gradient."""
     views: Mapping[str, View] = field(default_factory=dict)
-    z_grids: Tensor | None = None
-    """(B, T, P): the context's own grids as if they were targets: projected masked means of their quantized tokens,
-    through the EMA projector, without gradient. They are of the target's task and make hard negatives. None only in a
-    `Forward` made by hand."""
+    z_observed: Tensor | None = None
+    """(B, T, P): the context's own observations as if they were targets: projected masked means of their quantized
+    tokens, through the EMA projector, without gradient. They are of the target's task and make hard negatives. None
+    only in a `Forward` made by hand."""
     is_target: Tensor | None = None
-    """(B, T) bool: which of the context's observations equal the target: no negatives. None as `z_grids`."""
+    """(B, T) bool: which of the context's observations equal the target: no negatives. None as `z_observed`."""
 
 
 @dataclass(frozen=True)
@@ -205,27 +190,19 @@ ViewTransform = Callable[[Observations], Observations]
 """Observations (B, T+1, …) to the same names and shapes; draws are shared by all places of a sequence."""
 
 Reading = Mapping[str, Tensor]
-"""What an encoder reads off grids before anything is learned, by name; leading dimensions are those of the grids."""
+"""What an encoder reads off observations before anything is learned, by name; leading dimensions are theirs."""
 
 ReadingTransform = Callable[[Reading], Reading]
 """A reading (B, T+1, ...) to one of the same names, shapes and dtypes."""
 
 
-class Dataset(Protocol):
-    """What `build` of a dataset's configuration returns is a `GridDataset`; this names the configuration itself."""
-
-    kind: ClassVar[str]
-
-    def build(self, facts: Any) -> GridDataset: ...
-
-
 class Encoder(Protocol):
-    """Grids (M, H, W) uint8 and sizes (M, 2) to tokens (M, N, D). An `nn.Module`."""
+    """Observations (M, …) to tokens (M, N, D). An `nn.Module`. Its configuration names the `spaces` that it takes."""
 
     embedding_dim: int
     num_tokens: int
 
-    def __call__(self, grids: Tensor, sizes: Tensor) -> Embeddings: ...
+    def __call__(self, observations: Observations) -> Embeddings: ...
 
 
 class Quantizer(Protocol):
@@ -266,15 +243,15 @@ class DeclaresViews(Protocol):
 
 @runtime_checkable
 class OffersViews(Protocol):
-    """An encoder that first reads grids and then embeds what it has read, and can change it in between in ways that no
-    grid would show. Its `forward` is `embed(read(grids, sizes))`."""
+    """An encoder that first reads observations and then embeds what it has read, and can change it in between in ways
+    that no observation would show. Its `forward` is `embed(read(observations))`."""
 
-    def read(self, grids: Tensor, sizes: Tensor) -> Reading:
-        """Grids (M, H, W) and sizes (M, 2) to tensors (M, ...), without gradient."""
+    def read(self, observations: Observations) -> Reading:
+        """Observations (M, …) to tensors (M, ...), without gradient."""
         ...
 
     def embed(self, reading: Reading) -> Embeddings:
-        """A reading of M grids to tokens (M, N, D)."""
+        """A reading of M observations to tokens (M, N, D)."""
         ...
 
     def reading_views(self) -> Mapping[str, ReadingTransform]:
@@ -396,3 +373,18 @@ class ComponentConfig(Protocol):
     metrics: ClassVar[tuple[Metric, ...]]
 
     def build(self, facts: Any) -> Any: ...
+
+
+@runtime_checkable
+class DatasetConfig(ComponentConfig, Protocol):
+    """A dataset's configuration."""
+
+    @property
+    def space(self) -> type[Space]:
+        """The kind of space that it builds observations of: a class variable, or what its settings make of it."""
+        ...
+
+
+def spaces_of(config: Any) -> tuple[type[Space], ...]:
+    """The spaces that a component's configuration names in `spaces`; none where it takes any."""
+    return tuple(getattr(config, "spaces", ()))

@@ -1,75 +1,101 @@
 """What a dataset promises of its sequences, checked on what it built: at a run's door, and in the conformance kit.
 
-Each function raises ValueError with the split, what is wrong and the value that shows it.
+Each function raises ValueError with the split, what is wrong and the value that shows it. What an observation has to be
+is the business of its space.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import GridDataset, Sequences
-from jepa_core.facts import OUTSIDE
-
-_ROWS_AT_ONCE = 4096
+from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
+from jepa_core.facts import Role
 
 
-def check_dataset(dataset: object) -> None:
-    """All of it."""
-    if not isinstance(dataset, GridDataset):
-        raise ValueError(f"build returns {type(dataset).__name__}, not GridDataset")  # one kind of error
+def check_dataset(dataset: object, space_class: type[Space]) -> None:
+    """All of it, for a dataset whose configuration names a kind of space."""
+    dataset = check_kind(dataset, space_class)
+    check_texts(dataset)
     check_form(dataset)
     check_content(dataset)
     check_split(dataset)
 
 
-def check_form(dataset: GridDataset) -> None:
-    """Grids are square bytes, everything else whole numbers, and both splits alike."""
-    shapes = set()
+def check_kind(dataset: object, space_class: type[Space]) -> SequenceDataset:
+    """What was built is a dataset, of the space that its configuration names."""
+    if not isinstance(dataset, SequenceDataset):
+        raise ValueError(f"build returns {type(dataset).__name__}, not SequenceDataset")  # one kind of error
+    _require(
+        type(dataset.space) is space_class,
+        f"its space is {type(dataset.space).__name__}, and its configuration says space = {space_class.__name__}",
+    )
+    return dataset
+
+
+def check_texts(dataset: SequenceDataset) -> None:
+    """Names, description, notes, fingerprint and roles are what they are to be."""
+    texts = {"description": dataset.description, "fingerprint": dataset.fingerprint}
+    for name, text in texts.items():
+        _require(isinstance(text, str), f"the {name} is a {type(text).__name__}, not text: {text!r}")
+    is_sha = re.fullmatch(r"[0-9a-f]{64}", dataset.fingerprint) is not None
+    _require(is_sha, f"the fingerprint {dataset.fingerprint[:80]!r} is no SHA-256 in hexadecimal")
+    for name, listed in {"task_names": dataset.task_names, "notes": dataset.notes, "roles": dataset.roles}.items():
+        _require(isinstance(listed, tuple), f"{name} is a {type(listed).__name__}, not a tuple of texts")
+        values: tuple[object, ...] = listed
+        wrong = [value for value in values if not isinstance(value, str)]
+        _require(not wrong, f"{name} holds {wrong[:1]}, not only texts")
+    roles = get_args(Role)
+    unknown = sorted(set(dataset.roles) - set(roles))
+    _require(not unknown, f"the roles hold {unknown[:1]}; there are {', '.join(roles)}")
+
+
+def check_form(dataset: SequenceDataset) -> None:
+    """Both splits have sequences, all equally long and alike in both; tasks and labels are whole numbers."""
+    forms = []
     for name, split in _splits(dataset):
-        _require_tensors(name, split)
-        shape = tuple(split.grids.shape)
-        _require(len(shape) == 4, f"grids of {name} are {shape}, not (sequences, context + target, side, side)")
-        sequences, grids, height, width = shape
+        _require(isinstance(split, Sequences), f"{name} is a {type(split).__name__}, not Sequences")
+        is_named = isinstance(split.observations, Observations)
+        kind = type(split.observations).__name__
+        _require(is_named, f"observations of {name} are a {kind}, not Observations")
+        tensors = split.observations.tensors
+        _require(bool(tensors), f"{name} has no tensor of observations")
+        for key, value in {**tensors, "tasks": split.tasks, **split.labels}.items():
+            _require(isinstance(value, Tensor), f"{key} of {name} is a {type(value).__name__}, not a tensor")
+        leading = {key: tuple(tensor.shape[:2]) for key, tensor in tensors.items()}
+        _require(
+            all(len(shape) == 2 for shape in leading.values()) and len(set(leading.values())) == 1,
+            f"observations of {name} begin with {_told(leading)}, not all with (sequences, context + target)",
+        )
+        sequences, places = next(iter(leading.values()))
         _require(sequences > 0, f"{name} has no sequence")
-        _require(grids >= 2, f"{name} has sequences of {grids} grid: context and target are two")
-        _require(height == width, f"grids of {name} are {height} × {width}, not square")
-        _require(split.grids.dtype == torch.uint8, f"grids of {name} are {split.grids.dtype}, not torch.uint8")
-        for key, tensor in {"sizes": split.sizes, "tasks": split.tasks, **split.labels}.items():
-            expected = (sequences, grids, 2) if key == "sizes" else (sequences,)
+        _require(places >= 2, f"{name} has sequences of {places} observation: context and target are two")
+        for key, tensor in {"tasks": split.tasks, **split.labels}.items():
             _require(tensor.dtype == torch.int64, f"{key} of {name} are {tensor.dtype}, not torch.int64")
-            _require(tuple(tensor.shape) == expected, f"{key} of {name} are {tuple(tensor.shape)}, not {expected}")
-        shapes.add((grids, height))
-    _require(len(shapes) == 1, f"training and validation differ in grids and side: {sorted(shapes)}")
+            shape = tuple(tensor.shape)
+            _require(shape == (sequences,), f"{key} of {name} are {shape}, not {(sequences,)}")
+        forms.append({key: (tuple(tensor.shape[1:]), str(tensor.dtype)) for key, tensor in tensors.items()})
+    _require(forms[0] == forms[1], f"training and validation differ: {forms[0]} and {forms[1]}")
     labels = [sorted(split.labels) for _, split in _splits(dataset)]
     _require(labels[0] == labels[1], f"training has the labels {labels[0]}, validation {labels[1]}")
-    places = int(dataset.train.grids.shape[1])
-    roles = len(dataset.roles)
-    _require(roles in (0, places), f"{roles} roles are given for sequences of {places} grids")
+    places, roles = dataset.train.num_places, len(dataset.roles)
+    _require(roles in (0, places), f"{roles} roles are given for sequences of {places} observations")
 
 
-def check_content(dataset: GridDataset) -> None:
-    """Content stands top left, and the rest is outside."""
+def check_content(dataset: SequenceDataset) -> None:
+    """Observations are of the dataset's space."""
     for name, split in _splits(dataset):
-        side = split.grids.shape[-1]
-        smallest, largest = int(split.sizes.min()), int(split.sizes.max())
-        _require(1 <= smallest <= largest <= side, f"sizes of {name} are {smallest} … {largest}, on a side of {side}")
-        cells = torch.arange(side, device=split.sizes.device)
-        num_wrong, first = 0, None
-        for start in range(0, len(split), _ROWS_AT_ONCE):
-            grids, sizes = (part[start : start + _ROWS_AT_ONCE] for part in (split.grids, split.sizes))
-            is_inside = (cells[:, None] < sizes[..., :1, None]) & (cells < sizes[..., 1:, None])
-            wrong = ((grids < OUTSIDE) != is_inside) | (grids > OUTSIDE)
-            num_wrong += int(wrong.sum())
-            if num_wrong and first is None:
-                place = wrong.nonzero()[0].tolist()
-                first = [start + place[0], *place[1:]]
-        _require(first is None, f"{name} has {num_wrong:,} cells not as its sizes say, first grids{first}")
+        try:
+            dataset.space.check(split.observations)
+        except ValueError as error:
+            raise ValueError(f"in {name}, {error}") from error
 
 
-def check_split(dataset: GridDataset) -> None:
+def check_split(dataset: SequenceDataset) -> None:
     """No task is on both sides, and every task has a name."""
     train, validation = (set(split.tasks.tolist()) for _, split in _splits(dataset))
     shared = sorted(train & validation)
@@ -79,14 +105,13 @@ def check_split(dataset: GridDataset) -> None:
     _require(not nameless, f"task {nameless[:1]} has no name among {names}")
 
 
-def _splits(dataset: GridDataset) -> Iterator[tuple[str, Sequences]]:
+def _splits(dataset: SequenceDataset) -> Iterator[tuple[str, Sequences]]:
     yield "training", dataset.train
     yield "validation", dataset.validation
 
 
-def _require_tensors(name: str, split: Sequences) -> None:
-    for key, value in {"grids": split.grids, "sizes": split.sizes, "tasks": split.tasks, **split.labels}.items():
-        _require(isinstance(value, Tensor), f"{key} of {name} are a {type(value).__name__}, not a tensor")
+def _told(shapes: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{key} {shape}" for key, shape in shapes.items())
 
 
 def _require(kept: bool, message: str) -> None:

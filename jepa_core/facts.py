@@ -12,12 +12,6 @@ from typing import Any, Literal
 
 import attrs
 
-NUM_COLOURS = 11
-"""Ten colours and the outside of the grid."""
-
-OUTSIDE = 10
-"""The value of cells beyond a grid's size."""
-
 Role = Literal["input", "output", "frame"]
 """What a place of a sequence holds: one side of a demonstration pair, or a moment of one course."""
 
@@ -41,22 +35,7 @@ class SpaceFacts:
     """Of the observations, for the families that look at them."""
 
     space: Any
-    """What they are of, a `Space`."""
-
-    @property
-    def height(self) -> int:
-        """Of grids."""
-        return int(self.space.side)
-
-    @property
-    def width(self) -> int:
-        """Of grids."""
-        return int(self.space.side)
-
-    @property
-    def num_colours(self) -> int:
-        """Of grids, with the outside among them."""
-        return NUM_COLOURS
+    """What they are of: an instance of a space that the configuration names in `spaces`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -102,6 +81,14 @@ class LossFacts:
     """Sequences in a micro-batch."""
     weight: float = 1.0
     """The term's factor in the objective, for losses with further weights that shall not be multiplied by it."""
+
+
+@attrs.frozen(kw_only=True)
+class AugmentationFacts(SpaceFacts):
+    """For augmentations."""
+
+    roles: tuple[Role, ...]
+    """What each of the T + 1 places holds, the target's last."""
 
 
 @attrs.frozen(kw_only=True)

@@ -12,18 +12,30 @@ import pluggy
 
 PROJECT = "jepa"
 
+CONTRACT_VERSION = 2
+"""Of what plugins and jepa-core expect of each other. A plugin's module says which one it is written for, in a variable
+of the name `VERSION_NAME`; one that says nothing is written for version 1."""
+
+VERSION_NAME = "JEPA_CONTRACT"
+
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
 def jepa_datasets() -> list[type]:  # type: ignore[empty-body]  # a specification has no body
-    """Datasets: `build(DatasetFacts)` gives a `GridDataset`."""
+    """Datasets: `build(DatasetFacts)` gives a `SequenceDataset`."""
+
+
+@hookspec
+def jepa_augmentations() -> list[type]:  # type: ignore[empty-body]  # a specification has no body
+    """Augmentations: `build(AugmentationFacts)` gives a function from a batch of observations (B, T+1, …) to the same
+    names, shapes and dtypes (`contracts.ViewTransform`)."""
 
 
 @hookspec
 def jepa_encoders() -> list[type]:  # type: ignore[empty-body]  # a specification has no body
-    """Encoders: `build(EncoderFacts)` gives a module from grids to tokens (`contracts.Encoder`)."""
+    """Encoders: `build(EncoderFacts)` gives a module from observations to tokens (`contracts.Encoder`)."""
 
 
 @hookspec
@@ -48,8 +60,8 @@ def jepa_losses() -> list[type]:  # type: ignore[empty-body]  # a specification 
 
 @hookspec
 def jepa_nulls() -> list[type]:  # type: ignore[empty-body]  # a specification has no body
-    """Nulls: `build(NullFacts)` gives a method that learns nothing (`contracts.Null`), or None where the data is not
-    of its kind."""
+    """Nulls: `build(NullFacts)` gives a method that learns nothing (`contracts.Null`), or None where it says nothing
+    about sequences of these roles."""
 
 
 @hookspec
@@ -64,6 +76,7 @@ def jepa_scenarios() -> list[type]:  # type: ignore[empty-body]  # a specificati
 
 FAMILIES: dict[str, str] = {
     "dataset": "jepa_datasets",
+    "augmentation": "jepa_augmentations",
     "encoder": "jepa_encoders",
     "quantizer": "jepa_quantizers",
     "aggregator": "jepa_aggregators",
@@ -74,3 +87,20 @@ FAMILIES: dict[str, str] = {
     "scenario": "jepa_scenarios",
 }
 """Family → hook."""
+
+FAMILIES_WITH_SPACES = frozenset({"augmentation", "encoder", "null"})
+"""Families whose configurations name the spaces that they take; those of other families may."""
+
+CHANGED_IN_2 = {
+    "jepa_datasets": "Datasets: build returns SequenceDataset(space=GridSpace(side=…), …), Sequences take "
+    "observations=Observations({'grid': grids, 'size': sizes}), and the configuration says "
+    "`space: ClassVar[type[Space]] = GridSpace`",
+    "jepa_encoders": "Encoders: forward and read take observations, with observations['grid'] and "
+    "observations['size'], and the configuration says `spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)`; "
+    "facts.height and facts.width are facts.space.side",
+    "jepa_nulls": "Nulls: train.grids is train.observations['grid'], and the configuration says "
+    "`spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)`",
+    "jepa_losses": "Losses: forward.z_grids is forward.z_observed, and the configuration of a loss with views says "
+    "`spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)`",
+}
+"""What a plugin of version 1 has to change, by hook."""

@@ -41,6 +41,11 @@ class Observations:
     def device(self) -> torch.device:
         return next(iter(self.tensors.values())).device
 
+    @property
+    def num_bytes(self) -> int:
+        """Of memory."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
+
     def map(self, change: Callable[[Tensor], Tensor]) -> Observations:
         """Every tensor changed in the same way."""
         return Observations({name: change(tensor) for name, tensor in self.tensors.items()})

@@ -7,27 +7,60 @@ it cannot know itself: which observations are equal, what differs from one by a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self, cast, runtime_checkable
 
+import attrs
 from torch import Tensor
 
 from jepa_core.observations import Observations
+from jepa_core.watch.findings import Finding
 
 Edit = Callable[[Observations], Observations]
 """Observations (S, …) to as many, each a little different from its own and never equal to it."""
 
+Fill = Literal["some", "none", "all"]
+"""How much of a drawn observation holds something."""
 
+
+@attrs.frozen(kw_only=True)
+class SpaceAudit:
+    """What is to be said of observations of a space before anything is trained on them."""
+
+    figures: Mapping[str, float] = attrs.field(factory=dict)
+    """By name, for JSON."""
+    lines: tuple[tuple[str, str], ...] = ()
+    """Label and text of each line in the audit's table."""
+    findings: tuple[Finding, ...] = ()
+
+
+@runtime_checkable
 class Space(Protocol):
-    """One kind of observations. Frozen and compared by value."""
+    """One kind of observations: a frozen attrs class whose fields are whole numbers, compared by value."""
 
     kind: ClassVar[str]
+    """Such as "grid"."""
+    plural: ClassVar[str]
+    """Such as "grids", for sentences."""
+
+    @classmethod
+    def examples(cls) -> tuple[Self, ...]:
+        """Small ones, to try components on: a usual one first, then the smallest there is."""
+        ...
+
+    def sample(self, num: int, fill: Fill = "some") -> Observations:
+        """`num` observations (num, …) of this space, drawn from torch's global generator, on the CPU."""
+        ...
+
+    def check(self, observations: Observations) -> None:
+        """See that observations (S, T+1, …) are of this space.
+
+        Raises:
+            ValueError: they are not; with what is wrong, and the value and place that show it.
+        """
+        ...
 
     def describe(self) -> str:
         """In the plural, such as "grids of up to 30 × 30 cells"."""
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint: `kind`, and the numbers that it is made of."""
         ...
 
     def fitted(self, observations: Observations) -> Observations:
@@ -54,13 +87,24 @@ class Space(Protocol):
         """
         ...
 
+    def audit(self, observations: Observations, encoder: Any) -> SpaceAudit:
+        """What is to be said of observations (S, T+1, …), and of how an encoder's configuration suits them."""
+        ...
 
-def space_of(state: Mapping[str, Any], kinds: Mapping[str, type[Any]]) -> Space:
-    """What `state` gave, of one of the kinds.
+
+def space_state(space: Space) -> dict[str, Any]:
+    """For a checkpoint: `kind`, and the numbers that the space is made of."""
+    return {"kind": space.kind, **attrs.asdict(cast(attrs.AttrsInstance, space))}
+
+
+def space_of(state: Mapping[str, Any], space_class: type[Space]) -> Space:
+    """What `space_state` gave.
 
     Raises:
-        KeyError, TypeError: it names no kind, or another's numbers.
+        TypeError, ValueError: it is of another kind, or has other numbers.
     """
-    numbers = {name: value for name, value in state.items() if name != "kind"}
-    space: Space = kinds[state["kind"]](**numbers)
+    kind = state.get("kind", space_class.kind)
+    if kind != space_class.kind:
+        raise ValueError(f"a space of {kind!r}, not of {space_class.kind!r}")
+    space: Space = space_class(**{name: value for name, value in state.items() if name != "kind"})
     return space

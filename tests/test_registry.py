@@ -174,3 +174,31 @@ def test_a_name_that_the_built_in_plugin_has_is_not_taken_from_it(plugins: Plugi
     assert broken.cause == "its entry point is named 'builtin', as is that of jepa-core"
     assert registry.get("aggregator", "mean") is not None
     assert registry.get("aggregator", "good") is None
+
+
+OLD_ENCODER = GOOD.format(kind="rows").replace("jepa_aggregators", "jepa_encoders")
+
+
+def test_a_plugin_of_an_older_contract_is_refused_with_the_lines_to_change(plugins: Plugins) -> None:
+    registry = discover([plugins.point("old", OLD_ENCODER), plugins.point("kept", GOOD.format(kind="kept"))])
+    (broken,) = registry.broken
+    assert "is written for version 1 of the plugin contract, and this jepa-core has version 2" in broken.cause
+    assert "forward and read take observations" in broken.cause
+    assert "JEPA_CONTRACT = 2" in broken.cause
+    assert "Datasets:" not in broken.cause
+    # What has not changed since is used as it is.
+    assert list(registry.family("aggregator")) == ["kept"]
+
+
+def test_an_encoder_of_this_contract_names_its_spaces(plugins: Plugins) -> None:
+    now = OLD_ENCODER + "\nJEPA_CONTRACT = 2\n"
+    (broken,) = discover([plugins.point("unnamed", now)]).broken
+    assert "does not name the spaces that it takes: add `spaces: ClassVar" in broken.cause
+    named = now.replace("    def build", "    spaces: ClassVar[tuple[type, ...]] = (int,)\n    def build")
+    assert list(discover([plugins.point("named", named)]).family("encoder")) == ["rows"]
+
+
+def test_a_plugin_of_a_newer_contract_asks_for_a_newer_jepa_core(plugins: Plugins) -> None:
+    (broken,) = discover([plugins.point("newer", GOOD.format(kind="a") + "\nJEPA_CONTRACT = 9\n")]).broken
+    assert "version 9 of the plugin contract" in broken.cause
+    assert "use a newer jepa-core" in broken.cause

@@ -17,7 +17,7 @@ from jepa_core.audit.loss_audit import audit_losses, loss_findings
 from jepa_core.audit.report import Audit
 from jepa_core.audit.step_audit import audit_step, step_findings
 from jepa_core.audit.trial import NUM_STEPS
-from jepa_core.contracts import GridDataset
+from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.device import Compute
 from jepa_core.recipe.tables import Recipe
 from jepa_core.watch.findings import Finding, by_severity
@@ -26,7 +26,7 @@ SETTING_SEQUENCES = 8
 """Sequences of the batches on which settings are moved: whether every bit is the same shows as well on few."""
 
 
-def audit_recipe(recipe: Recipe, dataset: GridDataset, compute: Compute) -> Audit:
+def audit_recipe(recipe: Recipe, dataset: SequenceDataset, compute: Compute) -> Audit:
     """Look at data, steps, losses, parts and settings.
 
     Raises:

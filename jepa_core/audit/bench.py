@@ -12,13 +12,14 @@ from torch import Tensor
 from jepa_core.audit.held_encoder import HeldEncoder, Memory, TriedTarget, remember_weights
 from jepa_core.audit.rebuilding import Change, held_parts
 from jepa_core.audit.trial import NUM_STEPS, Effect, Trace, take_steps
-from jepa_core.contracts import GridDataset, NeedsInitialisation, Observations, Sequences
+from jepa_core.contracts import NeedsInitialisation, Observations, SequenceDataset, Sequences
+from jepa_core.engine.augmentation import built_augmentations
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
 from jepa_core.engine.diagnostics import gradient_shares
 from jepa_core.engine.evaluation import evaluation_mode
-from jepa_core.engine.network import Parts, build_parts, encoded_by
+from jepa_core.engine.network import Parts, build_parts
 from jepa_core.engine.objective import Outcome
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.step import TrainingStep
@@ -46,7 +47,7 @@ class Bench:
     def __init__(
         self,
         recipe: Recipe,
-        dataset: GridDataset,
+        dataset: SequenceDataset,
         compute: Compute,
         *,
         sequences: int = NUM_SEQUENCES,
@@ -132,15 +133,16 @@ class Bench:
         return self._training(change.recipe, held_parts(self.start, self.recipe, change))
 
     def mixed(self) -> Bench:
-        """The same start on data whose context grids come from different sequences, so that none are alike."""
+        """The same start on data whose context comes from different sequences, so that none are alike."""
         if self._mixed is None:
             sample = self.batches.sample(4 * self.batches.batch_size)
             last = self.shape.context_length
             rolled = sample.map(
                 lambda part: torch.stack([part[:, t].roll(t % last, dims=0) for t in range(last + 1)], 1)
             )
-            sequences = Sequences(grids=rolled["grid"], sizes=rolled["size"], tasks=torch.arange(len(rolled)))
-            dataset = GridDataset(
+            sequences = Sequences(observations=rolled, tasks=torch.arange(len(rolled)))
+            dataset = SequenceDataset(
+                space=self.shape.space,
                 train=sequences,
                 validation=sequences,
                 task_names=(),
@@ -164,7 +166,8 @@ class Bench:
         return take_steps(training, change=change, quiet=quiet, until_clear_against=until_clear_against)
 
     def _training(self, recipe: Recipe, parts: Parts) -> TrainingStep:
-        return TrainingStep(recipe, parts, self.batches, self.compute, run_steps=10_000, roles=self.shape.roles)
+        augment = built_augmentations(recipe, self.shape)
+        return TrainingStep(recipe, parts, self.batches, self.compute, run_steps=10_000, augment=augment)
 
     def _started(self, initial_sequences: int) -> tuple[Parts, Memory]:
         """The run's start, with the online encoder held."""
@@ -180,7 +183,7 @@ class Bench:
             return
         context = self.batches.sample(sequences)[:, :-1]
         with torch.no_grad():
-            embeddings = encoded_by(encoder, context.flatten())
+            embeddings = encoder(context.flatten())
             seed_phase(self.recipe.train.seed, "initialise")
             quantizer.initialise(embeddings.values[embeddings.mask].float())
 

@@ -17,7 +17,7 @@ from jepa_core.audit.rebuilding import Change
 from jepa_core.audit.replacements import AverageConfig
 from jepa_core.audit.report import EffectRow
 from jepa_core.audit.trial import relative_change
-from jepa_core.contracts import GridDataset
+from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.device import Compute
 from jepa_core.recipe.tables import Recipe
 from jepa_core.watch.findings import Finding, by_severity
@@ -28,7 +28,7 @@ MOST_SEQUENCES = 20_000
 
 
 def brief_audit(
-    recipe: Recipe, dataset: GridDataset, compute: Compute, budget_seconds: float = 3.0
+    recipe: Recipe, dataset: SequenceDataset, compute: Compute, budget_seconds: float = 3.0
 ) -> tuple[Finding, ...]:
     """Findings, the most severe first: faults, and as `info` what was found to be in order.
 
@@ -44,10 +44,10 @@ def brief_audit(
     findings += split_faults(dataset, MOST_SEQUENCES, official=comes_split(recipe.data))
     findings += candidate_findings(dataset)
     findings += run_findings(recipe, dataset)
-    length = dataset.train.grids.shape[1] - 1
+    length = dataset.train.num_places - 1
     reason = no_time_reason(length, identical)
     in_doubt = recipe.aggregator.kind != AverageConfig.kind
-    # One grid alone may still be pooled otherwise than by a mean: that is tried below.
+    # One observation alone may still be pooled otherwise than by a mean: that is tried below.
     if in_doubt and length > 1 and identical == 1:
         row = EffectRow(
             kind="part", name=f"aggregator {recipe.aggregator.kind}", without="mean", verdict="none", reason=reason
@@ -60,7 +60,7 @@ def brief_audit(
 
 
 def _of_first_batch(
-    recipe: Recipe, dataset: GridDataset, compute: Compute, deadline: float, *, look_at_aggregator: bool
+    recipe: Recipe, dataset: SequenceDataset, compute: Compute, deadline: float, *, look_at_aggregator: bool
 ) -> list[Finding]:
     findings: list[Finding] = []
     # A codebook at its random start is good enough to see what reaches what, and k-means takes seconds.

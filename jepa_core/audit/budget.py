@@ -1,7 +1,7 @@
 """What a run's length and batch rule out before its first step: rules that nothing can fulfil, a schedule that does not
 fit, losses with nothing to compare.
 
-Knows the recipe and how many batches an epoch has; no weights, no grids.
+Knows the recipe and how many batches an epoch has; no weights, no observations.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from jepa_core.contracts import GridDataset
+from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.optimizer import learning_rate
 from jepa_core.recipe.tables import Recipe
@@ -26,7 +26,7 @@ FAR_FROM_FLOOR = 0.1
 """Of the peak: a rate that ends farther above its floor was cut off."""
 
 
-def run_findings(recipe: Recipe, dataset: GridDataset) -> Iterator[Finding]:
+def run_findings(recipe: Recipe, dataset: SequenceDataset) -> Iterator[Finding]:
     """What is wrong with a run of its own length and its own batch."""
     batches_per_epoch = len(dataset.train) // recipe.train.batch_size
     if batches_per_epoch:

@@ -13,7 +13,6 @@ from jepa_core.audit.rebuilding import Change, take_over_state
 from jepa_core.audit.replacements import AverageConfig, UnquantizedConfig
 from jepa_core.audit.report import EffectRow, Kind
 from jepa_core.audit.trial import CLEAR, NO_EFFECT, Effect, relative_change
-from jepa_core.engine.network import encoded_by
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.facts import EncoderFacts
 from jepa_core.recipe.tables import Recipe
@@ -26,7 +25,7 @@ NOISE = 1e-7
 
 
 def setting_rows(bench: Bench, moving: Bench, identical: float, shares: dict[str, float]) -> Iterator[EffectRow]:
-    """A row for every loss and every number. `identical` is the share of sequences with equal context grids.
+    """A row for every loss and every number. `identical` is the share of sequences whose context does not change.
 
     `bench` needs no more than encoded batches; on `moving`, whose encoder was trained, the target's settings are tried.
     """
@@ -71,19 +70,19 @@ def _is_rounding(bench: Bench, effect: Effect) -> bool:
 
 
 def no_time_reason(context_length: int, identical: float) -> str:
-    """Why nothing can depend on which context grid is which; empty when something can."""
+    """Why nothing can depend on which observation of context is which; empty when something can."""
     if context_length == 1:
-        return "there is only one context grid"
+        return "there is only one observation of context"
     same = identical_reason(context_length, identical)
     return f"{same}: any weights that sum to one give their mean" if same else ""
 
 
 def identical_reason(context_length: int, identical: float) -> str:
-    """That context grids are the same; empty when most are not."""
+    """That the context does not change; empty when most are not."""
     if identical < 0.5:
         return ""
     share = "100 %" if identical == 1 else f"{100 * identical:.1f} %"
-    return f"all {context_length} context grids identical in {share} of sequences"
+    return f"all {context_length} observations of context identical in {share} of sequences"
 
 
 def _part_row(name: str, without: str, effect: Effect, reason: str = "", *, is_none: bool = False) -> EffectRow:
@@ -106,7 +105,7 @@ def _field_row(bench: Bench, field: Field, identical: float) -> EffectRow:
 
 
 def _field_reason(bench: Bench, field: Field, identical: float) -> str:
-    """That context grids are the same, when it would have an effect if they were not."""
+    """That the context does not change, when it would have an effect if they were not."""
     reason = identical_reason(bench.shape.context_length, identical)
     if not reason:
         return ""
@@ -137,7 +136,7 @@ def encoder_effect(bench: Bench, recipe: Recipe) -> Effect:
         take_over_state(encoder, twin, started)
         encoder.train()
         seed_phase(0, "audit", "encoder")
-        values = encoded_by(encoder, context).values.float()
+        values = encoder(context).values.float()
         outputs.append(values.detach())
         if len(outputs) == 1 or torch.equal(outputs[0], outputs[1]):
             gradients.append(_gradient(encoder, values))

@@ -12,7 +12,7 @@ from jepa_core.audit.report import EffectRow
 from jepa_core.recipe.tables import Recipe
 from jepa_core.watch.findings import Finding
 
-_MORE_GRIDS = 'Use data with more than one grid before the target (data.kind = "traces" or "arc")'
+_LONGER_CONTEXT = 'Use data with more than one observation before the target (data.kind = "traces" or "arc")'
 
 
 def effect_findings(rows: Iterable[EffectRow], recipe: Recipe, losses_found: set[str]) -> Iterator[Finding]:
@@ -41,7 +41,7 @@ def aggregator_finding(row: EffectRow, recipe: Recipe) -> Finding:
     on_purpose = getattr(recipe.data, "context_length", None) == 1
     return Finding(
         name="aggregator without effect",
-        # With one grid there is no time to make something of, and the recipe asks for one.
+        # With one observation there is no time to make something of, and the recipe asks for one.
         severity="info" if on_purpose else "critical",
         message=f"The {row.name} cannot matter on this data{because}."
         if row.reason
@@ -49,7 +49,7 @@ def aggregator_finding(row: EffectRow, recipe: Recipe) -> Finding:
         evidence=_evidence(row),
         advice="aggregator.kind = mean would give the same."
         if on_purpose
-        else f"{_MORE_GRIDS}, or {'data.context_length = 1' if 'data' in change else 'aggregator.kind = mean'}.",
+        else f"{_LONGER_CONTEXT}, or {'data.context_length = 1' if 'data' in change else 'aggregator.kind = mean'}.",
         set=change,
     )
 
@@ -70,7 +70,7 @@ def order_finding(row: EffectRow) -> Finding:
     return Finding(
         name="order without effect",
         severity="warning",
-        message=f"The order of the context grids has no effect: {row.reason}.",
+        message=f"The order of the context has no effect: {row.reason}.",
         evidence=_evidence(row),
         advice="Where order decides what follows, take an aggregator that sees positions.",
         set={"aggregator": {"kind": "attention"}},

@@ -16,7 +16,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import Embeddings, OffersViews, Reading, ReadingTransform
+from jepa_core.contracts import Embeddings, Observations, OffersViews, Reading, ReadingTransform
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.network import OnlineNetwork, TargetNetwork
 
@@ -53,7 +53,7 @@ class Memory:
         self.encoded[side, self.step] = _Encoded({name: tensor.clone() for name, tensor in given.items()}, values)
 
     def find(self, side: Side, given: Mapping[str, Tensor]) -> Embeddings | None:
-        """What it gave at this step; None for other grids, or another reading, than those of the unchanged run."""
+        """What it gave at this step; None for other observations or readings than the unchanged run's."""
         kept = self.encoded.get((side, self.step))
         if kept is None or kept.given.keys() != given.keys():
             return None
@@ -61,7 +61,7 @@ class Memory:
 
 
 class HeldEncoder(nn.Module):
-    """Stands in for an encoder, without its dropout: copies of a grid shall stay copies."""
+    """Stands in for an encoder, without its dropout: copies of an observation shall stay copies."""
 
     def __init__(self, memory: Memory) -> None:
         super().__init__()
@@ -86,16 +86,16 @@ class HeldEncoder(nn.Module):
         """Stay in evaluation mode."""
         return super().train(False)
 
-    def forward(self, grids: Tensor, sizes: Tensor) -> Embeddings:
-        """Grids (M, H, W) and sizes (M, 2) to tokens (M, N, D)."""
-        return self._encode({"grids": grids, "sizes": sizes}, lambda: self.encoder(grids, sizes))
+    def forward(self, observations: Observations) -> Embeddings:
+        """Observations (M, …) to tokens (M, N, D)."""
+        return self._encode(observations.tensors, lambda: self.encoder(observations))
 
-    def read(self, grids: Tensor, sizes: Tensor) -> Reading:
-        """What the encoder reads off grids, which no training changes."""
-        return self._offering.read(grids, sizes)
+    def read(self, observations: Observations) -> Reading:
+        """What the encoder reads off observations, which no training changes."""
+        return self._offering.read(observations)
 
     def embed(self, reading: Reading) -> Embeddings:
-        """A reading of M grids to tokens (M, N, D)."""
+        """A reading of M observations to tokens (M, N, D)."""
         return self._encode(reading, lambda: self._offering.embed(reading))
 
     def reading_views(self) -> Mapping[str, ReadingTransform]:

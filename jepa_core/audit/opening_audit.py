@@ -9,14 +9,14 @@ from contextlib import contextmanager
 import torch
 
 from jepa_core.audit.brief import brief_audit
-from jepa_core.contracts import GridDataset
+from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.device import Compute
 from jepa_core.errors import JepaError
 from jepa_core.recipe.tables import Recipe
 from jepa_core.watch.findings import Finding
 
 
-def opening_audit(recipe: Recipe, dataset: GridDataset, compute: Compute) -> tuple[Finding, ...]:
+def opening_audit(recipe: Recipe, dataset: SequenceDataset, compute: Compute) -> tuple[Finding, ...]:
     """What the brief audit finds, the most severe first; a failure of the audit is a finding as well.
 
     Raises:

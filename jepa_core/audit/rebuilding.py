@@ -27,7 +27,7 @@ class Change:
     own_encoders: bool = False
     """Whether the encoders have weights that move, since the target's may differ."""
     rolled_context: bool = False
-    """Whether the aggregator sees the context grids in another order."""
+    """Whether the aggregator sees the context in another order."""
     noise: float = 0.0
     """Relative noise on the aggregator's output: what rounding may do."""
 

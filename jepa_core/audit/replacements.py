@@ -18,7 +18,7 @@ from jepa_core.metrics import Metric
 
 @attrs.frozen(kw_only=True)
 class AverageConfig:
-    """Mean over the tokens of each grid, then over time."""
+    """Mean over the tokens of each observation, then over time."""
 
     kind: ClassVar[str] = "mean"
     metrics: ClassVar[tuple[Metric, ...]] = ()
@@ -28,7 +28,7 @@ class AverageConfig:
 
 
 class Average(nn.Module):
-    """The aggregator without a say: grids count alike, whatever their order."""
+    """The aggregator without a say: observations count alike, whatever their order."""
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         """Tokens (B, T, N, D) and mask (B, T, N) to the state (B, D)."""

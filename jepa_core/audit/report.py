@@ -6,6 +6,7 @@ from typing import Literal
 
 import attrs
 
+from jepa_core.spaces import SpaceAudit
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.nulls import RankedNulls
 
@@ -42,15 +43,6 @@ class EffectRow:
 
 
 @attrs.frozen(kw_only=True)
-class Spread:
-    """A distribution in three figures."""
-
-    minimum: float
-    median: float
-    maximum: float
-
-
-@attrs.frozen(kw_only=True)
 class DataFigures:
     """What the data is like."""
 
@@ -61,26 +53,17 @@ class DataFigures:
     """Of both splits, when there are too many to look at all."""
     context_length: int
     identical_context: float
-    """Share of sequences whose context grids are all equal; 0 for a context of one grid."""
+    """Share of sequences whose context is the same observation all along; 0 for a context of one."""
     across_splits: float
-    """Share of validation sequences that training has too, grid by grid."""
+    """Share of validation sequences that training has too, observation by observation."""
     repeated_in_train: float
     """Share of training sequences that repeat an earlier one."""
     shared_tasks: int
     """Tasks that are in both splits."""
-    empty_grids: float
-    """Share of grids without any coloured cell."""
-    empty_targets: float
     target_in_context: float
-    """Share of sequences whose target equals one of its context grids."""
-    height: Spread
-    width: Spread
-    objects: Spread
-    """4-connected components of one colour in a grid, background left out; over a sample."""
-    object_limit: int | None
-    """The encoder's `max_objects`, where its settings have one."""
-    objects_cut: float
-    """Share of objects beyond that limit."""
+    """Share of sequences whose target equals an observation of its context."""
+    of_space: SpaceAudit
+    """What the space has to say of its observations."""
     nulls: RankedNulls
     """What learns nothing, on validation; empty in a brief audit."""
 

@@ -10,7 +10,8 @@ import torch
 
 from jepa_core.audit.bench import Bench
 from jepa_core.audit.report import StepFigures
-from jepa_core.contracts import GridDataset
+from jepa_core.contracts import SequenceDataset
+from jepa_core.engine.augmentation import built_augmentations
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.data_shape import DataShape
@@ -34,7 +35,9 @@ class _Cost:
     measured: str
 
 
-def audit_step(bench: Bench, recipe: Recipe, dataset: GridDataset, compute: Compute, outcome: Outcome) -> StepFigures:
+def audit_step(
+    bench: Bench, recipe: Recipe, dataset: SequenceDataset, compute: Compute, outcome: Outcome
+) -> StepFigures:
     """Figures of the measured steps; `recipe` is the run's own.
 
     Raises:
@@ -66,19 +69,19 @@ def _temperatures(bench: Bench) -> dict[str, tuple[float, float, float]]:
     return found
 
 
-def _extrapolated_cost(bench: Bench, recipe: Recipe, dataset: GridDataset) -> _Cost:
+def _extrapolated_cost(bench: Bench, recipe: Recipe, dataset: SequenceDataset) -> _Cost:
     """From the bench's small batches: on a CPU, time and activations grow with the batch."""
     factor = recipe.train.batch_size / bench.recipe.train.batch_size
     seconds = min(step.seconds for step in bench.steps) * factor * recipe.train.accumulate
     online = [tensor.numel() for part in bench.start.trained().values() for tensor in part.parameters()]
     target = [tensor.numel() for tensor in bench.start.target.parameters()]
-    data = sum(part.grids.numel() + 8 * part.sizes.numel() for part in (dataset.train, dataset.validation))
+    data = sum(part.observations.num_bytes for part in (dataset.train, dataset.validation))
     num_bytes = 4 * (4 * sum(online) + sum(target)) + bench.saved_bytes * factor + data
     measured = f"extrapolated from steps of {bench.recipe.train.batch_size} sequences"
     return _Cost(seconds, num_bytes / 2**30, measured)
 
 
-def _measured_cost(recipe: Recipe, dataset: GridDataset, compute: Compute) -> _Cost:
+def _measured_cost(recipe: Recipe, dataset: SequenceDataset, compute: Compute) -> _Cost:
     """Steps of the recipe's own size, on the device."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if recipe.train.tf32 else "highest")
@@ -88,12 +91,13 @@ def _measured_cost(recipe: Recipe, dataset: GridDataset, compute: Compute) -> _C
         torch.set_float32_matmul_precision(before)
 
 
-def _timed_steps(recipe: Recipe, dataset: GridDataset, compute: Compute) -> _Cost:
+def _timed_steps(recipe: Recipe, dataset: SequenceDataset, compute: Compute) -> _Cost:
     recipe = attrs.evolve(recipe, train=attrs.evolve(recipe.train, compile=False, non_finite="skip"))
     shape = DataShape.of(dataset)
     parts = build_parts(recipe, shape, compute.device)
     batches = BatchStream(dataset.train, recipe.train.batch_size, recipe.train.seed, compute.device)
-    training = TrainingStep(recipe, parts, batches, compute, run_steps=10_000, roles=shape.roles)
+    augment = built_augmentations(recipe, shape)
+    training = TrainingStep(recipe, parts, batches, compute, run_steps=10_000, augment=augment)
     torch.cuda.reset_peak_memory_stats(compute.device)
     try:
         for step in range(WARM_UP_STEPS):
@@ -130,7 +134,7 @@ def step_findings(figures: StepFigures, recipe: Recipe) -> Iterator[Finding]:
             severity="info",
             message=f"{100 * figures.padding:.0f} % of the context tokens are padding.",
             evidence={"share": figures.padding},
-            advice="Fewer tokens of a grid would train as well, and faster.",
+            advice="Fewer tokens of an observation would train as well, and faster.",
         )
     if figures.memory_gib == float("inf"):
         yield Finding(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from jepa_core.conformance.check import Check
 from jepa_core.conformance.checks import (
     aggregators,
+    augmentations,
     checkpoints,
     compilation,
     configurations,
@@ -73,7 +74,9 @@ CHECKS: tuple[Check, ...] = (
         situations=SITUATIONS,
     ),
     _check("rows", "a row is treated as on its own", influence.rows_apart, *_BY_ROW, least_batch=2),
-    _check("object-order", "the order of objects in a grid says nothing", influence.object_order, *_WITH_OBJECTS),
+    _check(
+        "object-order", "the order of an observation's objects says nothing", influence.object_order, *_WITH_OBJECTS
+    ),
     _check("pure-forward", "forward changes no state", purity.state_untouched),
     _check("repeatable", "a second call and a copy give the same", purity.remembers_nothing),
     _check("inputs", "forward leaves its inputs as they were", purity.inputs_untouched),
@@ -105,15 +108,23 @@ CHECKS: tuple[Check, ...] = (
         situations=SITUATIONS,
     ),
     _check("figures", "figures are detached scalars that are declared", losses.figures_declared, "quantizer", "loss"),
-    _check("views", "views are sequences of grids, decided by the seed", losses.views_valid, "loss"),
+    _check("views", "views are sequences of the space, decided by the seed", losses.views_valid, "loss"),
     _check("whole-set", "a judgement of any whole set is finite", losses.judges_any_set, "loss"),
     _without_batch("dataset", "builds", "the defaults build a dataset", datasets.built),
-    _without_batch("dataset", "shapes", "grids are square bytes, all else whole numbers", datasets.typed),
-    _without_batch("dataset", "content", "content stands top left, the rest is outside", datasets.content_top_left),
+    _without_batch("dataset", "shapes", "tensors by name, equally long and alike in both splits", datasets.typed),
+    _without_batch("dataset", "content", "observations are of the space that it says", datasets.of_its_space),
     _without_batch("dataset", "split", "no task is on both sides, and every task has a name", datasets.split_by_task),
     _without_batch("dataset", "description", "it says what it is", datasets.says_what_it_is),
     _without_batch(
         "dataset", "fingerprint", "equal data have equal fingerprints, other data others", datasets.fingerprinted
+    ),
+    _without_batch("augmentation", "builds", "the defaults build a function of a batch", augmentations.built),
+    _check(
+        "transforms",
+        "what comes out is of the space, decided by the seed, and the batch stays as it was",
+        augmentations.transforms_batches,
+        "augmentation",
+        situations=SITUATIONS,
     ),
     _without_batch("null", "builds", "the defaults build a method, or None for data of another kind", nulls.built),
     _without_batch("null", "shapes", "scores are finite float32, contexts × candidates", nulls.shaped),

@@ -110,12 +110,17 @@ def _reported(check: Check, failure: _Failure) -> CheckResult:
     trial = failure.trial
     example = Example(
         variant=trial.subject.variant,
-        situation=trial.situation.text() if trial.drawn else "",
+        situation=_situation(trial) if trial.drawn else "",
         seed=trial.seed,
         shapes={name: tuple(tensor.shape) for name, tensor in trial.drawn.items()},
     )
     has_example = bool(trial.drawn or trial.subject.variant)
     return _told(check, "failed", failure.message, example if has_example else None)
+
+
+def _situation(trial: Trial) -> str:
+    """The sizes, with the space where the component names one."""
+    return trial.situation.text() + ("" if trial.space is None else f", {trial.space.describe()}")
 
 
 def _told(check: Check, outcome: Outcome, message: str, example: Example | None = None) -> CheckResult:

@@ -21,12 +21,13 @@ from jepa_core.contracts import (
     Embeddings,
     Forward,
     LossTerm,
+    Observations,
     Quantized,
     Statistics,
     View,
 )
 from jepa_core.facts import AggregatorFacts, EncoderFacts, LossFacts, PredictorFacts, QuantizerFacts
-from jepa_core.grid_space import GridSpace
+from jepa_core.spaces import Space
 
 Callee = Callable[..., Any]
 """A component's module, or what `torch.compile` made of it."""
@@ -36,8 +37,9 @@ Callee = Callable[..., Any]
 class Family:
     """What the checks have to know about a family of modules."""
 
-    facts: Callable[[Situation], Any]
-    inputs: Callable[[Situation, nn.Module], Tensors]
+    facts: Callable[[Situation, Space | None], Any]
+    """Of a situation and a space, which is there for families that look at observations."""
+    inputs: Callable[[Situation, nn.Module, Space | None], Tensors]
     call: Callable[[Callee, Tensors], Tensors]
     masks: Mapping[str, str] = attrs.field(factory=dict)
     """Input → the input that masks it."""
@@ -46,19 +48,26 @@ class Family:
     by_row: tuple[str, ...] = ()
     """Outputs whose rows depend on the same rows of the inputs alone, in evaluation mode."""
     by_object: tuple[str, ...] = ()
-    """Outputs that hold something for each object of a grid, in the order of the inputs."""
+    """Outputs that hold something for each token of an observation, in the order of the inputs."""
     of_input_dtype: tuple[str, ...] = ()
     """Outputs that keep the dtype of the inputs under autocast."""
     float32: tuple[str, ...] = ()
     """Starts of the names of outputs that are float32 under autocast."""
     object_dims: Mapping[str, tuple[int, ...]] = attrs.field(factory=dict)
     """Input → its dimensions of objects, the order of which says nothing."""
+    of_observations: bool = False
+    """Whether the inputs are observations: the engine neither converts nor differentiates them."""
     is_continuous: bool = True
     """Whether a small change of the inputs makes a small change of the outputs."""
 
 
+def _encoder_inputs(situation: Situation, _encoder: nn.Module, space: Space | None) -> Tensors:
+    assert space is not None
+    return situations.drawn_observations(situation, space, situation.batch)
+
+
 def _encoder_outputs(encoder: Callee, inputs: Tensors) -> Tensors:
-    tokens = encoder(inputs["grids"], inputs["sizes"])
+    tokens = encoder(Observations(inputs))
     _require_type(tokens, Embeddings)
     return {"values": tokens.values, "mask": tokens.mask}
 
@@ -83,10 +92,10 @@ def _predictor_outputs(predictor: Callee, inputs: Tensors) -> Tensors:
     return {"predicted": predicted}
 
 
-def _loss_inputs(situation: Situation, loss: nn.Module) -> Tensors:
-    of_grids = tuple(loss.views()) if isinstance(loss, DeclaresViews) else ()
+def _loss_inputs(situation: Situation, loss: nn.Module, _space: Space | None) -> Tensors:
+    of_observations = tuple(loss.views()) if isinstance(loss, DeclaresViews) else ()
     of_encoder = tuple(loss.encoder_views()) if isinstance(loss, AsksForEncoderViews) else ()
-    return situations.drawn_forward(situation, (*of_grids, *of_encoder))
+    return situations.drawn_forward(situation, (*of_observations, *of_encoder))
 
 
 def _loss_outputs(loss: Callee, inputs: Tensors) -> Tensors:
@@ -111,7 +120,7 @@ def as_forward(tensors: Tensors) -> Forward:
         target_tokens=Embeddings(
             tensors["target_tokens.values"], tensors["target_tokens.mask"], tensors["target_tokens.neighbours"]
         ),
-        z_grids=tensors["z_grids"],
+        z_observed=tensors["z_observed"],
         views={
             view: View(**{part: tensors[f"views.{view}.{part}"] for part in situations.PARTS_OF_VIEW}) for view in views
         },
@@ -138,14 +147,15 @@ def _below(prefix: str, outputs: Tensors) -> dict[str, Tensor]:
 
 MODULE_FAMILIES: dict[str, Family] = {
     "encoder": Family(
-        facts=lambda s: EncoderFacts(space=GridSpace(side=s.side)),
-        inputs=lambda s, _encoder: situations.drawn_grids(s, s.batch),
+        facts=lambda _s, space: EncoderFacts(space=space),
+        inputs=_encoder_inputs,
         call=_encoder_outputs,
         by_row=("values", "mask"),
+        of_observations=True,
     ),
     "quantizer": Family(
-        facts=lambda _s: QuantizerFacts(embedding_dim=EMBEDDING_DIM),
-        inputs=lambda s, _quantizer: situations.drawn_context(s),
+        facts=lambda _s, _space: QuantizerFacts(embedding_dim=EMBEDDING_DIM),
+        inputs=lambda s, _quantizer, _space: situations.drawn_context(s),
         call=_quantizer_outputs,
         masks={"values": "mask"},
         by_row=("values",),
@@ -156,23 +166,23 @@ MODULE_FAMILIES: dict[str, Family] = {
         is_continuous=False,
     ),
     "aggregator": Family(
-        facts=lambda s: AggregatorFacts(
+        facts=lambda s, _space: AggregatorFacts(
             embedding_dim=EMBEDDING_DIM, context_length=s.context_length, num_tokens=s.num_tokens
         ),
-        inputs=lambda s, _aggregator: situations.drawn_context(s),
+        inputs=lambda s, _aggregator, _space: situations.drawn_context(s),
         call=_aggregator_outputs,
         masks={"values": "mask"},
         by_row=("state",),
         object_dims={"values": (2,), "mask": (2,)},
     ),
     "predictor": Family(
-        facts=lambda s: PredictorFacts(embedding_dim=EMBEDDING_DIM, context_length=s.context_length),
-        inputs=lambda s, _predictor: situations.drawn_state(s),
+        facts=lambda s, _space: PredictorFacts(embedding_dim=EMBEDDING_DIM, context_length=s.context_length),
+        inputs=lambda s, _predictor, _space: situations.drawn_state(s),
         call=_predictor_outputs,
         by_row=("predicted",),
     ),
     "loss": Family(
-        facts=lambda s: LossFacts(
+        facts=lambda s, _space: LossFacts(
             embedding_dim=EMBEDDING_DIM,
             projection_dim=PROJECTION_DIM,
             context_length=s.context_length,

@@ -1,18 +1,18 @@
 """Batches to try components on: a usual one and odd ones, as tensors by name.
 
-Shapes: B sequences, T context grids, N tokens of a grid, D embedding dimension, P projection dimension, H = W cells.
+Shapes: B sequences, T observations of context, N tokens of each, D embedding dimension, P projection dimension.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 import torch
 from torch import Tensor
 
-from jepa_core.facts import OUTSIDE
+from jepa_core.spaces import Fill, Space
 
 EMBEDDING_DIM, PROJECTION_DIM = 16, 6
 
@@ -35,24 +35,24 @@ class Situation:
     batch: int = 4
     context_length: int = 3
     num_tokens: int = 5
-    side: int = 7
-    real: Literal["some", "none", "all"] = "some"
+    example: int = 0
+    """Which of a space's examples observations are of: its usual one, or its smallest."""
+    real: Fill = "some"
 
     def smaller(self, least_batch: int) -> Iterator[Situation]:
         """The same with one size reduced, the smallest first."""
-        for size in ("batch", "context_length", "num_tokens", "side"):
+        for size in ("batch", "context_length", "num_tokens"):
             least = least_batch if size == "batch" else 1
             for value in range(least, getattr(self, size)):
                 reduced: dict[str, Any] = {size: value}
                 yield attrs.evolve(self, **reduced)
+        if self.example == 0:
+            yield attrs.evolve(self, example=1)
 
     def text(self) -> str:
         """The sizes, in words."""
         words = {"some": "some slots real", "none": "no slot real", "all": "every slot real"}
-        return (
-            f"B = {self.batch}, T = {self.context_length}, N = {self.num_tokens}, "
-            f"H = W = {self.side}, {words[self.real]}"
-        )
+        return f"B = {self.batch}, T = {self.context_length}, N = {self.num_tokens}, {words[self.real]}"
 
 
 USUAL = Situation()
@@ -62,24 +62,17 @@ SITUATIONS = (
     Situation(batch=1),
     Situation(context_length=1),
     Situation(num_tokens=1),
-    Situation(side=1),
+    Situation(example=1),
     Situation(real="none"),
     Situation(real="all"),
 )
-"""One sequence, one grid, one object or none, one cell: what a short task or a small last batch brings."""
+"""One sequence, one observation, one object or none, the least there can be in an observation: what a short task or a
+small last batch brings."""
 
 
-def drawn_grids(situation: Situation, num_grids: int) -> Tensors:
-    """`grids` (M, H, W) uint8 of different sizes, and `sizes` (M, 2); all background where nothing is real."""
-    side = situation.side
-    sizes = torch.randint(1, side + 1, (num_grids, 2))
-    sizes[0] = side
-    colours = torch.randint(1, OUTSIDE, (num_grids, side, side))
-    share = {"some": 0.6, "none": 0.0, "all": 1.0}[situation.real]
-    content = torch.where(torch.rand(num_grids, side, side) < share, colours, 0)
-    cells = torch.arange(side)
-    is_inside = (cells[:, None] < sizes[:, 0, None, None]) & (cells < sizes[:, 1, None, None])
-    return {"grids": torch.where(is_inside, content, OUTSIDE).to(torch.uint8), "sizes": sizes}
+def drawn_observations(situation: Situation, space: Space, num: int) -> Tensors:
+    """`num` observations of a space, by the names of their tensors."""
+    return dict(space.sample(num, situation.real).tensors)
 
 
 def drawn_context(situation: Situation) -> Tensors:
@@ -103,7 +96,7 @@ def drawn_forward(situation: Situation, view_names: Iterable[str]) -> Tensors:
     batch = situation.batch
     tensors = {name: torch.randn(batch, PROJECTION_DIM) for name in ("z_context", "z_target")}
     tensors |= {name: torch.randn(batch, EMBEDDING_DIM) for name in ("predicted", "state", "target")}
-    tensors["z_grids"] = torch.randn(batch, situation.context_length, PROJECTION_DIM)
+    tensors["z_observed"] = torch.randn(batch, situation.context_length, PROJECTION_DIM)
     context, target = drawn_context(situation), drawn_tokens(situation, batch)
     tensors |= {f"context_embeddings.{name}": tensor for name, tensor in context.items()}
     tensors["context_quantized.values"] = context["values"].clone()

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import atexit
 import functools
-import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
-import torch
 
 from jepa_core.conformance.families import MODULE_FAMILIES
 from jepa_core.conformance.violation import Violation
-from jepa_core.contracts import GridDataset
+from jepa_core.contracts import SequenceDataset, Space, spaces_of
 from jepa_core.errors import JepaError
-from jepa_core.facts import OUTSIDE, DatasetFacts
+from jepa_core.facts import DatasetFacts
 from jepa_core.registry import Component
 from jepa_core.settings import setting_of
 
@@ -50,11 +48,13 @@ class Subject:
     config: Any
     variant: str = ""
     """The setting that differs, such as "queries=all"."""
+    space_class: type[Space] | None = None
+    """What it is tried on; None where it names no space."""
 
     @functools.cached_property
-    def dataset(self) -> GridDataset:
+    def dataset(self) -> SequenceDataset:
         """What a dataset's configuration builds, once."""
-        built: GridDataset = self.config.build(DatasetFacts(seed=0))
+        built: SequenceDataset = self.config.build(DatasetFacts(seed=0))
         return built
 
 
@@ -67,19 +67,29 @@ def subjects_of(component: Component, config: Any = None) -> tuple[Subject, ...]
     if config is None:
         config = small_config(component.config_class)
     changed = _variants(config) if component.family in MODULE_FAMILIES else [("", config)]
-    return tuple(Subject(component=component, config=config, variant=variant) for variant, config in changed)
+    spaces: Sequence[type[Space] | None] = spaces_of(config) or (None,)
+    return tuple(
+        Subject(component=component, config=config, variant=_joined(variant, space, len(spaces)), space_class=space)
+        for variant, config in changed
+        for space in spaces
+    )
+
+
+def _joined(variant: str, space: type[Space] | None, num_spaces: int) -> str:
+    """The variant, with the space where there are several."""
+    return variant if space is None or num_spaces == 1 else f"{variant} on {space.plural}".strip()
 
 
 def small_config(config_class: type[Any]) -> Any:
-    """The component's defaults, but small; a path that has no usable default leads to a manifest of a few grids."""
+    """The component's own example, where it has a classmethod `example(folder)`; else its defaults, but small."""
+    if hasattr(config_class, "example"):
+        return config_class.example(_folder(f"{config_class.__module__}.{config_class.__qualname__}"))
     given = {
         field.name: SMALL[field.name]
         for field in attrs.fields(config_class)
         if field.name in SMALL and (field.default is attrs.NOTHING or type(field.default) is type(SMALL[field.name]))
     }
     fields = attrs.fields_dict(config_class)
-    if "path" in fields and fields["path"].default in (attrs.NOTHING, ""):
-        given = {"path": _manifest()}
     required = [name for name, field in fields.items() if field.default is attrs.NOTHING and name not in given]
     if required:
         raise Violation(
@@ -119,17 +129,8 @@ def _changed(config: Any, field: str, value: Any) -> Any:
 
 
 @functools.cache
-def _manifest() -> str:
-    """The path of twenty records of four grids of various sizes, in ten tasks; removed when the process ends."""
-    generator = torch.Generator().manual_seed(0)
-
-    def drawn_grid() -> Any:
-        height, width = torch.randint(1, 6, (2,), generator=generator).tolist()
-        return torch.randint(OUTSIDE, (height, width), generator=generator).tolist()
-
-    records = [{"frames": [drawn_grid() for _ in range(4)], "task": f"task {number // 2}"} for number in range(20)]
+def _folder(name: str) -> Path:  # noqa: ARG001  # one for each
+    """Of files that a component's example may need; removed when the process ends."""
     folder = Path(tempfile.mkdtemp(prefix="jepa-conformance-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = folder / "manifest.jsonl"
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-    return str(path)
+    return folder

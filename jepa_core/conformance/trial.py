@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import attrs
@@ -11,6 +12,8 @@ from torch import nn
 from jepa_core.conformance.families import MODULE_FAMILIES, Callee, Family
 from jepa_core.conformance.situations import Situation, Tensors
 from jepa_core.conformance.subject import Subject
+from jepa_core.conformance.violation import NotApplicable
+from jepa_core.contracts import Observations, Space
 
 
 @attrs.define(eq=False)
@@ -31,19 +34,36 @@ class Trial:
     def family(self) -> Family:
         return MODULE_FAMILIES[self.subject.component.family]
 
+    @property
+    def space(self) -> Space | None:
+        """What observations are of; None for components that take any, or see none."""
+        space_class = self.subject.space_class
+        return None if space_class is None else space_class.examples()[self.situation.example]
+
+    def observations(self, *leading: int) -> Observations:
+        """Observations (…) of the space, drawn anew.
+
+        Raises:
+            NotApplicable: the component names no space.
+        """
+        if self.space is None:
+            raise NotApplicable("it names no space that observations could be drawn of")
+        drawn = self.space.sample(math.prod(leading), self.situation.real)
+        return drawn.map(lambda tensor: tensor.unflatten(0, leading))
+
     def build(self, *, seed: int | None = None) -> nn.Module:
         """The module, for batches of the situation."""
         torch.manual_seed(self.seed if seed is None else seed)
-        module: nn.Module = self.subject.config.build(self.family.facts(self.situation))
+        module: nn.Module = self.subject.config.build(self.family.facts(self.situation, self.space))
         return module
 
     def inputs(self, module: nn.Module, *, dtype: torch.dtype = torch.float32, step: int = 0) -> Tensors:
         """A batch; what the engine computes with gradient takes one. Each step has another."""
         torch.manual_seed(self.seed + 1 + 1000 * step)
-        tensors = self.family.inputs(self.situation, module)
+        tensors = self.family.inputs(self.situation, module, self.space)
         self.drawn = {
             name: tensor.to(dtype).requires_grad_(name not in self.family.without_gradient)
-            if tensor.is_floating_point()
+            if tensor.is_floating_point() and not self.family.of_observations
             else tensor
             for name, tensor in tensors.items()
         }

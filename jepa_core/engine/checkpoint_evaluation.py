@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from jepa_core.contracts import GridDataset, NeedsInitialisation
+from jepa_core.contracts import NeedsInitialisation, SequenceDataset
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.evaluation import Validation, num_codes
@@ -146,7 +146,7 @@ def _keys_of_the_model(table: Mapping[str, Any]) -> list[str]:
     return [*tables, *(f"train.{key}" for key in sorted(train.keys() - _CHANGEABLE_TRAIN_KEYS))]
 
 
-def _described(dataset: GridDataset, validation: Validation, run: RunReader) -> EvaluatedData:
+def _described(dataset: SequenceDataset, validation: Validation, run: RunReader) -> EvaluatedData:
     trained_on = run.environment().get("data_fingerprint")
     return EvaluatedData(
         description=dataset.description,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import attrs
 
-from jepa_core.contracts import GridDataset, Sequences, Space
+from jepa_core.contracts import SequenceDataset, Sequences, Space
 from jepa_core.errors import CheckpointError, DataError
 from jepa_core.facts import Role, frames
-from jepa_core.grid_space import GridSpace
-from jepa_core.spaces import space_of
-
-KINDS = {space.kind: space for space in (GridSpace,)}
-"""Spaces that a checkpoint can name."""
+from jepa_core.spaces import space_of, space_state
 
 
 @attrs.frozen(kw_only=True)
@@ -31,21 +28,27 @@ class DataShape:
         return frames(self.context_length + 1)
 
     @staticmethod
-    def of(dataset: GridDataset) -> DataShape:
+    def of(dataset: SequenceDataset) -> DataShape:
         """The shape of a dataset's sequences."""
         return DataShape(context_length=dataset.train.num_places - 1, space=dataset.space, roles=dataset.places())
 
     @staticmethod
-    def from_state(state: Any) -> DataShape:
-        """What `state` gave; a checkpoint that says nothing of roles was trained without them, and one that says
-        nothing of a space on grids of its side."""
-        space = state.get("space") or {"kind": GridSpace.kind, "side": int(state["side"])}
-        shape = DataShape(context_length=int(state["context_length"]), space=space_of(space, KINDS))
+    def from_state(state: Any, space_class: type[Space]) -> DataShape:
+        """What `state` gave for data of a kind of space.
+
+        A checkpoint that says nothing of roles was trained without them, and one that names no space has its numbers
+        beside the context's length.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no such state.
+        """
+        space = state.get("space") or {name: state[name] for name in state.keys() - {"context_length", "roles"}}
+        shape = DataShape(context_length=int(state["context_length"]), space=space_of(space, space_class))
         return attrs.evolve(shape, roles=tuple(state.get("roles", shape.roles)))
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"context_length": self.context_length, "space": self.space.state(), "roles": list(self.roles)}
+        return {"context_length": self.context_length, "space": space_state(self.space), "roles": list(self.roles)}
 
     def restore(self, state: Any) -> None:
         """Check that a checkpoint's shape is this one: weights of another would not fit.
@@ -53,7 +56,13 @@ class DataShape:
         Raises:
             CheckpointError: it is another.
         """
-        written = DataShape.from_state(state)
+        try:
+            written = DataShape.from_state(state, type(self.space))
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"The checkpoint was trained on {error}, and the data has {self.describe()}. "
+                "Resume with the data it was trained on, or start a new run."
+            ) from error
         if (written.context_length, written.space) != (self.context_length, self.space):
             raise CheckpointError(
                 f"The checkpoint was trained on {written.describe()}, and the data has {self.describe()}. "
@@ -72,7 +81,7 @@ class DataShape:
                 f"The weights take {self.context_length} observations of context, and this data gives {length}. "
                 f"Where the dataset allows it: --set data.context_length={self.context_length}"
             )
-        return sequences.with_observations(self.space.fitted(sequences.observations))
+        return dataclasses.replace(sequences, observations=self.space.fitted(sequences.observations))
 
     def describe(self) -> str:
         """In words."""

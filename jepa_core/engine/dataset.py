@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jepa_core.contracts import GridDataset
+from jepa_core.contracts import SequenceDataset
 from jepa_core.dataset_checks import check_dataset
 from jepa_core.engine.network import REMEDY, origin_of
 from jepa_core.errors import DataError, JepaError
@@ -10,7 +10,7 @@ from jepa_core.facts import DatasetFacts
 from jepa_core.recipe.tables import Recipe
 
 
-def built_dataset(recipe: Recipe) -> GridDataset:
+def built_dataset(recipe: Recipe) -> SequenceDataset:
     """The data that the recipe's `data` table names.
 
     Raises:
@@ -19,8 +19,8 @@ def built_dataset(recipe: Recipe) -> GridDataset:
     """
     config = recipe.data
     try:
-        dataset: GridDataset = config.build(DatasetFacts(seed=recipe.train.seed))
-        check_dataset(dataset)
+        dataset: SequenceDataset = config.build(DatasetFacts(seed=recipe.train.seed))
+        check_dataset(dataset, config.space)
     except JepaError:
         raise
     except Exception as error:

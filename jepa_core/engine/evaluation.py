@@ -12,9 +12,9 @@ from torch import Tensor
 
 from jepa_core.contracts import (
     Forward,
-    GridDataset,
     JudgesWholeSet,
     Observations,
+    SequenceDataset,
     Sequences,
     ShowsWeights,
     Space,
@@ -49,7 +49,7 @@ class Gathered:
     codes: Tensor | None
     """Codes of the context's tokens, −1 where masked; None without a codebook."""
     order_sensitivity: Tensor
-    """Scalar: how far the state moves when the context is rotated by one grid, relative to its norm."""
+    """Scalar: how far the state moves when the context is rotated by one observation, relative to its norm."""
     time_weights: Tensor | None
     """(T,): mean weights over time, of aggregators that show them."""
     attention_entropy: Tensor | None
@@ -135,7 +135,7 @@ def _joined(parts: list[_Chunk]) -> Gathered:
 
 
 def _relative_entropy(weights: Tensor) -> Tensor:
-    """(V, T) to (V,): entropy over time divided by that of uniform weights; 1 for a single grid."""
+    """(V, T) to (V,): entropy over time divided by that of uniform weights; 1 for a single observation."""
     if weights.shape[-1] == 1:
         return torch.ones_like(weights[:, 0])
     entropy = -(weights * weights.clamp(min=1e-12).log()).sum(-1)
@@ -196,7 +196,7 @@ class Validation:
     def rank_nulls(
         self,
         chosen: ChosenNulls,
-        dataset: GridDataset,
+        dataset: SequenceDataset,
         untrained: Objective | None,
         recorded: RankedNulls | None = None,
     ) -> None:

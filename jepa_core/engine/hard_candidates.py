@@ -2,14 +2,15 @@
 
 Copies made from the target would make it their centre, and the candidate most like all the others, which reads no
 context, would win. So the candidates of a sequence grow as a random tree whose edges are edits, with the target at a
-randomly chosen node and the edits carried outward from it, and the context's own grids join them. Equal grids are one
-candidate. Targets are more regular than what edits make of them, which still draws them to the middle: of a tree twice
-as large those relatives are kept beside which the target stands at a rank, among the medoids, that is drawn at random.
+randomly chosen node and the edits carried outward from it, and the context's own observations join them. Equal ones are
+one candidate. Targets are more regular than what edits make of them, which still draws them to the middle: of a tree
+twice as large those relatives are kept beside which the target stands at a rank, among the medoids, that is drawn at
+random.
 
 Two controls stand beside the figures: the medoid (candidates alone) and the model with another sequence's context;
 where one of them is not near chance the list says nothing.
 
-Shapes: V sequences, C candidates of each, H × W cells, P projection dimension, K choices of relatives.
+Shapes: V sequences, C candidates of each, P projection dimension, K choices of relatives.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ MOST_SEQUENCES = 256
 """Sequences that get a list, evenly chosen."""
 
 SHARE_OF_VALIDATION = 0.1
-"""Most grids that lists add to those a run's validations encode, on the long run."""
+"""Most observations that lists add to those a run's validations encode, on the long run."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +52,7 @@ class HardCandidates:
     context: Observations
     """(V, T, ...)"""
     candidates: Observations
-    """(V, C, ...): the target first, then its relatives, then the context's grids."""
+    """(V, C, ...): the target first, then its relatives, then the context's observations."""
     is_distinct: Tensor
     """(V, C) bool: false for a copy of a candidate before it."""
     other: Tensor

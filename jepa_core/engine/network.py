@@ -11,7 +11,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import ComponentConfig, Embeddings, Observations, Quantized, QuantizesTargets, Reading
+from jepa_core.contracts import ComponentConfig, Embeddings, Observations, Quantized, QuantizesTargets
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.projector import build_projector
 from jepa_core.engine.seeds import seed_phase
@@ -45,7 +45,8 @@ class OnlineNetwork(nn.Module):
 
     def encode(self, observations: Observations) -> Embeddings:
         """Observations (M, …) to tokens (M, N, D)."""
-        return encoded_by(self.encoder, observations)
+        embeddings: Embeddings = self.encoder(observations)
+        return embeddings
 
     def quantize(self, values: Tensor, mask: Tensor, *, collect: bool) -> Quantized:
         """Tokens (..., N, D) to quantized tokens of the same shape."""
@@ -76,6 +77,11 @@ class TargetNetwork(nn.Module):
         self.projector = copy.deepcopy(online.projector)
         self.requires_grad_(False)
         self.eval()
+
+    def encode(self, observations: Observations) -> Embeddings:
+        """Observations (M, …) to tokens (M, N, D)."""
+        embeddings: Embeddings = self.encoder(observations)
+        return embeddings
 
     def train(self, mode: bool = True) -> TargetNetwork:  # noqa: ARG002  # it stays in evaluation mode
         """Stay in evaluation mode, whatever the online network does."""
@@ -112,18 +118,6 @@ def _fused_step(values: list[Tensor], directions: list[Tensor], size: float, ref
         is_first_step=False,
         found_inf=refused,
     )
-
-
-def encoded_by(encoder: nn.Module, observations: Observations) -> Embeddings:
-    """Observations (M, …) to tokens (M, N, D)."""
-    embeddings: Embeddings = encoder(observations["grid"], observations["size"])
-    return embeddings
-
-
-def read_by(encoder: nn.Module, observations: Observations) -> Reading:
-    """What an `OffersViews` encoder reads off observations (M, …): tensors (M, …)."""
-    reading: Reading = encoder.read(observations["grid"], observations["size"])  # type: ignore[operator]  # contract
-    return reading
 
 
 def masked_mean(embeddings: Embeddings) -> Tensor:

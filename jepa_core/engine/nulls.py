@@ -14,7 +14,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import ComponentConfig, GridDataset, Null, Observations, Sequences
+from jepa_core.contracts import ComponentConfig, Null, Observations, SequenceDataset, Sequences, spaces_of
 from jepa_core.engine.hard_candidates import HardCandidates
 from jepa_core.engine.retrieval import CandidateList, figures_of
 from jepa_core.errors import PluginError
@@ -64,7 +64,7 @@ class MeasuredNulls:
 
 def rank_nulls(
     chosen: ChosenNulls,
-    dataset: GridDataset,
+    dataset: SequenceDataset,
     candidates: CandidateList,
     hard: HardCandidates | None,
     *,
@@ -94,7 +94,7 @@ def rank_nulls(
     failed: dict[str, str] = {}
     for name, config in chosen.configs.items():
         try:
-            null: Null | None = config.build(facts)
+            null: Null | None = config.build(facts) if type(dataset.space) in spaces_of(config) else None
             if null is None:
                 continue
             assert sample is not None
@@ -147,7 +147,7 @@ def _ranked(figures: list[NullFigures], disabled: tuple[str, ...], failed: Mappi
     )
 
 
-def training_sample(dataset: GridDataset, device: torch.device) -> Sequences:
+def training_sample(dataset: SequenceDataset, device: torch.device) -> Sequences:
     """Up to `FITTED_SEQUENCES` training sequences, on the device, the same in every run.
 
     Of each task as many as validation has of one, so that the sample asks what validation asks: with tasks of several
@@ -187,8 +187,8 @@ def _scored(null: Null, context: Observations, candidates: Observations, num_can
 
 def _copied(sequences: Sequences) -> Sequences:
     """What a plugin may write to without changing it for others."""
-    copied = sequences.with_observations(sequences.observations.map(torch.clone))
-    return dataclasses.replace(copied, tasks=sequences.tasks.clone())
+    observations = sequences.observations.map(torch.clone)
+    return dataclasses.replace(sequences, observations=observations, tasks=sequences.tasks.clone())
 
 
 def _weights(found: Any) -> dict[str, float]:

@@ -26,7 +26,7 @@ from jepa_core.contracts import (
     View,
     ViewTransform,
 )
-from jepa_core.engine.network import OnlineNetwork, Parts, TargetNetwork, encoded_by, masked_mean, read_by
+from jepa_core.engine.network import OnlineNetwork, Parts, TargetNetwork, masked_mean
 from jepa_core.errors import RecipeError
 
 
@@ -99,7 +99,7 @@ class Objective(nn.Module):
         target_tokens, target = self.encode_target(batch[:, -1])
         with torch.no_grad():
             z_target = self.target.projector(target)
-            z_grids = self.target.projector(masked_mean(Embeddings(quantized.values, context_embeddings.mask)))
+            z_observed = self.target.projector(masked_mean(Embeddings(quantized.values, context_embeddings.mask)))
         forward = Forward(
             z_context=online.projector(predicted),
             z_target=z_target,
@@ -110,7 +110,7 @@ class Objective(nn.Module):
             context_quantized=quantized,
             target_tokens=target_tokens,
             views={name: self._view(view) for name, view in encoded.items()},
-            z_grids=z_grids,
+            z_observed=z_observed,
             is_target=_equal(batch[:, :-1], batch[:, -1:]),
         )
         return forward, encoder_output
@@ -118,7 +118,7 @@ class Objective(nn.Module):
     @torch.no_grad()
     def encode_target(self, targets: Observations) -> tuple[Embeddings, Tensor]:
         """Targets (B, …) through EMA encoder and online codebook: tokens and their masked mean (B, D)."""
-        embeddings = encoded_by(self.target.encoder, targets)
+        embeddings = self.target.encode(targets)
         quantized = self.online.quantize_target(embeddings.values, embeddings.mask)
         tokens = Embeddings(quantized.values, embeddings.mask, embeddings.neighbours)
         return tokens, masked_mean(tokens)
@@ -138,7 +138,7 @@ class Objective(nn.Module):
 
     def _read(self, observations: Observations) -> Reading:
         """The encoder's reading of observations (B, G, …), tensors (B, G, ...)."""
-        reading = read_by(self.online.encoder, observations.flatten())
+        reading: Reading = self.online.encoder.read(observations.flatten())  # type: ignore[operator]  # contract
         return {name: tensor.unflatten(0, _leading(observations.tensors)) for name, tensor in reading.items()}
 
     def _embed_together(self, readings: Mapping[str, Reading]) -> tuple[dict[str, Embeddings], Tensor]:

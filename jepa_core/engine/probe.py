@@ -36,8 +36,8 @@ class Probe:
 def probes_of(embeddings: Tensor, sequences: Sequences) -> tuple[Probe, ...]:
     """A probe for every label, and for the task where tasks hold several sequences; those nobody can answer left out.
 
-    Sequences of one task share grids, so for any other label they are no neighbours of each other: finding the task
-    would answer it.
+    Sequences of one task share observations, so for any other label they are no neighbours of each other: finding the
+    task would answer it.
     """
     alone = torch.arange(len(sequences))
     probes = [

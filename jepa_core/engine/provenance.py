@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from jepa_core.contracts import GridDataset
+from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.device import Compute, device_name, processor_model
 from jepa_core.errors import DataError
 from jepa_core.recipe.reading import LoadedRecipe
@@ -19,7 +19,7 @@ from jepa_core.watch.nulls import RankedNulls
 def write_provenance(
     writer: RunWriter,
     loaded: LoadedRecipe,
-    dataset: GridDataset,
+    dataset: SequenceDataset,
     compute: Compute,
     *,
     baseline: ResolvedBaseline,
@@ -43,7 +43,7 @@ def write_provenance(
     writer.write_recipe(loaded.resolved(baseline.baseline))
 
 
-def check_same_data(run: RunReader, dataset: GridDataset) -> None:
+def check_same_data(run: RunReader, dataset: SequenceDataset) -> None:
     """A resumed run goes on with the data it began with.
 
     Raises:

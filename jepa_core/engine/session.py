@@ -9,7 +9,7 @@ from typing import Protocol, TextIO
 
 import attrs
 
-from jepa_core.contracts import GridDataset
+from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.checkpoint import CheckpointFolder
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
@@ -53,7 +53,7 @@ class Opening:
     """What is known when training begins, for the run's first lines."""
 
     loaded: LoadedRecipe
-    dataset: GridDataset
+    dataset: SequenceDataset
     compute: Compute
     path: Path
     num_parameters: int
@@ -83,7 +83,7 @@ class Conclusion:
 OpenScreen = Callable[[Opening], Screen]
 
 
-OpeningAudit = Callable[[Recipe, GridDataset, Compute], tuple[Finding, ...]]
+OpeningAudit = Callable[[Recipe, SequenceDataset, Compute], tuple[Finding, ...]]
 """Looks at a recipe and its data before a run's first step, and leaves nothing behind that the run could notice."""
 
 
@@ -145,7 +145,7 @@ class _Session:
     def __init__(
         self,
         loaded: LoadedRecipe,
-        dataset: GridDataset,
+        dataset: SequenceDataset,
         compute: Compute,
         writer: RunWriter,
         *,

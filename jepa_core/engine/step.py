@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import HasState, Observations, Statistics
-from jepa_core.engine.augmentation import augment
+from jepa_core.contracts import HasState, Observations, Statistics, ViewTransform
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.device import Compute
 from jepa_core.engine.loss_scale import LossScale
@@ -19,8 +18,6 @@ from jepa_core.engine.objective import Objective, Outcome, declared_views
 from jepa_core.engine.optimizer import GatedAdam, clip_gradients, ema_decay, learning_rate
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.vote import Vote
-from jepa_core.errors import RecipeError
-from jepa_core.facts import Role
 from jepa_core.recipe.tables import Recipe
 
 
@@ -35,19 +32,9 @@ class TrainingStep:
         compute: Compute,
         run_steps: int,
         *,
-        roles: tuple[Role, ...] = (),
+        augment: ViewTransform,
     ) -> None:
-        """`roles`: what the T + 1 places of a sequence hold, as the dataset says.
-
-        Raises:
-            RecipeError: the recipe turns outputs, and no place holds one.
-        """
-        if recipe.augmentation.outputs and "output" not in roles:
-            raise RecipeError(
-                f"augmentation.outputs = {recipe.augmentation.outputs:g} turns outputs without their inputs, but this "
-                "data has no outputs, only frames. Remove it from the recipe."
-            )
-        self.roles = roles
+        self.augment = augment
         self.recipe = recipe
         self.parts = parts
         self.batches = batches
@@ -108,8 +95,7 @@ class TrainingStep:
     def draw(self, step: int, micro: int) -> tuple[Observations, dict[str, Observations]]:
         """The augmented micro-batch and its views. Seeds everything that the forward pass draws, too."""
         seed_phase(self.recipe.train.seed, "step", step, "micro", micro)
-        drawn = self.batches.draw(step * self.recipe.train.accumulate + micro)
-        batch = augment(drawn, self.recipe.augmentation, self.roles)
+        batch = self.augment(self.batches.draw(step * self.recipe.train.accumulate + micro))
         return batch, {name: transform(batch) for name, transform in self.views.items()}
 
 

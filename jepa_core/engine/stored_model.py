@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import torch
 
+from jepa_core.contracts import Space
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.network import build_parts
@@ -104,7 +105,7 @@ def load_model(recipe: Recipe, checkpoint: Checkpoint, device: torch.device) -> 
         CheckpointError: it cannot be read, or does not fit the recipe.
     """
     states = load_checkpoint(checkpoint)
-    shape, epoch = _shape_and_epoch(checkpoint.path, states)
+    shape, epoch = _shape_and_epoch(checkpoint.path, states, recipe.data.space)
     parts = build_parts(recipe, shape, device)
     weights = StateRegistry()
     weights.add_module("online", parts.online)
@@ -115,9 +116,9 @@ def load_model(recipe: Recipe, checkpoint: Checkpoint, device: torch.device) -> 
     return StoredModel(objective=objective.eval(), shape=shape, epoch=epoch)
 
 
-def _shape_and_epoch(path: Path, states: dict[str, Any]) -> tuple[DataShape, float]:
+def _shape_and_epoch(path: Path, states: dict[str, Any], space_class: type[Space]) -> tuple[DataShape, float]:
     try:
-        return DataShape.from_state(states["data_shape"]), float(states["progress"]["epoch"])
+        return DataShape.from_state(states["data_shape"], space_class), float(states["progress"]["epoch"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"Checkpoint {path} does not say what data its weights fit: it was written by another version."

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 import torch
 
-from jepa_core.contracts import GridDataset, NeedsInitialisation
+from jepa_core.contracts import NeedsInitialisation, SequenceDataset
+from jepa_core.engine.augmentation import built_augmentations
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
@@ -81,7 +82,7 @@ class Trainer:
     """One run, from its first step or from a checkpoint."""
 
     def __init__(
-        self, recipe: Recipe, dataset: GridDataset, compute: Compute, checkpoints: CheckpointFolder, record: Record
+        self, recipe: Recipe, dataset: SequenceDataset, compute: Compute, checkpoints: CheckpointFolder, record: Record
     ) -> None:
         self.recipe = recipe
         self.compute = compute
@@ -92,7 +93,8 @@ class Trainer:
         self.parts = build_parts(recipe, self.shape, compute.device)
         batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device)
         self.calendar = Calendar(recipe, batches.per_epoch)
-        self.step = TrainingStep(recipe, self.parts, batches, compute, self.calendar.run_steps, roles=self.shape.roles)
+        augment = built_augmentations(recipe, self.shape)
+        self.step = TrainingStep(recipe, self.parts, batches, compute, self.calendar.run_steps, augment=augment)
         self.diagnostics = Diagnostics(self.step, recipe.diagnostics.sample, chunk=train.batch_size)
         self.dataset = dataset
         self.validation = Validation(dataset.space, dataset.validation, compute, chunk=train.batch_size)

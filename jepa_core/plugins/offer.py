@@ -36,9 +36,10 @@ def offers_of(plugin: Any) -> list[Offer]:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     _check_definitions(manager, plugin)
+    _check_version(manager, plugin)
     manager.register(plugin)
     offers = [
-        (family, _accepted(config_class, hook))
+        (family, _accepted(config_class, family, hook))
         for family, hook in hookspecs.FAMILIES.items()
         for config_class in _returned(manager, hook)
     ]
@@ -78,6 +79,34 @@ def _check_definitions(manager: pluggy.PluginManager, plugin: Any) -> None:
             raise PluginError(f"{hook} takes no arguments, but is defined as {name}{signature}")
 
 
+def _check_version(manager: pluggy.PluginManager, plugin: Any) -> None:
+    """A plugin of an older version whose hooks have not changed since is as good as a new one.
+
+    Raises:
+        PluginError: what it offers is written for another version of the contract; with the lines to change.
+    """
+    version = getattr(plugin, hookspecs.VERSION_NAME, 1)
+    if version == hookspecs.CONTRACT_VERSION:
+        return
+    if not isinstance(version, int) or version > hookspecs.CONTRACT_VERSION:
+        raise PluginError(
+            f"is written for version {_shown(version)} of the plugin contract, and this jepa-core has version "
+            f"{hookspecs.CONTRACT_VERSION}: use a newer jepa-core"
+        )
+    offered = {
+        options.get("specname") or name
+        for name in dir(plugin)
+        if (options := manager.parse_hookimpl_opts(plugin, name)) is not None
+    }
+    changes = [f"{hook}: {what}" for hook, what in hookspecs.CHANGED_IN_2.items() if hook in offered]
+    if changes:
+        raise PluginError(
+            f"is written for version {version} of the plugin contract, and this jepa-core has version "
+            f"{hookspecs.CONTRACT_VERSION}. {'. '.join(changes)}. Then write "
+            f"{hookspecs.VERSION_NAME} = {hookspecs.CONTRACT_VERSION} into the module: docs/plugins.md, Migration"
+        )
+
+
 def _is_required(parameter: inspect.Parameter) -> bool:
     variadic = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
     return parameter.default is inspect.Parameter.empty and parameter.kind not in variadic
@@ -102,7 +131,7 @@ def _returned(manager: pluggy.PluginManager, name: str) -> Iterator[Any]:
         yield from classes
 
 
-def _accepted(offered: Any, hook: str) -> type[ComponentConfig]:
+def _accepted(offered: Any, family: str, hook: str) -> type[ComponentConfig]:
     """The class, when it is one that the engine can use."""
     config_class: Any = offered
     if not (isinstance(offered, type) and attrs.has(offered)):
@@ -119,12 +148,25 @@ def _accepted(offered: Any, hook: str) -> type[ComponentConfig]:
         raise PluginError(f"{found}, which declares no metrics: add `metrics: ClassVar[tuple[Metric, ...]] = ()`")
     if not callable(getattr(config_class, "build", None)):
         raise PluginError(f"{found}, which has no build(facts)")
+    if family == "dataset" and not hasattr(config_class, "space"):
+        raise PluginError(f"{found}, which names no space: add `space: ClassVar[type[Space]] = GridSpace`, or another")
+    if family in hookspecs.FAMILIES_WITH_SPACES or hasattr(config_class, "spaces"):
+        _check_spaces(config_class, found)
     try:
         attrs.resolve_types(config_class)
     except Exception as error:
         raise PluginError(f"{found}, whose annotations cannot be resolved: {in_words(error)}") from error
     accepted: type[ComponentConfig] = config_class
     return accepted
+
+
+def _check_spaces(config_class: Any, found: str) -> None:
+    spaces = getattr(config_class, "spaces", None)
+    if not (isinstance(spaces, tuple) and spaces and all(isinstance(space, type) for space in spaces)):
+        raise PluginError(
+            f"{found}, which does not name the spaces that it takes: add "
+            "`spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)`, or others"
+        )
 
 
 def _shown(value: Any) -> str:

@@ -97,15 +97,7 @@ def _facts(audit: Audit) -> Table:
 def _data_facts(audit: Audit) -> Iterator[tuple[str, str]]:
     data, null = audit.data, audit.data.nulls.strongest
     yield "sequences", f"{data.train_sequences:,} training, {data.validation_sequences:,} validation"
-    yield (
-        "grids",
-        f"height {data.height.minimum:.0f}–{data.height.median:.0f}–{data.height.maximum:.0f} · "
-        f"width {data.width.minimum:.0f}–{data.width.median:.0f}–{data.width.maximum:.0f} · "
-        f"objects {data.objects.minimum:.0f}–{data.objects.median:.0f}–{data.objects.maximum:.0f} "
-        "(least, median, most)",
-    )
-    if data.object_limit is not None:
-        yield "objects cut off", f"{figure_text(data.objects_cut, '%')} beyond the encoder's {data.object_limit}"
+    yield from ((clean(label), clean(text)) for label, text in data.of_space.lines)
     yield (
         "copies",
         f"identical context {figure_text(data.identical_context, '%')} · target in context "
@@ -113,7 +105,6 @@ def _data_facts(audit: Audit) -> Iterator[tuple[str, str]]:
         f"{figure_text(data.repeated_in_train, '%')} · "
         f"validation seen in training {figure_text(data.across_splits, '%')}",
     )
-    yield "empty", f"{figure_text(data.empty_grids, '%')} of grids, {figure_text(data.empty_targets, '%')} of targets"
     yield (
         "strongest null",
         "none fits"

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from jepa_core.contracts import ComponentConfig, Space, spaces_of
 from jepa_core.metrics import Metric
 from jepa_core.recipe.declared_metrics import declared_metrics, undeclared
 from jepa_core.recipe.faults import Problem, did_you_mean
@@ -19,6 +20,7 @@ from jepa_core.recipe.key_path import KeyPath
 from jepa_core.recipe.merging import MergedRecipe
 from jepa_core.recipe.scenarios import expand_scenarios, scenario_problems
 from jepa_core.recipe.structuring import Structured, structure_recipe
+from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import Registry
 from jepa_core.watch.language import Rule, RuleError, parse_rule
 from jepa_core.watch.rules import Alarm, Baseline, Criterion, Rollback, Watch
@@ -42,7 +44,8 @@ class CrossChecks:
         """Everything that does not fit together."""
         watch, recipe = self.structured.watch, self.structured.recipe
         metrics = None if recipe is None else declared_metrics(recipe)
-        found = [*_rule_problems(watch, metrics, self._expanded_ids()), *_early_stop_problems(watch, metrics)]
+        found = [*([] if recipe is None else _space_problems(recipe, self.registry))]
+        found += [*_rule_problems(watch, metrics, self._expanded_ids()), *_early_stop_problems(watch, metrics)]
         if watch.baseline is not None:
             found += _baseline_problems(watch.baseline, metrics)
         for index, rollback in enumerate(watch.rollback):
@@ -82,6 +85,37 @@ class CrossChecks:
         if name not in siblings:
             message = f"no recipe of this name beside {self.path}.{did_you_mean(name, siblings)}"
             yield Problem(path=path, message=message, notes=(f"recipes there: {', '.join(siblings)}",))
+
+
+def _space_problems(recipe: Recipe, registry: Registry) -> Iterator[Problem]:
+    """Components that do not take the observations that the data has."""
+    space: type[Space] = recipe.data.space
+    parts: list[tuple[KeyPath, str, ComponentConfig]] = [(("encoder",), "encoder", recipe.encoder)]
+    parts += [
+        (("augmentation", name), "augmentation", entry.config)
+        for name, entry in recipe.augmentation.items()
+        if entry.enabled
+    ]
+    parts += [(("losses", name), "loss", entry.config) for name, entry in recipe.losses.items()]
+    for path, family, config in parts:
+        taken = spaces_of(config)
+        if taken and space not in taken:
+            others = [
+                component.name
+                for component in registry.family(family).values()
+                if family != "loss" and space in spaces_of(component.config_class)
+            ]
+            yield Problem(
+                path=(*path, "kind") if len(path) == 1 else path,
+                message=f"{config.kind} takes {_listed([each.plural for each in taken])}, and data.kind = "
+                f'"{recipe.data.kind}" gives {space.plural}',
+                notes=(f"for {space.plural} there is: {', '.join(others)}",) if others else (),
+                at_key=len(path) > 1,
+            )
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(words)
 
 
 def _rule_problems(watch: Watch, metrics: Metrics, expanded: set[str]) -> Iterator[Problem]:

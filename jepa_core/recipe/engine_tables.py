@@ -9,7 +9,6 @@ from typing import Any
 
 from jepa_core.recipe.layout import COMPONENT_TABLES, NAMED_TABLES, TEXT_KEYS
 from jepa_core.recipe.tables import (
-    Augmentation,
     Checkpointing,
     Diagnostics,
     Optimizer,
@@ -21,7 +20,6 @@ from jepa_core.recipe.tables import (
 from jepa_core.watch.rules import Watch
 
 ENGINE_TABLES: dict[str, type[Any]] = {
-    "augmentation": Augmentation,
     "projector": Projector,
     "target": Target,
     "optimizer": Optimizer,

@@ -16,7 +16,7 @@ from jepa_core.recipe import layout
 from jepa_core.recipe.engine_tables import ENGINE_TABLES
 from jepa_core.recipe.expectations import is_mapping, is_sequence, is_union, without_none
 from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
-from jepa_core.recipe.structuring import LossWeight, NullSwitch
+from jepa_core.recipe.structuring import AugmentationSwitch, LossWeight, NullSwitch
 from jepa_core.registry import Component, Registry
 from jepa_core.settings import Setting, setting_of
 
@@ -48,6 +48,10 @@ def recipe_schema(registry: Registry) -> Schema:
             "name": {"type": "string", "pattern": NAME_PATTERN, "description": "runs are named so; the file's name"},
             "description": {"type": "string", "description": "a few words about the recipe"},
             **families,
+            layout.AUGMENTATION: {
+                **_augmentation(registry),
+                "description": "changes of every training batch, by name, in the order in which they are listed",
+            },
             layout.LOSSES: {
                 **_named(registry, "loss", reserved=layout.RESERVED_LOSS_NAMES),
                 "description": "the terms of the objective, by name",
@@ -91,6 +95,16 @@ def _named(registry: Registry, family: str, *, reserved: Iterable[str] = ()) -> 
     }
 
 
+def _augmentation(registry: Registry) -> Schema:
+    """Tables by name; true and false switch one on and off, and a number is its share."""
+    schema = _named(registry, "augmentation")
+    short = {"type": ["boolean", "number"]}
+    return {
+        **schema,
+        "properties": {name: {"anyOf": [short, *s["anyOf"]]} for name, s in schema["properties"].items()},
+    }
+
+
 def _nulls(registry: Registry) -> Schema:
     """Tables by name, the engine's own among them."""
     schema = _named(registry, "null")
@@ -102,7 +116,7 @@ def _reference(component: Component) -> Schema:
 
 
 def _component(component: Component) -> Schema:
-    owners: dict[str, type[Any]] = {"loss": LossWeight, "null": NullSwitch}
+    owners: dict[str, type[Any]] = {"augmentation": AugmentationSwitch, "loss": LossWeight, "null": NullSwitch}
     owner = owners.get(component.family)
     generic = _object(owner)["properties"] if owner else {}
     schema = _object(component.config_class)

@@ -79,7 +79,7 @@ def override_layers(overrides: Sequence[str]) -> list[Layer]:
         path, equals, value = override.partition("=")
         keys = _parsed_key(path)
         if not equals or keys is None:
-            message = "expected KEY=VALUE, such as train.epochs=3 or data.path=grids.jsonl"
+            message = "expected KEY=VALUE, such as train.epochs=3 or data.path=FILE"
             faults.append(Fault(where=where, key="", message=message, from_flag=True))
         elif keys[0] == "extends":
             message = "extends is set in a file only: give the other recipe's path instead"

@@ -26,18 +26,18 @@ TEXT_KEYS = ("name", "description")
 """Top-level keys with text; a child recipe does not inherit them."""
 
 LOSSES = "losses"
-LOSS_KEYS = ("kind", "weight")
-"""Keys of a `[losses.NAME]` table that belong to every loss."""
-
 OBSERVERS = "observers"
 NULLS = "nulls"
-NULL_KEYS = ("kind", "enabled")
-"""Keys of a `[nulls.NAME]` table that belong to every null."""
 UNTRAINED = "untrained"
 """The engine's own null: the run's network before training. It can only be switched off."""
 
-NAMED_TABLES: dict[str, str] = {LOSSES: "loss", NULLS: "null", OBSERVERS: "observer"}
+AUGMENTATION = "augmentation"
+
+NAMED_TABLES: dict[str, str] = {AUGMENTATION: "augmentation", LOSSES: "loss", NULLS: "null", OBSERVERS: "observer"}
 """Tables of tables, each a component of the family: its kind is its own name where it gives none."""
+
+GENERIC_KEYS = {"augmentation": ("kind", "enabled"), "loss": ("kind", "weight"), "null": ("kind", "enabled")}
+"""Keys of a named table that belong to every component of the family."""
 
 RULE_LISTS = ("must", "nice", "abort", "rollback", "scenario")
 """Arrays below `watch` that merge by `id`."""

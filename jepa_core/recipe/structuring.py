@@ -22,7 +22,7 @@ from jepa_core.recipe.key_path import KeyPath
 from jepa_core.recipe.recorded_extras import IGNORED_KEYS
 from jepa_core.recipe.refusals import TableReader
 from jepa_core.recipe.strict_converter import strict_converter
-from jepa_core.recipe.tables import LossEntry, NullEntry, ObserverEntry, Recipe
+from jepa_core.recipe.tables import AugmentationEntry, LossEntry, NullEntry, ObserverEntry, Recipe
 from jepa_core.registry import Registry
 from jepa_core.settings import setting
 from jepa_core.watch.rules import Watch
@@ -37,6 +37,13 @@ class LossWeight:
     """What every `[losses.NAME]` table has beside its component's fields."""
 
     weight: float = setting("factor of the term in the objective", default=1.0, at_least=0)
+
+
+@attrs.frozen(kw_only=True)
+class AugmentationSwitch:
+    """What every `[augmentation.NAME]` table has beside its component's fields."""
+
+    enabled: bool = setting("apply it; false leaves out what another recipe brought in", default=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -88,7 +95,11 @@ def recipe_table(recipe: Recipe) -> dict[str, Any]:
         name: {"enabled": entry.enabled, **({"kind": entry.config.kind, **plain(entry.config)} if entry.config else {})}
         for name, entry in recipe.nulls.items()
     }
-    optional = {layout.NULLS: nulls, layout.OBSERVERS: observers}
+    augmentation = {
+        name: {"kind": entry.config.kind, "enabled": entry.enabled, **plain(entry.config)}
+        for name, entry in recipe.augmentation.items()
+    }
+    optional = {layout.AUGMENTATION: augmentation, layout.NULLS: nulls, layout.OBSERVERS: observers}
     named = {layout.LOSSES: losses, **{name: tables for name, tables in optional.items() if tables}}
     engine = {name: plain(getattr(recipe, name)) for name in ENGINE_TABLES}
     texts = {key: getattr(recipe, key) for key in layout.TEXT_KEYS}
@@ -99,7 +110,7 @@ class _Structuring:
     """Reads the tables of one recipe, gathering problems."""
 
     def __init__(self, table: dict[str, Any], registry: Registry) -> None:
-        self.table = {key: value for key, value in table.items() if not _is_ignored(key, value)}
+        self.table = _with_whole_tables({key: value for key, value in table.items() if not _is_ignored(key, value)})
         self.registry = registry
         self.problems: list[Problem] = []
 
@@ -107,8 +118,13 @@ class _Structuring:
         """Configurations by table, the losses, nulls and observers; None for what is at fault."""
         owners = layout.COMPONENT_TABLES.items()
         configs = {name: self._component((name,), owner.family, owner.default_kind) for name, owner in owners}
-        losses, nulls, observers = self._losses(), self._nulls(), self._observers()
-        return {**configs, layout.LOSSES: losses, layout.NULLS: nulls, layout.OBSERVERS: observers}
+        return {
+            **configs,
+            layout.AUGMENTATION: {name: self._augmentation(name) for name in self._named_tables(layout.AUGMENTATION)},
+            layout.LOSSES: self._losses(),
+            layout.NULLS: {name: self._null(name) for name in self._named_tables(layout.NULLS)},
+            layout.OBSERVERS: {name: self._observer(name) for name in self._named_tables(layout.OBSERVERS)},
+        }
 
     def engine_tables(self) -> dict[str, Any]:
         """The engine's tables; defaults for what is at fault."""
@@ -164,8 +180,16 @@ class _Structuring:
             return None
         return LossEntry(name=name, weight=weight.weight, config=config)
 
-    def _nulls(self) -> dict[str, NullEntry | None]:
-        return {name: self._null(name) for name in self._named_tables(layout.NULLS)}
+    def _augmentation(self, name: str) -> AugmentationEntry | None:
+        path = (layout.AUGMENTATION, name)
+        table = self._table_at(path)
+        if table is None:
+            return None
+        switch = self._read(path, {k: v for k, v in table.items() if k == "enabled"}, AugmentationSwitch)
+        config = self._component(path, "augmentation", name)
+        if switch is None or config is None:
+            return None
+        return AugmentationEntry(name=name, enabled=switch.enabled, config=config)
 
     def _null(self, name: str) -> NullEntry | None:
         path = (layout.NULLS, name)
@@ -178,9 +202,6 @@ class _Structuring:
         if switch is None or (config is None and not is_own):
             return None
         return NullEntry(name=name, enabled=switch.enabled, config=config)
-
-    def _observers(self) -> dict[str, ObserverEntry | None]:
-        return {name: self._observer(name) for name in self._named_tables(layout.OBSERVERS)}
 
     def _named_tables(self, key: str) -> dict[str, Any]:
         tables = self.table.get(key, {})
@@ -212,7 +233,7 @@ class _Structuring:
         if component is None:
             self._refuse_kind(path, family, kind, named="kind" in table)
             return None
-        generic = {"loss": layout.LOSS_KEYS, "null": layout.NULL_KEYS}.get(family, ("kind",))
+        generic = layout.GENERIC_KEYS.get(family, ("kind",))
         own = {key: value for key, value in table.items() if key not in generic}
         config: ComponentConfig | None = self._read(path, own, component.config_class, component.name, generic)
         return config
@@ -270,6 +291,22 @@ def _reason(remark: PluginRemark) -> str:
     elif isinstance(remark, BlockedPlugin):
         plugin += " may offer it:"
     return f"{plugin} {remark.cause}. Remedy: {remark.remedy}"
+
+
+def _with_whole_tables(table: dict[str, Any]) -> dict[str, Any]:
+    """`augmentation.NAME = true` or `false` is short for a table, and a number for one with this `share`."""
+    augmentation = table.get(layout.AUGMENTATION)
+    if not isinstance(augmentation, dict):
+        return table
+    return {**table, layout.AUGMENTATION: {name: _whole(value) for name, value in augmentation.items()}}
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool):
+        return {"enabled": value}
+    if isinstance(value, int | float):
+        return {"share": float(value)} if value else {"enabled": False}
+    return value
 
 
 def _is_ignored(key: str, value: Any) -> bool:

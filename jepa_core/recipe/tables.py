@@ -10,34 +10,12 @@ from typing import Literal
 
 import attrs
 
-from jepa_core.contracts import ComponentConfig
+from jepa_core.contracts import ComponentConfig, DatasetConfig
 from jepa_core.settings import setting
 from jepa_core.watch.rules import Watch
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 NonFinite = Literal["stop", "skip"]
-
-
-@attrs.frozen(kw_only=True)
-class Augmentation:
-    """One draw per sequence, the same for all its grids, on the device."""
-
-    colours: bool = setting("permute the nine colours other than 0", default=False)
-    dihedral: bool = setting("rotate and mirror", default=False)
-    translation: bool = setting("shift the content where no cell would be lost", default=False)
-    enlarge: float = setting(
-        "share of sequences in which every cell becomes 2 × 2 cells, if all their grids fit",
-        default=0.0,
-        at_least=0,
-        at_most=1,
-    )
-    outputs: float = setting(
-        "share of sequences whose outputs are turned or mirrored without the inputs, all alike: one more rule to learn",
-        default=0.0,
-        at_least=0,
-        at_most=1,
-    )
-    wrap: bool = setting("shift the content around the edges, as on a torus", default=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -54,7 +32,7 @@ class Projector:
 
 @attrs.frozen(kw_only=True)
 class Target:
-    """The EMA network that encodes the target grid."""
+    """The EMA network that encodes the target."""
 
     ema_decay: float = setting("decay of the moving average per optimizer step", default=0.99, at_least=0, below=1)
     ema_decay_end: float | None = setting(
@@ -140,6 +118,15 @@ class Checkpointing:
 
 
 @attrs.frozen(kw_only=True)
+class AugmentationEntry:
+    """One `[augmentation.NAME]` table. They are applied in the order in which the recipe lists them."""
+
+    name: str
+    enabled: bool
+    config: ComponentConfig
+
+
+@attrs.frozen(kw_only=True)
 class LossEntry:
     """One `[losses.NAME]` table."""
 
@@ -176,8 +163,8 @@ class Recipe:
 
     name: str
     description: str = ""
-    data: ComponentConfig
-    augmentation: Augmentation = attrs.field(factory=Augmentation)
+    data: DatasetConfig
+    augmentation: Mapping[str, AugmentationEntry] = attrs.field(factory=dict)
     encoder: ComponentConfig
     quantizer: ComponentConfig
     aggregator: ComponentConfig

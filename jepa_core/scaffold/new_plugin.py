@@ -57,6 +57,8 @@ class NewPlugin:
             return f"losses.{self.name}.weight=0.1"
         if self.family == "observer":
             return f"observers.{self.name}.kind={self.name}"
+        if self.family == "augmentation":
+            return f"augmentation.{self.name}.enabled=true"
         if self.family == "null":
             return f"nulls.{self.name}.enabled=true"
         if self.family == "scenario":

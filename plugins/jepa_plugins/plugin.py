@@ -9,18 +9,34 @@ from jepa_plugins.aggregators.attention import AttentionConfig
 from jepa_plugins.aggregators.attention_pool import AttentionPoolConfig
 from jepa_plugins.aggregators.last import LastConfig
 from jepa_plugins.aggregators.mean import MeanConfig
-from jepa_plugins.datasets.arc import ArcConfig
-from jepa_plugins.datasets.manifest import ManifestConfig
-from jepa_plugins.datasets.traces import TracesConfig
-from jepa_plugins.encoders.cells import CellsConfig
-from jepa_plugins.encoders.colour_blocks import ColourBlocksConfig
-from jepa_plugins.encoders.objects import ObjectsConfig
-from jepa_plugins.encoders.patterns import PatternsConfig
+from jepa_plugins.arrays.dataset import ArraysConfig
+from jepa_plugins.grids.augmentations import (
+    ColoursConfig,
+    DihedralConfig,
+    EnlargeConfig,
+    OutputsConfig,
+    TranslationConfig,
+    WrapConfig,
+)
+from jepa_plugins.grids.datasets.arc import ArcConfig
+from jepa_plugins.grids.datasets.manifest import ManifestConfig
+from jepa_plugins.grids.datasets.traces import TracesConfig
+from jepa_plugins.grids.encoders.cells import CellsConfig
+from jepa_plugins.grids.encoders.colour_blocks import ColourBlocksConfig
+from jepa_plugins.grids.encoders.objects import ObjectsConfig
+from jepa_plugins.grids.encoders.patterns import PatternsConfig
+from jepa_plugins.grids.invariance import InvarianceConfig
 from jepa_plugins.grids.nulls.equal_cells import EqualCellsConfig
 from jepa_plugins.grids.nulls.linear import ExtrapolationConfig, PairAnalogyConfig, PaletteAndSizeConfig
 from jepa_plugins.grids.nulls.local_patterns import LocalPatternsConfig
+from jepa_plugins.images.augmentations import BrightnessConfig, FlipConfig, ShiftConfig
+from jepa_plugins.images.datasets.images import ImageFolderConfig
+from jepa_plugins.images.datasets.moving_digits import MovingDigitsConfig
+from jepa_plugins.images.encoders.convnet import ConvnetConfig
+from jepa_plugins.images.encoders.vit import VitConfig
+from jepa_plugins.images.nulls.linear import FrameExtrapolationConfig, LastFrameConfig, MeanFrameConfig
+from jepa_plugins.images.nulls.motion import MotionConfig
 from jepa_plugins.losses.info_nce import InfoNceConfig
-from jepa_plugins.losses.invariance import InvarianceConfig
 from jepa_plugins.losses.relational import RelationalConfig
 from jepa_plugins.losses.sigreg import SigregConfig
 from jepa_plugins.losses.vicreg import VicregConfig
@@ -53,16 +69,56 @@ from jepa_plugins.seed.invariance import SeedInvarianceConfig
 from jepa_plugins.seed.objects import SeedObjectsConfig
 from jepa_plugins.seed.relational import SeedRelationalConfig
 from jepa_plugins.seed.sigreg import SeedSigregConfig
+from jepa_plugins.series.demo import SeriesDemoConfig
+from jepa_plugins.series.encoder import SeriesEncoderConfig
+from jepa_plugins.series.nulls import ContinuedConfig
+from jepa_plugins.vectors.mlp import MlpEncoderConfig
+from jepa_plugins.vectors.nulls import LastValuesConfig, LinearMapConfig, MeanValuesConfig, ValuesExtrapolationConfig
+
+JEPA_CONTRACT = 2
 
 
 @hookimpl
 def jepa_datasets() -> list[type]:
-    return [ArcConfig, ManifestConfig, TracesConfig]
+    return [
+        ArcConfig,
+        ManifestConfig,
+        TracesConfig,
+        ArraysConfig,
+        ImageFolderConfig,
+        MovingDigitsConfig,
+        SeriesDemoConfig,
+    ]
+
+
+@hookimpl
+def jepa_augmentations() -> list[type]:
+    return [
+        ColoursConfig,
+        DihedralConfig,
+        OutputsConfig,
+        EnlargeConfig,
+        TranslationConfig,
+        WrapConfig,
+        FlipConfig,
+        ShiftConfig,
+        BrightnessConfig,
+    ]
 
 
 @hookimpl
 def jepa_encoders() -> list[type]:
-    return [CellsConfig, ObjectsConfig, ColourBlocksConfig, PatternsConfig, SeedObjectsConfig]
+    return [
+        CellsConfig,
+        ObjectsConfig,
+        ColourBlocksConfig,
+        PatternsConfig,
+        SeedObjectsConfig,
+        VitConfig,
+        ConvnetConfig,
+        SeriesEncoderConfig,
+        MlpEncoderConfig,
+    ]
 
 
 @hookimpl
@@ -104,7 +160,22 @@ def jepa_losses() -> list[type]:
 
 @hookimpl
 def jepa_nulls() -> list[type]:
-    return [EqualCellsConfig, PaletteAndSizeConfig, PairAnalogyConfig, ExtrapolationConfig, LocalPatternsConfig]
+    return [
+        EqualCellsConfig,
+        PaletteAndSizeConfig,
+        PairAnalogyConfig,
+        ExtrapolationConfig,
+        LocalPatternsConfig,
+        LastFrameConfig,
+        MeanFrameConfig,
+        FrameExtrapolationConfig,
+        MotionConfig,
+        LastValuesConfig,
+        ValuesExtrapolationConfig,
+        MeanValuesConfig,
+        LinearMapConfig,
+        ContinuedConfig,
+    ]
 
 
 @hookimpl

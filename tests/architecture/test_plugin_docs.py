@@ -14,15 +14,18 @@ from typing import Any
 
 import attrs
 import pytest
+import torch
 
-from jepa_core import contracts, facts, hookspecs
+from jepa_core import contracts, facts, hookspecs, spaces
 from jepa_core.cli import main, program
 from jepa_core.conformance import check_component, pytest_plugin
+from jepa_core.dataset_checks import check_dataset
 from jepa_core.plugins.choice import ENVIRONMENT_VARIABLE
 from jepa_core.registry import ENTRY_POINT_GROUP, Component, PluginChoice, Registry, installed
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.scaffold.new_plugin import NewPlugin
 from jepa_core.settings import setting
+from jepa_plugins.grids.space import GridSpace
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -30,8 +33,9 @@ SECTIONS = {part.partition("\n")[0]: part for part in TEXT.split("\n## ")[1:]}
 HOOKS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, f"{hookspecs.PROJECT}_spec")}
 SECTION_OF = {family: "Losses" if family == "loss" else f"{family.capitalize()}s" for family in hookspecs.FAMILIES}
 RESULTS = [
+    contracts.Observations,
     contracts.Sequences,
-    contracts.GridDataset,
+    contracts.SequenceDataset,
     contracts.Embeddings,
     contracts.Statistics,
     contracts.Quantized,
@@ -212,3 +216,31 @@ def test_a_recipe_trains_with_an_example(
     if component.family == "observer":
         told = (run / component.name / "figure.tsv").read_text().splitlines()
         assert len(told) == sum("loss.total" in row for row in rows)
+
+
+def test_every_method_of_a_space_is_documented_with_its_arguments() -> None:
+    methods = [name for name in vars(spaces.Space) if not name.startswith("_") and name not in ("kind", "plural")]
+    assert {"examples", "keys", "editor"} <= set(methods)
+    for name in methods:
+        arguments = [each for each in inspect.signature(getattr(spaces.Space, name)).parameters if each != "self"]
+        assert f"`{name}({', '.join(arguments)})`" in SECTIONS["Spaces"]
+
+
+def test_what_a_migrated_plugin_looks_like_runs() -> None:
+    (code,) = blocks("Migration")
+    module: dict[str, Any] = {}
+    exec(compile(code, "migration", "exec"), module)
+    space = GridSpace(side=4)
+    encoder = module["RowsConfig"]().build(facts.EncoderFacts(space=space))
+    drawn = space.sample(6)
+    assert encoder(drawn).values.shape == (6, 4, 11)
+    pairs = drawn.map(lambda tensor: tensor.unflatten(0, (3, 2)))
+    built = module["dataset"](pairs["grid"], pairs["size"], torch.arange(3))
+    check_dataset(built, GridSpace)
+    assert module[hookspecs.VERSION_NAME] == hookspecs.CONTRACT_VERSION
+
+
+def test_what_has_changed_is_on_the_migration_page() -> None:
+    assert set(hookspecs.CHANGED_IN_2) <= set(HOOKS)
+    for text in ("space=GridSpace", "forward.z_observed", "facts.space.side", 'train.observations["grid"]'):
+        assert text in SECTIONS["Migration"]

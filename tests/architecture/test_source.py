@@ -64,6 +64,11 @@ def _is_hook(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> boo
     return any(isinstance(decorator, ast.Name) and decorator.id == "hookimpl" for decorator in node.decorator_list)
 
 
+def _without_pickle(call: ast.Call) -> bool:
+    """`np.load` that says it."""
+    return any(word.arg == "allow_pickle" and ast.unparse(word.value) == "False" for word in call.keywords)
+
+
 @every_source
 def test_nothing_runs_code_that_comes_from_data(path: Path) -> None:
     unsafe = set()
@@ -72,6 +77,6 @@ def test_nothing_runs_code_that_comes_from_data(path: Path) -> None:
             unsafe |= {alias.name.partition(".")[0] for alias in node.names} & UNSAFE_MODULES
         elif isinstance(node, ast.ImportFrom):
             unsafe |= {(node.module or "").partition(".")[0]} & UNSAFE_MODULES
-        elif isinstance(node, ast.Call):
+        elif isinstance(node, ast.Call) and not _without_pickle(node):
             unsafe |= {ast.unparse(node.func)} & UNSAFE_CALLS
     assert unsafe == set()

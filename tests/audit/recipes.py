@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jepa_core.audit.bench import Bench
-from jepa_core.contracts import Forward, GridDataset, LossTerm, Sequences
+from jepa_core.contracts import Forward, LossTerm, SequenceDataset, Sequences
 from jepa_core.engine.device import Compute
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
@@ -19,20 +19,21 @@ from jepa_core.recipe.tables import LossEntry, Recipe
 COMPUTE = Compute(torch.device("cpu"), "fp32")
 
 
-def data_of(recipe: Recipe) -> GridDataset:
+def data_of(recipe: Recipe) -> SequenceDataset:
     """What the recipe's dataset builds."""
-    dataset: GridDataset = recipe.data.build(DatasetFacts(seed=0))
+    dataset: SequenceDataset = recipe.data.build(DatasetFacts(seed=0))
     return dataset
 
 
-def repeated(dataset: GridDataset) -> GridDataset:
+def repeated(dataset: SequenceDataset) -> SequenceDataset:
     """The same with copies of the last context grid in the place of all."""
     return dataset_like(dataset, _copied(dataset.train), _copied(dataset.validation))
 
 
-def dataset_like(dataset: GridDataset, train: Sequences, validation: Sequences) -> GridDataset:
+def dataset_like(dataset: SequenceDataset, train: Sequences, validation: Sequences) -> SequenceDataset:
     """A dataset of these splits."""
-    return GridDataset(
+    return SequenceDataset(
+        space=dataset.space,
         train=train,
         validation=validation,
         task_names=dataset.task_names,
@@ -42,19 +43,19 @@ def dataset_like(dataset: GridDataset, train: Sequences, validation: Sequences) 
 
 
 def _copied(sequences: Sequences) -> Sequences:
-    grids = sequences.grids.clone()
-    grids[:, :-1] = grids[:, -2:-1]
-    return Sequences(grids=grids, sizes=sequences.sizes, tasks=sequences.tasks)
+    """Last but one everywhere in the context."""
+    places = [-2] * (sequences.num_places - 1) + [-1]
+    return Sequences(observations=sequences.observations[:, places], tasks=sequences.tasks)
 
 
-def recorded(recipe: Recipe, dataset: GridDataset | None = None) -> Bench:
+def recorded(recipe: Recipe, dataset: SequenceDataset | None = None) -> Bench:
     """A bench that has taken its steps."""
     bench = Bench(recipe, dataset or data_of(recipe), COMPUTE, sequences=8)
     bench.record()
     return bench
 
 
-def encoded(recipe: Recipe, dataset: GridDataset | None = None) -> Bench:
+def encoded(recipe: Recipe, dataset: SequenceDataset | None = None) -> Bench:
     """A bench whose first batches are encoded."""
     bench = Bench(recipe, dataset or data_of(recipe), COMPUTE, sequences=8)
     bench.encode()

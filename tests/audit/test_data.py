@@ -13,34 +13,31 @@ from jepa_core.audit.data_audit import (
     audit_data,
     candidate_findings,
     comes_split,
-    count_objects,
     data_findings,
     split_faults,
 )
 from jepa_core.audit.fields import without_what_is_set
-from jepa_core.contracts import GridDataset, Sequences
+from jepa_core.contracts import Observations, SequenceDataset, Sequences
 from jepa_core.recipe.reading import load_recipe
 from jepa_core.recipe.structuring import recipe_table
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.watch.findings import Finding
-from jepa_plugins.encoders.object_features import find_objects
-from jepa_plugins.encoders.objects import ObjectsConfig
+from jepa_plugins.grids.encoders.objects import ObjectsConfig
 from tests.audit.recipes import data_of, dataset_like, repeated
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 RecipeMaker = Callable[..., Recipe]
 
 
-def leaking(dataset: GridDataset) -> GridDataset:
+def leaking(dataset: SequenceDataset) -> SequenceDataset:
     """The validation split with two training sequences in it, tasks and all."""
     train, validation = dataset.train, dataset.validation
     return dataset_like(
         dataset,
         train,
         Sequences(
-            grids=torch.cat([validation.grids, train.grids[:2]]),
-            sizes=torch.cat([validation.sizes, train.sizes[:2]]),
+            observations=Observations.cat([validation.observations, train.observations[:2]]),
             tasks=torch.cat([validation.tasks, train.tasks[:2]]),
         ),
     )
@@ -62,8 +59,7 @@ def test_a_leak_of_a_split_that_came_so_is_information(tiny_recipe: RecipeMaker)
         dataset,
         train,
         Sequences(
-            grids=torch.cat([validation.grids, train.grids[:1]]),
-            sizes=torch.cat([validation.sizes, train.sizes[:1]]),
+            observations=Observations.cat([validation.observations, train.observations[:1]]),
             tasks=torch.cat([validation.tasks, validation.tasks[:1]]),
         ),
     )
@@ -109,23 +105,19 @@ def test_copies_in_the_context_are_found(tiny_recipe: RecipeMaker) -> None:
     recipe = tiny_recipe()
     figures = audit_data(recipe, repeated(data_of(recipe)))
     assert figures.identical_context == 1.0
-    assert "identical context grids" in {finding.name for finding in data_findings(figures)}
+    assert "identical context" in {finding.name for finding in data_findings(figures)}
 
 
 def test_objects_beyond_the_encoders_limit_are_counted(tiny_recipe: RecipeMaker) -> None:
     recipe = attrs.evolve(tiny_recipe(), encoder=ObjectsConfig(dim=8, heads=1, layers=0, max_objects=1))
     figures = audit_data(recipe, data_of(recipe))
-    assert figures.object_limit == 1
-    assert figures.objects.maximum > 1
-    assert 0 < figures.objects_cut < 1
+    of_grids = figures.of_space
+    assert of_grids.figures["objects.maximum"] > 1
+    assert 0 < of_grids.figures["objects_cut"] < 1
+    assert (
+        "objects cut off",
+        f"{100 * of_grids.figures['objects_cut']:.3g} % beyond the encoder's 1",
+    ) in of_grids.lines
     assert "objects cut off" in {finding.name for finding in data_findings(figures)}
-    assert audit_data(tiny_recipe(), data_of(recipe)).object_limit is None
-
-
-def test_objects_are_counted_as_the_object_encoder_finds_them() -> None:
-    generator = torch.Generator().manual_seed(1)
-    grids = torch.randint(0, 4, (50, 7, 9), generator=generator, dtype=torch.uint8)
-    grids[10:20, 5:] = 10
-    sizes = torch.tensor([[7, 9]]).repeat(50, 1)
-    expected = find_objects(grids, sizes, max_objects=63).mask.sum(1)
-    assert torch.equal(count_objects(grids), expected)
+    without = audit_data(tiny_recipe(), data_of(recipe)).of_space
+    assert "objects cut off" not in dict(without.lines)

@@ -45,7 +45,7 @@ def test_aggregator_and_order_have_no_effect_on_copies_and_it_is_said_why(tiny_r
     rows = by_name(part_rows(recorded(recipe, repeated(data_of(recipe))), 1.0))
     for name in ("aggregator attention", "context order"):
         assert rows[name].verdict == "none"
-        assert rows[name].reason.startswith("all 3 context grids identical in 100 % of sequences")
+        assert rows[name].reason.startswith("all 3 observations of context identical in 100 % of sequences")
     assert rows["quantizer ema_vq"].verdict == "effect"
 
 
@@ -85,7 +85,7 @@ def test_a_setting_that_only_copies_make_idle_has_them_as_its_reason(tiny_recipe
     copies = repeated(data_of(recipe))
     rows = by_name(setting_rows(encoded(recipe, copies), recorded(recipe, copies), 1.0, {}))
     row = rows["losses.relational.context_self_weight"]
-    assert (row.verdict, row.reason) == ("none", "all 3 context grids identical in 100 % of sequences")
+    assert (row.verdict, row.reason) == ("none", "all 3 observations of context identical in 100 % of sequences")
 
 
 def test_values_stay_within_their_range(tiny_recipe: RecipeMaker) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from jepa_core.audit.opening_audit import opening_audit, undisturbed
 from jepa_core.audit.replacements import AverageConfig
-from jepa_core.contracts import GridDataset
+from jepa_core.contracts import SequenceDataset, Space
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.device import Compute
@@ -24,6 +24,7 @@ from jepa_core.metrics import Metric
 from jepa_core.recipe.reading import LoadedRecipe
 from jepa_core.recipe.tables import Recipe
 from jepa_core.run_directory.reading import RunReader
+from jepa_plugins.grids.space import GridSpace
 from tests.audit.recipes import COMPUTE, data_of, repeated
 from tests.engine.test_session import Sessions
 from tests.engine.training import RecipeMaker, lasting
@@ -44,9 +45,10 @@ class RepeatedData:
 
     kind: ClassVar[str] = "repeated"
     metrics: ClassVar[tuple[Metric, ...]] = ()
+    space: ClassVar[type[Space]] = GridSpace
     recipe: Recipe
 
-    def build(self, facts: Any) -> GridDataset:
+    def build(self, facts: Any) -> SequenceDataset:
         return repeated(data_of(self.recipe))
 
 

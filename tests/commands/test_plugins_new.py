@@ -49,7 +49,7 @@ def test_what_no_flag_says_is_asked_for_on_a_terminal(
     monkeypatch.setattr(sys, "stdin", Terminal("loss\nmy_loss\n"))
     code, out, _ = new(capsys, str(tmp_path / "asked"))
     assert code == 0
-    assert "Family (dataset, encoder, quantizer" in out
+    assert "Family (dataset, augmentation, encoder, quantizer" in out
     assert (tmp_path / "asked" / "jepa_my_loss" / "my_loss.py").is_file()
 
 

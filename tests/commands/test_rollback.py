@@ -23,7 +23,7 @@ from jepa_core.run_directory.requests import RollbackRequest, answer_to, write_r
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.replay import replay
 from jepa_core.watch.verdict import Verdict
-from jepa_plugins.datasets.traces import TracesConfig
+from jepa_plugins.grids.datasets.traces import TracesConfig
 
 ROOT = Path(__file__).parents[2]
 PARTS = ROOT / "tests" / "engine" / "failing_parts.py"

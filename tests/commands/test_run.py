@@ -110,7 +110,7 @@ def test_a_fault_that_the_audit_finds_stands_beside_the_command_that_tells_all(
     (folder / "pairs.toml").write_text(f"{data}\n[encoder]{text}")
     assert jepa("run", "pairs.toml", "--set", "train.epochs=1") == 0
     out = capsys.readouterr().out
-    assert re.search(r"!   The aggregator attention cannot matter on this data: all \d context grids identical", out)
+    assert re.search(r"!   The aggregator attention cannot matter on this data: all \d observations", out)
     assert "jepa audit pairs.toml --set train.epochs=1\n" in out
     assert "while it ran              1 critical · " in out
 

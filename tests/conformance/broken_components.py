@@ -14,19 +14,21 @@ from torch import Tensor, nn
 from jepa_core.contracts import (
     Embeddings,
     Forward,
-    GridDataset,
     LossTerm,
     Observations,
     Quantized,
+    SequenceDataset,
     Sequences,
+    Space,
     Statistics,
 )
 from jepa_core.errors import RecipeError
-from jepa_core.facts import OUTSIDE
 from jepa_core.metrics import Metric
 from jepa_core.registry import Component
 from jepa_core.settings import setting
 from jepa_core.watch.rules import Scenario
+from jepa_plugins.grids.colours import OUTSIDE
+from jepa_plugins.grids.space import GridSpace
 
 BROKEN: list[Any] = []
 """Parameters for pytest: component, the check that it must fail, and a part of the message."""
@@ -46,6 +48,7 @@ def breaks(
 
             kind: ClassVar[str] = "broken"
             metrics: ClassVar[tuple[Any, ...]] = declared
+            spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)
 
             def build(self, facts: Any) -> Any:
                 module = module_class()
@@ -189,8 +192,8 @@ class KeepsTime(nn.Module):
 class FloatMask(nn.Module):
     embedding_dim, num_tokens = 4, 1
 
-    def forward(self, grids: Tensor, sizes: Tensor) -> Embeddings:
-        return Embeddings(torch.ones(len(grids), 1, 4), torch.ones(len(grids), 1))
+    def forward(self, observations: Observations) -> Embeddings:
+        return Embeddings(torch.ones(len(observations), 1, 4), torch.ones(len(observations), 1))
 
 
 @breaks("encoder", "builds", "num_tokens is None, not a whole number")
@@ -440,7 +443,7 @@ class RandomStart(Codebook):
         self.code = torch.tensor(random.random())
 
 
-@breaks("quantizer", "without-time", "a grid of the context and the same grid alone differ")
+@breaks("quantizer", "without-time", "an observation of the context and the same alone differ")
 class NeedsTime(Codebook):
     def forward(self, values: Tensor, mask: Tensor, *, collect: bool) -> Quantized:
         return super().forward(values * values.dim(), mask, collect=collect)
@@ -469,7 +472,7 @@ class AttachedFigure(nn.Module):
         return LossTerm(value=value, figures={"known": value})
 
 
-@breaks("loss", "views", "the view blank has .* cells that are 10 within a grid")
+@breaks("loss", "views", "the view blank is not of grids of up to 7 × 7 cells: .* cells are not as the sizes say")
 class BlankView(nn.Module):
     def forward(self, forward: Forward) -> LossTerm:
         return LossTerm(value=forward.views["blank"].z_context.float().square().mean())
@@ -498,12 +501,8 @@ NUM_SEQUENCES = 6
 
 def split(first_task: int = 0, **changed: Any) -> Sequences:
     """Six sequences of three grids, all of one colour and 2 × 2 cells, in six tasks."""
-    good: dict[str, Any] = {
-        "grids": torch.ones(NUM_SEQUENCES, 3, 2, 2, dtype=torch.uint8),
-        "sizes": torch.full((NUM_SEQUENCES, 3, 2), 2),
-        "tasks": torch.arange(NUM_SEQUENCES) + first_task,
-    }
-    return Sequences(**(good | changed))
+    good = {"grid": torch.ones(NUM_SEQUENCES, 3, 2, 2, dtype=torch.uint8), "size": torch.full((NUM_SEQUENCES, 3, 2), 2)}
+    return Sequences(observations=Observations(good | changed), tasks=torch.arange(NUM_SEQUENCES) + first_task)
 
 
 def breaks_as_dataset(check: str, message: str, **changed: Any) -> None:
@@ -513,25 +512,52 @@ def breaks_as_dataset(check: str, message: str, **changed: Any) -> None:
     class Config(Configured):
         """Breaks one promise."""
 
+        space: ClassVar[type[Space]] = GridSpace
+
         def build(self, facts: Any) -> Any:
             good: dict[str, Any] = {
+                "space": GridSpace(side=2),
                 "train": split(),
                 "validation": split(NUM_SEQUENCES),
                 "task_names": tuple(map(str, range(2 * NUM_SEQUENCES))),
                 "description": "six sequences",
                 "fingerprint": "0" * 64,
             }
-            return GridDataset(**(good | changed))
+            return SequenceDataset(**(good | changed))
 
     _register("dataset", check, message, Config, "-".join(changed))
 
 
-breaks_as_dataset("shapes", "grids of training are torch.int64", train=split(grids=torch.ones(6, 3, 2, 2).long()))
-breaks_as_dataset("content", "cells not as its sizes say", train=split(sizes=torch.ones(6, 3, 2).long()))
+breaks_as_dataset("builds", "its space is str, and its configuration says space = GridSpace", space="grids")
+breaks_as_dataset("shapes", r"not all with \(sequences, context", train=split(grid=torch.ones(6, 2, 2, 2)))
+breaks_as_dataset("content", "grids are torch.int64", train=split(grid=torch.ones(6, 3, 2, 2).long()))
+breaks_as_dataset("content", "cells are not as the sizes say", train=split(size=torch.ones(6, 3, 2).long()))
 breaks_as_dataset("split", r"task \[0\] is in training and in validation", validation=split())
 breaks_as_dataset("split", r"has no name among 1", task_names=("only",))
 breaks_as_dataset("description", "the description is empty", description=" ")
-breaks_as_dataset("fingerprint", "is no SHA-256", fingerprint="six")
+breaks_as_dataset("description", "is no SHA-256", fingerprint="six")
+breaks_as_dataset("description", "notes holds \\[None\\], not only texts", notes=(None,))
+
+
+@breaks_by_class("fingerprint", "built again, it has other grid under the same fingerprint", family="dataset")
+@attrs.frozen(kw_only=True)
+class OtherEveryTime(Configured):
+    """Breaks one promise."""
+
+    space: ClassVar[type[Space]] = GridSpace
+    built: list[int] = attrs.field(factory=list)
+
+    def build(self, facts: Any) -> Any:
+        self.built.append(0)
+        grids = torch.full((NUM_SEQUENCES, 3, 2, 2), len(self.built) % 10, dtype=torch.uint8)
+        return SequenceDataset(
+            space=GridSpace(side=2),
+            train=split(grid=grids),
+            validation=split(NUM_SEQUENCES),
+            task_names=tuple(map(str, range(2 * NUM_SEQUENCES))),
+            description="other grids",
+            fingerprint="0" * 64,
+        )
 
 
 @breaks_by_class("builds", "str has none of the methods start, row", family="observer")
@@ -572,6 +598,8 @@ def breaks_as_null(check: str, message: str, **methods: Any) -> None:
     class Config(Configured):
         """Breaks one promise."""
 
+        spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)
+
         def build(self, facts: Any) -> Any:
             return None if methods.get("fit", 0) is None else Broken()
 
@@ -588,7 +616,7 @@ def _scores_of(change: Any) -> Any:
 
 
 def _fills(_self: Any, train: Sequences) -> dict[str, float]:
-    train.grids.zero_()
+    train.observations["grid"].zero_()
     return {}
 
 
@@ -596,6 +624,30 @@ def _draws(_self: Any, train: Sequences) -> dict[str, float]:
     torch.rand(())
     return {}
 
+
+def breaks_as_augmentation(check: str, message: str, change: Any) -> None:
+    """An augmentation by one function of a batch."""
+
+    @attrs.frozen(kw_only=True)
+    class Config(Configured):
+        """Breaks one promise."""
+
+        spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)
+
+        def build(self, facts: Any) -> Any:
+            return change
+
+    _register("augmentation", check, message, Config, check)
+
+
+breaks_as_augmentation("builds", "build returns a str, not a function", "change")
+breaks_as_augmentation(
+    "transforms",
+    "the augmented batch is not of grids of up to",
+    lambda batch: batch.map(lambda tensor: torch.full_like(tensor, 1)),
+)
+breaks_as_augmentation("transforms", "has the tensors", lambda batch: Observations({"grid": batch["grid"]}))
+breaks_as_augmentation("transforms", "writes to the batch", lambda batch: batch.map(lambda tensor: tensor.zero_()))
 
 breaks_as_null("builds", "gives None for pairs and for frames alike", fit=None)
 breaks_as_null("builds", "Broken has no method scores", scores=None)
@@ -606,7 +658,7 @@ breaks_as_null(
     "candidates", "with the order of the candidates", scores=_scores_of(lambda s: s + torch.arange(s.shape[1]).float())
 )
 breaks_as_null("fit", "not names with finite numbers", fit=lambda _self, _train: {"weight": float("nan")})
-breaks_as_null("inputs", "changes the grids or sizes", fit=_fills)
+breaks_as_null("inputs", "changes the observations", fit=_fills)
 breaks_as_null("inputs", "draws from torch's global generator", fit=_draws)
 
 
@@ -628,10 +680,12 @@ class NamesNoMetric(Configured):
         return (Scenario(id="a", when="vq.usag < 1", title="Few codes", advice="More."),)
 
 
-@breaks_by_class("builds", "build returns dict, not GridDataset", family="dataset")
+@breaks_by_class("builds", "build returns dict, not SequenceDataset", family="dataset")
 @attrs.frozen(kw_only=True)
 class BuildsMapping(Configured):
     """Breaks one promise."""
+
+    space: ClassVar[type[Space]] = GridSpace
 
     def build(self, facts: Any) -> Any:
         return {}
@@ -646,11 +700,11 @@ class Reads(nn.Module):
         super().__init__()
         self.embedding = nn.Linear(1, 4)
 
-    def forward(self, grids: Tensor, sizes: Tensor) -> Embeddings:
-        return self.embed(self.read(grids, sizes))
+    def forward(self, observations: Observations) -> Embeddings:
+        return self.embed(self.read(observations))
 
-    def read(self, grids: Tensor, sizes: Tensor) -> dict[str, Tensor]:
-        return {"share": (grids == 0).float().mean((1, 2))[:, None]}
+    def read(self, observations: Observations) -> dict[str, Tensor]:
+        return {"share": (observations["grid"] == 0).float().mean((1, 2))[:, None]}
 
     def embed(self, reading: dict[str, Tensor]) -> Embeddings:
         values = self.embedding(reading["share"])[:, None]
@@ -660,10 +714,10 @@ class Reads(nn.Module):
         return {"halved": lambda reading: {"share": reading["share"] / 2}}
 
 
-@breaks("encoder", "encoder-views", r"embed\(read\(grids, sizes\)\)")
+@breaks("encoder", "encoder-views", r"embed\(read\(observations\)\)")
 class ReadsTwice(Reads):
-    def forward(self, grids: Tensor, sizes: Tensor) -> Embeddings:
-        return self.embed({"share": 2 * self.read(grids, sizes)["share"]})
+    def forward(self, observations: Observations) -> Embeddings:
+        return self.embed({"share": 2 * self.read(observations)["share"]})
 
 
 @breaks("encoder", "encoder-views", "the view summed gives")

@@ -49,7 +49,7 @@ def test_the_example_is_the_smallest_batch_that_shows_it() -> None:
     result = result_of(broken("Centred"), "rows")
     assert result.example is not None
     assert result.example.shapes == {"state": (2, 16)}
-    assert "B = 2, T = 1, N = 1, H = W = 1" in result.example.text()
+    assert "B = 2, T = 1, N = 1" in result.example.text()
     result = result_of(broken("CountsObjects"), "object-order")
     assert result.example is not None
     assert result.example.shapes == {"values": (1, 1, 2, 16), "mask": (1, 1, 2)}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from jepa_core.contracts import Sequences
+from jepa_core.contracts import Observations, Sequences
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.seeds import derived_seed
@@ -18,14 +18,16 @@ RecipeMaker = Callable[..., Any]
 
 
 def numbered(count: int) -> Sequences:
-    """Sequences whose grids hold their own number."""
-    grids = torch.arange(count, dtype=torch.uint8)[:, None, None, None].expand(count, 2, 1, 1).contiguous()
-    return Sequences(grids=grids, sizes=torch.ones(count, 2, 2, dtype=torch.int64), tasks=torch.arange(count))
+    """Sequences whose observations hold their own number."""
+    values = torch.arange(count)[:, None, None].expand(count, 2, 1).contiguous()
+    return Sequences(observations=Observations({"values": values}), tasks=torch.arange(count))
 
 
 def test_an_epoch_sees_every_sequence_at_most_once_and_the_next_in_another_order() -> None:
     stream = BatchStream(numbered(20), 6, seed=1, device=torch.device("cpu"))
-    epochs = [torch.cat([stream.draw(e * 3 + i)["grid"].flatten(1)[:, 0] for i in range(3)]).tolist() for e in range(2)]
+    epochs = [
+        torch.cat([stream.draw(e * 3 + i)["values"].flatten(1)[:, 0] for i in range(3)]).tolist() for e in range(2)
+    ]
     assert stream.per_epoch == 3
     assert all(len(set(epoch)) == 18 for epoch in epochs)
     assert epochs[0] != epochs[1]
@@ -34,7 +36,7 @@ def test_an_epoch_sees_every_sequence_at_most_once_and_the_next_in_another_order
 def test_order_is_a_function_of_seed_and_index_alone() -> None:
     one, other = (BatchStream(numbered(20), 6, seed=1, device=torch.device("cpu")) for _ in range(2))
     other.draw(7)
-    assert torch.equal(one.draw(4)["grid"], other.draw(4)["grid"])
+    assert torch.equal(one.draw(4)["values"], other.draw(4)["values"])
 
 
 def test_a_batch_larger_than_the_data_is_refused_with_the_numbers() -> None:

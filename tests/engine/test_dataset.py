@@ -9,11 +9,12 @@ import attrs
 import pytest
 import torch
 
-from jepa_core.contracts import GridDataset, Sequences
+from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.facts import DatasetFacts
 from jepa_core.recipe.tables import Recipe
+from jepa_plugins.grids.space import GridSpace
 
 RecipeMaker = Callable[..., Recipe]
 GRIDS = torch.zeros(4, 3, 5, 5, dtype=torch.uint8)
@@ -21,19 +22,22 @@ SIZES = torch.full((4, 3, 2), 5)
 
 
 def split(first_task: int = 0, **changed: Any) -> Sequences:
-    good: Mapping[str, Any] = {"grids": GRIDS, "sizes": SIZES, "tasks": torch.arange(4) + first_task}
-    return Sequences(**{**good, **changed})
+    tensors = {"grid": GRIDS, "size": SIZES, **{k: v for k, v in changed.items() if k != "labels"}}
+    return Sequences(
+        observations=Observations(tensors), tasks=torch.arange(4) + first_task, labels=changed.get("labels", {})
+    )
 
 
-def dataset(**changed: Any) -> GridDataset:
+def dataset(**changed: Any) -> SequenceDataset:
     good: Mapping[str, Any] = {
+        "space": GridSpace(side=5),
         "train": split(),
         "validation": split(4),
         "task_names": tuple("abcdefgh"),
         "description": "eight",
         "fingerprint": "0" * 64,
     }
-    return GridDataset(**{**good, **changed})
+    return SequenceDataset(**{**good, **changed})
 
 
 @attrs.frozen(kw_only=True)
@@ -42,6 +46,7 @@ class Given:
 
     kind: ClassVar[str] = "given"
     metrics: ClassVar[tuple[Any, ...]] = ()
+    space: ClassVar[type[Space]] = GridSpace
     built: Any
 
     def build(self, facts: DatasetFacts) -> Any:
@@ -50,7 +55,7 @@ class Given:
         return self.built
 
 
-def build(tiny_recipe: RecipeMaker, built: Any) -> GridDataset:
+def build(tiny_recipe: RecipeMaker, built: Any) -> SequenceDataset:
     return built_dataset(attrs.evolve(tiny_recipe(), data=Given(built=built)))
 
 
@@ -66,24 +71,40 @@ ABOVE[2, 1, 3, 4] = 11
 @pytest.mark.parametrize(
     ("built", "told"),
     [
-        ([], "build returns list, not GridDataset"),
-        (dataset(train=split(grids=[[0]])), "grids of training are a list, not a tensor"),
-        (dataset(train=split(grids=GRIDS.float())), r"grids of training are torch\.float32, not torch\.uint8"),
-        (dataset(validation=split(4, grids=GRIDS[..., None])), r"grids of validation are \(4, 3, 5, 5, 1\), not \("),
-        (dataset(train=split(grids=GRIDS[..., :4])), "grids of training are 5 × 4, not square"),
-        (dataset(train=split(grids=GRIDS[:, :1])), "sequences of 1 grid: context and target are two"),
-        (dataset(train=split(grids=GRIDS[:0])), "training has no sequence"),
-        (dataset(validation=split(4, grids=GRIDS[:, :2], sizes=SIZES[:, :2])), "differ in grids and side"),
-        (dataset(train=split(sizes=SIZES[:, :2])), r"sizes of training are \(4, 2, 2\), not \(4, 3, 2\)"),
-        (dataset(train=split(sizes=SIZES.int())), r"sizes of training are torch\.int32, not torch\.int64"),
-        (dataset(train=split(sizes=SIZES + 1)), "sizes of training are 6 … 6, on a side of 5"),
-        (dataset(train=split(sizes=SIZES - 1)), r"108 cells not as its sizes say, first grids\[0, 0, 0, 4\]"),
-        (dataset(train=split(grids=ABOVE)), r"training has 1 cells not as its sizes say, first grids\[2, 1, 3, 4\]"),
+        ([], "build returns list, not SequenceDataset"),
+        (dataset(train=split(grid=[[0]])), "grid of training is a list, not a tensor"),
+        (
+            dataset(train=split(grid=GRIDS.float()), validation=split(4, grid=GRIDS.float())),
+            r"in training, grids are torch\.float32, not torch\.uint8: pictures are of another space",
+        ),
+        (dataset(validation=split(4, grid=GRIDS[..., None])), "training and validation differ"),
+        (
+            dataset(train=split(grid=GRIDS[..., :4]), validation=split(4, grid=GRIDS[..., :4])),
+            "grids are 5 × 4, not 5 × 5",
+        ),
+        (dataset(train=split(grid=GRIDS[:, :1], size=SIZES[:, :1])), "1 observation: context and target are two"),
+        (dataset(train=split(grid=GRIDS[:0], size=SIZES[:0])), "training has no sequence"),
+        (dataset(validation=split(4, grid=GRIDS[:, :2], size=SIZES[:, :2])), "training and validation differ"),
+        (dataset(train=split(size=SIZES[:, :2])), r"begin with grid \(4, 3\), size \(4, 2\), not all"),
+        (
+            dataset(train=split(size=SIZES.int()), validation=split(4, size=SIZES.int())),
+            r"sizes are torch\.int32 of shape",
+        ),
+        (dataset(train=split(size=SIZES + 1)), "in training, sizes are 6 … 6, on a side of 5"),
+        (dataset(train=split(size=SIZES - 1)), r"108 cells are not as the sizes say, first grid\[0, 0, 0, 4\]"),
+        (dataset(train=split(grid=ABOVE)), r"in training, 1 cells are not as the sizes say, first grid\[2, 1, 3, 4\]"),
         (dataset(train=split(labels={"rule": torch.arange(3)})), r"rule of training are \(3,\), not \(4,\)"),
         (dataset(train=split(labels={"rule": torch.arange(4)})), r"labels \['rule'\], validation \[\]"),
         (dataset(validation=split(3)), r"task \[3\] is in training and in validation"),
         (dataset(task_names=("a",)), r"task \[1\] has no name among 1"),
-        (dataset(roles=("frame",)), "1 roles are given for sequences of 3 grids"),
+        (dataset(roles=("frame",)), "1 roles are given for sequences of 3 observations"),
+        (dataset(task_names=tuple(range(8))), r"task_names holds \[0\], not only texts"),
+        (dataset(notes=None), "notes is a NoneType, not a tuple of texts"),
+        (dataset(description=None), "the description is a NoneType, not text: None"),
+        (dataset(fingerprint=7), "the fingerprint is a int, not text: 7"),
+        (dataset(fingerprint="7"), "the fingerprint '7' is no SHA-256"),
+        (dataset(roles=("frame", "frame", "target")), r"the roles hold \['target'\]; there are input, output, frame"),
+        (dataset(space=None), "its space is NoneType, and its configuration says space = GridSpace"),
         (KeyError("pixels"), "KeyError: 'pixels'"),
     ],
 )

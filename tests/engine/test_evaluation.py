@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jepa_core.contracts import GridDataset, Observations, Sequences, Space
+from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
 from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import choose_compute
@@ -33,9 +33,9 @@ from jepa_core.engine.objective import Objective
 from jepa_core.engine.representation import unique_candidates
 from jepa_core.errors import PluginError
 from jepa_core.facts import DatasetFacts, NullFacts
-from jepa_core.grid_space import GridSpace
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import installed
+from jepa_plugins.grids.space import GridSpace
 from tests.engine.training import RecipeMaker
 
 CPU = choose_compute("cpu", "fp32")
@@ -46,11 +46,8 @@ class Subject:
     """A model that was never trained, and the validation split of its recipe."""
 
     objective: Objective
+    space: Space
     split: Sequences
-
-    @property
-    def space(self) -> Space:
-        return GridSpace(side=int(self.split.grids.shape[-1]))
 
     def gather(self, chunk: int = 1000, *, losses: bool = False) -> Gathered:
         return gather(self.objective, self.split.observations, CPU, chunk=chunk, views={} if losses else None)
@@ -65,10 +62,10 @@ def subject(tiny_recipe: Callable[..., Recipe]) -> Callable[..., Subject]:
 
     def build(*overrides: str) -> Subject:
         recipe = tiny_recipe(*overrides)
-        split = recipe.data.build(DatasetFacts(seed=0)).validation
-        _, length, _, side = split.grids.shape
-        parts = build_parts(recipe, DataShape(context_length=length - 1, space=GridSpace(side=side)), CPU.device)
-        return Subject(Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()}), split)
+        dataset = recipe.data.build(DatasetFacts(seed=0))
+        parts = build_parts(recipe, DataShape.of(dataset), CPU.device)
+        weights = {name: entry.weight for name, entry in recipe.losses.items()}
+        return Subject(Objective(parts, weights), dataset.space, dataset.validation)
 
     return build
 
@@ -192,13 +189,13 @@ def test_nulls_and_the_untrained_network_stand_beside_the_models_retrieval(tiny_
     assert "val.hard.mrr" not in validation(objective, {})
 
 
-def with_tasks(dataset: GridDataset, number: int) -> GridDataset:
+def with_tasks(dataset: SequenceDataset, number: int) -> SequenceDataset:
     """The same validation in so many tasks."""
     tasks = torch.arange(len(dataset.validation)) % number
     return dataclasses.replace(dataset, validation=dataclasses.replace(dataset.validation, tasks=tasks))
 
 
-def ranked_with(recipe: Recipe, dataset: GridDataset, **nulls: type) -> Validation:
+def ranked_with(recipe: Recipe, dataset: SequenceDataset, **nulls: type) -> Validation:
     """A validation with nulls of a plugin beside counting equal cells."""
     validation = Validation(dataset.space, dataset.validation, CPU, chunk=50)
     equal_cells = installed().family("null")["equal_cells"].config_class()
@@ -209,6 +206,8 @@ def ranked_with(recipe: Recipe, dataset: GridDataset, **nulls: type) -> Validati
 
 
 class Raising:
+    spaces = (GridSpace,)
+
     def build(self, facts: NullFacts) -> Raising:
         return self
 
@@ -254,13 +253,13 @@ class Scaled(NotFinite):
 def test_a_null_may_have_any_scale_and_changes_nothing_that_it_writes_to(tiny_recipe: RecipeMaker) -> None:
     recipe = tiny_recipe()
     dataset = recipe.data.build(DatasetFacts(seed=0))
-    before = dataset.validation.grids.clone()
+    before = dataset.validation.observations["grid"].clone()
     ranked = ranked_with(recipe, dataset, scaled=Scaled).nulls.ranked
     scaled, counted = ranked.get("scaled"), ranked.get("equal_cells")
     assert scaled is not None
     assert counted is not None
     assert scaled.mrr == pytest.approx(counted.mrr, abs=1e-4)
-    assert dataset.validation.grids.equal(before)
+    assert dataset.validation.observations["grid"].equal(before)
 
 
 class Exits(Raising):
@@ -351,7 +350,7 @@ def test_near_copies_stay_a_tenth_of_what_validations_encode(subject: Callable[.
     hard = HardCandidates.of(model.space, model.split.observations, model.split.tasks)
     assert hard is not None
     validation.hard = hard
-    encoded = len(model.split) * model.split.grids.shape[1]
+    encoded = len(model.split) * model.split.num_places
     assert hard.num_observations / validation.hard_every() <= 0.1 * encoded
 
 

@@ -7,35 +7,35 @@ import random
 import pytest
 import torch
 
-from jepa_core.contracts import GridDataset
+from jepa_core.contracts import SequenceDataset
 from jepa_core.engine import hard_candidates
 from jepa_core.engine.hard_candidates import NUM_RELATIVES, HardCandidates, cosine_scores
 from jepa_core.facts import DatasetFacts
-from jepa_core.grid_edits import colours_of, edited
-from jepa_core.grid_space import GridSpace
 from jepa_core.observations import Observations
-from jepa_plugins.datasets.arc import ArcConfig
-from jepa_plugins.datasets.traces import TracesConfig
+from jepa_plugins.grids.datasets.arc import ArcConfig
+from jepa_plugins.grids.datasets.traces import TracesConfig
+from jepa_plugins.grids.edits import colours_of, edited
+from jepa_plugins.grids.space import GridSpace
 
 SPACE = GridSpace(side=12)
 
 
 @pytest.fixture(scope="module")
-def arc() -> GridDataset:
+def arc() -> SequenceDataset:
     return ArcConfig(train_windows=1).build(DatasetFacts(seed=0))
 
 
 @pytest.fixture(scope="module")
-def lists(arc: GridDataset) -> HardCandidates:
+def lists(arc: SequenceDataset) -> HardCandidates:
     drawn = HardCandidates.of(arc.space, arc.validation.observations, arc.validation.tasks)
     assert drawn is not None
     return drawn
 
 
 def test_candidates_are_the_target_its_relatives_and_the_contexts_grids(
-    arc: GridDataset, lists: HardCandidates
+    arc: SequenceDataset, lists: HardCandidates
 ) -> None:
-    chosen = arc.validation.grids[lists.rows]
+    chosen = arc.validation.observations["grid"][lists.rows]
     grids = lists.candidates["grid"]
     assert grids.shape[1] == 1 + NUM_RELATIVES + 3
     assert grids[:, 0].equal(chosen[:, -1])
@@ -58,17 +58,17 @@ def test_both_controls_of_arc_are_near_chance(lists: HardCandidates) -> None:
     assert float(lists.mrr(own)) > lists.chance_mrr + 0.1
 
 
-def test_copies_made_of_the_target_alone_would_be_told_by_their_medoid(arc: GridDataset) -> None:
+def test_copies_made_of_the_target_alone_would_be_told_by_their_medoid(arc: SequenceDataset) -> None:
     """Why the tree: the same figure for a star with the target in its middle is near 1."""
-    targets, sizes = arc.validation.grids[:60, -1], arc.validation.sizes[:60, -1]
-    palette = colours_of(arc.validation.grids[:60])
+    targets, sizes = arc.validation.observations["grid"][:60, -1], arc.validation.observations["size"][:60, -1]
+    palette = colours_of(arc.validation.observations["grid"][:60])
     star = torch.stack([targets, *(edited(targets, sizes, palette) for _ in range(16))], 1)
     distinct = hard_candidates._is_distinct(SPACE.keys(Observations({"grid": star, "size": sizes})))
     alike = (SPACE.alike(Observations({"grid": star, "size": sizes})) * distinct[:, None]).sum(2)
     assert float(hard_candidates._mrr(alike, distinct)) > 0.7
 
 
-def test_lists_are_the_same_every_time(arc: GridDataset, lists: HardCandidates) -> None:
+def test_lists_are_the_same_every_time(arc: SequenceDataset, lists: HardCandidates) -> None:
     again = HardCandidates.of(arc.space, arc.validation.observations, arc.validation.tasks)
     assert again is not None
     assert again.candidates["grid"].equal(lists.candidates["grid"])

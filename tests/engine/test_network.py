@@ -16,8 +16,8 @@ from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.network import Parts, build_parts, built, masked_mean
 from jepa_core.errors import PluginError
-from jepa_core.grid_space import GridSpace
 from jepa_core.metrics import Metric
+from jepa_plugins.grids.space import GridSpace
 from tests.engine.training import CPU, RecipeMaker
 
 YES, NO = torch.tensor(True), torch.tensor(False)

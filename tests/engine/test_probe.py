@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from jepa_core.contracts import Sequences
+from jepa_core.contracts import Observations, Sequences
 from jepa_core.engine import probe as probe_module
 from jepa_core.engine.probe import NUM_NEIGHBOURS, knn_probe, probes_of
 
@@ -109,8 +109,7 @@ def test_embeddings_that_are_not_finite_never_help() -> None:
 def sequences(tasks: list[int], rules: list[int] | None = None) -> Sequences:
     num = len(tasks)
     return Sequences(
-        grids=torch.zeros(num, 2, 3, 3, dtype=torch.uint8),
-        sizes=torch.full((num, 2, 2), 3),
+        observations=Observations({"values": torch.zeros(num, 2, 3)}),
         tasks=torch.tensor(tasks),
         labels={} if rules is None else {"rule": torch.tensor(rules)},
     )

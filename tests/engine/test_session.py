@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from jepa_core.audit.opening_audit import opening_audit
-from jepa_core.contracts import GridDataset
+from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.interruption import StoppedBeforeTraining
@@ -355,7 +355,7 @@ class UnreadableData:
     kind = "unreadable"
     error: BaseException
 
-    def build(self, facts: object) -> GridDataset:
+    def build(self, facts: object) -> SequenceDataset:
         raise self.error
 
 
@@ -386,7 +386,7 @@ class SlowData:
 
     kind = "slow"
 
-    def build(self, facts: object) -> GridDataset:
+    def build(self, facts: object) -> SequenceDataset:
         signal.raise_signal(signal.SIGTERM)
         raise AssertionError("the signal should have ended this")
 

@@ -185,8 +185,5 @@ def test_every_parameter_with_a_gradient_is_trained_once(tiny_recipe: RecipeMake
 
 
 def test_turning_outputs_of_data_that_has_only_frames_is_refused(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
-    recipe = tiny_recipe()
-    recipe = attrs.evolve(recipe, augmentation=attrs.evolve(recipe.augmentation, outputs=0.5))
-
-    with pytest.raises(RecipeError, match=r"augmentation\.outputs = 0\.5 .* no outputs"):
-        a_trainer(recipe, tmp_path)
+    with pytest.raises(RecipeError, match=r"augmentation\.outputs .* no outputs"):
+        a_trainer(tiny_recipe("augmentation.outputs=0.5"), tmp_path)

@@ -14,7 +14,6 @@ from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.network import Parts, build_parts
 from jepa_core.engine.stored_model import choose_checkpoint, load_model
 from jepa_core.errors import CheckpointError, RecipeError
-from jepa_core.grid_space import GridSpace
 from jepa_core.recipe.tables import Recipe
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.reading import RunReader
@@ -23,6 +22,7 @@ from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Watch
 from jepa_core.watch.verdict import BestCheckpoint
+from jepa_plugins.grids.space import GridSpace
 from tests.run_directory.runs import record_run
 
 CPU = torch.device("cpu")

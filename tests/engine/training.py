@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import torch
 
-from jepa_core.contracts import GridDataset
+from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.checkpoint import CheckpointFolder
 from jepa_core.engine.device import Compute
 from jepa_core.engine.ending import Ending
@@ -82,9 +82,9 @@ class KeptRecord:
 
 
 @functools.cache
-def dataset_of(config: Hashable, seed: int) -> GridDataset:
+def dataset_of(config: Hashable, seed: int) -> SequenceDataset:
     """What a dataset's configuration builds, once for all tests."""
-    dataset: GridDataset = config.build(DatasetFacts(seed=seed))  # type: ignore[attr-defined]  # it is one
+    dataset: SequenceDataset = config.build(DatasetFacts(seed=seed))  # type: ignore[attr-defined]  # it is one
     return dataset
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from jepa_core.facts import OUTSIDE
-from jepa_core.grids import NUM_DIHEDRAL, apply_dihedral
+from jepa_plugins.grids.colours import OUTSIDE
 from jepa_plugins.grids.local_patterns import LocalPatterns, Told
+from jepa_plugins.grids.transforms import NUM_DIHEDRAL, apply_dihedral
 
 Square = NDArray[np.int64]
 

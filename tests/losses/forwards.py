@@ -31,7 +31,7 @@ def random_forward(
         context_embeddings=Embeddings(values, mask),
         context_quantized=Quantized(values=values, codes=None, loss=torch.zeros(()), statistics=Statistics()),
         target_tokens=Embeddings(drawn(batch, NUM_TOKENS, DIM) * target_mask[..., None], target_mask),
-        z_grids=drawn(batch, NUM_CONTEXT, PROJECTION),
+        z_observed=drawn(batch, NUM_CONTEXT, PROJECTION),
         views={
             name: View(
                 z_context=drawn(batch, PROJECTION).requires_grad_(),

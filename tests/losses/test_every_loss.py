@@ -13,8 +13,8 @@ from torch import nn
 
 from jepa_core.contracts import Embeddings, Forward, HasState, LossTerm, Statistics
 from jepa_core.facts import LossFacts
+from jepa_plugins.grids.invariance import InvarianceConfig
 from jepa_plugins.losses.info_nce import InfoNceConfig
-from jepa_plugins.losses.invariance import InvarianceConfig
 from jepa_plugins.losses.relational import RelationalConfig
 from jepa_plugins.losses.sigreg import SigregConfig
 from jepa_plugins.losses.vicreg import VicregConfig

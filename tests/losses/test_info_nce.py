@@ -189,9 +189,9 @@ class TestOverCandidates:
 
 def test_the_contrast_with_the_context_is_the_formula_and_leaves_out_grids_equal_to_the_target() -> None:
     forward = random_forward()
-    assert forward.z_grids is not None
-    z_grids = forward.z_grids
-    is_target = torch.zeros(z_grids.shape[:2], dtype=torch.bool)
+    assert forward.z_observed is not None
+    z_observed = forward.z_observed
+    is_target = torch.zeros(z_observed.shape[:2], dtype=torch.bool)
     is_target[2, 1] = True
     forward = replace(forward, is_target=is_target)
     plain, loss = build(context_weight=0.0)(forward).value, build(context_weight=0.5)
@@ -199,7 +199,7 @@ def test_the_contrast_with_the_context_is_the_formula_and_leaves_out_grids_equal
 
     expected = []
     for row, (z, target) in enumerate(zip(F.normalize(forward.z_context), F.normalize(forward.z_target), strict=True)):
-        rivals = [grid for place, grid in enumerate(F.normalize(z_grids[row])) if (row, place) != (2, 1)]
+        rivals = [grid for place, grid in enumerate(F.normalize(z_observed[row])) if (row, place) != (2, 1)]
         scores = torch.stack([z @ candidate for candidate in (target, *rivals)]) / 0.07
         expected.append(-scores.log_softmax(0)[0])
     torch.testing.assert_close(with_context - plain, 0.5 * torch.stack(expected).mean(), rtol=1e-4, atol=1e-5)

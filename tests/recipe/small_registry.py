@@ -7,9 +7,11 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from jepa_core.contracts import Space
 from jepa_core.metrics import Metric
 from jepa_core.registry import BrokenPlugin, Component, Registry
 from jepa_core.settings import setting
+from jepa_plugins.grids.space import GridSpace
 
 
 @attrs.frozen(kw_only=True)
@@ -18,6 +20,7 @@ class Built:
 
     kind: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]] = ()
+    space: ClassVar[type[Space]] = GridSpace
 
     def build(self, facts: Any) -> Any:
         return self

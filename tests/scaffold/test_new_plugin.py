@@ -129,7 +129,7 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 def test_an_unknown_family_is_refused_with_those_there_are() -> None:
     with pytest.raises(
         RecipeError,
-        match="Families: dataset, encoder, quantizer, aggregator, predictor, loss, null, observer, scenario",
+        match=f"Families: {', '.join(FAMILIES)}",
     ):
         NewPlugin(family="los", name="mine")
 

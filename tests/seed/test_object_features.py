@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Reading
+from jepa_core.contracts import Observations, Reading
 from jepa_core.facts import EncoderFacts
-from jepa_core.grid_space import GridSpace
-from jepa_plugins.encoders.object_features import find_objects
+from jepa_plugins.grids.object_features import find_objects
+from jepa_plugins.grids.space import GridSpace
 from jepa_plugins.seed.object_features import (
     exchange_colours,
     exchange_colours_together,
@@ -28,14 +28,17 @@ def encoder(*, one_column_per_colour: bool = False) -> SeedObjects:
 
 
 def reading(*, one_column_per_colour: bool = False) -> Reading:
-    return encoder(one_column_per_colour=one_column_per_colour).read(GRID, torch.tensor([[4, 4]]))
+    return encoder(one_column_per_colour=one_column_per_colour).read(
+        Observations({"grid": GRID, "size": torch.tensor([[4, 4]])})
+    )
 
 
 def drawn_features(num_grids: int = 3) -> Tensor:
     torch.manual_seed(0)
     grids = torch.randint(0, 10, (8 * num_grids, 9, 9), dtype=torch.uint8)
     sizes = torch.full((8 * num_grids, 2), 9)
-    read = SeedObjectsConfig(dim=8, heads=1).build(EncoderFacts(space=GridSpace(side=9))).read(grids, sizes)
+    seed_objects = SeedObjectsConfig(dim=8, heads=1).build(EncoderFacts(space=GridSpace(side=9)))
+    read = seed_objects.read(Observations({"grid": grids, "size": sizes}))
     features: Tensor = read["features"].unflatten(0, (8, num_grids))
     return features
 
@@ -71,7 +74,7 @@ def _token_of_colour(colour: int) -> Tensor:
     torch.manual_seed(0)
     grid = torch.zeros(1, 4, 4, dtype=torch.uint8)
     grid[0, 1, 1] = colour
-    token: Tensor = encoder().eval()(grid, torch.tensor([[4, 4]])).values[0, 0]
+    token: Tensor = encoder().eval()(Observations({"grid": grid, "size": torch.tensor([[4, 4]])})).values[0, 0]
     return token
 
 

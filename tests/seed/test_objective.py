@@ -30,7 +30,7 @@ def test_a_view_of_the_encoder_is_what_embedding_the_changed_reading_gives(train
     encoder = online.encoder
     grids, flat = batch["grid"], batch.flatten()
     torch.manual_seed(7)
-    reading = encoder.read(flat["grid"], flat["size"])  # type: ignore[operator]  # an encoder with views
+    reading = encoder.read(flat)  # type: ignore[operator]  # an encoder with views
     whole = {name: tensor.unflatten(0, grids.shape[:2]) for name, tensor in reading.items()}
     for name in ("colours", "translation", "flips"):
         changed = encoder.reading_views()[name](whole)  # type: ignore[operator]  # an encoder with views

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,24 +10,26 @@ import torch
 
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import NotApplicable, Violation, require
-from jepa_core.contracts import GridDataset
-from jepa_core.dataset_checks import check_content, check_form, check_split
+from jepa_core.contracts import SequenceDataset
+from jepa_core.dataset_checks import check_content, check_form, check_kind, check_split, check_texts
 from jepa_core.facts import DatasetFacts
 
 
 def built(trial: Trial) -> None:
-    """`build` gives a `GridDataset`."""
-    dataset = trial.subject.dataset
-    require(isinstance(dataset, GridDataset), f"build returns {type(dataset).__name__}, not GridDataset")
+    """`build` gives a `SequenceDataset` of the space that the configuration names."""
+    try:
+        check_kind(trial.subject.dataset, trial.config.space)
+    except ValueError as error:
+        raise Violation(str(error)) from error
 
 
 def typed(trial: Trial) -> None:
-    """Grids are square bytes, everything else whole numbers, and both splits alike."""
+    """Tensors by name, equally long and alike in both splits; tasks and labels whole numbers."""
     _kept(trial, check_form)
 
 
-def content_top_left(trial: Trial) -> None:
-    """Content stands top left, and the rest is outside."""
+def of_its_space(trial: Trial) -> None:
+    """Observations are of the space that the dataset says."""
     _kept(trial, check_content)
 
 
@@ -39,6 +40,7 @@ def split_by_task(trial: Trial) -> None:
 
 def says_what_it_is(trial: Trial) -> None:
     """A description on one line, and notes that say something."""
+    _kept(trial, check_texts)
     dataset = trial.subject.dataset
     require(bool(dataset.description.strip()), "the description is empty")
     require("\n" not in dataset.description, "the description has several lines")
@@ -48,31 +50,29 @@ def says_what_it_is(trial: Trial) -> None:
 def fingerprinted(trial: Trial) -> None:
     """Equal settings give equal data and fingerprints, other data another fingerprint."""
     dataset, again = trial.subject.dataset, trial.config.build(DatasetFacts(seed=0))
-    is_sha = re.fullmatch(r"[0-9a-f]{64}", dataset.fingerprint) is not None
-    require(is_sha, f"the fingerprint {dataset.fingerprint!r} is no SHA-256 in hexadecimal")
     require(again.fingerprint == dataset.fingerprint, "built again, it has another fingerprint")
     for split, same in ((dataset.train, again.train), (dataset.validation, again.validation)):
-        for key in ("grids", "sizes", "tasks"):
-            equal = torch.equal(getattr(split, key), getattr(same, key))
-            require(equal, f"built again, it has other {key} under the same fingerprint")
-    shorter = _with_fewer_grids(trial.config)
+        pairs = {name: (tensor, same.observations[name]) for name, tensor in split.observations.tensors.items()}
+        for key, (tensor, other) in {**pairs, "tasks": (split.tasks, same.tasks)}.items():
+            require(torch.equal(tensor, other), f"built again, it has other {key} under the same fingerprint")
+    shorter = _with_shorter_context(trial.config)
     if shorter is not None:
         other = shorter.build(DatasetFacts(seed=0)).fingerprint
         require(other != dataset.fingerprint, f"context_length = {shorter.context_length} has the same fingerprint")
 
 
-def _kept(trial: Trial, check: Callable[[GridDataset], None]) -> None:
+def _kept(trial: Trial, check: Callable[[SequenceDataset], None]) -> None:
     dataset = trial.subject.dataset
-    if not isinstance(dataset, GridDataset):
-        raise NotApplicable("it builds no GridDataset")
+    if not isinstance(dataset, SequenceDataset):
+        raise NotApplicable("it builds no SequenceDataset")
     try:
         check(dataset)
     except ValueError as error:
         raise Violation(str(error)) from error
 
 
-def _with_fewer_grids(config: Any) -> Any:
-    """The configuration with fewer context grids, as few as it takes; None when it takes no other number."""
+def _with_shorter_context(config: Any) -> Any:
+    """The configuration with a shorter context, as short as it takes; None when it takes no other."""
     for context_length in range(1, getattr(config, "context_length", 1)):
         try:
             return attrs.evolve(config, context_length=context_length)

@@ -6,7 +6,7 @@ import torch
 
 from jepa_core.conformance.comparison import require_equal
 from jepa_core.conformance.host_sync import no_host_sync
-from jepa_core.conformance.situations import Tensors, drawn_grids
+from jepa_core.conformance.situations import Tensors
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import NotApplicable, require
 from jepa_core.contracts import OffersViews, ReadingTransform
@@ -17,13 +17,13 @@ def offers_views(trial: Trial) -> None:
     encoder = trial.build().eval()
     if not isinstance(encoder, OffersViews):
         raise NotApplicable("it offers no views of its own (no `read`, `embed` and `reading_views`)")
-    num_grids = trial.situation.context_length + 1
+    num_places = trial.situation.context_length + 1
     torch.manual_seed(1)
-    drawn = drawn_grids(trial.situation, trial.situation.batch * num_grids)
-    reading = dict(encoder.read(drawn["grids"], drawn["sizes"]))
-    embedded, whole = encoder.embed(reading), trial.call(encoder, drawn)
-    require_equal({"values": embedded.values, "mask": embedded.mask}, whole, "embed(read(grids, sizes))")
-    by_sequence = {name: tensor.unflatten(0, (-1, num_grids)) for name, tensor in reading.items()}
+    drawn = trial.observations(trial.situation.batch * num_places)
+    reading = dict(encoder.read(drawn))
+    embedded, whole = encoder.embed(reading), trial.call(encoder, dict(drawn.tensors))
+    require_equal({"values": embedded.values, "mask": embedded.mask}, whole, "embed(read(observations))")
+    by_sequence = {name: tensor.unflatten(0, (-1, num_places)) for name, tensor in reading.items()}
     for name, view in encoder.reading_views().items():
         given = {key: tensor.clone() for key, tensor in by_sequence.items()}
         changed = _drawn(view, given)

@@ -39,7 +39,7 @@ def rows_apart(trial: Trial) -> None:
 
 
 def object_order(trial: Trial) -> None:
-    """Objects of a grid have no order: what is said of a grid stays, what is said of an object moves with it."""
+    """Objects of an observation have no order: what is said of all stays, what is said of an object moves with it."""
     dims = trial.family.object_dims
     if not dims:
         raise NotApplicable(f"{trial.subject.component.family}s take no objects")
@@ -57,4 +57,4 @@ def object_order(trial: Trial) -> None:
         if not name.startswith("rows.")
     }
     actual = {name: output for name, output in trial.call(module, permuted).items() if name in expected}
-    require_close(actual, expected, "with the objects of every grid in reversed order", rtol=1e-4)
+    require_close(actual, expected, "with the objects of every observation in reversed order", rtol=1e-4)

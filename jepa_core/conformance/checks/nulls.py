@@ -5,22 +5,19 @@ Tried on small sequences of every kind of place that a null may be for. V contex
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from jepa_core.conformance.situations import Situation, drawn_grids
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import require
 from jepa_core.contracts import Null, Observations, Sequences
 from jepa_core.facts import NullFacts, Role, frames
-from jepa_core.grid_space import GridSpace
 from jepa_core.watch.nulls import are_weights
 
-_SIDE, _NUM_SEQUENCES, _NUM_CANDIDATES = 5, 6, 4
+_NUM_SEQUENCES, _NUM_CANDIDATES = 6, 4
 _ROLES: tuple[tuple[Role, ...], ...] = (
     ("input", "output", "input", "output"),
     ("input", "output"),
@@ -32,7 +29,7 @@ _ATOL = 1e-4
 
 def built(trial: Trial) -> None:
     """Something to fit and to score with, or None; for at least one kind of data something."""
-    nulls = [trial.config.build(_facts(roles)) for roles in _ROLES]
+    nulls = [trial.config.build(_facts(trial, roles)) for roles in _ROLES]
     require(any(null is not None for null in nulls), "build gives None for pairs and for frames alike: nothing to rank")
     for null in nulls:
         missing = [name for name in ("fit", "scores") if null is not None and not callable(getattr(null, name, None))]
@@ -42,7 +39,8 @@ def built(trial: Trial) -> None:
 def shaped(trial: Trial) -> None:
     """One list for all and a list for each context."""
     for null, train in _fitted(trial):
-        context, shared, own = _context(train), _observations(_NUM_CANDIDATES), _observations(len(train), 3)
+        context, shared = _context(train), trial.observations(_NUM_CANDIDATES)
+        own = trial.observations(len(train), 3)
         for candidates, num in ((shared, _NUM_CANDIDATES), (own, 3)):
             scores = null.scores(context, candidates)
             require(isinstance(scores, Tensor), f"scores returns {type(scores).__name__}, not a Tensor")
@@ -55,16 +53,11 @@ def shaped(trial: Trial) -> None:
 def candidate_by_candidate(trial: Trial) -> None:
     """Order and company of the candidates change no score: else retrieval would depend on them."""
     for null, train in _fitted(trial):
-        context, shared = _context(train), _observations(_NUM_CANDIDATES)
+        context, shared = _context(train), trial.observations(_NUM_CANDIDATES)
         scores = null.scores(context, shared)
-        turned = null.scores(context, Observations({"grid": shared["grid"].flip(0), "size": shared["size"].flip(0)}))
+        turned = null.scores(context, shared.map(lambda tensor: tensor.flip(0)))
         require(_ranked_alike(scores, turned.flip(1)), "scores change with the order of the candidates")
-        each = Observations(
-            {
-                "grid": shared["grid"].expand(len(train), *shared["grid"].shape),
-                "size": shared["size"].expand(len(train), *shared["size"].shape),
-            }
-        )
+        each = _for_each(shared, len(train))
         own = null.scores(context, each)
         require(_ranked_alike(scores, own), "a list of each context's own scores otherwise than one for all")
 
@@ -78,15 +71,15 @@ def fitted_alike(trial: Trial) -> None:
 
 
 def leaves_alone(trial: Trial) -> None:
-    """Grids are the run's own, and so are its draws."""
+    """Observations are the run's own, and so are its draws."""
     for null, train in _cases(trial):
-        context, candidates = _context(train), _observations(_NUM_CANDIDATES)
-        given = [train.grids, train.sizes, context["grid"], candidates["grid"], candidates["size"]]
+        candidates = trial.observations(_NUM_CANDIDATES)
+        given = [*train.observations.tensors.values(), *candidates.tensors.values()]
         before = [tensor.clone() for tensor in given]
         state = torch.get_rng_state()
         null.fit(train)
-        null.scores(context, candidates)
-        require(all(map(torch.equal, given, before)), "it changes the grids or sizes that it is given")
+        null.scores(_context(train), candidates)
+        require(all(map(torch.equal, given, before)), "it changes the observations that it is given")
         require(state.equal(torch.get_rng_state()), "it draws from torch's global generator: use one of your own")
 
 
@@ -98,24 +91,24 @@ def _fitted(trial: Trial) -> Iterator[tuple[Null, Sequences]]:
 
 def _cases(trial: Trial) -> Iterator[tuple[Null, Sequences]]:
     for roles in _ROLES:
-        null: Any = trial.config.build(_facts(roles))
+        null: Any = trial.config.build(_facts(trial, roles))
         if null is not None:
-            observed = _observations(_NUM_SEQUENCES, len(roles))
-            tasks = torch.arange(_NUM_SEQUENCES) // 2
-            yield null, Sequences(grids=observed["grid"], sizes=observed["size"], tasks=tasks)
+            torch.manual_seed(trial.seed)
+            observed = trial.observations(_NUM_SEQUENCES, len(roles))
+            yield null, Sequences(observations=observed, tasks=torch.arange(_NUM_SEQUENCES) // 2)
 
 
-def _facts(roles: tuple[Role, ...]) -> NullFacts:
-    return NullFacts(space=GridSpace(side=_SIDE), roles=roles)
+def _facts(trial: Trial, roles: tuple[Role, ...]) -> NullFacts:
+    return NullFacts(space=trial.space, roles=roles)
 
 
 def _context(train: Sequences) -> Observations:
-    return Observations({"grid": train.grids[:, :-1], "size": train.sizes[:, :-1]})
+    return train.observations[:, :-1]
 
 
-def _observations(*leading: int) -> Observations:
-    drawn = drawn_grids(Situation(side=_SIDE), math.prod(leading))
-    return Observations({"grid": drawn["grids"].unflatten(0, leading), "size": drawn["sizes"].unflatten(0, leading)})
+def _for_each(shared: Observations, num_contexts: int) -> Observations:
+    """(C, …) to (V, C, …)."""
+    return shared.map(lambda tensor: tensor.expand(num_contexts, *tensor.shape))
 
 
 def _ranked_alike(scores: Tensor, others: Tensor) -> bool:

@@ -39,16 +39,16 @@ def shaped(trial: Trial) -> None:
 
 
 def _encoder(trial: Trial, encoder: nn.Module, outputs: Tensors) -> None:
-    num_grids, num_tokens, embedding_dim = trial.situation.batch, encoder.num_tokens, encoder.embedding_dim
+    num_observations, num_tokens, embedding_dim = trial.situation.batch, encoder.num_tokens, encoder.embedding_dim
     assert isinstance(num_tokens, int)
     assert isinstance(embedding_dim, int)
     values, mask = outputs["values"], outputs["mask"]
-    _floats("values", values, (num_grids, num_tokens, embedding_dim))
-    _typed("mask", mask, torch.bool, (num_grids, num_tokens))
+    _floats("values", values, (num_observations, num_tokens, embedding_dim))
+    _typed("mask", mask, torch.bool, (num_observations, num_tokens))
     _zero_where_masked(values, mask)
     if trial.situation == USUAL:
         without = int((~mask.any(-1)).sum())
-        require(not without, f"{without} of {num_grids} grids with content have no token")
+        require(not without, f"{without} of {num_observations} observations with content have no token")
 
 
 def _quantizer(quantizer: nn.Module, inputs: Tensors, outputs: Tensors) -> None:
@@ -75,9 +75,9 @@ def without_time(trial: Trial) -> None:
     inputs = trial.inputs(quantizer)
     whole = trial.call(quantizer, inputs)["values"][:, 0]
     part = trial.call(quantizer, {name: tensor[:, 0] for name, tensor in inputs.items()})["values"]
-    require(part.shape == whole.shape, f"values of one grid are {tuple(part.shape)}, not {tuple(whole.shape)}")
+    require(part.shape == whole.shape, f"values of one observation are {tuple(part.shape)}, not {tuple(whole.shape)}")
     error = float((part - whole).detach().abs().max())
-    require(error <= 1e-5, f"a grid of the context and the same grid alone differ by {error:.3g}")
+    require(error <= 1e-5, f"an observation of the context and the same alone differ by {error:.3g}")
 
 
 def _floats(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:

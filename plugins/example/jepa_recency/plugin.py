@@ -6,6 +6,8 @@ from jepa_core.hookspecs import hookimpl
 from jepa_recency.koleo import KoleoConfig
 from jepa_recency.recency import RecencyConfig
 
+JEPA_CONTRACT = 2
+
 
 @hookimpl
 def jepa_aggregators() -> list[type]:

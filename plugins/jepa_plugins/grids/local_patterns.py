@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from jepa_core.facts import OUTSIDE
+from jepa_plugins.grids.colours import OUTSIDE
 
 Told = Literal["borders", "colours"]
 

@@ -105,8 +105,10 @@ class InfoNce(nn.Module):
             logits_BC = (z_context / temperature) @ candidates_CP.T
             logits_BC = logits_BC.masked_fill(self._left_out(z_target, candidates_CP), -torch.inf)
             value = self._cross_entropy(logits_BC)
-            if self.config.context_weight and forward.z_grids is not None:
-                own = self._among_context(z_context, z_target, unit_length(forward.z_grids.detach()), forward.is_target)
+            if self.config.context_weight and forward.z_observed is not None:
+                own = self._among_context(
+                    z_context, z_target, unit_length(forward.z_observed.detach()), forward.is_target
+                )
                 value = value + self.config.context_weight * own
         return LossTerm(
             value=value, figures=self._figures(temperature), statistics=Statistics(rows=self._new_negatives(z_target))
@@ -144,11 +146,11 @@ class InfoNce(nn.Module):
         return value
 
     def _among_context(
-        self, z_context: Tensor, z_target: Tensor, z_grids_BTP: Tensor, is_target_BT: Tensor | None
+        self, z_context: Tensor, z_target: Tensor, z_observed_BTP: Tensor, is_target_BT: Tensor | None
     ) -> Tensor:
         """Scalar: contrast of the right target with its context's grids; those that equal it do not count."""
         positive_B1 = (z_context * z_target).sum(-1, keepdim=True)
-        rivals_BT = torch.einsum("bp,btp->bt", z_context, z_grids_BTP)
+        rivals_BT = torch.einsum("bp,btp->bt", z_context, z_observed_BTP)
         logits_BC = torch.cat([positive_B1, rivals_BT], 1) / self.temperature()
         if is_target_BT is not None:
             # After the division: the gradient of −inf / τ by τ would be no number.

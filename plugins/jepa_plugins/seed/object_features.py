@@ -1,6 +1,6 @@
 """Objects as the seed saw them, and its three ways to change what it saw, none of which a grid could show.
 
-The 23 features are those of `jepa_plugins.encoders.object_features`, but for
+The 23 features are those of `jepa_plugins.grids.object_features`, but for
 
 ==== ================ =====================================================================
 6    dominant colour  the colour's number, 0–9
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from jepa_core.contracts import Reading, ReadingTransform
-from jepa_plugins.encoders.object_features import find_objects
+from jepa_plugins.grids.object_features import find_objects
 
 AREA, COLOUR = 0, 6
 CENTROID_Y, CENTROID_X, MIN_Y, MIN_X, MAX_Y, MAX_X = range(7, 13)

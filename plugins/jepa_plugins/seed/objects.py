@@ -11,13 +11,14 @@ from typing import ClassVar
 
 import attrs
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from jepa_core.contracts import Embeddings, Reading, ReadingTransform
+from jepa_core.contracts import Embeddings, Observations, Reading, ReadingTransform, Space
 from jepa_core.facts import EncoderFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
-from jepa_plugins.encoders.object_features import NUM_FEATURES
+from jepa_plugins.grids.object_features import NUM_FEATURES
+from jepa_plugins.grids.space import GridSpace
 from jepa_plugins.seed.object_features import (
     context_and_target_apart,
     exchange_colours,
@@ -35,6 +36,7 @@ class SeedObjectsConfig:
 
     kind: ClassVar[str] = "seed_objects"
     metrics: ClassVar[tuple[Metric, ...]] = ()
+    spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)
 
     dim: int = setting("embedding dimension", default=384, at_least=1)
     layers: int = setting("relational attention layers; 0 leaves objects on their own", default=3, at_least=0)
@@ -67,15 +69,15 @@ class SeedObjects(nn.Module):
             for _ in range(config.layers)
         )
 
-    def forward(self, grids: Tensor, sizes: Tensor) -> Embeddings:
-        """Grids (M, H, W) uint8 and sizes (M, 2) to tokens (M, N, D)."""
-        return self.embed(self.read(grids, sizes))
+    def forward(self, observations: Observations) -> Embeddings:
+        """Observations of M grids to tokens (M, N, D)."""
+        return self.embed(self.read(observations))
 
-    def read(self, grids: Tensor, sizes: Tensor) -> Reading:
-        """The objects of grids (M, H, W), as `read_objects` says."""
+    def read(self, observations: Observations) -> Reading:
+        """The objects of M grids, as `read_objects` says."""
         return read_objects(
-            grids,
-            sizes,
+            observations["grid"],
+            observations["size"],
             max_objects=self.num_tokens,
             one_column_per_colour=self.config.one_column_per_colour,
         )

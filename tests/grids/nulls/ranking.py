@@ -8,19 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jepa_core.contracts import GridDataset, Null, Observations
+from jepa_core.contracts import Null, Observations, SequenceDataset
 from jepa_core.engine.nulls import training_sample
 from jepa_core.engine.retrieval import CandidateList, Retrieval, figures_of
-from jepa_core.facts import OUTSIDE, NullFacts, Role
-from jepa_core.grid_space import GridSpace
+from jepa_core.facts import NullFacts, Role
+from jepa_plugins.grids.colours import OUTSIDE
+from jepa_plugins.grids.space import GridSpace
 
 CPU = torch.device("cpu")
 
 
-def retrieval_of(dataset: GridDataset, config: Any) -> Retrieval:
+def retrieval_of(dataset: SequenceDataset, config: Any) -> Retrieval:
     """What a null reaches on a dataset's validation targets, fitted as a run fits it."""
-    side = int(dataset.validation.grids.shape[-1])
-    null: Null = config.build(NullFacts(space=GridSpace(side=side), roles=dataset.places()))
+    null: Null = config.build(NullFacts(space=dataset.space, roles=dataset.places()))
     null.fit(training_sample(dataset, CPU))
     candidates = CandidateList(dataset.space, dataset.validation.observations)
     return figures_of(candidates.ranks(null.scores(candidates.context, candidates.candidates)))

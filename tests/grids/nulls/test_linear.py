@@ -97,7 +97,7 @@ def test_fitting_finds_the_block_that_tells_targets_apart() -> None:
     is_inside = (cells[:, None] < sizes[..., 0, None, None]) & (cells < sizes[..., 1, None, None])
     noise = torch.randint(0, 10, (60, 2, 6, 6), generator=torch.Generator().manual_seed(0))
     grids = torch.where(is_inside, noise, 10).to(torch.uint8)
-    train = Sequences(grids=grids, sizes=sizes, tasks=torch.arange(60))
+    train = Sequences(observations=Observations({"grid": grids, "size": sizes}), tasks=torch.arange(60))
     null = PaletteAndSizeConfig().build(facts("frame", "frame"))
     found = null.fit(train)
     assert found == null.weights

@@ -41,7 +41,11 @@ def test_it_leaves_demonstrations_and_courses_to_sums_of_grids(roles: tuple[Role
 def test_rarity_is_the_log_of_how_few_training_grids_have_a_pattern() -> None:
     observed = random_observations(20, 2)
     null = a_null()
-    found = null.fit(Sequences(grids=observed["grid"], sizes=observed["size"], tasks=torch.arange(20)))
+    found = null.fit(
+        Sequences(
+            observations=Observations({"grid": observed["grid"], "size": observed["size"]}), tasks=torch.arange(20)
+        )
+    )
     counts = null._counts(observed["grid"].flatten(0, 1))
     occurring = (counts > 0).sum(0)
     assert found == {"patterns": float((occurring > 0).sum())}

@@ -12,9 +12,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Observations, Sequences
+from jepa_core.contracts import Observations, Sequences, Space
 from jepa_core.facts import NullFacts
 from jepa_core.metrics import Metric
+from jepa_plugins.grids.colours import NUM_COLOURS
+from jepa_plugins.grids.space import GridSpace
 
 _ROWS_AT_ONCE = 1024
 """Bounds the one-hot copies: 40 MB for grids of 30 × 30."""
@@ -26,16 +28,14 @@ class EqualCellsConfig:
 
     kind: ClassVar[str] = "equal_cells"
     metrics: ClassVar[tuple[Metric, ...]] = ()
+    spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)
 
-    def build(self, facts: NullFacts) -> EqualCells:
-        return EqualCells(facts.num_colours)
+    def build(self, facts: NullFacts) -> EqualCells:  # noqa: ARG002  # the same on grids of every side
+        return EqualCells()
 
 
 class EqualCells:
     """The outside of a grid is a colour too, so that sizes count. Nothing is fitted."""
-
-    def __init__(self, num_colours: int) -> None:
-        self._num_colours = num_colours
 
     def fit(self, train: Sequences) -> Mapping[str, float]:  # noqa: ARG002  # there is nothing to fit
         """Nothing."""
@@ -54,4 +54,4 @@ class EqualCells:
     def _one_hot(self, grids: Tensor) -> Tensor:
         """(K, H, W) to (K, H · W · colours). Zeros and ones survive TF32, and their sums are exact in float32."""
         cells = grids.flatten(1).long().unsqueeze(2)
-        return torch.zeros(*cells.shape[:2], self._num_colours, device=cells.device).scatter_(2, cells, 1.0).flatten(1)
+        return torch.zeros(*cells.shape[:2], NUM_COLOURS, device=cells.device).scatter_(2, cells, 1.0).flatten(1)

@@ -19,9 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jepa_core.contracts import Observations, Sequences
+from jepa_core.contracts import Observations, Sequences, Space
 from jepa_core.facts import NullFacts, Role
 from jepa_core.metrics import Metric
+from jepa_plugins.grids.colours import NUM_COLOURS
+from jepa_plugins.grids.space import GridSpace
 
 _WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Tried for each block beside the cells, whose weight is 1."""
@@ -42,6 +44,7 @@ class PaletteAndSizeConfig:
 
     kind: ClassVar[str] = "palette_and_size"
     metrics: ClassVar[tuple[Metric, ...]] = ()
+    spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)
 
     def build(self, facts: NullFacts) -> LinearNull:
         return LinearNull([0.0] * (len(facts.roles) - 2) + [1.0], facts)
@@ -53,6 +56,7 @@ class PairAnalogyConfig:
 
     kind: ClassVar[str] = "pair_analogy"
     metrics: ClassVar[tuple[Metric, ...]] = ()
+    spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)
 
     def build(self, facts: NullFacts) -> LinearNull | None:
         """None where the context has no whole pair before an input."""
@@ -73,6 +77,7 @@ class ExtrapolationConfig:
 
     kind: ClassVar[str] = "extrapolation"
     metrics: ClassVar[tuple[Metric, ...]] = ()
+    spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)
 
     def build(self, facts: NullFacts) -> LinearNull | None:
         """None where there is one context grid, or where the places are no course."""
@@ -117,18 +122,18 @@ class LinearNull:
 
     def __init__(self, coefficients: list[float], facts: NullFacts) -> None:
         self._coefficients = coefficients
-        self._num_colours = facts.num_colours
-        self._largest = max(facts.height, facts.width)
+        self._num_colours = NUM_COLOURS
+        self._largest = facts.space.side
         self.weights: dict[str, float] = {"cells": 1.0, **dict.fromkeys(_BLOCKS, 0.1)}
 
     def fit(self, train: Sequences) -> Mapping[str, float]:
         """Weights of the blocks, by the mean reciprocal rank of training targets among each other."""
-        targets = torch.unique(train.grids[:, -1].flatten(1), dim=0, return_inverse=True)[1]
+        targets = torch.unique(train.observations["grid"][:, -1].flatten(1), dim=0, return_inverse=True)[1]
         first = torch.full((int(targets.max()) + 1,), len(targets), device=targets.device)
         first = first.scatter_reduce(0, targets, torch.arange(len(targets), device=targets.device), "amin")
         products = self._products(
-            Observations({"grid": train.grids[:, :-1], "size": train.sizes[:, :-1]}),
-            Observations({"grid": train.grids[first, -1], "size": train.sizes[first, -1]}),
+            train.observations[:, :-1],
+            train.observations[first, -1],
         )
         best = _mrr(products.cosines(self.weights), targets)
         for block, weight in chain.from_iterable([(b, w) for b in _BLOCKS for w in _WEIGHTS] for _ in range(_SWEEPS)):

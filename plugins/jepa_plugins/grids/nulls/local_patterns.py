@@ -19,11 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jepa_core.contracts import Observations, Sequences
-from jepa_core.facts import OUTSIDE, NullFacts
+from jepa_core.contracts import Observations, Sequences, Space
+from jepa_core.facts import NullFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
+from jepa_plugins.grids.colours import OUTSIDE
 from jepa_plugins.grids.local_patterns import LocalPatterns
+from jepa_plugins.grids.space import GridSpace
 
 _GRIDS_AT_ONCE = 64
 _FITTED_SEQUENCES = 256
@@ -37,6 +39,7 @@ class LocalPatternsConfig:
 
     kind: ClassVar[str] = "local_patterns"
     metrics: ClassVar[tuple[Metric, ...]] = ()
+    spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)
 
     radius: int = setting("cells around a cell that make its pattern", default=2, at_least=1, at_most=3, unit="cells")
     bins: int = setting("patterns that are told apart, by their hash", default=4096, at_least=2)
@@ -57,7 +60,7 @@ class LocalPatternsNull:
 
     def fit(self, train: Sequences) -> Mapping[str, float]:
         """How rare each pattern is among the grids of the training sequences; how many of them occur."""
-        counts = self._counts(train.grids[:_FITTED_SEQUENCES, -2:].flatten(0, 1))
+        counts = self._counts(train.observations["grid"][:_FITTED_SEQUENCES, -2:].flatten(0, 1))
         in_grids_K = (counts > 0).float().sum(0)
         self._rarity_K = ((len(counts) + 1) / (in_grids_K + 1)).log()
         return {"patterns": float((in_grids_K > 0).sum())}

@@ -1,0 +1,69 @@
+"""What holds for augmentations, and for the views of losses: they keep the space, the seed, and the batch."""
+
+from __future__ import annotations
+
+import torch
+
+from jepa_core.conformance.comparison import require_equal
+from jepa_core.conformance.host_sync import no_host_sync
+from jepa_core.conformance.trial import Trial
+from jepa_core.conformance.violation import NotApplicable, require
+from jepa_core.contracts import Observations, ViewTransform
+from jepa_core.errors import JepaError
+from jepa_core.facts import AugmentationFacts, Role, frames
+
+
+def built(trial: Trial) -> None:
+    """`build` gives a function, for pairs and for frames, or refuses one of them."""
+    transforms = list(_transforms(trial))
+    require(bool(transforms), "build refuses pairs and frames alike")
+    for transform in transforms:
+        require(callable(transform), f"build returns a {type(transform).__name__}, not a function")
+
+
+def transforms_batches(trial: Trial) -> None:
+    """What comes out is of the space, decided by the seed, and the batch stays as it was."""
+    for transform in _transforms(trial):
+        require_transform(trial, transform, "the augmented batch")
+
+
+def require_transform(trial: Trial, transform: ViewTransform, name: str) -> None:
+    """See that a function from observations (B, T+1, …) to such keeps names, shapes, dtypes, space, seed and batch."""
+    situation, space = trial.situation, trial.space
+    if space is None:
+        raise NotApplicable("it names no space")
+    torch.manual_seed(1)
+    given = trial.observations(situation.batch, situation.context_length + 1)
+    batch = given.map(torch.clone)
+    view, again = _drawn(transform, batch), _drawn(transform, batch)
+    require_equal(dict(batch.tensors), dict(given.tensors), f"{name} writes to the batch")
+    require(isinstance(view, Observations), f"{name} is a {type(view).__name__}, not Observations")
+    names, expected = sorted(view.tensors), sorted(given.tensors)
+    require(names == expected, f"{name} has the tensors {names}, where the batch has {expected}")
+    require_equal(dict(again.tensors), dict(view.tensors), f"{name} drawn again under one seed")
+    for key, tensor in view.tensors.items():
+        same = (tensor.shape, tensor.dtype) == (given[key].shape, given[key].dtype)
+        require(same, f"{name} has {key} {tuple(tensor.shape)} of {tensor.dtype}, unlike the batch")
+    try:
+        space.check(view)
+    except ValueError as error:
+        require(False, f"{name} is not of {space.describe()}: {error}")
+
+
+def _transforms(trial: Trial) -> list[ViewTransform]:
+    """One for pairs and one for frames, without what `build` refuses."""
+    num_places = trial.situation.context_length + 1
+    pairs: tuple[Role, ...] = ("input", "output") * num_places
+    transforms = []
+    for roles in (pairs[:num_places], frames(num_places)):
+        try:
+            transforms.append(trial.config.build(AugmentationFacts(space=trial.space, roles=roles)))
+        except JepaError:
+            continue
+    return transforms
+
+
+def _drawn(transform: ViewTransform, batch: Observations) -> Observations:
+    torch.manual_seed(6)
+    with no_host_sync():
+        return transform(batch)

@@ -1,0 +1,268 @@
+"""The user's own arrays as a dataset: ready sequences, one long recording or several, of images, series or vectors.
+
+A file has `observations`, and may have `labels.NAME` (classes), `tasks` and `split` (0 trains, 1 validates), whole
+numbers for each row: each sequence, each of several recordings, each step of a single one.
+
+What it costs in memory: float32 that is mapped from disk, none; other types one float32 copy. The sequences of a single
+recording are views of it. Those of several recordings, and what is chosen row by row, are one copy, in which a step
+stands as often as sequences have it: span / stride times.
+
+Shapes: S sequences of T + 1 observations, R recordings of E steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
+from jepa_core.errors import DataError, JepaError
+from jepa_core.facts import DatasetFacts
+from jepa_core.metrics import Metric
+from jepa_core.settings import setting
+from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading
+from jepa_plugins.arrays.rows import Rows
+from jepa_plugins.arrays.source import Source
+from jepa_plugins.arrays.windows import Cut, stretches, within_one
+from jepa_plugins.images.space import ImageSpace
+from jepa_plugins.series.space import SeriesSpace
+from jepa_plugins.task_split import TaskSplit
+from jepa_plugins.vectors.space import VectorSpace
+
+_SPACES: Mapping[str, type[Space]] = {"images": ImageSpace, "series": SeriesSpace, "vectors": VectorSpace}
+
+
+@attrs.frozen(kw_only=True)
+class ArraysConfig:
+    """Your own arrays (.npz, .npy, .safetensors): sequences or recordings of images, series or vectors."""
+
+    kind: ClassVar[str] = "arrays"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    path: str = setting("file of arrays, .npz, .npy or .safetensors; a run needs one", default="")
+    observed_as: ObservedAs | None = setting(
+        "what an observation is; by default inferred from the shape, and said",
+        default=None,
+        choices=("images", "series", "vectors"),
+    )
+    holds: Holds | None = setting(
+        "what the array holds; by default inferred from the shape, and said",
+        default=None,
+        choices=("sequences", "recording", "recordings"),
+    )
+    context_length: int = setting(
+        "context observations; of longer ready sequences the last ones count", default=3, at_least=1
+    )
+    length: int = setting("of recordings as series: steps of an observation", default=32, at_least=1, unit="steps")
+    stride: int | None = setting(
+        "of recordings: steps from a sequence to the next; by default length for series, else 1",
+        default=None,
+        at_least=1,
+        unit="steps",
+    )
+    validation_share: float = setting(
+        "share of tasks that validate, of a single recording the last part; a file's own split comes first",
+        default=0.1,
+        above=0,
+        below=1,
+    )
+    split_seed: int = setting("decides which tasks validate", default=13, at_least=0)
+
+    @classmethod
+    def example(cls, folder: Path) -> ArraysConfig:
+        """Of a drawn recording (400, 2), written into a folder."""
+        path = folder / "recording.npy"
+        np.save(path, np.random.default_rng(0).normal(size=(400, 2)).cumsum(0).astype(np.float32), allow_pickle=False)
+        return cls(path=str(path), length=8, stride=4, context_length=2, validation_share=0.3)
+
+    @property
+    def space(self) -> type[Space]:
+        """What `observed_as` says, else what the file's header looks like; vectors where it cannot be read."""
+        if self.observed_as is not None:
+            return _SPACES[self.observed_as]
+        try:
+            return _SPACES[self._source().reading.observed_as]
+        except JepaError:
+            return VectorSpace
+
+    def build(self, facts: DatasetFacts) -> SequenceDataset:  # noqa: ARG002  # the same data under every run's seed
+        """The arrays as sequences.
+
+        Raises:
+            RecipeError: no path is given.
+            DataError: the file cannot be read, or what it holds makes no sequences; with what to do.
+        """
+        source = self._source()
+        observed, rows, digest = source.loaded(TaskSplit(share=self.validation_share, seed=self.split_seed))
+        if source.reading.holds == "sequences":
+            split = _of_sequences(self._last_places(source, observed), rows)
+        elif source.reading.holds == "recordings":
+            split = _of_recordings(self._cut(source, observed), observed, rows)
+        else:
+            split = self._of_recording(source, observed, rows)
+        space = _space_of(source.reading, observed, self.length)
+        name = "pixels" if source.reading.observed_as == "images" else "values"
+        train, validation = (
+            Sequences(observations=Observations({name: part.observed}), tasks=part.tasks, labels=part.labels)
+            for part in (split.train, split.validation)
+        )
+        num_sequences, num_tasks = len(train) + len(validation), len(split.task_names)
+        return SequenceDataset(
+            space=space,
+            train=train,
+            validation=validation,
+            task_names=split.task_names,
+            description=f"{num_sequences:,} sequences of {source.file.path.name}, {num_tasks:,} tasks",
+            fingerprint=self._fingerprint(digest, source.reading, rows, (train, validation)),
+            notes=source.notes,
+        )
+
+    def _source(self) -> Source:
+        return Source.of(self.path, self.observed_as, self.holds)
+
+    def _fingerprint(self, digest: str, reading: Reading, rows: Rows, splits: tuple[Sequences, Sequences]) -> str:
+        """Of what the file holds, how it is read and cut, and the split: what sequences have in common is read once."""
+        how = f"{digest} {reading.text()} {self.stride}"
+        whole = hashlib.sha256(how.encode())
+        for split in splits:
+            whole.update(str([tuple(tensor.shape) for tensor in split.observations.tensors.values()]).encode())
+        for tensor in (rows.tasks, rows.validates, *(split.tasks for split in splits)):
+            whole.update(tensor.contiguous().numpy().data)
+        return whole.hexdigest()
+
+    def _last_places(self, source: Source, observed: Tensor) -> Tensor:
+        """(S, T+1, …) of as many places or more.
+
+        Raises:
+            DataError: there are fewer.
+        """
+        num_places = observed.shape[1]
+        if num_places <= self.context_length:
+            remedy = (
+                f"Set data.context_length = {num_places - 1}"
+                if num_places > 1
+                else "Give the context before the target too"
+            )
+            raise DataError(
+                f"{source.where}: a sequence has {num_places} observations, target included, and "
+                f"data.context_length = {self.context_length} asks for {self.context_length + 1}. {remedy}."
+            )
+        return observed[:, -self.context_length - 1 :]
+
+    def _cut(self, source: Source, observed: Tensor, *, to_split: bool = False) -> Cut:
+        is_series = source.reading.observed_as == "series"
+        length = self.length if is_series else 1
+        stride = self.stride if self.stride is not None else length
+        cut = Cut(num_places=self.context_length + 1, length=length, is_windowed=is_series, stride=stride)
+        cut.check(source.where, observed.shape[1], to_split=to_split)
+        return cut
+
+    def _of_recording(self, source: Source, observed: Tensor, rows: Rows) -> _Split:
+        """Of a recording (1, E, …), whose rows are its steps."""
+        in_time = not rows.has_tasks and not rows.has_split
+        cut = self._cut(source, observed, to_split=in_time)
+        windows = cut.windows(observed)[0]
+        last_step = torch.arange(len(windows)) * cut.stride + cut.span - 1
+        if not in_time:
+            return _of_steps(source, windows, rows, last_step, cut)
+        end, first = cut.split_in_time(len(windows), self.validation_share)
+        parts = (slice(0, end), slice(first, len(windows)))
+        shares = (1 - self.validation_share, self.validation_share)
+        train, validation = (
+            _Part(
+                observed=windows[part],
+                tasks=stretches(len(windows[part]), share),
+                labels={name: label[last_step[part]] for name, label in rows.labels.items()},
+            )
+            for part, share in zip(parts, shares, strict=True)
+        )
+        return _joined(train, validation, ("training stretch", "validation stretch"))
+
+
+@attrs.frozen
+class _Part:
+    """One side of the split."""
+
+    observed: Tensor
+    """(S, T+1, …)"""
+    tasks: Tensor
+    """(S,) int64"""
+    labels: Mapping[str, Tensor]
+
+
+@attrs.frozen
+class _Split:
+    train: _Part
+    validation: _Part
+    task_names: tuple[str, ...]
+
+
+def _space_of(reading: Reading, observed: Tensor, length: int) -> Space:
+    """Of observations with rows first, (rows, T+1 or E, …)."""
+    shape = observed.shape[2:]
+    if reading.observed_as == "images":
+        return ImageSpace(channels=shape[0], height=shape[1], width=shape[2])
+    if reading.observed_as == "vectors":
+        return VectorSpace(dim=shape[0])
+    steps = shape[0] if reading.holds == "sequences" else length
+    return SeriesSpace(length=steps, channels=shape[-1])
+
+
+def _of_sequences(observed: Tensor, rows: Rows) -> _Split:
+    """Of ready sequences (S, T+1, …), a row each."""
+    train, validation = (
+        _Part(observed[chosen], rows.tasks[chosen], {name: label[chosen] for name, label in rows.labels.items()})
+        for chosen in (~rows.validates, rows.validates)
+    )
+    return _Split(train, validation, rows.task_names)
+
+
+def _of_recordings(cut: Cut, observed: Tensor, rows: Rows) -> _Split:
+    """Of recordings (R, E, …), a row each, whose sequences have their task and labels."""
+    parts = []
+    for chosen in (~rows.validates, rows.validates):
+        windows = cut.windows(observed[chosen])
+        each = windows.shape[1]
+        labels = {name: label[chosen].repeat_interleave(each) for name, label in rows.labels.items()}
+        parts.append(_Part(windows.flatten(0, 1), rows.tasks[chosen].repeat_interleave(each), labels))
+    return _Split(parts[0], parts[1], rows.task_names)
+
+
+def _of_steps(source: Source, windows: Tensor, rows: Rows, last_step: Tensor, cut: Cut) -> _Split:
+    """Of the sequences (W, T+1, …) of a recording those whose steps are all of one task and one side.
+
+    Raises:
+        DataError: a side has none.
+    """
+    kept = within_one(rows.validates.long(), cut)
+    if rows.has_tasks:
+        kept &= within_one(rows.tasks, cut)
+    parts = []
+    for side, is_validation in (("training", False), ("validation", True)):
+        chosen = (kept & (rows.validates[last_step] == is_validation)).nonzero().squeeze(1)
+        if not len(chosen):
+            raise DataError(
+                f"{source.where}: no {cut.span} steps in a row are of one task and of {side}, and a sequence takes so "
+                "many. Lower data.context_length, or give longer tasks."
+            )
+        ends = last_step[chosen]
+        tasks = rows.tasks[ends] if rows.has_tasks else stretches(len(chosen), 0.5)
+        labels = {name: label[ends] for name, label in rows.labels.items()}
+        parts.append(_Part(windows[chosen], tasks, labels))
+    if rows.has_tasks:
+        return _Split(parts[0], parts[1], rows.task_names)
+    return _joined(parts[0], parts[1], ("training stretch", "validation stretch"))
+
+
+def _joined(train: _Part, validation: _Part, names: tuple[str, str]) -> _Split:
+    """Two parts whose tasks are each counted from 0."""
+    counts = [int(part.tasks.max()) + 1 for part in (train, validation)]
+    task_names = [f"{name} {number}" for name, count in zip(names, counts, strict=True) for number in range(count)]
+    return _Split(train, attrs.evolve(validation, tasks=validation.tasks + counts[0]), tuple(task_names))

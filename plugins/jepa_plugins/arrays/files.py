@@ -1,0 +1,142 @@
+"""Arrays by name in a file of the user's: `.npz`, `.npy` or `.safetensors`, first their headers, then what they hold.
+
+Nothing is unpickled. Knows nothing of what the arrays mean.
+"""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import attrs
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from jepa_core.errors import DataError
+
+OBSERVATIONS = "observations"
+"""The one array of a `.npy` file, and the one that others must have."""
+
+SUFFIXES = (".npz", ".npy", ".safetensors")
+
+_SAFETENSORS_TYPES = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "I16": "int16",
+    "I32": "int32",
+    "I64": "int64",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F32": "float32",
+    "F64": "float64",
+    "C64": "complex64",
+}
+
+_UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, SafetensorError)
+
+
+@attrs.frozen
+class Header:
+    """What a file says of an array before it is read."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    """Such as "float32"; "object" for pickled Python objects."""
+
+
+@attrs.frozen
+class ArrayFile:
+    """A file of arrays."""
+
+    path: Path
+
+    def headers(self) -> dict[str, Header]:
+        """Name → header of each array; nothing else is read.
+
+        Raises:
+            DataError: there is no such file, or it is not one of arrays.
+        """
+        if not self.path.exists():
+            raise DataError(f"{self.path}: there is no such file. Give another with --set data.path=FILE.")
+        if self.path.suffix not in SUFFIXES:
+            raise DataError(
+                f'{self.path}: data.kind = "arrays" reads {", ".join(SUFFIXES)}, not {self.path.suffix or "this"!r}. '
+                "Save the arrays with numpy.savez(FILE, observations=…)."
+            )
+        try:
+            return self._headers()
+        except _UNREADABLE as error:
+            raise DataError(
+                f"{self.path}: this is no {self.path.suffix} file, or it is damaged ({_first_line(error)}). "
+                "Save it anew."
+            ) from error
+
+    def _headers(self) -> dict[str, Header]:
+        match self.path.suffix:
+            case ".npy":
+                with self.path.open("rb") as stream:
+                    return {OBSERVATIONS: _numpy_header(stream)}
+            case ".npz":
+                with zipfile.ZipFile(self.path) as archive:
+                    return {name.removesuffix(".npy"): _member_header(archive, name) for name in archive.namelist()}
+            case _:
+                with safe_open(self.path, framework="pt") as tensors:
+                    slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118  # no mapping
+                    return {
+                        name: Header(tuple(part.get_shape()), _SAFETENSORS_TYPES.get(part.get_dtype(), "unknown"))
+                        for name, part in slices.items()
+                    }
+
+    def read(self, names: tuple[str, ...]) -> dict[str, Tensor]:
+        """Name → tensor of the file's own type, where torch has it, else of float32 or int64.
+
+        `.npy` and `.safetensors` stay on disk until their values are looked at; `.npz` is read whole.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        try:
+            if self.path.suffix == ".safetensors":
+                with safe_open(self.path, framework="pt") as tensors:
+                    return {name: tensors.get_tensor(name) for name in names}
+            if self.path.suffix == ".npy":
+                return {OBSERVATIONS: _tensor(np.load(self.path, mmap_mode="r", allow_pickle=False))}
+            with np.load(self.path, allow_pickle=False) as archive:
+                return {name: _tensor(archive[name]) for name in names}
+        except _UNREADABLE as error:
+            raise DataError(f"{self.path}: it cannot be read ({_first_line(error)}). Save it anew.") from error
+
+
+def _numpy_header(stream: IO[bytes]) -> Header:
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return Header(tuple(shape), "object" if dtype.hasobject else dtype.name)
+
+
+def _member_header(archive: zipfile.ZipFile, name: str) -> Header:
+    with archive.open(name) as stream:
+        return _numpy_header(stream)
+
+
+def _tensor(array: Any) -> Tensor:
+    """Without a copy, where torch has the type and byte order."""
+    if array.dtype.kind in "ui" and array.dtype not in (np.uint8, np.int8, np.int16, np.int32, np.int64):
+        array = array.astype(np.int64)
+    elif not array.dtype.isnative or array.dtype == np.longdouble:
+        array = array.astype(np.float32 if array.dtype.kind == "f" else array.dtype.newbyteorder("="))
+    if any(stride < 0 for stride in array.strides):
+        array = array.copy()
+    with warnings.catch_warnings():
+        # What is mapped from disk cannot be written to, and nobody writes to a dataset.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.from_numpy(array)
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

@@ -1,0 +1,123 @@
+"""What a file says of each row beside its observations: tasks, split and labels; and the split where it says none.
+
+A row is a ready sequence, one of several recordings, or a step of a single one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+import torch
+from torch import Tensor
+
+from jepa_core.errors import DataError
+from jepa_plugins.task_split import TaskSplit
+
+TASKS, SPLIT = "tasks", "split"
+ROW_ARRAYS = (TASKS, SPLIT)
+LABEL_PREFIX = "labels."
+STEP = "step"
+"""What a row of a single recording is: it is no task of its own."""
+
+
+@attrs.frozen(kw_only=True)
+class Rows:
+    """Of each row, as whole numbers."""
+
+    tasks: Tensor
+    """(rows,) int64: index into `task_names`; each row a task of its own where the file says nothing."""
+    task_names: tuple[str, ...]
+    validates: Tensor
+    """(rows,) bool"""
+    labels: Mapping[str, Tensor]
+    """Name → (rows,) int64."""
+    has_tasks: bool
+    has_split: bool
+
+    @staticmethod
+    def of(path: str, arrays: Mapping[str, Tensor], num_rows: int, row: str, split: TaskSplit) -> Rows:
+        """
+        Args:
+            path: of the file, for errors.
+            arrays: `tasks`, `split` and `labels.NAME`, as far as the file has them.
+            num_rows: how long each has to be.
+            row: what a row is, in a word.
+            split: for a file that says tasks at most.
+
+        Raises:
+            DataError: an array has the wrong length or type, or a task is on both sides.
+        """
+        numbers = {
+            name: _whole_numbers(f"{path}: {name}", array, num_rows, row) for name, array in sorted(arrays.items())
+        }
+        has_tasks, has_split = TASKS in numbers, SPLIT in numbers
+        given = numbers.get(TASKS, torch.arange(num_rows))
+        values, tasks = given.unique(return_inverse=True) if has_tasks else (given, given)
+        noun = "task" if has_tasks else row
+        if has_split:
+            validates = _side(path, numbers[SPLIT], row)
+            if has_tasks:
+                _check_apart(path, given[validates], given[~validates], row)
+        elif noun == STEP:
+            validates = torch.zeros(num_rows, dtype=torch.bool)
+        else:
+            validates = _drawn(path, tasks, noun, split)
+        return Rows(
+            tasks=tasks,
+            task_names=() if noun == STEP else tuple(f"{noun} {value}" for value in values.tolist()),
+            validates=validates,
+            labels={
+                name.removeprefix(LABEL_PREFIX): label for name, label in numbers.items() if name not in ROW_ARRAYS
+            },
+            has_tasks=has_tasks,
+            has_split=has_split,
+        )
+
+
+def _whole_numbers(where: str, array: Tensor, num_rows: int, row: str) -> Tensor:
+    if array.is_floating_point() or array.is_complex():
+        raise DataError(f"{where} are {array.dtype}, not whole numbers. Convert them with .astype(numpy.int64).")
+    if tuple(array.shape) != (num_rows,):
+        raise DataError(
+            f"{where} have the shape {tuple(array.shape)}, and the observations have {num_rows:,} {row}s. Give one "
+            f"number for each {row}: shape ({num_rows},)."
+        )
+    numbers = array.long()
+    if bool((numbers < 0).any()):
+        place = int((numbers < 0).nonzero()[0])
+        raise DataError(f"{where} hold {int(numbers[place])}, at {place}. Count classes, tasks and sides from 0.")
+    return numbers
+
+
+def _side(path: str, sides: Tensor, row: str) -> Tensor:
+    """(rows,) bool: which validate, of what a file says."""
+    others = sides[sides > 1]
+    if len(others):
+        raise DataError(f"{path}: {SPLIT} holds {int(others[0])}. Give each {row} 0 for training or 1 for validation.")
+    validates = sides == 1
+    if validates.all() or not validates.any():
+        only = "validation (1)" if validates.any() else "training (0)"
+        raise DataError(f"{path}: {SPLIT} puts every {row} into {only}. Put some on the other side, or leave it out.")
+    return validates
+
+
+def _check_apart(path: str, validation_tasks: Tensor, train_tasks: Tensor, row: str) -> None:
+    both = validation_tasks.unique()
+    both = both[torch.isin(both, train_tasks)]
+    if len(both):
+        raise DataError(
+            f"{path}: {len(both):,} tasks are in training and in validation, the first is task {int(both[0])}. Put all "
+            f"{row}s of a task on one side of {SPLIT}, or leave {SPLIT} out."
+        )
+
+
+def _drawn(path: str, tasks: Tensor, noun: str, split: TaskSplit) -> Tensor:
+    """(rows,) bool: which validate, drawn by task."""
+    num_tasks = int(tasks.max()) + 1
+    if num_tasks < 2:
+        raise DataError(
+            f"{path}: all observations are of one {noun}, and at least 2 are needed, 1 to train and 1 to validate. "
+            f"Give more, or the array {SPLIT}: 0 trains, 1 validates."
+        )
+    return split.validates(num_tasks)[tasks]

@@ -1,0 +1,140 @@
+"""What the dataset of arrays is made from: a file, what its observations are read as, and their numbers, checked.
+
+Shapes: S sequences of T + 1 observations, R recordings of E steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import attrs
+import torch
+from torch import Tensor
+
+from jepa_core.errors import DataError, RecipeError
+from jepa_plugins.arrays.files import OBSERVATIONS, ArrayFile
+from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading, reading_of
+from jepa_plugins.arrays.rows import LABEL_PREFIX, ROW_ARRAYS, STEP, Rows
+from jepa_plugins.task_split import TaskSplit
+from jepa_plugins.vectors.real_values import not_finite, parts_of
+
+_PATH_WANTED = """\
+data.path is empty: data.kind = "arrays" reads arrays from a file of yours.
+Give it with --set data.path=FILE.npz (or .npy, .safetensors), or in the recipe's table [data].
+An .npz or .safetensors file has the array "observations", an .npy file is it: frames (time, H, W[, C]), a recording \
+(time, channels), vectors (time, D), several recordings (R, time, …), or ready sequences (S, T+1, …).
+Save it with numpy.savez(FILE, observations=…). Without a file: data.kind = "series_demo" generates recordings."""
+
+
+@attrs.frozen
+class Source:
+    """A file, and what its observations are read as."""
+
+    file: ArrayFile
+    reading: Reading
+    names: tuple[str, ...]
+    """Arrays beside the observations that are read."""
+    notes: tuple[str, ...]
+
+    @staticmethod
+    def of(path: str, observed_as: ObservedAs | None, holds: Holds | None) -> Source:
+        """By the headers alone.
+
+        Raises:
+            RecipeError, DataError: there is no such file, or nothing in it that can be read.
+        """
+        if not path:
+            raise RecipeError(_PATH_WANTED)
+        file = ArrayFile(Path(path).expanduser())
+        headers = file.headers()
+        if OBSERVATIONS not in headers:
+            there = ", ".join(sorted(headers)) or "nothing"
+            raise DataError(
+                f"{file.path}: the array {OBSERVATIONS!r} is missing; the file has {there}. Save it under that name: "
+                f"numpy.savez(FILE, {OBSERVATIONS}=…)."
+            )
+        where = _where(file)
+        reading, notes = reading_of(where, headers[OBSERVATIONS], observed_as, holds)
+        names = tuple(sorted(name for name in headers if name in ROW_ARRAYS or name.startswith(LABEL_PREFIX)))
+        others = sorted(headers.keys() - {*names, OBSERVATIONS})
+        if others:
+            notes = (*notes, f"not read: {', '.join(others)}; there are {', '.join(ROW_ARRAYS)} and {LABEL_PREFIX}NAME")
+        return Source(file, reading, names, notes)
+
+    @property
+    def where(self) -> str:
+        """What errors of the observations begin with."""
+        return _where(self.file)
+
+    def loaded(self, split: TaskSplit) -> tuple[Tensor, Rows, str]:
+        """Float32 observations with rows first, what is said of the rows, and SHA-256 of the observations as stored.
+
+        `split` is for a file that says tasks at most.
+
+        Raises:
+            DataError: values are not finite, pictures not in 0 … 1, or rows' numbers do not fit.
+        """
+        arrays = self.file.read((OBSERVATIONS, *self.names))
+        stored = arrays.pop(OBSERVATIONS)
+        observed = self.reading.arranged(stored)
+        if self.reading.observed_as == "images":
+            observed = _as_pixels(self.where, observed)
+        observed = observed.float()
+        _check_finite(self.where, observed, self.reading)
+        num_rows = observed.shape[1] if self.reading.holds == "recording" else len(observed)
+        row = {"sequences": "sequence", "recordings": "recording", "recording": STEP}[self.reading.holds]
+        return observed, Rows.of(str(self.file.path), arrays, num_rows, row, split), _digest(stored)
+
+
+def _where(file: ArrayFile) -> str:
+    return f"{file.path}: {OBSERVATIONS}"
+
+
+def _as_pixels(where: str, observed: Tensor) -> Tensor:
+    """Bytes as brightness 0 … 1; what is brightness already, checked.
+
+    Raises:
+        DataError: they are neither.
+    """
+    if observed.dtype == torch.uint8:
+        return observed.float().div_(255)
+    if not (observed.is_floating_point() or observed.dtype == torch.bool):
+        raise DataError(
+            f"{where} are {observed.dtype}: images are bytes 0–255 (uint8) or float32 in 0 … 1. Convert them with "
+            ".astype(numpy.uint8)."
+        )
+    if observed.is_floating_point():
+        ranges = torch.tensor([[float(part.amin()), float(part.amax())] for part in parts_of(observed)])
+        least, most = float(ranges[:, 0].amin()), float(ranges[:, 1].amax())
+        if least < 0 or most > 1:
+            raise DataError(
+                f"{where} range over {least:g} … {most:g}: images are bytes 0–255 (uint8) or brightness in 0 … 1. "
+                f"Save them as uint8, or divide by their largest value."
+            )
+    return observed
+
+
+def _check_finite(where: str, observed: Tensor, reading: Reading) -> None:
+    """
+    Raises:
+        DataError: a value is NaN, infinite or too large for float32.
+    """
+    rows = observed[0] if reading.holds == "recording" else observed
+    num_wrong, first = not_finite(rows)
+    if first is None:
+        return
+    value, place = float(rows[first]), list(first)
+    raise DataError(
+        f"{where}: {num_wrong:,} of {observed.numel():,} values are not finite numbers in float32, the first, {value}, "
+        f"in {reading.observed_as} at {place}. Fill them in (for a recording by what is between its neighbours), or "
+        "cut the recording there."
+    )
+
+
+def _digest(stored: Tensor) -> str:
+    """SHA-256 of type and values."""
+    digest = hashlib.sha256(f"{stored.dtype} {tuple(stored.shape)}".encode())
+    for part in parts_of(stored):
+        digest.update(part.contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

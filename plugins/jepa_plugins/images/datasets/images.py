@@ -1,0 +1,271 @@
+"""A folder of PNG and JPEG files as sequences: the frames of recordings, or crops of each image.
+
+`frames = "files"`: the files of one folder, in the order of their names with numbers counted ("2" before "10"), are
+the frames of a recording, and sequences are windows over it. A recording is a task. `frames = "crops"`: each image is a
+task and gives one sequence, of T random crops and one more as the target, in the manner of multi-crop training (Caron
+et al., arXiv 2006.09882).
+
+Files and folders whose names begin with a dot, symbolic links to folders, and links to files elsewhere are left out.
+
+Shapes: S sequences of T + 1 frames, C channels, H × W pixels.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from jepa_core.contracts import Observations, SequenceDataset, Space
+from jepa_core.errors import DataError, PluginError
+from jepa_core.facts import DatasetFacts
+from jepa_core.metrics import Metric
+from jepa_core.settings import setting
+from jepa_plugins.images.space import ImageSpace
+from jepa_plugins.task_split import TaskSplit, fingerprint
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_ENDINGS = frozenset({".png", ".jpg", ".jpeg"})
+
+_Box = tuple[float, float, float, float]
+"""Left, top, right and bottom, as shares of the image's sides."""
+
+_WHOLE: _Box = (0.0, 0.0, 1.0, 1.0)
+
+
+@attrs.frozen(kw_only=True)
+class ImageFolderConfig:
+    """A folder of PNG or JPEG files: frames of recordings, or crops of still images."""
+
+    kind: ClassVar[str] = "images"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    space: ClassVar[type[Space]] = ImageSpace
+
+    path: str = setting("folder of images, in subfolders or not")
+    frames: Literal["files", "crops"] = setting(
+        "files: the files of a subfolder are the frames of a recording; crops: an image gives one sequence of its "
+        "crops, with its subfolder as label",
+        default="files",
+        choices=("files", "crops"),
+    )
+    channels: int = setting("1 for grey, 3 for red, green and blue", default=3, choices=(1, 3))
+    height: int = setting("rows that every image is resized to", default=32, at_least=1, unit="pixels")
+    width: int = setting("columns that every image is resized to", default=32, at_least=1, unit="pixels")
+    context_length: int = setting("context images", default=3, at_least=1)
+    stride: int = setting("frames from the start of a window to that of the next, of files", default=1, at_least=1)
+    smallest_crop: float = setting(
+        "sides of the smallest crop, as a share of the image's", default=0.5, above=0, at_most=1
+    )
+    seed: int = setting("decides crops and the split; the run's seed does not", default=0, at_least=0)
+    validation_share: float = setting("share of recordings, or of images, that validate", default=0.1, above=0, below=1)
+
+    @classmethod
+    def example(cls, folder: Path) -> ImageFolderConfig:
+        """Of two recordings of six drawn frames, written into a folder.
+
+        Raises:
+            PluginError: Pillow is not installed.
+        """
+        _require_pillow()
+        from PIL import Image
+
+        drawn = np.random.default_rng(0).integers(0, 256, (2, 6, 8, 9, 3), dtype=np.uint8)
+        for number, frames in enumerate(drawn):
+            (folder / f"recording {number}").mkdir(exist_ok=True)
+            for time, pixels in enumerate(frames):
+                Image.fromarray(pixels).save(folder / f"recording {number}" / f"{time}.png")
+        return cls(path=str(folder), height=8, width=9, context_length=2, validation_share=0.5)
+
+    def build(self, facts: DatasetFacts) -> SequenceDataset:  # noqa: ARG002  # the same data under every run's seed
+        """
+        Raises:
+            DataError: there is no such folder, no image in it, an unreadable one, or a recording that is too short.
+            PluginError: Pillow is not installed.
+        """
+        _require_pillow()
+        root = Path(self.path).expanduser()
+        images, num_links = _found_images(root)
+        sequences = self._crops(root, images) if self.frames == "crops" else self._windows(root, images)
+        train, validation = TaskSplit(share=self.validation_share, seed=self.seed).apply(
+            Observations({"pixels": sequences.pixels}), tasks=sequences.tasks, labels=sequences.labels
+        )
+        what = "images" if self.frames == "crops" else "recordings"
+        lead = "symbolic link leads out of {} and was" if num_links == 1 else "symbolic links lead out of {} and were"
+        notes = (f"{num_links:,} {lead.format(root)} left out",) if num_links else ()
+        return SequenceDataset(
+            space=ImageSpace(channels=self.channels, height=self.height, width=self.width),
+            train=train,
+            validation=validation,
+            task_names=sequences.task_names,
+            description=f"{len(sequences.task_names):,} {what}, {len(sequences.tasks):,} sequences",
+            fingerprint=fingerprint(train, validation),
+            notes=notes,
+        )
+
+    def _windows(self, root: Path, images: list[Path]) -> _Sequences:
+        """Windows over the files of each folder."""
+        num_places = self.context_length + 1
+        recordings = {folder: list(files) for folder, files in groupby(images, key=lambda image: image.parent)}
+        if len(recordings) < 2:
+            raise DataError(
+                f"{root} holds one recording, and at least 2 are needed, 1 to train and 1 to validate: put the frames "
+                "of each into a folder of its own. For still images there is data.frames = 'crops'."
+            )
+        for folder, files in recordings.items():
+            if len(files) < num_places:
+                raise DataError(
+                    f"{root / folder} holds {len(files)} image{'' if len(files) == 1 else 's'}, and a sequence needs "
+                    f"{num_places}: {self.context_length} of context and the target. Add frames, take the folder out, "
+                    "or lower data.context_length; for still images there is data.frames = 'crops'."
+                )
+        pixels = _in_threads(lambda image: self._read(root / image, [_WHOLE]), images)
+        windows, tasks, first = [], [], 0
+        for task, files in enumerate(recordings.values()):
+            starts = range(first, first + len(files) - self.context_length, self.stride)
+            windows += [pixels[start : start + num_places, 0] for start in starts]
+            tasks += [task] * len(starts)
+            first += len(files)
+        # A recording's own folder is no label: no other recording would share it.
+        kinds = [folder.parts[0] if len(folder.parts) > 1 else "" for folder in recordings]
+        return _Sequences.of(torch.stack(windows), tasks, [str(folder) for folder in recordings], kinds)
+
+    def _crops(self, root: Path, images: list[Path]) -> _Sequences:
+        """A sequence of crops of each image."""
+        pixels = _in_threads(lambda image: self._read(root / image, self._boxes(image)), images)
+        kinds = [image.parts[0] if len(image.parts) > 1 else "" for image in images]
+        return _Sequences.of(pixels, list(range(len(images))), [str(image) for image in images], kinds)
+
+    def _boxes(self, image: Path) -> list[_Box]:
+        """What is cut from an image, by the seed and its path: other images in the folder change nothing."""
+        draw = random.Random(f"{self.seed} {image.as_posix()}")
+        boxes = []
+        for _ in range(self.context_length + 1):
+            side = draw.uniform(self.smallest_crop, 1.0)
+            left, top = draw.uniform(0, 1 - side), draw.uniform(0, 1 - side)
+            boxes.append((left, top, left + side, top + side))
+        return boxes
+
+    def _read(self, file: Path, boxes: list[_Box]) -> Tensor:
+        """A file's parts (len(boxes), C, H, W) uint8."""
+        import PIL.Image
+
+        try:
+            with PIL.Image.open(file) as opened:
+                image = _upright(opened).convert("L" if self.channels == 1 else "RGB")
+        except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+            raise DataError(
+                f"{file} cannot be read as an image: {' '.join(str(error).split())}. Repair it or take it out."
+            ) from error
+        parts = [
+            np.asarray(image.resize((self.width, self.height), PIL.Image.Resampling.BILINEAR, box=_scaled(box, image)))
+            for box in boxes
+        ]
+        return torch.from_numpy(np.stack(parts).reshape(len(parts), self.height, self.width, -1)).movedim(3, 1)
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class _Sequences:
+    pixels: Tensor
+    """(S, T+1, C, H, W) float32 between 0 and 1."""
+    tasks: Tensor
+    """(S,) int64."""
+    task_names: tuple[str, ...]
+    labels: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, pixels: Tensor, tasks: list[int], names: list[str], kinds: list[str]) -> _Sequences:
+        """Of bytes; `kinds` are the classes of the tasks, empty where they have none."""
+        classes = sorted(set(kinds))
+        of_tasks = torch.tensor([classes.index(kind) for kind in kinds])
+        return cls(
+            pixels=pixels.float() / 255,
+            tasks=torch.tensor(tasks),
+            task_names=tuple(names),
+            labels={"class": of_tasks[torch.tensor(tasks)]} if len(classes) > 1 else {},
+        )
+
+
+def _require_pillow() -> None:
+    try:
+        import PIL.Image  # noqa: F401  # whether it is there is asked before thousands of files are listed
+    except ImportError as error:
+        install = "pip install 'jepa-core[images]'"
+        raise PluginError(f"the package Pillow is needed to read images ({error}).\nInstall it: {install}") from error
+
+
+def _found_images(root: Path) -> tuple[list[Path], int]:
+    """Paths of images in a folder and its subfolders, relative to it, those of one folder beside each other and in the
+    order of their names; and how many links lead out of it."""
+    if not root.is_dir():
+        raise DataError(
+            f"{root} is {'no folder' if root.exists() else 'not there'}. Set data.path to a folder of images."
+        )
+    inside = root.resolve()
+    images, num_links = [], 0
+    for file in _files_in(root):
+        if file.is_symlink() and not file.resolve().is_relative_to(inside):
+            num_links += 1
+        elif file.is_file():
+            images.append(file.relative_to(root))
+    if not images:
+        raise DataError(f"{root} holds no image: files ending in {', '.join(sorted(_ENDINGS))} are looked for.")
+    return sorted(images, key=lambda image: (_counted(str(image.parent)), _counted(image.name))), num_links
+
+
+def _files_in(root: Path) -> Iterator[Path]:
+    """Files that end as images do, without what is hidden."""
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in names:
+            file = Path(folder, name)
+            if file.suffix.lower() in _ENDINGS and not name.startswith("."):
+                yield file
+
+
+def _counted(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """A key that puts "frame2" before "frame10"; the name itself tells "01" from "1"."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return tuple((0, int(part)) if part[0] in "0123456789" else (1, part) for part in parts), name
+
+
+def _in_threads(read: Callable[[Path], Tensor], images: list[Path]) -> Tensor:
+    """What is read of all images, in their order. Pillow decodes and resizes without holding Python's lock."""
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as threads:
+        return torch.stack(list(threads.map(read, images)))
+
+
+def _upright(image: Image) -> Image:
+    """Turned as its camera was held; see-through parts black; 16 bits as 8, which Pillow would clip."""
+    import PIL.Image
+    import PIL.ImageOps
+
+    image = PIL.ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        return PIL.Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if "transparency" in image.info or "A" in image.getbands():
+        image = image.convert("RGBA")
+        return PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    return image
+
+
+def _scaled(box: _Box, image: Image) -> _Box:
+    """A box in pixels; rounding shall not lead over the edge."""
+    left, top, right, bottom = box
+    return (
+        left * image.width,
+        top * image.height,
+        min(right * image.width, image.width),
+        min(bottom * image.height, image.height),
+    )

@@ -1,0 +1,1 @@
+"""Series: pieces of recordings of one or more channels."""

@@ -1,0 +1,1 @@
+"""Vectors: a state or an embedding at each moment."""

@@ -1,0 +1,308 @@
+"""The user's own arrays: each shape as sequences, the split, and every error with what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from jepa_core.conformance.checking import check_component
+from jepa_core.contracts import DatasetConfig, SequenceDataset
+from jepa_core.dataset_checks import check_dataset
+from jepa_core.errors import DataError, RecipeError
+from jepa_core.facts import DatasetFacts
+from jepa_core.registry import Component
+from jepa_plugins.arrays.dataset import ArraysConfig
+from jepa_plugins.images.space import ImageSpace
+from jepa_plugins.series.space import SeriesSpace
+from jepa_plugins.vectors import real_values
+from jepa_plugins.vectors.space import VectorSpace
+
+RANDOM = np.random.default_rng(0)
+
+
+def noise(*shape: int) -> np.ndarray:
+    return RANDOM.standard_normal(shape).astype(np.float32)
+
+
+def frames(*shape: int) -> np.ndarray:
+    return RANDOM.integers(0, 256, shape, dtype=np.uint8)
+
+
+def saved(folder: Path, observations: np.ndarray, **others: np.ndarray) -> str:
+    path = folder / "own.npz"
+    np.savez(path, observations=observations, **others)  # type: ignore[arg-type]  # no key is allow_pickle
+    return str(path)
+
+
+def built(path: str, **settings: Any) -> SequenceDataset:
+    config = ArraysConfig(path=path, **settings)
+    dataset = config.build(DatasetFacts(seed=0))
+    check_dataset(dataset, config.space)
+    return dataset
+
+
+def both(dataset: SequenceDataset, name: str = "values") -> torch.Tensor:
+    return torch.cat([dataset.train.observations[name], dataset.validation.observations[name]])
+
+
+@pytest.mark.parametrize("kind", ["sequences", "recording", "recordings"])
+def test_it_keeps_the_contract(tmp_path: Path, kind: str) -> None:
+    arrays = {"sequences": noise(30, 5, 6), "recording": noise(600, 2), "recordings": noise(12, 300, 2)}
+    config = ArraysConfig(path=saved(tmp_path, arrays[kind]))
+    component = Component(
+        family="dataset", name="arrays", config_class=ArraysConfig, distribution="jepa-core", version="1"
+    )
+    results = {result.check: result for result in check_component(component, config=config)}
+    assert not [result for result in results.values() if result.failed]
+    assert results["content"].outcome == "passed"
+
+
+@pytest.mark.parametrize(
+    ("array", "space", "shape"),
+    [
+        (noise(40, 4, 6), VectorSpace(dim=6), (4, 6)),
+        (noise(40, 4, 8, 2), SeriesSpace(length=8, channels=2), (4, 8, 2)),
+        (frames(40, 4, 3, 9, 8), ImageSpace(channels=3, height=9, width=8), (4, 3, 9, 8)),
+        (noise(600, 2), SeriesSpace(length=32, channels=2), (4, 32, 2)),
+        (noise(80, 40), VectorSpace(dim=40), (4, 40)),
+        (frames(60, 9, 8), ImageSpace(channels=1, height=9, width=8), (4, 1, 9, 8)),
+        (frames(60, 9, 8, 3), ImageSpace(channels=3, height=9, width=8), (4, 3, 9, 8)),
+        (frames(60, 3, 9, 8), ImageSpace(channels=3, height=9, width=8), (4, 3, 9, 8)),
+        (noise(10, 300, 2), SeriesSpace(length=32, channels=2), (4, 32, 2)),
+        (noise(10, 30, 40), VectorSpace(dim=40), (4, 40)),
+        (frames(10, 30, 9, 8, 3), ImageSpace(channels=3, height=9, width=8), (4, 3, 9, 8)),
+    ],
+)
+def test_every_shape_makes_sequences_of_its_space(
+    tmp_path: Path, array: np.ndarray, space: Any, shape: tuple[int, ...]
+) -> None:
+    dataset = built(saved(tmp_path, array))
+    assert dataset.space == space
+    (tensor,) = dataset.train.observations.tensors.values()
+    assert tuple(tensor.shape[1:]) == shape
+    assert dataset.notes
+    assert "are read as" in dataset.notes[0]
+
+
+def test_ready_sequences_are_split_whole_and_the_last_places_count(tmp_path: Path) -> None:
+    array = noise(30, 6, 5)
+    dataset = built(saved(tmp_path, array), context_length=2, validation_share=0.2)
+    assert len(dataset.validation) == 6
+    for split in (dataset.train, dataset.validation):
+        np.testing.assert_array_equal(split.observations["values"].numpy(), array[split.tasks.numpy(), -3:])
+    assert dataset.task_names[3] == "sequence 3"
+
+
+def test_a_recording_is_split_in_time_with_a_gap(tmp_path: Path) -> None:
+    steps = np.arange(1000, dtype=np.float32)[:, None]
+    dataset = built(saved(tmp_path, steps), length=8, stride=3, context_length=2)
+    train, validation = dataset.train.observations["values"], dataset.validation.observations["values"]
+    assert train[5].flatten().tolist() == list(range(15, 39))
+    assert train.max() < validation.min()
+    assert validation.min() - train.max() <= 3
+    assert len(validation) == round(0.1 * (len(train) + len(validation) + 7))
+    assert dataset.train.tasks.unique().tolist() == list(range(45))
+    assert dataset.validation.tasks.unique().tolist() == list(range(45, 55))
+    assert len(dataset.task_names) == 55
+    assert (dataset.train.tasks.diff() >= 0).all()
+
+
+def test_several_recordings_are_tasks(tmp_path: Path) -> None:
+    recordings = noise(12, 40, 3)
+    dataset = built(
+        saved(tmp_path, recordings, **{"labels.kind": np.arange(12) % 4}),
+        observed_as="vectors",
+        holds="recordings",
+        validation_share=0.25,
+        stride=2,
+    )
+    assert (len(dataset.train), len(dataset.validation)) == (9 * 19, 3 * 19)
+    for split in (dataset.train, dataset.validation):
+        for number in (0, 20, 37):
+            task, first = int(split.tasks[number]), 2 * (number % 19)
+            np.testing.assert_array_equal(split.observations["values"][number], recordings[task, first : first + 4])
+            assert split.labels["kind"][number] == task % 4
+
+
+def test_bytes_become_brightness_and_doubles_floats(tmp_path: Path) -> None:
+    array = frames(40, 2, 1, 3, 3)
+    pixels = both(built(saved(tmp_path, array), context_length=1), "pixels")
+    np.testing.assert_allclose(np.sort(pixels.numpy().ravel()), np.sort(array.ravel() / np.float32(255)), rtol=1e-6)
+    values = both(built(saved(tmp_path, noise(40, 2, 3).astype(np.float64)), context_length=1))
+    assert values.dtype == torch.float32
+
+
+def test_the_files_own_split_tasks_and_labels_count(tmp_path: Path) -> None:
+    tasks, side = np.array([7, 7, 3, 3, 9, 9]), np.array([1, 1, 0, 0, 0, 0])
+    path = saved(tmp_path, noise(6, 4, 2), tasks=tasks, split=side, **{"labels.kind": np.array([5, 4, 3, 2, 1, 0])})
+    dataset = built(path)
+    assert dataset.task_names == ("task 3", "task 7", "task 9")
+    assert dataset.validation.tasks.tolist() == [1, 1]
+    assert dataset.train.tasks.tolist() == [0, 0, 2, 2]
+    assert dataset.train.labels["kind"].tolist() == [3, 2, 1, 0]
+
+
+def test_tasks_without_a_split_are_split_whole(tmp_path: Path) -> None:
+    tasks = np.arange(60) // 3
+    dataset = built(saved(tmp_path, noise(60, 4, 2), tasks=tasks), validation_share=0.3)
+    assert len(dataset.validation) == 18
+    assert not set(dataset.train.tasks.tolist()) & set(dataset.validation.tasks.tolist())
+
+
+def test_tasks_of_a_recordings_steps_are_never_mixed_in_a_sequence(tmp_path: Path) -> None:
+    tasks = np.repeat([0, 1, 2, 3], [50, 3, 40, 30])
+    dataset = built(
+        saved(
+            tmp_path, np.repeat(tasks, 1)[:, None].astype(np.float32), tasks=tasks, **{"labels.step": np.arange(123)}
+        ),
+        observed_as="vectors",
+        validation_share=0.3,
+    )
+    for split in (dataset.train, dataset.validation):
+        values = split.observations["values"]
+        assert values.flatten(1).long().equal(split.tasks[:, None].expand(-1, 4))
+        assert not (split.tasks == 1).any()
+        ends = split.labels["step"]
+        assert torch.from_numpy(tasks)[ends].equal(split.tasks)
+    assert len(dataset.train) + len(dataset.validation) == 47 + 37 + 27
+
+
+def test_a_recordings_own_split_is_cut_into_stretches(tmp_path: Path) -> None:
+    side = (np.arange(400) >= 300).astype(np.int64)
+    values = np.arange(400, dtype=np.float32)[:, None]
+    dataset = built(saved(tmp_path, values, split=side), observed_as="vectors")
+    assert dataset.train.observations["values"].max() == 299
+    assert dataset.validation.observations["values"].min() == 300
+    assert len(dataset.task_names) == 50
+    assert dataset.validation.tasks.min() == 25
+
+
+def test_a_mapped_recordings_sequences_are_views_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "long.npy"
+    np.save(path, noise(5000, 3))
+    dataset = built(str(path))
+    train, validation = (split.observations["values"] for split in (dataset.train, dataset.validation))
+    assert train.untyped_storage().data_ptr() == validation.untyped_storage().data_ptr()
+    assert train.untyped_storage().nbytes() == 5000 * 3 * 4
+
+
+def test_safetensors_are_read_as_npz(tmp_path: Path) -> None:
+    array, labels = noise(30, 4, 5), np.arange(30)
+    save_file(
+        {"observations": torch.from_numpy(array), "labels.kind": torch.from_numpy(labels)}, tmp_path / "a.safetensors"
+    )
+    other = built(saved(tmp_path, array, **{"labels.kind": labels}))
+    dataset = built(str(tmp_path / "a.safetensors"))
+    assert dataset.fingerprint == other.fingerprint
+    assert dataset.train.labels["kind"].equal(other.train.labels["kind"])
+
+
+def test_the_fingerprint_counts_the_data_and_how_it_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = noise(600, 2)
+    path = saved(tmp_path, array)
+    first = built(path).fingerprint
+    monkeypatch.setattr(real_values, "NUMBERS_AT_ONCE", 300)
+    assert built(path).fingerprint == first
+    changes: list[dict[str, Any]] = [
+        {"stride": 16},
+        {"length": 16, "stride": 32},
+        {"context_length": 2},
+        {"validation_share": 0.3},
+        {"observed_as": "vectors", "stride": 32},
+    ]
+    others = [built(path, **change).fingerprint for change in changes]
+    array[17] += 1
+    others.append(built(saved(tmp_path, array)).fingerprint)
+    assert len({first, *others}) == 7
+
+
+def test_the_fingerprint_counts_who_validates(tmp_path: Path) -> None:
+    path = saved(tmp_path, noise(30, 4, 5))
+    assert built(path).fingerprint != built(path, split_seed=1).fingerprint
+
+
+def test_the_space_is_known_before_the_data_is_read(tmp_path: Path) -> None:
+    assert isinstance(ArraysConfig(), DatasetConfig)
+    assert ArraysConfig().space is VectorSpace
+    assert ArraysConfig(path="gone.npz").space is VectorSpace
+    assert ArraysConfig(observed_as="images").space is ImageSpace
+    assert ArraysConfig(path=saved(tmp_path, noise(40, 4, 8, 2))).space is SeriesSpace
+    assert ArraysConfig(path=saved(tmp_path, frames(40, 9, 8))).space is ImageSpace
+
+
+def test_arrays_of_other_names_are_named_in_a_note(tmp_path: Path) -> None:
+    dataset = built(saved(tmp_path, noise(30, 4, 5), actions=noise(30, 4)))
+    assert any(note.startswith("not read: actions") for note in dataset.notes)
+
+
+def test_without_a_path_it_says_what_file_it_takes() -> None:
+    with pytest.raises(RecipeError, match=r"data.path is empty: .*\n.*--set data.path=FILE.npz"):
+        ArraysConfig().build(DatasetFacts(seed=0))
+
+
+def with_nan() -> np.ndarray:
+    array = noise(600, 2)
+    array[17, 1], array[30] = np.nan, np.inf
+    return array
+
+
+ragged = np.empty(2, dtype=object)
+ragged[:] = [noise(30, 2), noise(40, 2)]
+own = {"observations": noise(30, 4, 5)}
+ERRORS: list[tuple[dict[str, np.ndarray], dict[str, Any], str]] = [
+    ({"x": noise(3, 4)}, {}, r"the array 'observations' is missing; the file has x\. Save it under that name"),
+    ({"observations": ragged}, {}, r"Python objects .* unequal length cannot be stacked"),
+    ({"observations": noise(30, 2) + 1j}, {}, r"of type complex\d+\. Save real and imaginary part"),
+    ({"observations": with_nan()}, {}, r"3 of 1,200 values are not finite .* first, nan, in series at \[17, 1\]"),
+    ({"observations": np.full((600, 2), 1e200)}, {}, r"not finite numbers in float32, the first, inf"),
+    ({"observations": noise(100, 2)}, {}, r"a recording has 100 steps, and at least 256 are needed"),
+    ({"observations": noise(9, 100, 2)}, {}, r"a recording has 100 steps, and at least 128 are needed"),
+    ({"observations": noise(30, 3, 5)}, {}, r"has 3 observations, .* = 3 asks for 4\. Set data.context_length = 2"),
+    ({"observations": 9 + noise(5, 20, 8, 8, 3)}, {}, r"images are bytes .* or brightness in 0 … 1\. Save them as uin"),
+    (
+        {"observations": frames(50, 8, 8).astype(np.int32)},
+        {"observed_as": "images"},
+        r"are torch.int32: images are byt",
+    ),
+    ({**own, "labels.kind": np.arange(29)}, {}, r"labels.kind have the shape \(29,\), and the .* have 30 sequences"),
+    ({**own, "labels.kind": noise(30)}, {}, r"labels.kind are torch.float32, not whole numbers"),
+    ({**own, "tasks": np.arange(30) - 1}, {}, r"tasks hold -1, at 0\. Count classes, tasks and sides from 0"),
+    ({**own, "tasks": np.zeros(30, int)}, {}, r"all observations are of one task, and at least 2 are needed"),
+    ({**own, "split": np.arange(30)}, {}, r"split holds 2\. Give each sequence 0 for training"),
+    ({**own, "split": np.zeros(30, int)}, {}, r"split puts every sequence into training \(0\)"),
+    (
+        {**own, "tasks": np.arange(30) // 2, "split": (np.arange(30) > 20).astype(int)},
+        {},
+        r"1 tasks are in training and in validation, the first is task 10\. Put all sequences of a task",
+    ),
+    (
+        {"observations": noise(60, 2), "tasks": np.arange(60) // 3},
+        {"observed_as": "vectors"},
+        r"no 4 steps in a row are of one task and of training",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arrays", "settings", "message"), ERRORS)
+def test_an_error_names_the_file_what_is_wrong_and_what_to_do(
+    tmp_path: Path, arrays: dict[str, np.ndarray], settings: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "own.npz"
+    np.savez(path, **arrays)  # type: ignore[arg-type]  # no key is allow_pickle
+    with pytest.raises(DataError, match=f"(?s){path}.*{message}") as info:
+        ArraysConfig(path=str(path), **settings).build(DatasetFacts(seed=0))
+    assert ". " in str(info.value)
+
+
+def test_the_split_is_the_same_in_every_run(tmp_path: Path) -> None:
+    config = ArraysConfig(path=saved(tmp_path, noise(30, 4, 5)))
+    first, again = (config.build(DatasetFacts(seed=seed)) for seed in (0, 1))
+    assert first.validation.tasks.equal(again.validation.tasks)
+    other = attrs.evolve(config, split_seed=1).build(DatasetFacts(seed=0))
+    assert not other.validation.tasks.equal(first.validation.tasks)

@@ -1,0 +1,93 @@
+"""Headers and arrays of the three kinds of file, and what is wrong with a file."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from jepa_core.errors import DataError
+from jepa_plugins.arrays.files import ArrayFile, Header
+
+
+def saved(folder: Path, suffix: str, array: np.ndarray) -> ArrayFile:
+    path = folder / f"file{suffix}"
+    match suffix:
+        case ".npy":
+            np.save(path, array)
+        case ".npz":
+            np.savez(path, observations=array)
+        case _:
+            save_file({"observations": torch.from_numpy(array)}, path)
+    return ArrayFile(path)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int64", "bool"])
+def test_headers_and_values_are_what_was_saved(tmp_path: Path, suffix: str, dtype: str) -> None:
+    array = np.arange(12).reshape(3, 4).astype(dtype)
+    file = saved(tmp_path, suffix, array)
+    assert file.headers() == {"observations": Header((3, 4), dtype)}
+    read = file.read(("observations",))["observations"]
+    assert str(read.dtype) == f"torch.{dtype}"
+    np.testing.assert_array_equal(read.numpy(), array)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">i4", "uint16", "uint32", np.longdouble])
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_types_that_torch_lacks_are_converted(tmp_path: Path, suffix: str, dtype: str) -> None:
+    array = np.array([[1, 2], [3, 40_000]]).astype(dtype)
+    read = saved(tmp_path, suffix, array).read(("observations",))["observations"]
+    assert read.tolist() == [[1, 2], [3, 40_000]]
+
+
+def test_an_array_in_columns_is_read_as_it_was(tmp_path: Path) -> None:
+    array = np.asfortranarray(np.arange(12.0).reshape(3, 4))
+    np.testing.assert_array_equal(saved(tmp_path, ".npy", array).read(("observations",))["observations"], array)
+
+
+def test_an_npy_file_stays_on_disk(tmp_path: Path) -> None:
+    path = tmp_path / "file.npy"
+    np.save(path, np.zeros((4, 3), np.float32))
+    read = ArrayFile(path).read(("observations",))["observations"]
+    with path.open("r+b") as stream:
+        stream.seek(-4, 2)
+        stream.write(np.float32(7).tobytes())
+    assert read[3, 2] == 7
+
+
+def test_pickled_arrays_are_seen_by_their_header(tmp_path: Path) -> None:
+    ragged = np.empty(2, dtype=object)
+    ragged[:] = [np.zeros(3), np.zeros(4)]
+    for suffix in (".npy", ".npz"):
+        assert saved(tmp_path, suffix, ragged).headers()["observations"].dtype == "object"
+
+
+def test_what_is_no_file_of_arrays_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.npy: there is no such file"):
+        ArrayFile(tmp_path / "gone.npy").headers()
+    (tmp_path / "file.csv").write_text("1,2")
+    with pytest.raises(DataError, match=r"reads \.npz, \.npy, \.safetensors, not '\.csv'"):
+        ArrayFile(tmp_path / "file.csv").headers()
+    for suffix in (".npy", ".npz", ".safetensors"):
+        (tmp_path / f"broken{suffix}").write_bytes(b"no arrays here")
+        with pytest.raises(DataError, match=rf"broken{suffix}: this is no {suffix} file, or it is damaged"):
+            ArrayFile(tmp_path / f"broken{suffix}").headers()
+    (tmp_path / "folder.npy").mkdir()
+    with pytest.raises(DataError, match=r"folder\.npy: this is no \.npy file"):
+        ArrayFile(tmp_path / "folder.npy").headers()
+
+
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    file = saved(tmp_path, ".npy", np.zeros((100, 3), np.float32))
+    file.path.write_bytes(file.path.read_bytes()[:-40])
+    with pytest.raises(DataError, match="it cannot be read"):
+        file.read(("observations",))
+    with zipfile.ZipFile(tmp_path / "other.npz", "w") as archive:
+        archive.writestr("readme.txt", "nothing")
+    with pytest.raises(DataError, match=r"this is no \.npz file"):
+        ArrayFile(tmp_path / "other.npz").headers()
