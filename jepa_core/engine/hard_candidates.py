@@ -66,12 +66,13 @@ class HardCandidates:
     def of(space: Space, observations: Observations, tasks: Tensor) -> HardCandidates | None:
         """Lists for sequences (S, T+1, …) of tasks (S,), the same in every run; on the observations' device.
 
-        None where all sequences are of one task: no context would be another's.
+        None where all sequences that would get a list are of one task: no context would be another's.
         """
-        if len(tasks.unique()) < 2:
-            return None
         num_sequences = len(observations)
         rows = torch.linspace(0, num_sequences - 1, min(num_sequences, MOST_SEQUENCES)).round().long()
+        chosen_tasks = tasks.cpu()[rows]
+        if len(chosen_tasks.unique()) < 2:
+            return None
         seed_phase(0, "hard candidates")
         listed = observations.to("cpu")[rows]
         nodes = _trees(listed[:, -1], space.editor(listed))
@@ -84,7 +85,7 @@ class HardCandidates:
             context=context.to(device),
             candidates=candidates.to(device),
             is_distinct=is_distinct.to(device),
-            other=_of_another_task(tasks.cpu()[rows]).to(device),
+            other=_of_another_task(chosen_tasks).to(device),
             chance_mrr=_chance(is_distinct.sum(1)),
             medoid_mrr=float(_mrr((space.alike(candidates) * is_distinct[:, None]).sum(2), is_distinct)),
         )

@@ -9,7 +9,7 @@ import torch
 
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine import hard_candidates
-from jepa_core.engine.hard_candidates import NUM_RELATIVES, HardCandidates, cosine_scores
+from jepa_core.engine.hard_candidates import MOST_SEQUENCES, NUM_RELATIVES, HardCandidates, cosine_scores
 from jepa_core.facts import DatasetFacts
 from jepa_core.observations import Observations
 from jepa_plugins.grids.datasets.arc import ArcConfig
@@ -85,6 +85,15 @@ def test_the_blind_control_has_the_context_of_another_task() -> None:
 def test_one_task_has_no_lists() -> None:
     split = TracesConfig(num_sequences=600, validation_share=0.2).build(DatasetFacts(seed=0)).validation
     assert HardCandidates.of(SPACE, split.observations[:6], torch.zeros(6, dtype=torch.int64)) is None
+
+
+def test_another_task_outside_the_chosen_sequences_makes_no_lists() -> None:
+    """Of 511 sequences every second is chosen: the one of another task is not among them."""
+    split = TracesConfig(num_sequences=60, validation_share=0.5).build(DatasetFacts(seed=0)).validation
+    observations = split.observations[torch.arange(2 * MOST_SEQUENCES - 1) % len(split)]
+    tasks = torch.zeros(len(observations), dtype=torch.int64)
+    tasks[1] = 1
+    assert HardCandidates.of(SPACE, observations, tasks) is None
 
 
 def test_chance_is_what_random_scores_reach(lists: HardCandidates) -> None:
