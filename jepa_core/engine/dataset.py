@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jepa_core.contracts import SequenceDataset
 from jepa_core.dataset_checks import check_dataset
+from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.network import REMEDY, origin_of
 from jepa_core.errors import DataError, JepaError
 from jepa_core.facts import DatasetFacts
@@ -16,14 +17,16 @@ def built_dataset(recipe: Recipe) -> SequenceDataset:
     Raises:
         DataError: the dataset fails, or gives sequences that nothing could be trained on; with its name, where it comes
             from and what is wrong. Its own `JepaError` passes.
+        StoppedBeforeTraining: by a signal.
     """
     config = recipe.data
     try:
         dataset: SequenceDataset = config.build(DatasetFacts(seed=recipe.train.seed))
         check_dataset(dataset, config.space)
-    except JepaError:
+    except (JepaError, StoppedBeforeTraining):
         raise
-    except Exception as error:
+    # A plugin's sys.exit(0) would end the program as if all had gone well.
+    except (Exception, SystemExit) as error:
         problem = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         raise DataError(f"The dataset {origin_of(config)} gives nothing to train on: {problem}.\n{REMEDY}") from error
     return dataset

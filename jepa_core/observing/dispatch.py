@@ -119,7 +119,9 @@ def _built(entry: ObserverEntry, facts: ObserverFacts) -> Any:
         return entry.config.build(facts)
     except JepaError as error:
         raise PluginError(f"Observer {_label(entry)} cannot be used: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and type(error) is not SystemExit:
+            raise  # what the trainer makes of a stop signal is a kind of SystemExit, too
         raise PluginError(
             f"Observer {_label(entry)} cannot be used: {in_words(error)}.\n"
             f"Take [observers.{entry.name}] out of the recipe, or tell its author."

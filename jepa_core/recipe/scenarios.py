@@ -84,7 +84,7 @@ def _built(component: Component, config: Any, facts: ScenarioFacts) -> tuple[Sce
         rules = tuple(config.build(facts))
     except JepaError:
         raise
-    except Exception as error:  # the plugin's code
+    except (Exception, SystemExit) as error:  # the plugin's code
         raise _error(component, f"cannot be built: {type(error).__name__}: {error}") from error
     for rule in rules:
         if not isinstance(rule, Scenario):

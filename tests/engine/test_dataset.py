@@ -11,6 +11,7 @@ import torch
 
 from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
 from jepa_core.engine.dataset import built_dataset
+from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.facts import DatasetFacts
 from jepa_core.recipe.tables import Recipe
@@ -50,7 +51,7 @@ class Given:
     built: Any
 
     def build(self, facts: DatasetFacts) -> Any:
-        if isinstance(self.built, Exception):
+        if isinstance(self.built, BaseException):
             raise self.built
         return self.built
 
@@ -106,6 +107,8 @@ ABOVE[2, 1, 3, 4] = 11
         (dataset(roles=("frame", "frame", "target")), r"the roles hold \['target'\]; there are input, output, frame"),
         (dataset(space=None), "its space is NoneType, and its configuration says space = GridSpace"),
         (KeyError("pixels"), "KeyError: 'pixels'"),
+        (SystemExit(0), "SystemExit: 0"),
+        (SystemExit("no data here"), "SystemExit: no data here"),
     ],
 )
 def test_a_dataset_that_breaks_its_promise_is_refused_by_name(tiny_recipe: RecipeMaker, built: Any, told: str) -> None:
@@ -116,3 +119,9 @@ def test_a_dataset_that_breaks_its_promise_is_refused_by_name(tiny_recipe: Recip
 def test_a_fault_in_its_own_words_passes(tiny_recipe: RecipeMaker) -> None:
     with pytest.raises(RecipeError, match="no such file"):
         build(tiny_recipe, RecipeError("no such file"))
+
+
+@pytest.mark.parametrize("stop", [StoppedBeforeTraining(143), KeyboardInterrupt()])
+def test_a_stop_while_data_is_built_is_no_fault_of_the_dataset(tiny_recipe: RecipeMaker, stop: BaseException) -> None:
+    with pytest.raises(type(stop)):
+        build(tiny_recipe, stop)

@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from jepa_core.contracts import ComponentConfig
+from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import PluginError
 from jepa_core.facts import ObserverFacts
 from jepa_core.metrics import Metric
@@ -59,7 +60,7 @@ class ReadyConfig:
     observer: Any = None
 
     def build(self, facts: ObserverFacts) -> Any:
-        if isinstance(self.observer, Exception):
+        if isinstance(self.observer, BaseException):
             raise self.observer
         return self.observer
 
@@ -121,10 +122,16 @@ def test_one_that_is_late_is_left_behind_and_said(tmp_path: Path) -> None:
     ("error", "text"),
     [
         (RuntimeError("boom"), "RuntimeError: boom.\nTake [observers.mine] out of the recipe, or tell its author."),
+        (SystemExit(0), "SystemExit: 0.\nTake [observers.mine] out of the recipe, or tell its author."),
         (PluginError("the package x is needed"), "the package x is needed"),
     ],
 )
-def test_one_that_cannot_be_built_is_an_error_that_names_it(tmp_path: Path, error: Exception, text: str) -> None:
+def test_one_that_cannot_be_built_is_an_error_that_names_it(tmp_path: Path, error: BaseException, text: str) -> None:
     with pytest.raises(PluginError) as raised:
         Observers().build(entries(mine=error), tmp_path, None)
     assert str(raised.value) == f"Observer mine (jepa-ready 1.0) cannot be used: {text}"
+
+
+def test_a_stop_signal_while_one_is_built_is_no_fault_of_it(tmp_path: Path) -> None:
+    with pytest.raises(StoppedBeforeTraining):
+        Observers().build(entries(mine=StoppedBeforeTraining(143)), tmp_path, None)

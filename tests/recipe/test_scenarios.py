@@ -121,6 +121,7 @@ def test_a_resolved_recipe_needs_no_plugin_and_expands_to_the_same(tmp_path: Pat
         ((Scenario(id="a", when="import os"),), "gives a rule that cannot be read"),
         ((Scenario(id="a", when="lr > 1"), Scenario(id="a", when="lr > 2")), "two rules of the id 'a'"),
         (3, "cannot be built: TypeError"),
+        (SystemExit(0), "cannot be built: SystemExit: 0"),
     ],
 )
 def test_a_scenario_that_breaks_its_contract_is_named_with_a_remedy(tmp_path: Path, built: Any, message: str) -> None:
@@ -132,6 +133,8 @@ def test_a_scenario_that_breaks_its_contract_is_named_with_a_remedy(tmp_path: Pa
         metrics: ClassVar[tuple[Metric, ...]] = ()
 
         def build(self, facts: Any) -> Any:
+            if isinstance(built, SystemExit):
+                raise built
             return built
 
     with pytest.raises(PluginError, match=r"(?s)few_codes of jepa-mine 1.*few_codes = false") as caught:
