@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -16,9 +17,11 @@ from torch import Tensor
 
 from jepa_core.contracts import ComponentConfig, Null, Observations, SequenceDataset, Sequences, spaces_of
 from jepa_core.engine.hard_candidates import HardCandidates
+from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.retrieval import CandidateList, figures_of
 from jepa_core.errors import PluginError
 from jepa_core.facts import NullFacts
+from jepa_core.plugins.offer import in_words
 from jepa_core.recipe.layout import UNTRAINED
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import Registry
@@ -29,6 +32,14 @@ SAME_MRR = 1e-3
 
 FITTED_SEQUENCES = 512
 """Training sequences that a null is fitted on."""
+
+_SWITCHES: Mapping[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+    "gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
+    "matmul precision": (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    "deterministic mode": (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
+}
+"""What a null could leave changed for the whole run: how each is read and put back."""
 
 
 @attrs.frozen(kw_only=True)
@@ -84,7 +95,8 @@ def rank_nulls(
     Raises:
         PluginError: a run goes on, and the null that it is judged by is no longer there.
 
-    A null that raises, or gives scores that are none, is left out and named with why.
+    A null that raises, gives scores that are none or leaves one of torch's switches changed is left out, and named with
+    why.
     """
     device = candidates.context.device
     facts = NullFacts(space=dataset.space, roles=dataset.places())
@@ -94,14 +106,17 @@ def rank_nulls(
     failed: dict[str, str] = {}
     for name, config in chosen.configs.items():
         try:
-            null: Null | None = config.build(facts) if type(dataset.space) in spaces_of(config) else None
-            if null is None:
-                continue
-            assert sample is not None
-            weights = _weights(null.fit(_copied(sample)))
-            own_ranks = candidates.ranks(_scored(null, candidates.context, candidates.candidates, candidates.size))
-            hard_mrr = None if hard is None else _mrr_among_copies(null, hard)
-        except (Exception, SystemExit) as error:  # the plugin's code, which is on in every run: none shall stop for it
+            with _switches_as_found(device):
+                null: Null | None = config.build(facts) if type(dataset.space) in spaces_of(config) else None
+                if null is None:
+                    continue
+                assert sample is not None
+                weights = _weights(null.fit(_copied(sample)))
+                own_ranks = candidates.ranks(_scored(null, candidates.context, candidates.candidates, candidates.size))
+                hard_mrr = None if hard is None else _mrr_among_copies(null, hard)
+        except (KeyboardInterrupt, StoppedBeforeTraining):
+            raise
+        except BaseException as error:  # the plugin's code, which is on in every run: none shall stop for it
             failed[name] = _why(error)
             continue
         ranks[name], found = own_ranks, figures_of(own_ranks)
@@ -191,6 +206,25 @@ def _copied(sequences: Sequences) -> Sequences:
     return dataclasses.replace(sequences, observations=observations, tasks=sequences.tasks.clone())
 
 
+@contextmanager
+def _switches_as_found(device: torch.device) -> Iterator[None]:
+    """Afterwards torch's switches and generators are what they were.
+
+    Raises:
+        ValueError: a switch was changed, so that figures may not be what they would be elsewhere.
+    """
+    found = {name: read() for name, (read, _) in _SWITCHES.items()}
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+        changed = [name for name, (read, _) in _SWITCHES.items() if read() != found[name]]
+        if changed:
+            raise ValueError(f"it leaves torch's {' and '.join(changed)} changed")
+    finally:
+        for name, (_, put_back) in _SWITCHES.items():
+            put_back(found[name])
+
+
 def _weights(found: Any) -> dict[str, float]:
     """What `fit` returned, checked."""
     if not are_weights(found):
@@ -201,5 +235,4 @@ def _weights(found: Any) -> dict[str, float]:
 def _why(error: BaseException) -> str:
     """In a line, with the place in the plugin's code."""
     place = traceback.extract_tb(error.__traceback__)[-1]
-    words = " ".join(str(error).split())
-    return f"{type(error).__name__}: {words} ({place.filename}, line {place.lineno})"
+    return f"{in_words(error)} ({place.filename}, line {place.lineno})"
