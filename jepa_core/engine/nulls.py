@@ -30,6 +30,9 @@ from jepa_core.watch.nulls import NullFigures, RankedNulls, are_weights
 SAME_MRR = 1e-3
 """Within which a null that is ranked again has the figure that was recorded: devices round otherwise."""
 
+ROUNDING = 8
+"""Units in the last place within which two scores tie: a product of matrices parts equal features by a few."""
+
 FITTED_SEQUENCES = 512
 """Training sequences that a null is fitted on."""
 
@@ -112,7 +115,8 @@ def rank_nulls(
                     continue
                 assert sample is not None
                 weights = _weights(null.fit(_copied(sample)))
-                own_ranks = candidates.ranks(_scored(null, candidates.context, candidates.candidates, candidates.size))
+                scores = _scored(null, candidates.context, candidates.candidates, candidates.size)
+                own_ranks = candidates.ranks(_beside_target(scores, candidates.positive))
                 hard_mrr = None if hard is None else _mrr_among_copies(null, hard)
         except (KeyboardInterrupt, StoppedBeforeTraining):
             raise
@@ -182,22 +186,36 @@ def training_sample(dataset: SequenceDataset, device: torch.device) -> Sequences
 
 
 def _mrr_among_copies(null: Null, hard: HardCandidates) -> float:
-    return float(hard.mrr(_scored(null, hard.context, hard.candidates, hard.num_candidates)))
+    scores = _scored(null, hard.context, hard.candidates, hard.num_candidates)
+    # The target is the first of each list.
+    return float(hard.mrr(_beside_target(scores, torch.zeros_like(hard.rows))))
 
 
 def _scored(null: Null, context: Observations, candidates: Observations, num_candidates: int) -> Tensor:
-    """(V, C) float32 scores, checked."""
+    """(V, C) scores, checked: real numbers, float32, float64 or int64."""
     scores: Any = null.scores(context.map(torch.clone), candidates.map(torch.clone))
     expected = (len(context), num_candidates)
     if not isinstance(scores, Tensor) or tuple(scores.shape) != expected:
         got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise ValueError(f"scores are {got}, and {expected} are asked for: contexts × candidates")
-    scores = scores.float()
+    if scores.is_complex():
+        raise ValueError(f"scores are {scores.dtype}, which have no order: give real numbers")
     if not scores.isfinite().all():
         raise ValueError(f"{int((~scores.isfinite()).sum())} of {scores.numel()} scores are not finite")
-    # Ties are within an absolute tolerance, and a null may have any scale.
-    scaled: Tensor = scores / scores.abs().amax(1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
-    return scaled
+    if not scores.is_floating_point():
+        return scores.long()
+    return scores if scores.dtype == torch.float64 else scores.float()
+
+
+def _beside_target(scores: Tensor, target: Tensor) -> Tensor:
+    """(V, C) float32: 1 where a candidate scores above its context's `target` (V,) int64, −1 below, 0 where they tie.
+
+    A null may have any scale, so what is rounding is measured by the target's own score: beside the largest of the row
+    a single outlier would make all the others tie. Whole numbers have no rounding.
+    """
+    own = scores.gather(1, target[:, None])
+    rounding = ROUNDING * torch.finfo(scores.dtype).eps * own.abs() if scores.is_floating_point() else 0
+    return (scores > own + rounding).float() - (scores < own - rounding).float()
 
 
 def _copied(sequences: Sequences) -> Sequences:

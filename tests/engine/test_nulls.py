@@ -109,3 +109,53 @@ def test_a_stop_while_a_null_is_fitted_is_no_fault_of_the_null(
 ) -> None:
     with pytest.raises(type(stop)):
         ranked(tiny_recipe(), odd=Given(raises(stop)))
+
+
+SCALES: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "tiny": lambda scores: scores * 1e-12,
+    "huge": lambda scores: scores.double() * 1e200,
+    "whole": lambda scores: scores.int(),
+    "beyond float32": lambda scores: scores.long() + 2**40,
+    "beyond float32, not whole": lambda scores: scores.double() + 2**30,
+    "steep": lambda scores: (scores / 2).exp(),
+    "below zero": lambda scores: scores - 100.0,
+}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_scale_that_keeps_the_order_gives_the_same_ranks(tiny_recipe: Callable[..., Recipe], scale: str) -> None:
+    found = ranked(tiny_recipe(), plain=Given(), scaled=Given(scaled=SCALES[scale])).ranked
+    plain, scaled = found.get("plain"), found.get("scaled")
+    assert plain is not None
+    assert scaled is not None
+    assert (scaled.mrr, scaled.top1) == (plain.mrr, plain.top1)
+
+
+def test_one_far_outlier_makes_no_others_tie(tiny_recipe: Callable[..., Recipe]) -> None:
+    """The lowest of each row falls far below all others, which stay in their order."""
+
+    def with_outlier(scores: Tensor) -> Tensor:
+        return scores.scatter(1, scores.argmin(1, keepdim=True), -1e12)
+
+    def lowest_alone(scores: Tensor) -> Tensor:
+        return scores.scatter(1, scores.argmin(1, keepdim=True), -1.0)
+
+    outlying = ranked(tiny_recipe(), null=Given(scaled=with_outlier))
+    near = ranked(tiny_recipe(), null=Given(scaled=lowest_alone))
+    assert outlying.strongest_ranks is not None
+    assert near.strongest_ranks is not None
+    assert outlying.strongest_ranks.equal(near.strongest_ranks)
+
+
+def test_equal_scores_tie_and_so_do_those_that_rounding_parts(tiny_recipe: Callable[..., Recipe]) -> None:
+    def rounded(scores: Tensor) -> Tensor:
+        return 1 + torch.rand(scores.shape, generator=torch.Generator().manual_seed(0)).mul(4).round() * 2**-23
+
+    found = ranked(tiny_recipe(), constant=Given(scaled=torch.zeros_like), rounded=Given(scaled=rounded)).ranked
+    assert {null.top1 for null in found.figures} == {0.0}
+    assert len({null.mrr for null in found.figures}) == 1
+
+
+def test_complex_scores_are_refused_by_name(tiny_recipe: Callable[..., Recipe]) -> None:
+    failed = ranked(tiny_recipe(), null=Given(scaled=lambda scores: scores.to(torch.complex64))).ranked.failed
+    assert failed["null"].startswith("ValueError: scores are torch.complex64, which have no order: give real numbers (")
