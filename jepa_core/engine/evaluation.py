@@ -203,7 +203,7 @@ class Validation:
         """Rank the nulls, once, before training: `untrained` is the network as it starts, None where it is not known.
 
         Raises:
-            PluginError: a null fails.
+            PluginError: a run goes on, and the null that it is judged by is no longer there, or no longer the same.
         """
         self.hard = HardCandidates.of(self._space, self._observations, self._tasks)
         ranks = None

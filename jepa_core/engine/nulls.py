@@ -96,7 +96,7 @@ def rank_nulls(
         recorded: what a run that goes on measured when it began, and is judged by.
 
     Raises:
-        PluginError: a run goes on, and the null that it is judged by is no longer there.
+        PluginError: a run goes on, and the null that it is judged by is no longer there, or no longer the same.
 
     A null that raises, gives scores that are none or leaves one of torch's switches changed is left out, and named with
     why.
@@ -130,29 +130,45 @@ def rank_nulls(
         found = figures_of(untrained)
         figures.append(NullFigures(name=UNTRAINED, mrr=found.mrr, top1=found.top1))
     ranked = recorded if recorded and recorded.figures else _ranked(figures, chosen.disabled, failed)
-    return MeasuredNulls(ranked=ranked, strongest_ranks=_ranks_of_strongest(ranked, ranks, failed))
+    return MeasuredNulls(ranked=ranked, strongest_ranks=_ranks_of_strongest(ranked, ranks, chosen, failed))
 
 
-def _ranks_of_strongest(ranked: RankedNulls, ranks: Mapping[str, Tensor], failed: Mapping[str, str]) -> Tensor | None:
-    """Those that the model's are paired with; None where no null fits, and where they are not those that were recorded:
-    the untrained network of a changed recipe is another.
+def _ranks_of_strongest(
+    ranked: RankedNulls, ranks: Mapping[str, Tensor], chosen: ChosenNulls, failed: Mapping[str, str]
+) -> Tensor | None:
+    """Those that the model's are paired with; None where no null fits, and where the strongest is the untrained network
+    and that is another now, as of a changed recipe.
 
     Raises:
-        PluginError: the null that a run is judged by is no longer there.
+        PluginError: the null that a run is judged by is no longer there, or no longer the same.
     """
     strongest = ranked.strongest
     if strongest is None:
         return None
-    if strongest.name not in ranks:
-        if strongest.name == UNTRAINED:
-            return None
-        why = failed.get(strongest.name, "it is not installed")
+    own = ranks.get(strongest.name)
+    now = None if own is None else figures_of(own).mrr
+    if now is not None and abs(now - strongest.mrr) < SAME_MRR:
+        return own
+    if strongest.name == UNTRAINED:
+        return None
+    if now is None:
         raise PluginError(
-            f"This run is judged beside the null {strongest.name!r}, which cannot be ranked now: {why}.\n"
-            "Install or mend its package, or start a new run."
+            f"This run is judged beside the null {strongest.name!r}, which cannot be ranked now: "
+            f"{_why_not_ranked(strongest.name, chosen, failed)}.\nInstall or mend its package, or start a new run."
         )
-    own = ranks[strongest.name]
-    return own if abs(figures_of(own).mrr - strongest.mrr) < SAME_MRR else None
+    raise PluginError(
+        f"This run is judged beside the null {strongest.name!r}, which is not what it was: "
+        f"its MRR was {strongest.mrr:.4f} when the run began, and is {now:.4f} now.\n"
+        "Install the version of its package that the run began with, with the same settings, or start a new run."
+    )
+
+
+def _why_not_ranked(name: str, chosen: ChosenNulls, failed: Mapping[str, str]) -> str:
+    if name in failed:
+        return failed[name]
+    if name in chosen.disabled:
+        return "the recipe switches it off"
+    return "it does not fit the data" if name in chosen.configs else "it is not installed"
 
 
 def _ranked(figures: list[NullFigures], disabled: tuple[str, ...], failed: Mapping[str, str]) -> RankedNulls:

@@ -184,7 +184,12 @@ class _Session:
     ) -> Conclusion:
         """Train from the start or from a checkpoint, and conclude."""
         trainer = Trainer(self.loaded.recipe, self.dataset, self.compute, self.checkpoints, self.record)
-        recorded = RunReader(self.writer.path).nulls() if resumption else None
+        recorded = None
+        if resumption is not None:
+            run = RunReader(self.writer.path)
+            # Before the nulls: on other data they reach other figures, which is not what is wrong.
+            check_same_data(run, self.dataset)
+            recorded = run.nulls()
         nulls = trainer.rank_nulls(ChosenNulls.of(self.loaded.recipe, self.registry), recorded)
         anew = self._restore(trainer, resumption) if resumption else ()
         audited = audit(self.loaded.recipe, self.dataset, self.compute) if audit else ()
@@ -204,7 +209,6 @@ class _Session:
     def _restore(self, trainer: Trainer, resumption: Resumption) -> tuple[StartedAnew, ...]:
         """Bring everything to where it was; what starts anew because a changed recipe has no place for it."""
         run = RunReader(self.writer.path)
-        check_same_data(run, self.dataset)
         anew: tuple[StartedAnew, ...] = ()
         if resumption.checkpoint is not None and resumption.inherits:
             anew = trainer.inherit(resumption.checkpoint)

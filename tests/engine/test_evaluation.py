@@ -35,7 +35,7 @@ from jepa_core.errors import PluginError
 from jepa_core.facts import DatasetFacts, NullFacts
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import installed
-from jepa_plugins.grids.space import GridSpace
+from jepa_core.watch.nulls import NullFigures, RankedNulls
 from tests.engine.training import RecipeMaker
 
 CPU = choose_compute("cpu", "fp32")
@@ -289,10 +289,26 @@ def test_a_run_goes_on_only_beside_the_null_that_it_is_judged_by(tiny_recipe: Re
     chosen = ChosenNulls(configs={}, with_untrained=False, disabled=())
     with pytest.raises(PluginError, match="'equal_cells', which cannot be ranked now: it is not installed"):
         again.rank_nulls(chosen, dataset, None, measured.nulls.ranked)
+    with pytest.raises(PluginError, match="cannot be ranked now: the recipe switches it off"):
+        again.rank_nulls(attrs.evolve(chosen, disabled=("equal_cells",)), dataset, None, measured.nulls.ranked)
     other = attrs.evolve(measured.nulls.ranked, figures=(attrs.evolve(equal_cells, mrr=equal_cells.mrr + 0.1),))
     chosen = ChosenNulls.of(recipe, installed())
-    again.rank_nulls(chosen, dataset, None, other)
-    assert again.nulls.strongest_ranks is None
+    told = (
+        rf"'equal_cells', which is not what it was: its MRR was {other.figures[0].mrr:.4f} .* {equal_cells.mrr:.4f} now"
+    )
+    with pytest.raises(PluginError, match=told):
+        again.rank_nulls(chosen, dataset, None, other)
+
+
+def test_an_untrained_network_that_is_another_now_is_paired_with_nothing(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    dataset = recipe.data.build(DatasetFacts(seed=0))
+    parts = build_parts(recipe, DataShape.of(dataset), CPU.device)
+    untrained = RankedNulls(figures=(NullFigures(name="untrained", mrr=2.0, top1=1.0),))
+    validation = Validation(dataset.space, dataset.validation, CPU, chunk=50)
+    chosen = ChosenNulls(configs={}, with_untrained=True, disabled=())
+    validation.rank_nulls(chosen, dataset, Objective(parts, dict.fromkeys(recipe.losses, 1.0)), untrained)
+    assert validation.nulls.strongest_ranks is None
 
 
 @pytest.mark.parametrize("num_tasks", [9, 10])

@@ -20,7 +20,7 @@ from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.session import Conclusion, Opening, train_recipe
-from jepa_core.errors import CheckpointError, DataError, DeviceError, RecipeError, RunDirectoryError
+from jepa_core.errors import CheckpointError, DataError, DeviceError, PluginError, RecipeError, RunDirectoryError
 from jepa_core.recipe.reading import LoadedRecipe, load_recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.lock import RunLock
@@ -249,6 +249,21 @@ def test_a_resume_on_other_data_is_refused(sessions: Sessions) -> None:
     data: Any = load_recipe(run / "recipe.toml", registry=installed()).recipe.data
     with pytest.raises(DataError, match="its data has changed since it began"):
         sessions.resume(run, change=on(attrs.evolve(data, num_sequences=144)))
+
+
+def test_a_resume_beside_a_null_that_gives_another_figure_is_refused_and_possible_again_once_it_is_back(
+    sessions: Sessions,
+) -> None:
+    run = sessions.stop(after=2)
+    recorded = (run / "environment.json").read_text()
+    environment = json.loads(recorded)
+    environment["strongest"] = "equal_cells"
+    environment["nulls"]["equal_cells"]["mrr"] += 0.1
+    (run / "environment.json").write_text(json.dumps(environment))
+    with pytest.raises(PluginError, match="'equal_cells', which is not what it was"):
+        sessions.resume(run)
+    (run / "environment.json").write_text(recorded)
+    assert sessions.resume(run).ending.kind == "finished"
 
 
 def test_warnings_of_rules_that_fired_before_an_interruption_are_in_the_verdict(sessions: Sessions) -> None:
