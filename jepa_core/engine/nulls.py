@@ -73,7 +73,14 @@ class MeasuredNulls:
 
     ranked: RankedNulls
     strongest_ranks: Tensor | None = None
-    """(V,), of the strongest null; None where no null fits the data."""
+    """(V,), of the strongest null; None where no null fits the data, and of the untrained network of another recipe."""
+
+    @property
+    def not_paired(self) -> str:
+        """Why the model is compared with no null though there is one; empty where it is, and where there is none."""
+        if self.strongest_ranks is not None or self.ranked.strongest is None:
+            return ""
+        return "that network is another now than when the run began"
 
 
 def rank_nulls(
@@ -129,8 +136,14 @@ def rank_nulls(
         ranks[UNTRAINED] = untrained
         found = figures_of(untrained)
         figures.append(NullFigures(name=UNTRAINED, mrr=found.mrr, top1=found.top1))
-    ranked = recorded if recorded and recorded.figures else _ranked(figures, chosen.disabled, failed)
+    has_record = recorded is not None and (recorded.figures or recorded.disabled or recorded.failed)
+    ranked = _as_when_begun(recorded) if recorded and has_record else _ranked(figures, chosen.disabled, failed)
     return MeasuredNulls(ranked=ranked, strongest_ranks=_ranks_of_strongest(ranked, ranks, chosen, failed))
+
+
+def _as_when_begun(recorded: RankedNulls) -> RankedNulls:
+    """What a run that goes on recorded; a null that failed then stays left out, though it may work now."""
+    return attrs.evolve(recorded, failed={name: f"when the run began: {why}" for name, why in recorded.failed.items()})
 
 
 def _ranks_of_strongest(

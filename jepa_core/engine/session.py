@@ -301,6 +301,7 @@ class _Session:
             story=lineage.story if lineage else (),
             nulls=trainer.validation.nulls.ranked,
             null_only=self._null_only(trainer, ending),
+            not_paired=trainer.validation.nulls.not_paired,
             next_command=self._rollback(ending.kind, lineage.step if lineage else 0),
         )
 

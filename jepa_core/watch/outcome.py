@@ -1,11 +1,12 @@
 """How a run's outcome is decided, once, at its end.
 
-    no baseline   nothing to compare with: no baseline, and no null, too few candidates or too few tasks
+    no baseline   nothing to compare with: no baseline, and no null, too few candidates or too few tasks; stopped or not
     no effect     every figure that both runs end with is the same to the last digit
-    regression    the run was stopped, or the judged figure is worse than the baseline's by more than 2 %
+    regression    the judged figure is worse than the baseline's by more than 2 %, or the run was stopped
     success       every must held, retrieval is above the strongest null beyond chance, and the judged figure is better
                   than the baseline's by more than 2 %, where there is a baseline
-    neutral       anything else: not above the strongest null, within 2 % of the baseline, a must that did not hold
+    neutral       anything else: not above the strongest null, not compared with it because it failed or the difference
+                  was not measured, within 2 % of the baseline, a must that did not hold
 
 The judged figure is retrieval's MRR on validation, and the raw InfoNCE on validation where either side lacks the
 former: never a weighted sum. Two per cent is about what two seeds of one recipe differ by; only more seeds can tell
@@ -83,6 +84,7 @@ def reach_verdict(
     next_command: str = "",
     nulls: RankedNulls | None = None,
     null_only: Sequence[str] = (),
+    not_paired: str = "",
 ) -> Verdict:
     """The verdict on what `judge` has seen.
 
@@ -98,12 +100,14 @@ def reach_verdict(
         next_command: replaces the advice that follows from the outcome, unless that is a success.
         nulls: what learns nothing, on the run's validation candidates.
         null_only: tasks of the targets that the strongest null ranks first and the model does not.
+        not_paired: why the run's last rows have no difference to the strongest null; empty where they have one. What
+            earlier rows had, as before a rollback, then counts no more.
     """
     stopped = ending in ("abort", "non-finite")
     judgements = judge.conclude(finished=not stopped)
     baseline = judge.baseline
     compared = compare(judge.finals, baseline) if baseline else ()
-    retrieval = _retrieval(judge.finals, nulls or RankedNulls(), null_only)
+    retrieval = _retrieval(judge.finals, nulls or RankedNulls(), null_only, not_paired)
     outcome: Outcome
     musts_held = all(judgement.held for judgement in judgements if judgement.kind == "must")
     if stopped:
@@ -154,7 +158,8 @@ def compare(finals: dict[str, float], baseline: BaselineValues) -> tuple[Compare
 
 
 def _of_stopped(baseline: BaselineValues | None, retrieval: Retrieval | None, cause: str) -> tuple[Outcome, str]:
-    is_compared = baseline is not None or (retrieval is not None and retrieval.null)
+    has_null = retrieval is not None and retrieval.null and not _says_little(retrieval)
+    is_compared = baseline is not None or has_null
     return ("regression" if is_compared else "no baseline"), f"stopped: {cause}"
 
 
@@ -175,12 +180,13 @@ def _without_baseline(retrieval: Retrieval | None, musts_held: bool, because: st
 
 def _beside_null(retrieval: Retrieval | None, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
     """What a comparison with a baseline comes to, with what learns nothing beside it."""
-    if retrieval is None or not retrieval.null or outcome == "regression":
+    if retrieval is None or outcome == "regression":
+        return outcome, reason
+    if not retrieval.null and not retrieval.failed:
+        # None fits the data, or the recipe switches all off, which the verdict names.
         return outcome, reason
     if _says_little(retrieval):
         return "neutral", f"{_says_little(retrieval)}; {reason}"
-    if retrieval.is_above is None:
-        return outcome, reason
     if not retrieval.is_above:
         return "neutral", f"{_not_above(retrieval)}; {reason}"
     return outcome, f"{reason}, and {_above(retrieval)}" if outcome == "success" else reason
@@ -191,6 +197,12 @@ def _says_little(retrieval: Retrieval) -> str:
 
 
 def _not_above(retrieval: Retrieval) -> str:
+    """That it is not, or that it was not measured, which says nothing of the model."""
+    if not retrieval.null:
+        return f"not compared with any null: {', '.join(map(title_of, retrieval.failed))} could not be ranked"
+    if retrieval.is_above is None:
+        why = retrieval.not_paired or "no row has the difference"
+        return f"not compared with any null: {title_of(retrieval.null)} is the strongest, and {why}"
     return f"not above {title_of(retrieval.null)}, which learns nothing: {_difference(retrieval)}"
 
 
@@ -236,7 +248,9 @@ def _is_same(finals: dict[str, float], baseline: BaselineValues) -> bool:
     return any(name in JUDGED_FIGURES for name in shared) and all(finals[name] == theirs[name] for name in shared)
 
 
-def _retrieval(finals: Mapping[str, float], nulls: RankedNulls, null_only: Sequence[str]) -> Retrieval | None:
+def _retrieval(
+    finals: Mapping[str, float], nulls: RankedNulls, null_only: Sequence[str], not_paired: str
+) -> Retrieval | None:
     mrr = finals.get("val.retrieval.mrr")
     if mrr is None:
         return None
@@ -250,9 +264,10 @@ def _retrieval(finals: Mapping[str, float], nulls: RankedNulls, null_only: Seque
         null=strongest.name if strongest else "",
         null_mrr=strongest.mrr if strongest else None,
         null_top1=strongest.top1 if strongest else None,
-        above=finals.get("val.retrieval.above_null"),
-        above_low=finals.get("val.retrieval.above_null_low"),
-        above_high=finals.get("val.retrieval.above_null_high"),
+        above=None if not_paired else finals.get("val.retrieval.above_null"),
+        above_low=None if not_paired else finals.get("val.retrieval.above_null_low"),
+        above_high=None if not_paired else finals.get("val.retrieval.above_null_high"),
+        not_paired=not_paired,
         num_null_only=len(null_only),
         null_only=tuple(dict.fromkeys(null_only))[:MOST_NAMED],
         disabled=nulls.disabled,

@@ -70,6 +70,8 @@ class Retrieval:
     """Mean paired difference of reciprocal ranks, model less null, with its 95 % bootstrap interval."""
     above_low: float | None = None
     above_high: float | None = None
+    not_paired: str = ""
+    """Why there is no such difference; empty where there is one, and where that is not known."""
     num_null_only: int | None = None
     """Targets that the null ranks first and the model does not."""
     null_only: tuple[str, ...] = ()

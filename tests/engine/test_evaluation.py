@@ -307,8 +307,12 @@ def test_an_untrained_network_that_is_another_now_is_paired_with_nothing(tiny_re
     untrained = RankedNulls(figures=(NullFigures(name="untrained", mrr=2.0, top1=1.0),))
     validation = Validation(dataset.space, dataset.validation, CPU, chunk=50)
     chosen = ChosenNulls(configs={}, with_untrained=True, disabled=())
-    validation.rank_nulls(chosen, dataset, Objective(parts, dict.fromkeys(recipe.losses, 1.0)), untrained)
+    objective = Objective(parts, dict.fromkeys(recipe.losses, 1.0))
+    validation.rank_nulls(chosen, dataset, objective, untrained)
     assert validation.nulls.strongest_ranks is None
+    assert validation.nulls.not_paired == "that network is another now than when the run began"
+    validation.rank_nulls(chosen, dataset, objective)
+    assert validation.nulls.not_paired == ""
 
 
 @pytest.mark.parametrize("num_tasks", [9, 10])

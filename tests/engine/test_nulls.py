@@ -42,14 +42,12 @@ class Given:
         return self.scaled(EqualCells(11).scores(context, candidates))
 
 
-def ranked(
-    recipe: Recipe, recorded: RankedNulls | None = None, disabled: tuple[str, ...] = (), **nulls: Given
-) -> MeasuredNulls:
+def ranked(recipe: Recipe, recorded: RankedNulls | None = None, **nulls: Given) -> MeasuredNulls:
     """These nulls alone, on the validation of the recipe's data."""
     dataset = recipe.data.build(DatasetFacts(seed=0))
     candidates = CandidateList(dataset.space, dataset.validation.observations)
     configs: Mapping[str, Any] = nulls
-    chosen = ChosenNulls(configs=configs, with_untrained=False, disabled=disabled)
+    chosen = ChosenNulls(configs=configs, with_untrained=False, disabled=())
     return rank_nulls(chosen, dataset, candidates, None, recorded=recorded)
 
 
@@ -159,3 +157,20 @@ def test_equal_scores_tie_and_so_do_those_that_rounding_parts(tiny_recipe: Calla
 def test_complex_scores_are_refused_by_name(tiny_recipe: Callable[..., Recipe]) -> None:
     failed = ranked(tiny_recipe(), null=Given(scaled=lambda scores: scores.to(torch.complex64))).ranked.failed
     assert failed["null"].startswith("ValueError: scores are torch.complex64, which have no order: give real numbers (")
+
+
+@pytest.mark.parametrize("others", [(), ("plain",)])
+def test_a_null_that_failed_when_the_run_began_stays_left_out_and_that_is_said(
+    tiny_recipe: Callable[..., Recipe], others: tuple[str, ...]
+) -> None:
+    nulls = dict.fromkeys(others, Given())
+    begun = ranked(tiny_recipe(), None, odd=Given(raises(ValueError("boo"))), **nulls).ranked
+    again = ranked(tiny_recipe(), begun, odd=Given(), **nulls).ranked
+    assert again.figures == begun.figures
+    assert again.failed == {"odd": f"when the run began: {begun.failed['odd']}"}
+
+
+def test_a_run_that_recorded_no_null_is_judged_by_those_there_are(tiny_recipe: Callable[..., Recipe]) -> None:
+    assert [null.name for null in ranked(tiny_recipe(), recorded=RankedNulls(), plain=Given()).ranked.figures] == [
+        "plain"
+    ]

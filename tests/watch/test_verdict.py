@@ -164,6 +164,62 @@ def test_with_fewer_than_10_tasks_a_difference_to_a_null_says_nothing(tasks: int
     assert verdict.reason.startswith("validation has 9 tasks" if tasks == 9 else "above pair analogy")
 
 
+def test_without_a_measured_difference_better_than_the_baseline_is_no_success() -> None:
+    judge = Judge(Watch(must=(HOLDS,)), (), run_of(0.2))
+    judge.observe(row(0.45, **{"val.retrieval.candidates": 400}))
+    verdict = reach_verdict(judge, run=RUN, nulls=NULLS)
+    assert verdict.outcome == "neutral"
+    assert verdict.reason.startswith(
+        "not compared with any null: pair analogy is the strongest, and no row has the difference; val."
+    )
+
+
+def test_without_a_measured_difference_nothing_is_called_not_above() -> None:
+    judge = Judge(Watch(must=(HOLDS,)), (), None)
+    judge.observe(row(0.45, **{"val.retrieval.candidates": 400}))
+    verdict = reach_verdict(judge, run=RUN, nulls=NULLS)
+    assert verdict.outcome == "neutral"
+    assert verdict.reason == "not compared with any null: pair analogy is the strongest, and no row has the difference"
+
+
+@pytest.mark.parametrize("baseline", [None, run_of(0.2)])
+def test_a_difference_from_before_a_rollback_to_another_network_makes_no_success(
+    baseline: BaselineValues | None,
+) -> None:
+    judge = Judge(Watch(must=(HOLDS,)), (), baseline)
+    judge.observe(row(0.45, **{"val.retrieval.above_null": 0.09, "val.retrieval.above_null_low": 0.05}))
+    verdict = reach_verdict(judge, run=RUN, nulls=NULLS, not_paired="that network is another now")
+    assert verdict.outcome == "neutral"
+    assert verdict.reason.startswith("not compared with any null: pair analogy is the strongest, and that network is")
+    assert verdict.retrieval is not None
+    assert verdict.retrieval.above is None
+
+
+def test_where_every_null_failed_better_than_the_baseline_is_no_success() -> None:
+    judge = Judge(Watch(must=(HOLDS,)), (), run_of(0.2))
+    judge.observe(row(0.45, **{"val.retrieval.candidates": 400}))
+    nulls = RankedNulls(disabled=("untrained",), failed={"my_null": "ValueError: boo", "other": "SystemExit: 0"})
+    verdict = reach_verdict(judge, run=RUN, nulls=nulls)
+    assert verdict.outcome == "neutral"
+    assert verdict.reason.startswith(
+        "not compared with any null: my null, other could not be ranked; val.retrieval.mrr"
+    )
+
+
+def test_where_the_recipe_switches_every_null_off_the_baseline_alone_decides() -> None:
+    judge = Judge(Watch(must=(HOLDS,)), (), run_of(0.2))
+    judge.observe(row(0.45, **{"val.retrieval.candidates": 400}))
+    assert reach_verdict(judge, run=RUN, nulls=RankedNulls(disabled=("equal_cells",))).outcome == "success"
+
+
+@pytest.mark.parametrize(("candidates", "outcome"), [(1, "no baseline"), (19, "no baseline"), (20, "regression")])
+def test_a_stop_among_too_few_candidates_has_nothing_to_be_compared_with(candidates: int, outcome: str) -> None:
+    judge = Judge(Watch(), (), None)
+    judge.observe(row(0.45, **{"val.retrieval.candidates": candidates}))
+    verdict = reach_verdict(judge, run=RUN, nulls=NULLS, ending="abort", cause="codes collapsed")
+    assert (verdict.outcome, verdict.exit_code, verdict.reason) == (outcome, 3, "stopped: codes collapsed")
+
+
 def test_nulls_alone_are_no_effect_of_a_change() -> None:
     mine = {"val.retrieval.above_null": 0.1, "val.retrieval.null_mrr": 0.3}
     theirs = {"val.retrieval.above_null": 0.2, "val.retrieval.null_mrr": 0.2}
