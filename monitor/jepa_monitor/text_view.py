@@ -20,9 +20,9 @@ from jepa_core.visible_text import clean
 from jepa_monitor.model.beside_nulls import (
     controls,
     difference_text,
-    has_few_candidates,
     is_above,
     num_candidates,
+    too_few,
     void_controls,
 )
 from jepa_monitor.model.run_view import RunView
@@ -100,8 +100,8 @@ def _beside_chance(view: RunView) -> Iterator[Text]:
             f"MRR {difference}", style="green" if is_above(view) else "yellow"
         )
         yield line.append("" if candidates is None else f" among {candidates:,} candidates", style="dim")
-    if has_few_candidates(view):
-        yield Text("! too few candidates for a verdict on retrieval", style="yellow")
+    if too_few(view):
+        yield Text(f"! {too_few(view)}: too few for a verdict on retrieval", style="yellow")
     for name in void_controls(view):
         yield Text(f"! near copies are void: the {name} control is above chance", style="yellow")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from jepa_core.watch.nulls import FEWEST_CANDIDATES
+from jepa_core.watch.nulls import says_little
 from jepa_core.watch.outcome import VOID_ABOVE_CHANCE
 from jepa_monitor.model.run_view import RunView
 
@@ -24,21 +24,26 @@ def difference_text(view: RunView) -> str:
 
 def is_above(view: RunView) -> bool | None:
     """Whether retrieval is above the strongest null beyond chance, as the verdict has it; None where that was not
-    measured."""
+    measured, and where validation is too small."""
     low = view.finals.get("val.retrieval.above_null_low")
-    return None if low is None else low > 0
+    return None if low is None or too_few(view) else low > 0
 
 
 def num_candidates(view: RunView) -> int | None:
     """Among how many distinct targets each is ranked; None where that is not recorded."""
-    number = view.finals.get("val.retrieval.candidates", math.nan)
-    return int(number) if math.isfinite(number) else None
+    return _counted(view, "candidates")
 
 
-def has_few_candidates(view: RunView) -> bool:
-    """Whether there are too few for a verdict."""
-    candidates = num_candidates(view)
-    return candidates is not None and candidates < FEWEST_CANDIDATES
+def too_few(view: RunView) -> str:
+    """Of what validation has too few for a verdict on retrieval, such as "9 tasks"; empty where it has enough."""
+    candidates, tasks = num_candidates(view), _counted(view, "tasks")
+    for number, noun, reason in (
+        (candidates, "candidate", says_little(candidates, None)),
+        (tasks, "task", says_little(None, tasks)),
+    ):
+        if reason:
+            return f"{number} {noun}{'' if number == 1 else 's'}"
+    return ""
 
 
 def controls(view: RunView) -> Mapping[str, float]:
@@ -51,3 +56,8 @@ def void_controls(view: RunView) -> tuple[str, ...]:
     found = controls(view)
     chance = found.get("chance", math.nan)
     return tuple(name for name, value in found.items() if value > chance + VOID_ABOVE_CHANCE)
+
+
+def _counted(view: RunView, noun: str) -> int | None:
+    number = view.finals.get(f"val.retrieval.{noun}", math.nan)
+    return int(number) if math.isfinite(number) else None

@@ -15,9 +15,9 @@ from jepa_monitor.charts.look import Look
 from jepa_monitor.model.beside_nulls import (
     controls,
     difference_text,
-    has_few_candidates,
     is_above,
     num_candidates,
+    too_few,
     void_controls,
 )
 from jepa_monitor.model.run_view import RunView
@@ -104,8 +104,8 @@ def _beside_chance(view: RunView, look: Look) -> Iterator[Line]:
     difference = difference_text(view)
     if difference:
         yield line(Span("difference  ", "dim"), Span(difference, "good" if is_above(view) else "warning"))
-    if has_few_candidates(view):
-        yield line(Span(f"{look.glyphs.alert} {num_candidates(view)} candidates: too few for a verdict", "warning"))
+    if too_few(view):
+        yield line(Span(f"{look.glyphs.alert} {too_few(view)}: too few for a verdict", "warning"))
     for name in void_controls(view):
         yield line(Span(f"{look.glyphs.alert} near copies are void: {name} is above chance", "warning"))
 
@@ -122,14 +122,17 @@ def _remarks(view: RunView) -> Iterator[str]:
 
 
 def _judged(figures: tuple[Comparison, ...], view: RunView, look: Look) -> Line:
-    """Whether the first figure, the MRR, is above the null, beyond chance where that was measured."""
+    """Whether the first figure, the MRR, is above the null beyond chance, as the verdict has it. Runs of earlier
+    versions, which did not count their candidates, go by the mean."""
     change = figures[0].change if figures else None
     if change is None:
         has_none = not view.nulls.figures and "val.retrieval.candidates" in view.finals
         return line(Span("no null fits this data", "dim")) if has_none else line()
-    if has_few_candidates(view):
-        return line(Span("too few candidates", "dim"))
+    if too_few(view):
+        return line(Span("too few for a verdict", "dim"))
     measured = is_above(view)
+    if measured is None and "val.retrieval.candidates" in view.finals:
+        return line(Span("not compared with any null", "dim"))
     if change > 0 if measured is None else measured:
         return line(Span(f"{look.glyphs.good} above {figures[0].title}", "good"))
     return line(Span(f"{look.glyphs.alert} not above {figures[0].title}", "warning"))

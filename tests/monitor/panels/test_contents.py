@@ -200,11 +200,28 @@ def test_above_is_above_beyond_chance_alone() -> None:
     assert content.figure.text == "+ above pair analogy"
 
 
-def test_among_few_candidates_nothing_is_judged() -> None:
-    view = a_view(finals=beside_nulls(**{"val.retrieval.candidates": 19.0}), environment=NULLS.to_environment())
-    content = retrieval_content(view, 60, LOOK)
-    assert content.figure.text == "too few candidates"
-    assert "▲ 19 candidates: too few for a verdict" in text_of(content)
+@pytest.mark.parametrize(
+    ("few", "told"),
+    [
+        ({"candidates": 19.0}, "19 candidates"),
+        ({"candidates": 1.0, "tasks": 1.0}, "1 candidate"),
+        ({"tasks": 9.0}, "9 tasks"),
+    ],
+)
+def test_on_a_validation_too_small_for_a_verdict_nothing_is_judged(few: Mapping[str, float], told: str) -> None:
+    finals = beside_nulls(**{f"val.retrieval.{name}": number for name, number in few.items()})
+    with_difference = {**finals, "val.retrieval.above_null_low": 0.001}
+    without = {name: value for name, value in finals.items() if "above_null" not in name}
+    for each in (with_difference, without):
+        content = retrieval_content(a_view(finals=each, environment=NULLS.to_environment()), 60, LOOK)
+        assert content.figure.text == "too few for a verdict"
+        assert f"▲ {told}: too few for a verdict" in text_of(content)
+
+
+def test_where_no_difference_was_measured_the_mean_marks_nothing_as_above() -> None:
+    finals = {name: value for name, value in beside_nulls().items() if "above_null" not in name}
+    content = retrieval_content(a_view(finals=finals, environment=NULLS.to_environment()), 60, LOOK)
+    assert content.figure.text == "not compared with any null"
 
 
 def test_a_control_above_chance_makes_near_copies_void() -> None:
