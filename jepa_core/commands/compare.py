@@ -25,6 +25,7 @@ def compare(
     metric: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     runs_dir: Path = RUNS_DIR,
     plot: Path | None = None,
+    rules: Flag = False,
     json: Flag = False,
 ) -> None:
     """Compare runs: recipes, where they part, figures at equal steps, and whether a gain is real.
@@ -44,6 +45,8 @@ def compare(
         The folder with the run directories.
     plot
         Draw the curves of the judged metrics into this .svg or .png file.
+    rules
+        Show every rule, limit and baseline that differs, and not only how many do.
     json
         Print everything as a JSON object, with full curves of the judged metrics.
 
@@ -66,6 +69,6 @@ def compare(
         text = orjson.dumps(comparison_to_json(comparison), option=orjson.OPT_INDENT_2)
         sys.stdout.write(text.decode() + "\n")
     else:
-        console_for().print(comparison_table(comparison), crop=False)
+        console_for().print(comparison_table(comparison, rules=rules), crop=False)
         if plot is not None:
             console_for().print(f"\nCurves: {plot}")

@@ -26,6 +26,8 @@ from jepa_core.visible_text import clean
 _MOST_STEPS = 8
 _MOST_PARTINGS = 8
 _ANSWER_STYLES: dict[Answer, str] = {"better": "green", "worse": "red", "different": "bold", "equal": "yellow"}
+_WATCH = "watch."
+"""Of rules, limits and baselines: two recipes of different length differ in dozens."""
 _OTHER_DATA = "OTHER DATA: these runs were not judged on the same data, split and candidates."
 _NOT_COMPARED = "Figures on different data say nothing of each other: no difference, test or better between them."
 _DATA_WORDS = {
@@ -47,14 +49,17 @@ class _Column:
         return mean_interval(values) if values else None
 
 
-def comparison_table(comparison: Comparison) -> RenderableType:
-    """The whole comparison; plain text where the console has no colour."""
+def comparison_table(comparison: Comparison, *, rules: bool = False) -> RenderableType:
+    """The whole comparison; plain text where the console has no colour.
+
+    With `rules` every key of `watch` that differs is shown, and else how many do: they train nothing.
+    """
     columns = _columns(comparison)
     is_comparable = comparison.same_data is not False
     parts: list[RenderableType] = [] if is_comparable else list(_warning(comparison.runs))
     parts.append(_headline(comparison, columns))
     parts += [Text(f"  · {clean(note)}", style="yellow") for note in comparison.notes]
-    parts += [Text(), _recipes(comparison, columns)]
+    parts += [Text(), _recipes(comparison, columns, rules=rules)]
     if comparison.partings:
         parts += [Text(), *_partings(comparison.partings)]
     if is_comparable:
@@ -92,14 +97,23 @@ def _count(column: _Column) -> str:
     return f" ({len(column.runs)} seeds)" if len(column.runs) > 1 else ""
 
 
-def _recipes(comparison: Comparison, columns: Sequence[_Column]) -> RenderableType:
+def _recipes(comparison: Comparison, columns: Sequence[_Column], *, rules: bool) -> RenderableType:
     """Values that differ between columns; what differs within one is its seeds."""
     firsts = [comparison.runs.index(column.runs[0]) for column in columns]
     table = _table("recipe", *(column.label for column in columns), justify="left")
+    num_folded = 0
     for change in comparison.recipe_changes:
         values = [change.values[index] for index in firsts]
-        if any(value != values[0] for value in values):
-            table.add_row(f"  {clean(change.key)}", *map(_value_text, values))
+        if all(value == values[0] for value in values):
+            continue
+        if change.key.startswith(_WATCH) and not rules:
+            num_folded += 1
+        else:
+            # As a plain string the [id] of a rule would be taken for markup.
+            table.add_row(Text(f"  {clean(change.key)}"), *map(_value_text, values))
+    if num_folded:
+        words = f"{num_folded} difference{'' if num_folded == 1 else 's'}: --rules shows them"
+        table.add_row("  watch", Text(words, style="dim"))
     return table if table.row_count else Text("recipe  the same")
 
 

@@ -30,6 +30,15 @@ def test_runs_are_shown_side_by_side_with_where_they_part(runs_dir: Path, capsys
     assert "+20 %" in shown
 
 
+def test_rules_that_differ_are_one_line_unless_asked_for(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = next(runs_dir.glob("b-*")) / "recipe.toml"
+    recipe.write_text(recipe.read_text() + '\n[[watch.must]]\nid = "mine"\nwhen = "lr > 1"\n')
+    compare("a-2026", "b-2026", runs_dir=runs_dir)
+    assert "1 difference: --rules shows them" in capsys.readouterr().out
+    compare("a-2026", "b-2026", runs_dir=runs_dir, rules=True)
+    assert "watch.must[mine].when" in capsys.readouterr().out
+
+
 def test_runs_on_other_data_are_not_set_against_each_other(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     compare("a-2026", "c-2026", runs_dir=runs_dir)
     shown = capsys.readouterr().out

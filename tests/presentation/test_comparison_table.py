@@ -7,7 +7,7 @@ import attrs
 import pytest
 from rich.console import Console
 
-from jepa_core.comparison.comparing import compare_runs
+from jepa_core.comparison.comparing import Comparison, compare_runs
 from jepa_core.comparison.recorded_run import RecordedRun
 from jepa_core.presentation.comparison_table import comparison_table
 from jepa_core.watch.nulls import NullFigures, RankedNulls
@@ -34,11 +34,15 @@ def test_where_seeds_are_too_few_the_command_that_trains_more_is_named() -> None
     assert "more seeds" not in shown(6)
 
 
-def table_of(*runs: RecordedRun) -> str:
+def text_of(comparison: Comparison, *, rules: bool = False) -> str:
     console = Console(file=io.StringIO(), width=200)
-    console.print(comparison_table(compare_runs(runs)))
+    console.print(comparison_table(comparison, rules=rules))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def table_of(*runs: RecordedRun) -> str:
+    return text_of(compare_runs(runs))
 
 
 def validated(name: str, mrr: float, *, candidates: float = 400.0, data: str = "d") -> RecordedRun:
@@ -72,3 +76,16 @@ def test_no_word_of_a_comparison_is_broken(width: int) -> None:
     assert isinstance(console.file, io.StringIO)
     words = console.file.getvalue().split()
     assert {"candidates.", "candidates", "strongest", "analogy", "0.346", "difference,"} <= set(words)
+
+
+@pytest.mark.parametrize(("num_musts", "words"), [(1, "1 difference"), (3, "3 differences")])
+def test_rules_that_differ_are_counted_and_shown_when_asked_for(num_musts: int, words: str) -> None:
+    musts = [{"id": f"m{number}", "when": "lr > 1"} for number in range(num_musts)]
+    runs = [recorded(name, {MRR: {1: 0.1}}, aggregator={"kind": name}) for name in ("mean", "attention")]
+    runs[1] = attrs.evolve(runs[1], recipe={**runs[1].recipe, "watch": {"must": musts}})
+    folded, whole = (text_of(compare_runs(runs), rules=rules) for rules in (False, True))
+    assert f"watch {words}: --rules shows them" in " ".join(folded.split())
+    assert "aggregator.kind" in folded
+    assert "watch.must" not in folded
+    assert whole.count("watch.must[m") == num_musts
+    assert "--rules" not in whole
