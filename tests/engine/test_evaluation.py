@@ -36,6 +36,7 @@ from jepa_core.facts import DatasetFacts, NullFacts
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.watch.nulls import NullFigures, RankedNulls
+from jepa_plugins.grids.space import GridSpace
 from tests.engine.training import RecipeMaker
 
 CPU = choose_compute("cpu", "fp32")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import pytest
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Observations, Sequences
+from jepa_core.contracts import Observations, Sequences, Space
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.nulls import ChosenNulls, MeasuredNulls, rank_nulls
 from jepa_core.engine.retrieval import CandidateList
@@ -18,6 +18,7 @@ from jepa_core.facts import DatasetFacts, NullFacts
 from jepa_core.recipe.tables import Recipe
 from jepa_core.watch.nulls import RankedNulls
 from jepa_plugins.grids.nulls.equal_cells import EqualCells
+from jepa_plugins.grids.space import GridSpace
 
 
 def nothing() -> None:
@@ -27,6 +28,8 @@ def nothing() -> None:
 @attrs.frozen
 class Given:
     """A null that does `fit`, and scores as counting equal cells does, scaled."""
+
+    spaces: ClassVar[tuple[type[Space], ...]] = (GridSpace,)
 
     fits: Callable[[], object] = nothing
     scaled: Callable[[Tensor], Tensor] = lambda scores: scores
@@ -39,7 +42,7 @@ class Given:
         return {}
 
     def scores(self, context: Observations, candidates: Observations) -> Tensor:
-        return self.scaled(EqualCells(11).scores(context, candidates))
+        return self.scaled(EqualCells().scores(context, candidates))
 
 
 def ranked(recipe: Recipe, recorded: RankedNulls | None = None, **nulls: Given) -> MeasuredNulls:
