@@ -381,7 +381,11 @@ class DatasetConfig(ComponentConfig, Protocol):
 
     @property
     def space(self) -> type[Space]:
-        """The kind of space that it builds observations of: a class variable, or what its settings make of it."""
+        """The kind of space that it builds observations of: a class variable, or what its settings make of it.
+
+        Raises:
+            JepaError: that depends on data which cannot be read.
+        """
         ...
 
 

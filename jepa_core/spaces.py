@@ -92,6 +92,15 @@ class Space(Protocol):
         ...
 
 
+@runtime_checkable
+class HasFeatures(Protocol):
+    """A space whose observations can be read as plain numbers: what a probe of learned embeddings stands beside."""
+
+    def features(self, observations: Observations) -> Mapping[str, Tensor]:
+        """Observations (M, …) to vectors (M, F) by name, such as "pixels" and "centred pixels"; nothing is learned."""
+        ...
+
+
 def space_state(space: Space) -> dict[str, Any]:
     """For a checkpoint: `kind`, and the numbers that the space is made of."""
     return {"kind": space.kind, **attrs.asdict(cast(attrs.AttrsInstance, space))}

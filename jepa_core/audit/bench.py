@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -57,7 +59,7 @@ class Bench:
         self.compute = Compute(compute.device, "fp32")
         self.shape = DataShape.of(dataset)
         train = self.recipe.train
-        self.batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device)
+        self.batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device, place=recipe.place)
         self.start, self.memory = self._started(initial_sequences)
         self.steps: list[UnchangedStep] = []
         self.saved_bytes = 0
@@ -85,9 +87,12 @@ class Bench:
         assert isinstance(encoder, HeldEncoder)
         self.memory.recording = True
         training = self._training(self.recipe, parts)
-        saved = _SavedBytes()
+        modules = (parts.online, parts.losses)
+        weights = chain.from_iterable(chain(module.parameters(), module.buffers()) for module in modules)
+        saved = _SavedBytes(weights)
         for step in range(NUM_STEPS):
             self.memory.step = step
+            saved.begin_step()
             started = time.perf_counter()
             with torch.autograd.graph.saved_tensors_hooks(saved.note, lambda tensor: tensor):
                 training(step)
@@ -200,16 +205,25 @@ def audited(recipe: Recipe, batch_size: int) -> Recipe:
 
 
 class _SavedBytes:
-    """Adds up the distinct storages that autograd keeps."""
+    """Adds up the distinct storages that autograd keeps, without weights: those are there whatever the batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Iterable[Tensor]) -> None:
         self.total = 0
+        self._weights = frozenset(map(_storage_key, weights))
         self._seen: set[tuple[int, int]] = set()
 
+    def begin_step(self) -> None:
+        """Forget the storages of the step before: their addresses are given to others."""
+        self._seen = set(self._weights)
+
     def note(self, tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        key = (storage.data_ptr(), storage.nbytes())
+        key = _storage_key(tensor)
         if key not in self._seen:
             self._seen.add(key)
-            self.total += storage.nbytes()
+            self.total += tensor.untyped_storage().nbytes()
         return tensor
+
+
+def _storage_key(tensor: Tensor) -> tuple[int, int]:
+    storage = tensor.untyped_storage()
+    return storage.data_ptr(), storage.nbytes()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Literal
 
 import attrs
@@ -12,6 +14,11 @@ from jepa_core.watch.nulls import RankedNulls
 
 Kind = Literal["part", "loss", "field"]
 Verdict = Literal["none", "effect", "not testable"]
+
+
+def largest_of(changes: Sequence[float]) -> float:
+    """The largest; NaN where one is, since a change that breaks a figure is no small one."""
+    return math.nan if any(map(math.isnan, changes)) else max(changes)
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +46,7 @@ class EffectRow:
 
     @property
     def largest(self) -> float:
-        return max(self.embeddings, self.loss, self.gradient, self.parameters)
+        return largest_of((self.embeddings, self.loss, self.gradient, self.parameters))
 
 
 @attrs.frozen(kw_only=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 import torch
@@ -73,10 +75,12 @@ def _extrapolated_cost(bench: Bench, recipe: Recipe, dataset: SequenceDataset) -
     """From the bench's small batches: on a CPU, time and activations grow with the batch."""
     factor = recipe.train.batch_size / bench.recipe.train.batch_size
     seconds = min(step.seconds for step in bench.steps) * factor * recipe.train.accumulate
+    # The bench's parts hold what the encoder gave, and no encoder.
+    encoder = [tensor.numel() for tensor in bench.memory.encoder.parameters()]
     online = [tensor.numel() for part in bench.start.trained().values() for tensor in part.parameters()]
     target = [tensor.numel() for tensor in bench.start.target.parameters()]
     data = sum(part.observations.num_bytes for part in (dataset.train, dataset.validation))
-    num_bytes = 4 * (4 * sum(online) + sum(target)) + bench.saved_bytes * factor + data
+    num_bytes = 4 * (4 * sum(encoder + online) + sum(encoder + target)) + bench.saved_bytes * factor + data
     measured = f"extrapolated from steps of {bench.recipe.train.batch_size} sequences"
     return _Cost(seconds, num_bytes / 2**30, measured)
 
@@ -95,7 +99,7 @@ def _timed_steps(recipe: Recipe, dataset: SequenceDataset, compute: Compute) -> 
     recipe = attrs.evolve(recipe, train=attrs.evolve(recipe.train, compile=False, non_finite="skip"))
     shape = DataShape.of(dataset)
     parts = build_parts(recipe, shape, compute.device)
-    batches = BatchStream(dataset.train, recipe.train.batch_size, recipe.train.seed, compute.device)
+    batches = BatchStream(dataset.train, recipe.train.batch_size, recipe.train.seed, compute.device, place=recipe.place)
     augment = built_augmentations(recipe, shape)
     training = TrainingStep(recipe, parts, batches, compute, run_steps=10_000, augment=augment)
     torch.cuda.reset_peak_memory_stats(compute.device)
@@ -141,14 +145,25 @@ def step_findings(figures: StepFigures, recipe: Recipe) -> Iterator[Finding]:
             name="out of memory",
             severity="critical",
             message=f"A micro-batch of {recipe.train.batch_size} sequences does not fit the device's memory.",
-            advice="Halve the micro-batch and double the accumulation: the same step.",
-            set={"train": {"batch_size": recipe.train.batch_size // 2, "accumulate": 2 * recipe.train.accumulate}},
+            **_smaller_batch(recipe),
         )
+
+
+def _smaller_batch(recipe: Recipe) -> dict[str, Any]:
+    """Advice and change."""
+    batch_size, accumulate = recipe.train.batch_size, recipe.train.accumulate
+    if batch_size == 1:
+        return {"advice": "Not even one sequence fits: make the model smaller."}
+    return {
+        "advice": "Halve the micro-batch and double the accumulation: the same step.",
+        "set": {"train": {"batch_size": batch_size // 2, "accumulate": 2 * accumulate}},
+    }
 
 
 def _clipping(figures: StepFigures) -> Iterator[Finding]:
     limit = figures.clip_norm
-    if limit is None or min(figures.grad_norms) <= limit:
+    # A norm that is not finite is refused, not clipped.
+    if limit is None or not all(limit < norm < math.inf for norm in figures.grad_norms):
         return
     typical = sorted(figures.grad_norms)[len(figures.grad_norms) // 2]
     yield Finding(

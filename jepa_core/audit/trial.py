@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from jepa_core.audit.held_encoder import HeldEncoder
 from jepa_core.audit.rebuilding import Change
+from jepa_core.audit.report import largest_of
 from jepa_core.engine.network import Parts
 from jepa_core.engine.objective import Outcome
 from jepa_core.engine.seeds import derived_seed
@@ -64,12 +65,12 @@ class Effect:
 
     @property
     def largest(self) -> float:
-        return max(self.embeddings, self.loss, self.gradient, self.parameters)
+        return largest_of((self.embeddings, self.loss, self.gradient, self.parameters))
 
     @property
     def forward(self) -> float:
         """Without what may differ in the weights of a part that was exchanged."""
-        return max(self.embeddings, self.loss)
+        return largest_of((self.embeddings, self.loss))
 
 
 NO_EFFECT = Effect(embeddings=0.0, loss=0.0, gradient=0.0, parameters=0.0, exact_none=True)
@@ -192,7 +193,7 @@ def state_of(parts: Parts) -> dict[str, Tensor]:
 def relative_change(value: Tensor, origin: Tensor) -> float:
     """‖value − origin‖ / ‖origin‖; 1 where the origin is zero and the value is not."""
     difference, size = float((value - origin).norm()), float(origin.norm())
-    return difference / size if size else float(difference > 0)
+    return difference / size if size else float(difference != 0)
 
 
 def _gradient_change(mine: Tensor | None, theirs: Tensor | None) -> float:
@@ -219,8 +220,8 @@ def _movement_change(
     ratios = [0.0]
     for pairs in squares.values():
         differs, moved = torch.stack(pairs).sum(0).sqrt().tolist()
-        ratios.append(differs / moved if moved else float(differs > 0))
-    return max(ratios)
+        ratios.append(differs / moved if moved else float(differs != 0))
+    return largest_of(ratios)
 
 
 def _equal(mine: Tensor | None, theirs: Tensor | None) -> bool:

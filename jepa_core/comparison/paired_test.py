@@ -48,7 +48,7 @@ def paired_test(first: Mapping[int, float], second: Mapping[int, float], better:
     """
     seeds = tuple(sorted(first.keys() & second.keys()))
     differences = tuple(0.0 if first[seed] == second[seed] else second[seed] - first[seed] for seed in seeds)
-    testable = bool(seeds) and all(map(math.isfinite, differences)) and len(seeds) <= MAX_PAIRS
+    testable = bool(seeds) and math.isfinite(sum(map(abs, differences))) and len(seeds) <= MAX_PAIRS
     p = sign_flip_p(differences) if testable else None
     answer, words = _answer(differences, p, better)
     difference = mean_interval(differences) if differences else None

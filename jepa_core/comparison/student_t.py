@@ -24,7 +24,7 @@ class MeanInterval:
 
     mean: float
     low: float | None
-    """None where there is no interval: fewer than two values, or one that is not finite."""
+    """None where there is no interval: fewer than two values, or a sum that is not finite."""
     high: float | None
     count: int
 
@@ -38,13 +38,14 @@ def mean_interval(values: Sequence[float]) -> MeanInterval:
     count = len(values)
     if not count:
         raise ValueError("there is no mean of no values")
-    if not all(map(math.isfinite, values)):
+    if not math.isfinite(sum(values)):
         return MeanInterval(mean=sum(values) / count, low=None, high=None, count=count)
     mean = math.fsum(values) / count
     if count == 1:
         return MeanInterval(mean=mean, low=None, high=None, count=1)
-    variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
-    half = t_quantile((1 + CONFIDENCE) / 2, count - 1) * math.sqrt(variance / count)
+    # Squares of large values have no float; their root has.
+    deviation = math.hypot(*(value - mean for value in values))
+    half = t_quantile((1 + CONFIDENCE) / 2, count - 1) * deviation / math.sqrt((count - 1) * count)
     return MeanInterval(mean=mean, low=mean - half, high=mean + half, count=count)
 
 

@@ -1,19 +1,33 @@
-"""Micro-batches from a split that lies whole on the device. Their order is a function of (seed, epoch, index)."""
+"""Micro-batches in an order that is a function of (seed, epoch, index), from a split on the device or beside it.
+
+What does not fit the device stays where it is, in memory or mapped from a file: the next micro-batch is gathered into
+pinned memory on a thread of its own and copied over on a stream of its own while the step computes. Both give the same
+batches in the same order.
+"""
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from jepa_core.contracts import Observations, Sequences
 from jepa_core.engine.seeds import derived_seed
 from jepa_core.errors import RecipeError
+from jepa_core.recipe.tables import Place
+
+MOST_OF_THE_DEVICE = 0.4
+"""Share of the device's free memory that a split may take before it stays on the host."""
 
 
 class BatchStream:
     """An endless, shuffled stream of micro-batches; those that do not fill a batch at an epoch's end are left out."""
 
-    def __init__(self, sequences: Sequences, batch_size: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, sequences: Sequences, batch_size: int, seed: int, device: torch.device, *, place: Place = "auto"
+    ) -> None:
         if len(sequences) < batch_size:
             raise RecipeError(
                 f"train.batch_size is {batch_size}, but there are only {len(sequences)} training sequences. "
@@ -21,27 +35,118 @@ class BatchStream:
             )
         self.batch_size = batch_size
         self.per_epoch = len(sequences) // batch_size
-        self._observations = sequences.observations.to(device)
+        self.device = device
+        self.place = chosen_place(place, sequences.observations.num_bytes, device)
+        self._num_sequences = len(sequences)
+        is_on_host = self.place == "host"
+        self._rows: _RowsOnHost | _RowsOnDevice = (
+            _RowsOnHost(sequences.observations, device)
+            if is_on_host
+            else _RowsOnDevice(sequences.observations.to(device))
+        )
+        self._rows_device = torch.device("cpu") if is_on_host else device
+        """Where row numbers lie: beside the observations."""
         self._seed = seed
         self._epoch = -1
-        self._order = torch.empty(0, dtype=torch.int64, device=device)
+        self._order = torch.empty(0, dtype=torch.int64)
 
     def draw(self, index: int) -> Observations:
-        """Micro-batch `index` of the whole run, (B, T+1, …)."""
-        epoch, position = divmod(index, self.per_epoch)
-        chosen = self._order_of(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
-        return self._observations[chosen]
+        """Micro-batch `index` of the whole run, (B, T+1, …), on the device."""
+        batch = self._rows.take(self._chosen(index))
+        if isinstance(self._rows, _RowsOnHost):
+            self._rows.prepare(self._chosen(index + 1))
+        return batch
 
     def sample(self, size: int) -> Observations:
         """The fixed sample that diagnostics look at: at most `size` sequences, the same in every call."""
         generator = torch.Generator().manual_seed(derived_seed(self._seed, "diagnostics sample"))
-        chosen = torch.randperm(len(self._observations), generator=generator)[:size]
-        return self._observations[chosen.to(self._observations.device)]
+        chosen = torch.randperm(self._num_sequences, generator=generator)[:size]
+        return self._rows.take(chosen.to(self._rows_device))
 
-    def _order_of(self, epoch: int) -> Tensor:
+    def _chosen(self, index: int) -> Tensor:
+        """(B,): rows of a micro-batch."""
+        epoch, position = divmod(index, self.per_epoch)
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(derived_seed(self._seed, "order", epoch))
-            order = torch.randperm(len(self._observations), generator=generator)
-            self._order = order.to(self._observations.device)
+            self._order = torch.randperm(self._num_sequences, generator=generator).to(self._rows_device)
             self._epoch = epoch
-        return self._order
+        return self._order[position * self.batch_size : (position + 1) * self.batch_size]
+
+
+def chosen_place(place: Place, num_bytes: int, device: torch.device) -> Place:
+    """Where a split lies: as asked for, else on the device where there is room. On the CPU both are the same place."""
+    if device.type != "cuda":
+        return "device"
+    if place != "auto":
+        return place
+    free, _ = torch.cuda.mem_get_info(device)
+    return "device" if num_bytes <= MOST_OF_THE_DEVICE * free else "host"
+
+
+class _RowsOnDevice:
+    def __init__(self, observations: Observations) -> None:
+        self._observations = observations
+
+    def take(self, rows: Tensor) -> Observations:
+        return self._observations[rows]
+
+
+class _RowsOnHost:
+    """Copies one batch ahead."""
+
+    def __init__(self, observations: Observations, device: torch.device) -> None:
+        self._observations = observations
+        self._device = device
+        self._stream = torch.cuda.Stream(device)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jepa-batches")
+        self._ahead: tuple[Tensor, Future[tuple[Observations, torch.cuda.Event]]] | None = None
+        self._pinned: dict[tuple[str, int], Tensor] = {}
+        """Memory that batches are gathered into, by tensor and number of rows, used again for every batch."""
+        self._copied_from_pinned: torch.cuda.Event | None = None
+
+    def take(self, rows: Tensor) -> Observations:
+        if self._ahead is None or not torch.equal(self._ahead[0], rows):
+            self.prepare(rows)
+        assert self._ahead is not None
+        batch, copied = self._ahead[1].result()
+        self._ahead = None
+        current = torch.cuda.current_stream(self._device)
+        current.wait_event(copied)
+        for tensor in batch.tensors.values():
+            # Its memory was taken on the other stream, and must not be given to anyone before this one is done with it.
+            tensor.record_stream(current)
+        return batch
+
+    def prepare(self, rows: Tensor) -> None:
+        self._ahead = (rows, self._thread.submit(self._copied, rows))
+
+    def _copied(self, rows: Tensor) -> tuple[Observations, torch.cuda.Event]:
+        """Rows gathered and on their way to the device."""
+        if self._copied_from_pinned is not None:
+            self._copied_from_pinned.synchronize()
+        with torch.cuda.stream(self._stream):
+            batch = {
+                name: _gathered(tensor, rows, self._buffer(name, tensor, len(rows))).to(self._device, non_blocking=True)
+                for name, tensor in self._observations.tensors.items()
+            }
+            self._copied_from_pinned = self._stream.record_event()
+            return Observations(batch), self._copied_from_pinned
+
+    def _buffer(self, name: str, tensor: Tensor, num_rows: int) -> Tensor:
+        if (name, num_rows) not in self._pinned:
+            self._pinned[name, num_rows] = torch.empty(
+                (num_rows, *tensor.shape[1:]), dtype=tensor.dtype, pin_memory=True
+            )
+        return self._pinned[name, num_rows]
+
+
+def _gathered(tensor: Tensor, rows: Tensor, buffer: Tensor) -> Tensor:
+    """Rows of a tensor in a buffer.
+
+    NumPy takes them on this thread alone, without Python's lock; torch would take all cores from the thread that
+    launches the step's kernels. Views over a recording are not of one piece, which NumPy would copy whole first.
+    """
+    if not tensor.is_contiguous():
+        return torch.index_select(tensor, 0, rows, out=buffer)
+    np.take(tensor.numpy(), rows.numpy(), axis=0, out=buffer.numpy(), mode="clip")
+    return buffer

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from torch import Tensor
 
-from jepa_core.contracts import NeedsInitialisation, SequenceDataset
+from jepa_core.contracts import NeedsInitialisation, Observations, SequenceDataset
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
-from jepa_core.engine.evaluation import Validation, num_codes
+from jepa_core.engine.evaluation import Validation, encoder_means, gather, num_codes
 from jepa_core.engine.network import build_parts
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.objective import Objective, declared_views
-from jepa_core.engine.probe import Probe, probes_of
+from jepa_core.engine.probe import Probe, Readouts, probes_of
 from jepa_core.engine.retrieval import Retrieval
 from jepa_core.engine.stored_model import StoredModel, choose_checkpoint, load_model
 from jepa_core.recipe.faults import Fault, RecipeFaultsError
@@ -29,6 +30,7 @@ from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import Registry
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.spaces import HasFeatures
 from jepa_core.watch.nulls import RankedNulls
 
 _CHANGEABLE_TRAIN_KEYS = frozenset({"precision", "batch_size"})
@@ -94,9 +96,14 @@ def evaluate_run(run: Path, *, overrides: Sequence[str], step: str, device: str,
         given, train=model.shape.fitted(given.train), validation=model.shape.fitted(given.validation)
     )
     validation = Validation(model.shape.space, dataset.validation, compute, chunk=recipe.train.batch_size)
-    validation.rank_nulls(ChosenNulls.of(recipe, registry), dataset, _untrained(trained, model, compute))
+    untrained = _untrained(trained, model, compute)
+    validation.rank_nulls(ChosenNulls.of(recipe, registry), dataset, untrained)
     gathered = validation.look(model.objective, declared_views(model.objective.losses))
     figures = validation.figures(model.objective, gathered, with_hard=True)
+    chunk = recipe.train.batch_size
+    readouts = _readouts(
+        model, untrained, dataset.validation.observations, gathered.z_context, compute=compute, chunk=chunk
+    )
     return Evaluation(
         run=reader.name,
         step=chosen.checkpoint.step,
@@ -106,7 +113,7 @@ def evaluate_run(run: Path, *, overrides: Sequence[str], step: str, device: str,
         data=_described(dataset, validation, reader),
         model=Retrieval(*(figures[f"val.retrieval.{name}"] for name in ("mrr", "top1", "top10"))),
         nulls=validation.nulls.ranked,
-        probes=probes_of(gathered.z_context, dataset.validation),
+        probes=probes_of(readouts, dataset.validation),
         num_codes=num_codes(model.objective),
         projection_dim=recipe.projector.dim,
         figures=figures,
@@ -120,6 +127,27 @@ def _untrained(recipe: Recipe, model: StoredModel, compute: Compute) -> Objectiv
     if isinstance(parts.online.quantizer, NeedsInitialisation):
         return None
     return Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()})
+
+
+def _readouts(
+    model: StoredModel,
+    untrained: Objective | None,
+    observations: Observations,
+    predictions: Tensor,
+    *,
+    compute: Compute,
+    chunk: int,
+) -> Readouts:
+    """What sequences (V, T+1, …) are told apart by, on the device, from their context alone."""
+    beside: dict[str, Tensor] = {}
+    if isinstance(model.shape.space, HasFeatures):
+        beside |= model.shape.space.features(observations[:, -2].to(compute.device))
+    if untrained is not None:
+        given = observations.to(compute.device)
+        beside["untrained prediction"] = gather(untrained, given, compute, chunk=chunk).z_context
+        beside["untrained encoder"] = encoder_means(untrained, given, compute, chunk=chunk)
+    encoder = encoder_means(model.objective, observations.to(compute.device), compute, chunk=chunk)
+    return Readouts(prediction=predictions, encoder=encoder, beside=beside)
 
 
 def _refuse_changes_to_the_model(layers: Sequence[Layer]) -> None:

@@ -22,6 +22,7 @@ from jepa_core.contracts import (
 )
 from jepa_core.engine.device import Compute
 from jepa_core.engine.hard_candidates import SHARE_OF_VALIDATION, HardCandidates, cosine_scores
+from jepa_core.engine.network import masked_mean
 from jepa_core.engine.nulls import ChosenNulls, MeasuredNulls, rank_nulls
 from jepa_core.engine.objective import Objective
 from jepa_core.engine.representation import (
@@ -90,6 +91,16 @@ def gather(
                 forward, losses = outcome.forward, outcome.figures
             parts.append(_Chunk.of(objective, forward, losses))
     return _joined(parts)
+
+
+def encoder_means(objective: Objective, observations: Observations, compute: Compute, *, chunk: int) -> Tensor:
+    """(V, D): the mean of the online encoder's tokens over the context of V sequences (V, T+1, …)."""
+    parts = []
+    with evaluation_mode(objective), compute.autocast():
+        for batch in observations[:, :-1].split(chunk):
+            means = masked_mean(objective.online.encode(batch.flatten()))
+            parts.append(means.float().unflatten(0, (len(batch), -1)).mean(1))
+    return torch.cat(parts)
 
 
 @attrs.frozen(kw_only=True)

@@ -6,6 +6,8 @@ is classified by the others. Knows labels and groups as numbers, not what they m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 import torch
 import torch.nn.functional as F
@@ -25,7 +27,12 @@ class Probe:
 
     label: str
     accuracy: float
-    """Share of sequences whose label their neighbours vote for."""
+    """Share of sequences whose label the neighbours of their predictions vote for."""
+    encoder: float
+    """The same by the mean of the encoder's tokens over the context."""
+    beside: Mapping[str, float]
+    """The same by what learned nothing, by name: plain features of the last observation of context, and the untrained
+    network's predictions and encoder."""
     largest_class: float
     """Share of the largest class: what always guessing it would reach."""
     num_classes: int
@@ -33,21 +40,62 @@ class Probe:
     """Sequences judged: those of a class that has another member among the possible neighbours."""
 
 
-def probes_of(embeddings: Tensor, sequences: Sequences) -> tuple[Probe, ...]:
+@attrs.frozen(kw_only=True, eq=False)
+class Readouts:
+    """What sequences are told apart by, each (V, F)."""
+
+    prediction: Tensor
+    encoder: Tensor
+    beside: Mapping[str, Tensor] = attrs.field(factory=dict)
+
+
+def probes_of(readouts: Readouts, sequences: Sequences) -> tuple[Probe, ...]:
     """A probe for every label, and for the task where tasks hold several sequences; those nobody can answer left out.
 
     Sequences of one task share observations, so for any other label they are no neighbours of each other: finding the
     task would answer it.
     """
     alone = torch.arange(len(sequences))
-    probes = [
-        *(knn_probe(name, embeddings, labels, sequences.tasks) for name, labels in sequences.labels.items()),
-        knn_probe("task", embeddings, sequences.tasks, alone),
-    ]
-    return tuple(probe for probe in probes if probe is not None)
+    asked = {name: (labels, sequences.tasks) for name, labels in sequences.labels.items()}
+    asked["task"] = (sequences.tasks, alone)
+    probes = []
+    for name, (labels, groups) in asked.items():
+        found = knn_accuracy(readouts.prediction, labels, groups)
+        if found is not None:
+            encoder, *beside = (
+                _accuracy(embeddings, labels, groups) for embeddings in (readouts.encoder, *readouts.beside.values())
+            )
+            probes.append(
+                Probe(
+                    label=name,
+                    accuracy=found.accuracy,
+                    encoder=encoder,
+                    beside=dict(zip(readouts.beside, beside, strict=True)),
+                    largest_class=found.largest_class,
+                    num_classes=found.num_classes,
+                    num_sequences=found.num_sequences,
+                )
+            )
+    return tuple(probes)
 
 
-def knn_probe(label: str, embeddings: Tensor, labels: Tensor, groups: Tensor) -> Probe | None:
+def _accuracy(embeddings: Tensor, labels: Tensor, groups: Tensor) -> float:
+    found = knn_accuracy(embeddings, labels, groups)
+    assert found is not None
+    return found.accuracy
+
+
+@attrs.frozen(kw_only=True)
+class Neighbours:
+    """How well neighbours tell a label."""
+
+    accuracy: float
+    largest_class: float
+    num_classes: int
+    num_sequences: int
+
+
+def knn_accuracy(embeddings: Tensor, labels: Tensor, groups: Tensor) -> Neighbours | None:
     """Classify each of the embeddings (V, P) by its nearest neighbours of other groups.
 
     `labels` and `groups` are (V,) int64. None when fewer than two classes are in several groups each: then there is
@@ -66,8 +114,7 @@ def knn_probe(label: str, embeddings: Tensor, labels: Tensor, groups: Tensor) ->
     _, counts = classes[has_peer].unique(return_counts=True)
     if len(counts) < 2:
         return None
-    return Probe(
-        label=label,
+    return Neighbours(
         accuracy=float(right[has_peer].float().mean()),
         largest_class=float(counts.max() / counts.sum()),
         num_classes=len(counts),

@@ -91,7 +91,7 @@ class Trainer:
         train = recipe.train
         self.shape = DataShape.of(dataset)
         self.parts = build_parts(recipe, self.shape, compute.device)
-        batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device)
+        batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device, place=recipe.place)
         self.calendar = Calendar(recipe, batches.per_epoch)
         augment = built_augmentations(recipe, self.shape)
         self.step = TrainingStep(recipe, self.parts, batches, compute, self.calendar.run_steps, augment=augment)

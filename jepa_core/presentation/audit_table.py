@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jepa_core.audit.report import Audit, EffectRow
+from jepa_core.audit.report import Audit, EffectRow, StepFigures
 from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.finding_text import flags_of
 from jepa_core.presentation.quantity import duration_text
@@ -77,13 +78,11 @@ def _where(row: EffectRow) -> Text:
         "gradient at the encoder": row.gradient,
         "how parameters move": row.parameters,
     }
-    return Text(max(figures, key=lambda name: figures[name]), style="dim")
+    return Text(max(figures, key=lambda name: (math.isnan(figures[name]), figures[name])), style="dim")
 
 
 def _share(value: float) -> str:
-    if value == 0 or value >= 1e-3:
-        return figure_text(value, "%")
-    return "< 0.1 %"
+    return "< 0.1 %" if 0 < value < 1e-3 else figure_text(value, "%")
 
 
 def _facts(audit: Audit) -> Table:
@@ -123,11 +122,14 @@ def _step_facts(audit: Audit) -> Iterator[tuple[str, str]]:
         grows = "" if loss.degree is None else f" · ×{2**loss.degree:.3g} when embeddings double"
         yield f"loss {clean(loss.name)}", f"{figure_text(loss.value)} · share {_share(loss.share)}{grows}"
     yield "padding", f"{figure_text(step.padding, '%')} of context tokens"
-    yield (
-        "whole run",
-        f"{step.total_steps:,} steps of {figure_text(step.seconds)} s: {duration_text(step.run_seconds)} · "
-        f"{figure_text(step.memory_gib)} GiB      {step.measured}",
-    )
+    yield "whole run", f"{step.total_steps:,} steps{_cost(step)}      {step.measured}"
+
+
+def _cost(step: StepFigures) -> str:
+    """Time and memory of all steps; nothing where not even one could be taken."""
+    if not math.isfinite(step.seconds):
+        return ""
+    return f" of {figure_text(step.seconds)} s: {duration_text(step.run_seconds)} · {figure_text(step.memory_gib)} GiB"
 
 
 def _finding(finding: Finding) -> Table:

@@ -93,15 +93,21 @@ def _beside_nulls(evaluation: Evaluation) -> Iterator[Text]:
 
 
 def _probes(evaluation: Evaluation) -> Table:
-    table = _table("nearest neighbours", "accuracy", "largest class")
+    """Each label by the model's predictions and its encoder, then by what learned nothing, best first."""
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column(Text("  nearest neighbours", style="none"), min_width=_LABEL_WIDTH)
+    table.add_column("accuracy", justify="right")
     table.add_column()
     for probe in evaluation.probes:
-        table.add_row(
-            Text(f"  {clean(probe.label, 40)}"),
-            Text(figure_text(probe.accuracy, "%"), style=_judgement(probe.accuracy, probe.largest_class)),
-            figure_text(probe.largest_class, "%"),
-            Text(f"{probe.num_classes:,} classes, {probe.num_sequences:,} sequences", style="dim"),
-        )
+        beside = sorted(probe.beside.items(), key=lambda item: -item[1])
+        best = max([probe.largest_class, *probe.beside.values()])
+        classes = f"{probe.num_classes:,} classes, {probe.num_sequences:,} sequences"
+        table.add_row(Text(f"  {clean(probe.label, 40)}"), "", Text(classes, style="dim"))
+        for name, accuracy in (("prediction", probe.accuracy), ("encoder", probe.encoder)):
+            shown = Text(figure_text(accuracy, "%"), style=f"bold {_judgement(accuracy, best)}")
+            table.add_row(Text(f"    {name}"), shown, "")
+        for name, accuracy in (*beside, ("largest class", probe.largest_class)):
+            table.add_row(Text(f"    {clean(name, 40)}", style="dim"), figure_text(accuracy, "%"), "")
     return table
 
 

@@ -47,7 +47,7 @@ def change_text(change: float) -> str:
         return ""
     percent = abs(change) * 100
     digits = 0 if percent >= 1 or percent == 0 else 1 if percent >= 0.095 else 2
-    return f"{'−' if change < 0 else '+'}{percent:,.{digits}f} %"
+    return f"{'−' if change < 0 else '+'}{_number(percent, digits)} %"
 
 
 def _suffix(unit: str) -> str:
@@ -76,7 +76,7 @@ def _number(value: float, decimals: int) -> str:
     if value and (abs(value) < 10**-decimals / 2 or abs(value) >= 1e9):
         text = f"{value:.2e}"
     else:
-        text = f"{value:,.{decimals}f}"
+        text = f"{value or 0.0:,.{decimals}f}"  # zero has no sign
     return text.replace("-", "−")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
@@ -60,7 +61,7 @@ def _wrapped(label: str, parts: Sequence[str], width: int) -> Iterator[Text]:
     for index, part in enumerate(parts):
         shown = f"{' · ' if index else ''}{part}"
         more = 2 if index < len(parts) - 1 else 0
-        if index and line.cell_len + len(shown) + more > width:
+        if index and line.cell_len + cell_len(shown) + more > width:
             yield line.append(" ·", style="none")
             line, shown = Text(" " * 8), part
         line.append(shown, style="none")

@@ -10,7 +10,7 @@ def count_text(count: int) -> str:
 
 def duration_text(seconds: float) -> str:
     """9.13 → "9.1 s", 75.2 → "1 min 15 s", 9000 → "2 h 30 min", 200_000 → "2 d 7 h"."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

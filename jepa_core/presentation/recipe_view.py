@@ -82,8 +82,8 @@ def _fields_table(values: dict[str, Any], fields: tuple[FieldDescription, ...]) 
     for field in fields:
         value = values.get(field.key)
         style = "" if value == field.default else "bold"
-        unit = f" ({field.unit})" if field.unit else ""
-        table.add_row(f"  {field.key}", Text(_value_text(value), style=style), f"{field.meaning}{unit}")
+        meaning = f"{field.meaning} ({field.unit})" if field.unit else field.meaning
+        table.add_row(Text(f"  {clean(field.key)}"), Text(_value_text(value), style=style), Text(clean(meaning)))
     return table
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from jepa_core.contracts import ComponentConfig, Space, spaces_of
+from jepa_core.errors import JepaError
 from jepa_core.metrics import Metric
 from jepa_core.recipe.declared_metrics import declared_metrics, undeclared
 from jepa_core.recipe.faults import Problem, did_you_mean
@@ -89,7 +90,10 @@ class CrossChecks:
 
 def _space_problems(recipe: Recipe, registry: Registry) -> Iterator[Problem]:
     """Components that do not take the observations that the data has."""
-    space: type[Space] = recipe.data.space
+    try:
+        space: type[Space] = recipe.data.space
+    except JepaError:  # it depends on data that cannot be read, which building it will tell
+        return
     parts: list[tuple[KeyPath, str, ComponentConfig]] = [(("encoder",), "encoder", recipe.encoder)]
     parts += [
         (("augmentation", name), "augmentation", entry.config)

@@ -22,7 +22,7 @@ from jepa_core.recipe.key_path import KeyPath
 from jepa_core.recipe.recorded_extras import IGNORED_KEYS
 from jepa_core.recipe.refusals import TableReader
 from jepa_core.recipe.strict_converter import strict_converter
-from jepa_core.recipe.tables import AugmentationEntry, LossEntry, NullEntry, ObserverEntry, Recipe
+from jepa_core.recipe.tables import AugmentationEntry, LossEntry, NullEntry, ObserverEntry, Place, Recipe
 from jepa_core.registry import Registry
 from jepa_core.settings import setting
 from jepa_core.watch.rules import Watch
@@ -37,6 +37,18 @@ class LossWeight:
     """What every `[losses.NAME]` table has beside its component's fields."""
 
     weight: float = setting("factor of the term in the objective", default=1.0, at_least=0)
+
+
+@attrs.frozen(kw_only=True)
+class DataPlace:
+    """What the `[data]` table has beside its component's fields."""
+
+    place: Place = setting(
+        "where training sequences lie on CUDA: auto keeps what would take much of the device's memory on the host, and "
+        "batches are copied from there one ahead",
+        default="auto",
+        choices=("auto", "device", "host"),
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +80,7 @@ def structure_recipe(table: Mapping[str, Any], *, path: Path, registry: Registry
     structuring = _Structuring(dict(table), registry)
     components = structuring.components()
     tables = structuring.engine_tables()
-    texts = structuring.texts(path.stem)
+    texts = structuring.texts(path.stem) | {"place": structuring.place()}
     structuring.refuse_unknown_tables()
     losses = components[layout.LOSSES]
     named = [part for table in layout.NAMED_TABLES for part in components[table].values()]
@@ -86,6 +98,7 @@ def recipe_table(recipe: Recipe) -> dict[str, Any]:
         for name in layout.COMPONENT_TABLES
         for config in [getattr(recipe, name)]
     }
+    components["data"] = {"kind": recipe.data.kind, "place": recipe.place, **plain(recipe.data)}
     losses = {
         name: {"kind": entry.config.kind, "weight": entry.weight, **plain(entry.config)}
         for name, entry in recipe.losses.items()
@@ -130,6 +143,13 @@ class _Structuring:
         """The engine's tables; defaults for what is at fault."""
         owners = ENGINE_TABLES.items()
         return {name: self._read((name,), self.table.get(name, {}), owner) or owner() for name, owner in owners}
+
+    def place(self) -> Place:
+        """Where the data lies; the default for what is at fault."""
+        table = self.table.get("data", {})
+        given = {key: table[key] for key in ("place",) if key in table} if isinstance(table, dict) else {}
+        place: Place = (self._read(("data",), given, DataPlace) or DataPlace()).place
+        return place
 
     def texts(self, default_name: str) -> dict[str, Any]:
         """Name and description."""

@@ -16,6 +16,7 @@ from jepa_core.watch.rules import Watch
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 NonFinite = Literal["stop", "skip"]
+Place = Literal["auto", "device", "host"]
 
 
 @attrs.frozen(kw_only=True)
@@ -164,6 +165,8 @@ class Recipe:
     name: str
     description: str = ""
     data: DatasetConfig
+    place: Place = "auto"
+    """Where the training split lies: `data.place`."""
     augmentation: Mapping[str, AugmentationEntry] = attrs.field(factory=dict)
     encoder: ComponentConfig
     quantizer: ComponentConfig

@@ -14,9 +14,11 @@ from safetensors.torch import save_file
 from jepa_core.conformance.checking import check_component
 from jepa_core.contracts import DatasetConfig, SequenceDataset
 from jepa_core.dataset_checks import check_dataset
-from jepa_core.errors import DataError, RecipeError
+from jepa_core.engine.dataset import built_dataset
+from jepa_core.errors import DataError, JepaError, RecipeError
 from jepa_core.facts import DatasetFacts
-from jepa_core.registry import Component
+from jepa_core.recipe.reading import load_recipe
+from jepa_core.registry import Component, installed
 from jepa_plugins.arrays.dataset import ArraysConfig
 from jepa_plugins.images.space import ImageSpace
 from jepa_plugins.series.space import SeriesSpace
@@ -228,9 +230,10 @@ def test_the_fingerprint_counts_who_validates(tmp_path: Path) -> None:
 
 
 def test_the_space_is_known_before_the_data_is_read(tmp_path: Path) -> None:
-    assert isinstance(ArraysConfig(), DatasetConfig)
-    assert ArraysConfig().space is VectorSpace
-    assert ArraysConfig(path="gone.npz").space is VectorSpace
+    assert isinstance(ArraysConfig(observed_as="vectors"), DatasetConfig)
+    for unreadable in (ArraysConfig(), ArraysConfig(path="gone.npz")):
+        with pytest.raises(JepaError):
+            assert unreadable.space
     assert ArraysConfig(observed_as="images").space is ImageSpace
     assert ArraysConfig(path=saved(tmp_path, noise(40, 4, 8, 2))).space is SeriesSpace
     assert ArraysConfig(path=saved(tmp_path, frames(40, 9, 8))).space is ImageSpace
@@ -279,7 +282,7 @@ ERRORS: list[tuple[dict[str, np.ndarray], dict[str, Any], str]] = [
     (
         {**own, "tasks": np.arange(30) // 2, "split": (np.arange(30) > 20).astype(int)},
         {},
-        r"1 tasks are in training and in validation, the first is task 10\. Put all sequences of a task",
+        r"1 task is in training and in validation, the first is task 10\. Put all sequences of a task",
     ),
     (
         {"observations": noise(60, 2), "tasks": np.arange(60) // 3},
@@ -306,3 +309,22 @@ def test_the_split_is_the_same_in_every_run(tmp_path: Path) -> None:
     assert first.validation.tasks.equal(again.validation.tasks)
     other = attrs.evolve(config, split_seed=1).build(DatasetFacts(seed=0))
     assert not other.validation.tasks.equal(first.validation.tasks)
+
+
+def test_texts_for_labels_are_refused_with_how_to_number_them(tmp_path: Path) -> None:
+    path = saved(tmp_path, noise(30, 4, 5), **{"labels.kind": np.array(["a", "b"] * 15)})
+    with pytest.raises(DataError, match=r"not of numbers: number classes by numpy\.unique"):
+        built(path)
+
+
+def test_float_frames_of_recordings_are_images_where_that_is_said(tmp_path: Path) -> None:
+    path = saved(tmp_path, np.random.default_rng(0).random((20, 10, 12, 12), dtype=np.float32))
+    assert built(path, observed_as="images").space == ImageSpace(channels=1, height=12, width=12)
+
+
+def test_a_file_that_is_not_there_is_told_and_not_its_encoder(tmp_path: Path) -> None:
+    text = '[data]\nkind = "arrays"\npath = "gone.npz"\n[encoder]\nkind = "vit"\n[losses.info_nce]\n'
+    (tmp_path / "own.toml").write_text(text)
+    recipe = load_recipe(tmp_path / "own.toml", registry=installed()).recipe
+    with pytest.raises(DataError, match="there is no such file"):
+        built_dataset(recipe)

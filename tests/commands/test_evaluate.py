@@ -66,7 +66,9 @@ def test_everything_stands_beside_what_learns_nothing(trained: Path, capsys: pyt
     assert null is not None
     assert f"retrieval model {null.title}" in lines
     assert any(line.startswith(f"nulls {null.title} {null.mrr:.3f} (") for line in lines)
-    assert "nearest neighbours accuracy largest class" in lines
+    assert "nearest neighbours accuracy" in lines
+    for start in ("prediction", "encoder", "cells", "largest class"):
+        assert sum(line.startswith(start) for line in lines) == 2, start  # for the rule and for the task
     for start in ("MRR", "top-1", "top-10", "rule", "task", "loss", "effective rank context", "codes", "order"):
         assert any(line.startswith(start) for line in lines), start
     assert "· the run's own data" in lines

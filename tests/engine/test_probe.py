@@ -13,7 +13,7 @@ from torch import Tensor
 
 from jepa_core.contracts import Observations, Sequences
 from jepa_core.engine import probe as probe_module
-from jepa_core.engine.probe import NUM_NEIGHBOURS, knn_probe, probes_of
+from jepa_core.engine.probe import NUM_NEIGHBOURS, Readouts, knn_accuracy, probes_of
 
 
 def alone(num: int) -> Tensor:
@@ -45,23 +45,23 @@ def test_it_equals_voting_in_a_loop(seed: int, num: int) -> None:
     embeddings = torch.randn(num, 5, generator=generator)
     labels = torch.randint(3, (num,), generator=generator)
     groups = torch.arange(num) // 3
-    found = knn_probe("rule", embeddings, labels, groups)
+    found = knn_accuracy(embeddings, labels, groups)
     assert (found and found.accuracy) == pytest.approx(voted_in_a_loop(embeddings, labels, groups))
 
 
 def test_taking_rows_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     embeddings, labels = torch.randn(40, 5), torch.randint(3, (40,))
-    at_once = knn_probe("rule", embeddings, labels, alone(40))
+    at_once = knn_accuracy(embeddings, labels, alone(40))
     monkeypatch.setattr(probe_module, "_ROWS_AT_A_TIME", 7)
-    assert knn_probe("rule", embeddings, labels, alone(40)) == at_once
+    assert knn_accuracy(embeddings, labels, alone(40)) == at_once
 
 
 def test_classes_in_clusters_of_their_own_are_all_found() -> None:
     torch.manual_seed(0)
     labels = torch.arange(60) % 3
     embeddings = torch.eye(3)[labels] * 5 + 0.1 * torch.randn(60, 3)
-    found = knn_probe("rule", embeddings, labels, alone(60))
+    found = knn_accuracy(embeddings, labels, alone(60))
     assert found is not None
     assert (found.accuracy, found.num_classes, found.num_sequences) == (1.0, 3, 60)
     assert found.largest_class == pytest.approx(1 / 3)
@@ -69,7 +69,7 @@ def test_classes_in_clusters_of_their_own_are_all_found() -> None:
 
 def test_a_constant_encoder_is_no_better_than_guessing_the_largest_class() -> None:
     labels = torch.tensor([0] * 25 + [1] * 10 + [2] * 5)
-    found = knn_probe("rule", torch.ones(40, 8), labels, alone(40))
+    found = knn_accuracy(torch.ones(40, 8), labels, alone(40))
     assert found is not None
     assert found.largest_class == 25 / 40
     assert found.accuracy <= found.largest_class
@@ -81,8 +81,8 @@ def test_neighbours_of_ones_own_group_have_no_vote() -> None:
     # Within a group embeddings are equal; across groups the nearest is of the other class.
     first, second = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]
     embeddings = torch.tensor([first, first, second, second, [0.0, 1.0, 0.3], [1.0, 0.0, 0.3]])
-    together = knn_probe("rule", embeddings, labels, groups)
-    apart = knn_probe("rule", embeddings, labels, alone(6))
+    together = knn_accuracy(embeddings, labels, groups)
+    apart = knn_accuracy(embeddings, labels, alone(6))
     assert together is not None
     assert apart is not None
     assert apart.accuracy == pytest.approx(4 / 6)
@@ -90,18 +90,18 @@ def test_neighbours_of_ones_own_group_have_no_vote() -> None:
 
 
 def test_a_class_that_nobody_else_has_is_not_judged() -> None:
-    found = knn_probe("rule", torch.eye(5), torch.tensor([0, 0, 1, 1, 2]), alone(5))
+    found = knn_accuracy(torch.eye(5), torch.tensor([0, 0, 1, 1, 2]), alone(5))
     assert found is not None
     assert (found.num_sequences, found.num_classes, found.largest_class) == (4, 2, 0.5)
 
 
 def test_with_fewer_than_two_classes_to_tell_apart_there_is_no_probe() -> None:
-    assert knn_probe("rule", torch.eye(3), torch.arange(3), alone(3)) is None
-    assert knn_probe("rule", torch.eye(4), torch.tensor([0, 0, 1, 2]), alone(4)) is None
+    assert knn_accuracy(torch.eye(3), torch.arange(3), alone(3)) is None
+    assert knn_accuracy(torch.eye(4), torch.tensor([0, 0, 1, 2]), alone(4)) is None
 
 
 def test_embeddings_that_are_not_finite_never_help() -> None:
-    found = knn_probe("rule", torch.full((6, 3), torch.nan), torch.arange(6) % 2, alone(6))
+    found = knn_accuracy(torch.full((6, 3), torch.nan), torch.arange(6) % 2, alone(6))
     assert found is not None
     assert found.accuracy == 0
 
@@ -115,16 +115,27 @@ def sequences(tasks: list[int], rules: list[int] | None = None) -> Sequences:
     )
 
 
+def read(prediction: torch.Tensor, **beside: torch.Tensor) -> Readouts:
+    return Readouts(prediction=prediction, encoder=prediction, beside=beside)
+
+
+def test_each_readout_is_judged_on_its_own() -> None:
+    rules = sequences([0, 1, 2, 3], [0, 0, 1, 1])
+    apart = torch.eye(2)[[0, 0, 1, 1]]
+    (rule,) = probes_of(Readouts(prediction=apart[[0, 2, 1, 3]], encoder=apart, beside={"pixels": apart}), rules)
+    assert (rule.accuracy, rule.encoder, rule.beside) == (0.0, 1.0, {"pixels": 1.0})
+
+
 def test_every_label_is_probed_and_the_task_where_tasks_hold_several_sequences() -> None:
     embeddings = torch.eye(4)[[0, 0, 1, 1, 2, 2, 3, 3]]
-    rule, task = probes_of(embeddings, sequences([4, 4, 5, 5, 6, 6, 7, 7], [0, 0, 0, 0, 1, 1, 1, 1]))
+    rule, task = probes_of(read(embeddings), sequences([4, 4, 5, 5, 6, 6, 7, 7], [0, 0, 0, 0, 1, 1, 1, 1]))
     assert (task.label, task.accuracy, task.largest_class, task.num_classes) == ("task", 1.0, 0.25, 4)
     assert (rule.label, rule.num_classes, rule.largest_class) == ("rule", 2, 0.5)
 
 
 def test_tasks_of_one_sequence_and_data_without_labels_give_no_probe() -> None:
-    assert probes_of(torch.eye(3), sequences([0, 1, 2])) == ()
+    assert probes_of(read(torch.eye(3)), sequences([0, 1, 2])) == ()
 
 
 def test_a_rule_that_only_one_task_has_cannot_be_told_by_finding_the_task() -> None:
-    assert [probe.label for probe in probes_of(torch.eye(4), sequences([0, 0, 1, 1], [3, 3, 4, 4]))] == ["task"]
+    assert [probe.label for probe in probes_of(read(torch.eye(4)), sequences([0, 0, 1, 1], [3, 3, 4, 4]))] == ["task"]

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
-from jepa_core.errors import DataError, JepaError
+from jepa_core.errors import DataError
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
@@ -84,13 +84,12 @@ class ArraysConfig:
 
     @property
     def space(self) -> type[Space]:
-        """What `observed_as` says, else what the file's header looks like; vectors where it cannot be read."""
-        if self.observed_as is not None:
-            return _SPACES[self.observed_as]
-        try:
-            return _SPACES[self._source().reading.observed_as]
-        except JepaError:
-            return VectorSpace
+        """What `observed_as` says, else what the file's header looks like.
+
+        Raises:
+            RecipeError, DataError: nothing says it, and the file cannot be read.
+        """
+        return _SPACES[self.observed_as or self._source().reading.observed_as]
 
     def build(self, facts: DatasetFacts) -> SequenceDataset:  # noqa: ARG002  # the same data under every run's seed
         """The arrays as sequences.

@@ -125,7 +125,16 @@ def _member_header(archive: zipfile.ZipFile, name: str) -> Header:
 
 
 def _tensor(array: Any) -> Tensor:
-    """Without a copy, where torch has the type and byte order."""
+    """Without a copy, where torch has the type and byte order.
+
+    Raises:
+        ValueError: they are texts, dates or records.
+    """
+    if array.dtype.kind not in "buifc":
+        raise ValueError(
+            f"an array is of type {array.dtype}, not of numbers: number classes by "
+            "numpy.unique(names, return_inverse=True)[1]"
+        )
     if array.dtype.kind in "ui" and array.dtype not in (np.uint8, np.int8, np.int16, np.int32, np.int64):
         array = array.astype(np.int64)
     elif not array.dtype.isnative or array.dtype == np.longdouble:

@@ -76,6 +76,9 @@ def reading_of(
     ]
     told = observed_as is not None and holds is not None
     chosen = next((reading for reading in possible if reading.is_likely(header)), None)
+    if chosen is None and observed_as == "images":
+        # Bytes tell pictures from other numbers, which the recipe has done already.
+        chosen = next((r for r in possible if r.is_likely(attrs.evolve(header, dtype="uint8"))), None)
     if chosen is None and possible and (told or len(possible) == 1):
         chosen = possible[0]
     if chosen is None:
@@ -102,7 +105,7 @@ def _check_type(where: str, header: Header) -> None:
 def _unreadable(where: str, header: Header, observed_as: ObservedAs | None, holds: Holds | None) -> str:
     asked = [f"data.{key} = {value!r}" for key, value in (("observed_as", observed_as), ("holds", holds)) if value]
     readings = [r for r in READINGS if observed_as in (None, r.observed_as) and holds in (None, r.holds)]
-    shapes = "\n".join(f"  {reading.text()}" for reading in readings)
+    shapes = "\n".join(dict.fromkeys(f"  {reading.text()}" for reading in readings))
     given = f" with {' and '.join(asked)}" if asked else ""
     return (
         f"{where} have the shape {header.shape} and the type {header.dtype}, which{given} is none that is read:\n"

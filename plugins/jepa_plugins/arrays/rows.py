@@ -107,7 +107,8 @@ def _check_apart(path: str, validation_tasks: Tensor, train_tasks: Tensor, row: 
     both = both[torch.isin(both, train_tasks)]
     if len(both):
         raise DataError(
-            f"{path}: {len(both):,} tasks are in training and in validation, the first is task {int(both[0])}. Put all "
+            f"{path}: {len(both):,} {'task is' if len(both) == 1 else 'tasks are'} in training and in validation, the "
+            f"first is task {int(both[0])}. Put all "
             f"{row}s of a task on one side of {SPLIT}, or leave {SPLIT} out."
         )
 

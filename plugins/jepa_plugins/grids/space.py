@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import attrs
@@ -120,6 +121,11 @@ class GridSpace:
             return Observations({"grid": grids, "size": observations["size"]})
 
         return edit
+
+    def features(self, observations: Observations) -> Mapping[str, Tensor]:
+        """Cells, one number for each place and colour."""
+        cells = observations["grid"].flatten(1).long()
+        return {"cells": F.one_hot(cells, NUM_COLOURS).flatten(1).float()}
 
     def audit(self, observations: Observations, encoder: Any) -> SpaceAudit:
         """Sizes, objects, empty grids; and the objects that the encoder leaves out."""

@@ -6,6 +6,7 @@ Shapes: C channels, H × W pixels; V lists of N images.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import attrs
@@ -131,6 +132,11 @@ class ImageSpace:
 
         return edit
 
+    def features(self, observations: Observations) -> Mapping[str, Tensor]:
+        """Pixels as they stand, and with what is bright moved to the middle."""
+        pixels = observations["pixels"]
+        return {"pixels": pixels.flatten(1), "centred pixels": _centred(pixels).flatten(1)}
+
     def audit(self, observations: Observations, encoder: Any) -> SpaceAudit:  # noqa: ARG002  # every encoder suits them
         """Size, range and mean of the values, and images of a single value."""
         return audited_images(observations["pixels"])
@@ -138,6 +144,20 @@ class ImageSpace:
     @property
     def _shape(self) -> tuple[int, int, int]:
         return self.channels, self.height, self.width
+
+
+def _centred(pixels: Tensor) -> Tensor:
+    """(M, C, H, W), each wrapped around so that what is brighter than its median has its centre in the middle."""
+    brightness = (pixels - pixels.flatten(1).median(1).values[:, None, None, None]).clamp(min=0).sum(1)
+    total = brightness.sum((1, 2)).clamp(min=torch.finfo(pixels.dtype).tiny)
+    moved = pixels
+    for dim, of_lines in ((2, brightness.sum(2)), (3, brightness.sum(1))):
+        places = torch.arange(pixels.shape[dim], device=pixels.device)
+        shift = ((of_lines * places).sum(1) / total - (len(places) - 1) / 2).round().long()
+        source = (places + shift[:, None]) % len(places)
+        source = source[:, None, :, None] if dim == 2 else source[:, None, None, :]
+        moved = moved.gather(dim, source.expand_as(moved))
+    return moved
 
 
 def _in_rectangle(num: int, height: int, width: int) -> Tensor:

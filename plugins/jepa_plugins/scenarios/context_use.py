@@ -31,14 +31,17 @@ class AttentionUniformConfig:
     def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
         if not _uses_time(facts):
             return ()
+        # Others add what attention finds to a state that depends on time already.
+        is_mean = facts.recipe["aggregator"]["kind"] == "attention"
+        same = "The mean over time would give the same, with nothing to learn." if is_mean else ""
         return (
             Scenario(
                 id=self.kind,
                 title="The weights over time are uniform",
                 when=f"min(attention.entropy, {self.looks}) > {self.entropy:g} and {TRAINED}",
                 after_epoch=settled(facts, 5),
-                set={"aggregator": {"kind": "mean"}},
-                advice=f"The mean over time would give the same, with nothing to learn. {_SAME_GRIDS}",
+                set={"aggregator": {"kind": "mean"}} if is_mean else {},
+                advice=f"{same} {_SAME_GRIDS}".strip(),
             ),
         )
 

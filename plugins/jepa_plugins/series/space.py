@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import attrs
@@ -86,6 +87,10 @@ class SeriesSpace:
             return Observations({"values": edited(observations["values"], pool)})
 
         return edit
+
+    def features(self, observations: Observations) -> Mapping[str, Tensor]:
+        """Values as they stand, all steps and channels."""
+        return {"values": observations["values"].flatten(1)}
 
     def audit(self, observations: Observations, encoder: Any) -> SpaceAudit:  # noqa: ARG002  # every encoder suits them
         """Length, channels, range, and each channel's mean and standard deviation, of (S, T+1, L, C)."""

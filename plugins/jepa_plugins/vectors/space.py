@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import attrs
@@ -78,6 +79,10 @@ class VectorSpace:
             return Observations({"values": edited(observations["values"], moments)})
 
         return edit
+
+    def features(self, observations: Observations) -> Mapping[str, Tensor]:
+        """The numbers as they stand."""
+        return {"values": observations["values"].flatten(1)}
 
     def audit(self, observations: Observations, encoder: Any) -> SpaceAudit:  # noqa: ARG002  # every encoder suits them
         """Range, means and standard deviations of the numbers (S, T+1, D)."""

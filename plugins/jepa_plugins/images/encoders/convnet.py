@@ -38,6 +38,12 @@ class ConvnetConfig:
     )
     stages: int = setting("stages; each after the first halves height and width", default=3, at_least=1, at_most=8)
     blocks: int = setting("residual blocks of a stage", default=1, at_least=1)
+    stem_stride: int = setting(
+        "stride of the first convolution: 2 takes a quarter of the time, and sees fine strokes less well",
+        default=1,
+        at_least=1,
+        at_most=4,
+    )
     coordinates: bool = setting("give the network the row and the column of every pixel", default=True)
     dropout: float = setting("dropout between the convolutions of a block", default=0.0, at_least=0, below=1)
 
@@ -56,9 +62,11 @@ class ConvolutionalNetwork(nn.Module):
         coordinates = _coordinates(space.height, space.width) if config.coordinates else None
         self.register_buffer("coordinates", coordinates, persistent=False)
         self.embedding_dim = config.dim
-        self.num_tokens = _halved(space.height, config.stages - 1) * _halved(space.width, config.stages - 1)
+        stride = config.stem_stride
+        sides = [_halved(math.ceil(side / stride), config.stages - 1) for side in (space.height, space.width)]
+        self.num_tokens = math.prod(sides)
         num_inputs = space.channels + (2 if config.coordinates else 0)
-        self.stem = nn.Conv2d(num_inputs, widths[0], 3, padding=1)
+        self.stem = nn.Conv2d(num_inputs, widths[0], 3, stride=stride, padding=1)
         blocks = []
         for number, width in enumerate(widths):
             before = widths[max(0, number - 1)]
