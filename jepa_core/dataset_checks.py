@@ -93,6 +93,13 @@ def check_content(dataset: SequenceDataset) -> None:
             dataset.space.check(split.observations)
         except ValueError as error:
             raise ValueError(f"in {name}, {error}") from error
+        few = split.observations[:4]
+        keys: object = dataset.space.keys(few)
+        expected = (len(few), split.num_places)
+        _require(
+            isinstance(keys, Tensor) and keys.dtype == torch.int64 and tuple(keys.shape) == expected,
+            f"keys of its space are {_form(keys)}, and one torch.int64 for each observation is asked for: {expected}",
+        )
 
 
 def check_split(dataset: SequenceDataset) -> None:
@@ -108,6 +115,10 @@ def check_split(dataset: SequenceDataset) -> None:
 def _splits(dataset: SequenceDataset) -> Iterator[tuple[str, Sequences]]:
     yield "training", dataset.train
     yield "validation", dataset.validation
+
+
+def _form(value: object) -> str:
+    return f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 def _told(shapes: dict[str, tuple[int, ...]]) -> str:

@@ -202,3 +202,10 @@ def test_a_plugin_of_a_newer_contract_asks_for_a_newer_jepa_core(plugins: Plugin
     (broken,) = discover([plugins.point("newer", GOOD.format(kind="a") + "\nJEPA_CONTRACT = 9\n")]).broken
     assert "version 9 of the plugin contract" in broken.cause
     assert "use a newer jepa-core" in broken.cause
+
+
+@pytest.mark.parametrize("version", ['"2"', "None", "True", "0", "2.0"])
+def test_a_version_that_is_no_whole_number_is_told_as_it_is(plugins: Plugins, version: str) -> None:
+    (broken,) = discover([plugins.point("odd", GOOD.format(kind="a") + f"\nJEPA_CONTRACT = {version}\n")]).broken
+    assert broken.cause.startswith("has JEPA_CONTRACT = ")
+    assert "it is a whole number, now 2" in broken.cause

@@ -11,6 +11,7 @@ import torch
 from jepa_core.audit.brief import brief_audit
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.device import Compute
+from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import JepaError
 from jepa_core.recipe.tables import Recipe
 from jepa_core.watch.findings import Finding
@@ -25,9 +26,9 @@ def opening_audit(recipe: Recipe, dataset: SequenceDataset, compute: Compute) ->
     with undisturbed(compute.device):
         try:
             return brief_audit(recipe, dataset, compute)
-        except JepaError:
+        except (JepaError, StoppedBeforeTraining):
             raise
-        except Exception as error:  # the audit advises: no fault of its own may end a run
+        except (Exception, SystemExit) as error:  # the audit advises: no fault of its own may end a run
             return (_failure(error),)
 
 
@@ -50,7 +51,7 @@ def undisturbed(device: torch.device) -> Iterator[None]:
             torch.cuda.reset_peak_memory_stats(device)
 
 
-def _failure(error: Exception) -> Finding:
+def _failure(error: BaseException) -> Finding:
     what = traceback.format_exception_only(error)[-1].strip()
     return Finding(
         name="failed",

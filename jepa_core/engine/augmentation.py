@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jepa_core.contracts import Observations, ViewTransform
 from jepa_core.engine.data_shape import DataShape
+from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.network import REMEDY, origin_of
 from jepa_core.errors import JepaError, PluginError
 from jepa_core.facts import AugmentationFacts
@@ -22,9 +23,9 @@ def built_augmentations(recipe: Recipe, shape: DataShape) -> ViewTransform:
         if entry.enabled:
             try:
                 changes.append(entry.config.build(facts))
-            except JepaError:
+            except (JepaError, StoppedBeforeTraining):
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise PluginError(
                     f"The augmentation {origin_of(entry.config)} could not be built: {type(error).__name__}: {error}.\n"
                     f"{REMEDY}"

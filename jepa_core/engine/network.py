@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from jepa_core.contracts import ComponentConfig, Embeddings, Observations, Quantized, QuantizesTargets
 from jepa_core.engine.data_shape import DataShape
+from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.projector import build_projector
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.errors import JepaError, PluginError
@@ -165,9 +166,10 @@ def built(config: ComponentConfig, facts: object) -> nn.Module:
     """
     try:
         module = config.build(facts)
-    except JepaError:
+    except (JepaError, StoppedBeforeTraining):
         raise
-    except Exception as error:
+    # A plugin's sys.exit(0) would end the program as if all had gone well.
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"The component {origin_of(config)} could not be built: {type(error).__name__}: {error}.\n{REMEDY}"
         ) from error

@@ -31,7 +31,7 @@ from jepa_core.registry import Registry, installed
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
 from jepa_core.run_directory.layout import CHECKPOINTS, VERDICT
 from jepa_core.run_directory.lineage import read_lineage
-from jepa_core.run_directory.naming import beside, create_run
+from jepa_core.run_directory.naming import beside, create_run, typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.rollback_flag import next_rollback
 from jepa_core.run_directory.rollback_plan import healthy_checkpoint
@@ -293,6 +293,7 @@ class _Session:
         return reach_verdict(
             self.judge,
             run=self.writer.path,
+            typed=typed_name(self.writer.path),
             ending=ending.kind,
             cause="" if ending.state == "finished" else ending.reason,
             no_baseline_because=self.baseline.reason,

@@ -86,9 +86,13 @@ def _check_version(manager: pluggy.PluginManager, plugin: Any) -> None:
         PluginError: what it offers is written for another version of the contract; with the lines to change.
     """
     version = getattr(plugin, hookspecs.VERSION_NAME, 1)
+    if type(version) is not int or version < 1:
+        raise PluginError(
+            f"has {hookspecs.VERSION_NAME} = {_shown(version)}: it is a whole number, now {hookspecs.CONTRACT_VERSION}"
+        )
     if version == hookspecs.CONTRACT_VERSION:
         return
-    if not isinstance(version, int) or version > hookspecs.CONTRACT_VERSION:
+    if version > hookspecs.CONTRACT_VERSION:
         raise PluginError(
             f"is written for version {_shown(version)} of the plugin contract, and this jepa-core has version "
             f"{hookspecs.CONTRACT_VERSION}: use a newer jepa-core"
@@ -162,6 +166,8 @@ def _accepted(offered: Any, family: str, hook: str) -> type[ComponentConfig]:
 
 def _check_spaces(config_class: Any, found: str) -> None:
     spaces = getattr(config_class, "spaces", None)
+    if isinstance(spaces, list):
+        raise PluginError(f"{found}, whose spaces are a list: write a tuple, `(GridSpace,)`")
     if not (isinstance(spaces, tuple) and spaces and all(isinstance(space, type) for space in spaces)):
         raise PluginError(
             f"{found}, which does not name the spaces that it takes: add "

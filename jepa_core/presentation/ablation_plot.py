@@ -55,7 +55,8 @@ def _draw_curves(axes: Axes, result: AblationResult) -> dict[str, Line2D]:
         line = _draw_cell(axes, cell, result.metric.name, f"C{index}")
         if line is not None:
             # matplotlib leaves labels that begin with an underscore out of the legend.
-            lines[f" {clean(cell.label, 80)} ({len(cell.finals())} seeds)"] = line
+            seeds = len(cell.finals())
+            lines[f" {clean(cell.label, 80)} ({seeds} seed{'' if seeds == 1 else 's'})"] = line
     for null in result.nulls:
         middle = (null.low + null.high) / 2
         line = axes.axhline(middle, color="0.45", linestyle="--", linewidth=1.2)

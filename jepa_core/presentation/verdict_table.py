@@ -153,7 +153,7 @@ def _labelled_facts(verdict: Verdict) -> Iterator[tuple[str, Text]]:
 def _compared(figure: ComparedFigure) -> str:
     better = "" if not figure.change else " better" if figure.change > 0 else " worse"
     change = "" if figure.change is None else f" ({change_text(abs(figure.change)).lstrip('+')}{better})"
-    words = _FIGURE_WORDS.get(figure.name, figure.name)
+    words = _FIGURE_WORDS.get(figure.name) or clean(figure.name, 60)
     return f"{words} {figure_text(figure.value)} beside {figure_text(figure.baseline)}{change}"
 
 

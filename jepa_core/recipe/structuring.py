@@ -123,7 +123,15 @@ class _Structuring:
     """Reads the tables of one recipe, gathering problems."""
 
     def __init__(self, table: dict[str, Any], registry: Registry) -> None:
-        self.table = _with_whole_tables({key: value for key, value in table.items() if not _is_ignored(key, value)})
+        given = {key: value for key, value in table.items() if not _is_ignored(key, value)}
+        self.table = _with_whole_tables(given)
+        augmentation = given.get(layout.AUGMENTATION)
+        self.short_shares = {
+            name
+            for name, value in (augmentation.items() if isinstance(augmentation, dict) else ())
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        """Augmentations of which the recipe says a number alone."""
         self.registry = registry
         self.problems: list[Problem] = []
 
@@ -206,6 +214,14 @@ class _Structuring:
         if table is None:
             return None
         switch = self._read(path, {k: v for k, v in table.items() if k == "enabled"}, AugmentationSwitch)
+        component = self.registry.get("augmentation", str(table.get("kind", name)))
+        if (
+            name in self.short_shares
+            and component
+            and "share" not in {field.name for field in attrs.fields(component.config_class)}
+        ):
+            self._add(path, f"a number is short for a share, and {component.name} has none: write true, or a table")
+            return None
         config = self._component(path, "augmentation", name)
         if switch is None or config is None:
             return None

@@ -20,7 +20,6 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jepa_core.run_directory.naming import typed_name
 from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
@@ -74,6 +73,7 @@ def reach_verdict(
     judge: Judge,
     *,
     run: Path,
+    typed: str = "",
     ending: Ending = "finished",
     cause: str = "",
     no_baseline_because: str = "",
@@ -91,6 +91,7 @@ def reach_verdict(
     Args:
         judge: has observed every row of the run.
         run: the run directory.
+        typed: what to type for it where a command asks for a run; its path when not given.
         ending: how the run ended; an early stop is a normal finish.
         cause: what stopped it, such as the abort rule's title or the first bad tensor.
         findings: of the audit and the run, the most severe first.
@@ -138,7 +139,7 @@ def reach_verdict(
         story=tuple(story),
         # A success is gone on with, whatever fired on the way.
         next=(next_command if outcome != "success" else "")
-        or _next_command(outcome, run, baseline, stopped, judgements),
+        or _next_command(outcome, run, baseline, judgements, name=typed or str(run), stopped=stopped),
     )
 
 
@@ -298,9 +299,14 @@ def _among_copies(finals: Mapping[str, float], nulls: RankedNulls) -> HardRetrie
 
 
 def _next_command(
-    outcome: Outcome, run: Path, baseline: BaselineValues | None, stopped: bool, judgements: Sequence[Judgement]
+    outcome: Outcome,
+    run: Path,
+    baseline: BaselineValues | None,
+    judgements: Sequence[Judgement],
+    *,
+    name: str,
+    stopped: bool,
 ) -> str:
-    name = typed_name(run)
     if stopped or (baseline is None and any(j.kind == "must" and not j.held for j in judgements)):
         return f"jepa monitor {name} --once  # the last figures and events"
     if outcome == "success" or baseline is None:

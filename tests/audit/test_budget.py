@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import operator as op
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from jepa_core.audit.brief import brief_audit
 from jepa_core.audit.budget import budget_findings, run_findings
@@ -122,3 +126,50 @@ def test_a_label_whose_probe_could_only_be_right_is_named(
     dataset = dataclasses.replace(dataset, validation=dataclasses.replace(dataset.validation, labels=labels))
     found = [finding.name for finding in run_findings(recipe, dataset)]
     assert [name for name in found if "class" in name] == names
+
+
+COMPARISONS = {">=": op.ge, ">": op.gt, "<": op.lt, "<=": op.le}
+CRITERIA = st.builds(
+    Criterion,
+    id=st.just("c"),
+    when=st.one_of(
+        st.tuples(st.just("step"), st.sampled_from([*COMPARISONS]), st.integers(0, 130).map(str)),
+        st.tuples(st.just("epoch"), st.sampled_from([*COMPARISONS]), st.integers(0, 130).map(lambda n: f"{n / 10:g}")),
+    ).map(" ".join),
+    hold=st.sampled_from(["end", "once", "always"]),
+    until_epoch=st.none() | st.integers(1, 9).map(float),
+)
+
+
+@given(criterion=CRITERIA)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+def test_a_must_on_a_clock_is_out_of_reach_exactly_if_counting_the_steps_says_so(
+    tiny_recipe: RecipeMaker, criterion: Criterion
+) -> None:
+    clock, operator, limit = criterion.when.split()
+    epochs = [step / BATCHES for step in range(1, 101)]
+    judged = [epoch for epoch in epochs if criterion.until_epoch is None or epoch <= criterion.until_epoch]
+    values = [epoch if clock == "epoch" else float(round(epoch * BATCHES)) for epoch in judged]
+    holds = [COMPARISONS[operator](value, float(limit)) for value in values]
+    in_reach = any(holds) if criterion.hold == "once" else holds[-1]
+    expected = {} if in_reach else {"must c out of reach": "critical"}
+    assert named(budgeted(tiny_recipe(), watch=Watch(must=(criterion,)))) == expected
+
+
+@given(total=st.integers(1, 400), warmup=st.integers(0, 99), floor=st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+def test_a_schedule_is_cut_off_exactly_if_its_cosine_is_far_above_the_floor_at_the_last_step(
+    tiny_recipe: RecipeMaker, total: int, warmup: int, floor: float
+) -> None:
+    findings = budgeted(tiny_recipe(), total_steps=max(total, warmup + 1), warmup_steps=warmup, floor=floor)
+    total = max(total, warmup + 1)
+
+    def cosine(step: int) -> float:
+        progress = min(1.0, (step - warmup) / (total - warmup))
+        return floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2
+
+    is_cut = cosine(99) - max(floor, cosine(total - 1)) > 0.1
+    assert [finding.name for finding in findings] == ["schedule cut off"] * is_cut
+    for finding in findings:
+        assert finding.evidence["last"] == pytest.approx(cosine(99))
+        assert finding.set == {"schedule": {"total_steps": 100}}

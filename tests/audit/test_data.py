@@ -121,3 +121,81 @@ def test_objects_beyond_the_encoders_limit_are_counted(tiny_recipe: RecipeMaker)
     assert "objects cut off" in {finding.name for finding in data_findings(figures)}
     without = audit_data(tiny_recipe(), data_of(recipe)).of_space
     assert "objects cut off" not in dict(without.lines)
+
+
+def with_train(dataset: SequenceDataset, change: Callable[[Sequences], Sequences]) -> SequenceDataset:
+    return dataset_like(dataset, change(dataset.train), dataset.validation)
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_repeated_sequences_are_counted_without_their_first_occurrence(tiny_recipe: RecipeMaker, times: int) -> None:
+    recipe = tiny_recipe()
+    dataset = with_train(data_of(recipe), lambda train: train.rows(torch.arange(len(train)).repeat(times)))
+    figures = audit_data(recipe, dataset, with_retrieval=False)
+    assert figures.repeated_in_train == pytest.approx(1 - 1 / times)
+    assert figures.nulls.figures == ()
+
+
+def test_a_sequence_in_another_order_is_another_sequence(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    dataset = data_of(recipe)
+    reordered = Sequences(observations=dataset.train.observations[:, [1, 0, 2, 3]], tasks=dataset.train.tasks + 1000)
+    figures = audit_data(recipe, dataset_like(dataset, dataset.train, reordered), with_retrieval=False)
+    assert figures.across_splits < 0.1
+    assert audit_data(recipe, dataset_like(dataset, dataset.train, dataset.train)).across_splits == 1.0
+
+
+def test_one_sequence_alone_is_audited_as_well(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    dataset = data_of(recipe)
+    one = dataset_like(dataset, dataset.train.rows(slice(1)), dataset.validation.rows(slice(1)))
+    figures = audit_data(recipe, one)
+    assert (figures.train_sequences, figures.validation_sequences, figures.audited_sequences) == (1, 1, 2)
+    assert (figures.repeated_in_train, figures.across_splits) == (0.0, 0.0)
+    (finding,) = candidate_findings(one)
+    assert finding.message == "Validation has one distinct target: whatever the model does, it is found first."
+
+
+@pytest.mark.parametrize(
+    ("share", "severity"), [(0.0, None), (0.05, None), (0.051, "info"), (0.5, "info"), (0.51, "warning")]
+)
+def test_targets_that_are_in_their_context_are_told_by_how_many_there_are(
+    tiny_recipe: RecipeMaker, share: float, severity: str | None
+) -> None:
+    recipe = tiny_recipe()
+    figures = attrs.evolve(audit_data(recipe, data_of(recipe), with_retrieval=False), target_in_context=share)
+    told = [finding.severity for finding in data_findings(figures) if finding.name == "target in context"]
+    assert told == ([severity] if severity else [])
+
+
+def test_a_target_counts_as_in_context_wherever_it_stands_there(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe()
+    dataset = data_of(recipe)
+    places = torch.arange(len(dataset.train)) % 3  # the place of the context that the target is copied to
+
+    def copied(tensor: torch.Tensor) -> torch.Tensor:
+        tensor = tensor.clone()
+        tensor[torch.arange(len(tensor)), places[: len(tensor)]] = tensor[:, -1]
+        return tensor
+
+    def change(split: Sequences) -> Sequences:
+        return Sequences(observations=split.observations.map(copied), tasks=split.tasks)
+
+    changed = dataset_like(dataset, change(dataset.train), change(dataset.validation))
+    assert audit_data(recipe, changed, with_retrieval=False).target_in_context == 1.0
+
+
+@pytest.mark.parametrize(
+    ("share", "severity", "words"),
+    [
+        (0.0004, "info", "identical in 0.0004 of sequences"),
+        (0.5, "info", "identical in 50.0 % of sequences"),
+        (0.6, "warning", "identical in 60.0 % of sequences"),
+    ],
+)
+def test_few_copies_are_not_rounded_away(tiny_recipe: RecipeMaker, share: float, severity: str, words: str) -> None:
+    recipe = tiny_recipe()
+    figures = attrs.evolve(audit_data(recipe, data_of(recipe), with_retrieval=False), identical_context=share)
+    (finding,) = (finding for finding in data_findings(figures) if finding.name == "identical context")
+    assert finding.severity == severity
+    assert words in finding.message

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import attrs
 import pytest
 
 from jepa_core.comparison.alignment import align, evenly_chosen
 from jepa_core.comparison.comparing import compare_runs
 from jepa_core.comparison.parting import find_parting
+from jepa_core.comparison.recorded_run import Series
 from jepa_core.comparison.seed_groups import group_by_recipe
 from jepa_core.errors import RecipeError
+from jepa_core.metrics import Metric
 from tests.comparison.recorded import recorded
 
 MRR = "val.retrieval.mrr"
@@ -75,3 +79,87 @@ def test_a_run_with_another_number_of_candidates_is_on_other_data_and_parts_from
     found = compare_runs([*runs, recorded("of an earlier version", {MRR: {1: 0.4}}, x=1)])
     assert found.same_data is False
     assert [(parting.left, parting.right) for parting in found.partings] == [("a", "of an earlier version")]
+
+
+def test_metrics_asked_for_replace_the_judged_ones_each_once_in_the_order_of_asking() -> None:
+    runs = [recorded(name, {MRR: {1: 0.5}, "b": {1: 1.0}, "a": {1: 1.0}}) for name in ("x", "y")]
+    found = compare_runs(runs, ["b", "a", "b"])
+    assert [metric.name for metric in found.judged] == [metric.name for metric in found.metrics] == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("names", "judged"),
+    [
+        (("loss.total", MRR, "val.loss.info_nce.raw"), [MRR, "val.loss.info_nce.raw"]),
+        (("loss.total", "val.loss.info_nce.raw"), ["val.loss.info_nce.raw"]),
+        (("loss.total", "lr"), ["loss.total"]),
+        (("lr",), []),
+    ],
+)
+def test_the_total_loss_judges_only_where_nothing_better_was_recorded(
+    names: tuple[str, ...], judged: list[str]
+) -> None:
+    runs = [recorded(run, {name: {1: 0.5} for name in names}) for run in ("x", "y")]
+    assert [metric.name for metric in compare_runs(runs).judged] == judged
+
+
+def test_costs_are_not_among_the_metrics_and_validation_comes_first() -> None:
+    declared = {
+        name: Metric(name, "", "higher") for name in ("rank.context", "val.rank.context", "throughput.x", MRR, "lr")
+    }
+    declared["lr"] = Metric("lr", "")
+    runs = [attrs.evolve(recorded(run, {name: {1: 0.5} for name in declared}), declared=declared) for run in ("x", "y")]
+    assert [metric.name for metric in compare_runs(runs).metrics] == [MRR, "val.rank.context", "rank.context"]
+
+
+def test_runs_of_one_name_go_by_their_paths() -> None:
+    runs = [attrs.evolve(recorded("same", {MRR: {1: 0.5}}), path=path) for path in ("runs/same", "old/same")]
+    found = compare_runs([*runs, recorded("z", {MRR: {1: 0.4}})])
+    assert [run.name for run in found.runs] == ["runs/same", "old/same", "z"]
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        ({"recipe": {}}, "the recipe of y cannot be read"),
+        ({"series": {}}, "y has recorded no figure"),
+        ({"state": "running"}, "y is running: its figures so far count"),
+        ({"state": "crashed"}, "y is crashed: its figures so far count"),
+        ({"state": "aborted"}, None),
+    ],
+)
+def test_what_keeps_a_run_from_being_taken_at_its_word_is_noted(change: dict[str, Any], note: str | None) -> None:
+    runs = [recorded("x", {MRR: {1: 0.5}}), attrs.evolve(recorded("y", {MRR: {1: 0.5}}, x=1), **change)]
+    assert compare_runs(runs).notes == (() if note is None else (note,))
+
+
+def test_a_run_left_out_for_a_later_one_of_its_seed_is_named() -> None:
+    runs = [recorded(name, {MRR: {1: 0.5}}, seed=seed) for name, seed in (("a", 0), ("b", 1), ("c", 1))]
+    assert compare_runs(runs).notes == ("b is left out of its group's mean: a later run has the same recipe and seed",)
+
+
+def test_each_run_is_followed_from_the_first_of_its_seed_where_there_is_one() -> None:
+    seeds = {"a0": 0, "a1": 1, "b1": 1, "c2": 2}
+    runs = [recorded(name, {MRR: {1: 0.1 * seed}}, seed=seed, x=name[0]) for name, seed in seeds.items()]
+    pairs = [(parting.left, parting.right) for parting in compare_runs(runs).partings]
+    assert pairs == [("a0", "a1"), ("a1", "b1"), ("a0", "c2")]
+
+
+@pytest.mark.parametrize(
+    ("data", "same"),
+    [(("d", "d", "d"), True), (("d", "", "d"), None), (("d", "", "e"), False), (("d", "e", "d"), False)],
+)
+def test_one_run_on_other_data_is_enough_and_one_that_does_not_say_leaves_it_open(
+    data: tuple[str, ...], same: bool | None
+) -> None:
+    runs = [recorded(f"r{index}", {MRR: {1: 0.5}}, data=one) for index, one in enumerate(data)]
+    assert compare_runs(runs).same_data is same
+
+
+def test_a_copy_of_a_run_differs_in_nothing() -> None:
+    series: dict[str, Series] = {MRR: {1: 0.1, 2: math.nan, 3: 0.5}, "loss.total": {1: math.inf, 3: 2.0}}
+    runs = [recorded(name, series, aggregator={"kind": "mean"}) for name in ("x", "copy")]
+    found = compare_runs(runs, [MRR])
+    assert (found.recipe_changes, found.tests, found.same_data) == ((), (), True)
+    assert [parting.step for parting in found.partings] == [None]
+    assert repr(found.judged[0].values[0]) == repr(found.judged[0].values[1])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -35,3 +35,26 @@ def test_one_value_or_one_that_is_not_finite_has_no_interval() -> None:
     assert mean_interval([2.0, math.inf]).high is None
     with pytest.raises(ValueError, match="no values"):
         mean_interval([])
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=8), st.integers(-600, 900))
+@example([0.0, 1.0], 800)
+@settings(deadline=None)
+def test_the_interval_of_scaled_values_is_scaled_however_large_they_are(values: list[float], power: int) -> None:
+    values = [round(value, 2) for value in values]
+    one, scaled = mean_interval(values), mean_interval([math.ldexp(value, power) for value in values])
+    assert scaled.mean == pytest.approx(math.ldexp(one.mean, power))
+    assert (scaled.low is None) == (one.low is None) == (len(values) == 1)
+    if one.high is not None and scaled.high is not None:
+        assert scaled.high - scaled.mean == pytest.approx(math.ldexp(one.high - one.mean, power), rel=1e-6)
+
+
+def test_values_whose_sum_no_float_holds_have_no_interval() -> None:
+    found = mean_interval([1e308, 1.5e308])
+    assert (found.mean, found.low, found.count) == (math.inf, None, 2)
+
+
+@pytest.mark.parametrize(("probability", "degrees"), [(0.4, 3), (1.0, 3), (0.9, 0)])
+def test_quantiles_that_there_are_not_are_refused(probability: float, degrees: int) -> None:
+    with pytest.raises(ValueError, match="no quantile"):
+        t_quantile(probability, degrees)

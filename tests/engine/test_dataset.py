@@ -125,3 +125,21 @@ def test_a_fault_in_its_own_words_passes(tiny_recipe: RecipeMaker) -> None:
 def test_a_stop_while_data_is_built_is_no_fault_of_the_dataset(tiny_recipe: RecipeMaker, stop: BaseException) -> None:
     with pytest.raises(type(stop)):
         build(tiny_recipe, stop)
+
+
+@attrs.frozen(kw_only=True)
+class OddKeys(GridSpace):
+    """A space whose keys are no whole numbers."""
+
+    def keys(self, observations: Observations) -> torch.Tensor:
+        return super().keys(observations).float()
+
+
+def test_a_space_with_keys_of_another_type_is_refused(tiny_recipe: RecipeMaker) -> None:
+    @attrs.frozen(kw_only=True)
+    class OfOddKeys(Given):
+        space: ClassVar[type[Space]] = OddKeys
+
+    recipe = attrs.evolve(tiny_recipe(), data=OfOddKeys(built=dataset(space=OddKeys(side=5))))
+    with pytest.raises(DataError, match=r"keys of its space are torch\.float32 \(4, 3\), and one torch\.int64"):
+        built_dataset(recipe)

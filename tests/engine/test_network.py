@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -14,6 +14,7 @@ from torch import nn
 from jepa_core.contracts import Embeddings
 from jepa_core.engine.checkpoint_tree import same_tree
 from jepa_core.engine.data_shape import DataShape
+from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.network import Parts, build_parts, built, masked_mean
 from jepa_core.errors import PluginError
 from jepa_core.metrics import Metric
@@ -106,3 +107,22 @@ class FailingConfig:
 def test_a_component_that_fails_to_build_is_named_with_its_origin(raises: bool, told: str) -> None:
     with pytest.raises(PluginError, match=rf"'failing' \(tests\.engine\.test_network\.FailingConfig\).*{told}"):
         built(FailingConfig(raises=raises), object())
+
+
+@attrs.frozen(kw_only=True)
+class LeavesConfig:
+    """Ends the program when it is built."""
+
+    kind: ClassVar[str] = "leaves"
+    metrics: ClassVar[tuple[Any, ...]] = ()
+    error: BaseException
+
+    def build(self, facts: Any) -> nn.Module:
+        raise self.error
+
+
+def test_a_component_that_exits_is_refused_by_name_and_a_signal_passes() -> None:
+    with pytest.raises(PluginError, match=r"'leaves' .* could not be built: SystemExit: 0"):
+        built(LeavesConfig(error=SystemExit(0)), None)
+    with pytest.raises(StoppedBeforeTraining):
+        built(LeavesConfig(error=StoppedBeforeTraining(130)), None)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
 
@@ -62,3 +64,70 @@ def test_a_unit_and_an_operator_from_a_run_directory_bring_no_control_characters
     for text in (figure_text(1.5, hostile), limit_text(hostile, 1.5, hostile), value_beside_limit(1.5, 1.5, hostile)):
         assert text.isprintable()
         assert len(text) < 60
+
+
+UNITS = st.sampled_from(["", "%", "GiB", "samples/s"])
+FIGURES = st.floats(-1e300, 1e300)
+
+
+def read(text: str, unit: str) -> float:
+    """The number of a text that must end with the unit."""
+    assert text.endswith(f" {unit}" if unit else text)
+    number = text.removesuffix(f" {unit}") if unit else text
+    return float(number.replace(",", "").replace("−", "-")) / (100 if unit == "%" else 1)
+
+
+@given(FIGURES, UNITS)
+def test_a_figure_never_loses_its_sign_its_unit_or_its_size(value: float, unit: str) -> None:
+    text = figure_text(value, unit)
+    assert len(text) < 30
+    assert "-" not in text
+    assert math.copysign(1, read(text, unit)) == (math.copysign(1, value) if value else 1)
+    assert bool(read(text, unit)) is bool(value)
+    assert read(text, unit) == pytest.approx(value, rel=1.0)  # 0.0005 is told as 0.001
+
+
+@given(FIGURES.filter(lambda value: 1e-6 < abs(value) < 1e6), UNITS)
+def test_a_figure_is_right_to_its_last_digit(value: float, unit: str) -> None:
+    scale = 100 if unit == "%" else 1
+    size = abs(value) * scale
+    step = 0.1 if unit == "%" else 1 if size >= 1000 else 0.1 if size >= 10 else 0.01 if size >= 1 else 0.001
+    step = min(step, 10 ** (math.floor(math.log10(size)) - 2)) if size < step / 2 else step
+    assert abs(read(figure_text(value, unit), unit) - value) * scale <= 0.501 * step
+
+
+@given(FIGURES, st.sampled_from([">", "≥", "<", "≤"]))
+def test_a_limit_reads_as_its_operator_and_its_number(limit: float, operator: str) -> None:
+    sign, number = limit_text(operator, limit).split(" ")
+    assert sign == operator
+    assert read(number, "") == pytest.approx(limit, rel=0.006, abs=1e-4 if abs(limit) >= 1e-3 else 0.0)
+
+
+@given(st.floats(-1e6, 1e6), st.integers(-(10**6), 10**6), st.sampled_from(["", "%"]))
+def test_a_value_beside_a_limit_reads_as_equal_only_if_it_is_or_six_decimals_do_not_tell(
+    value: float, thousandths: int, unit: str
+) -> None:
+    limit = thousandths / 1000
+    is_same = read(value_beside_limit(value, limit, unit), unit) == pytest.approx(limit, rel=1e-9, abs=1e-12)
+    assert not is_same or value == pytest.approx(limit, abs=1e-6, rel=1e-8)
+    assert is_same or value != limit
+
+
+@given(FIGURES)
+def test_a_change_has_its_sign_and_some_digit_however_small_or_large_it_is(change: float) -> None:
+    text = change_text(change)
+    assert text[0] == ("−" if change < 0 else "+")
+    assert len(text) < 30
+    assert bool(read(text.removeprefix("+"), "%")) is bool(change)
+    assert read(text.removeprefix("+"), "%") == pytest.approx(change, rel=1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"), [(-1e-7, "−1.00e−05 %"), (1e9, "+1.00e+11 %"), (0.0, "+0 %"), (math.nan, "")]
+)
+def test_changes_that_percents_are_no_scale_for(change: float, text: str) -> None:
+    assert change_text(change) == text
+
+
+def test_zero_has_no_sign() -> None:
+    assert (figure_text(-0.0), limit_text("<", -0.0), change_text(-0.0)) == ("0", "< 0", "+0 %")

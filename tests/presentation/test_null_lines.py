@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from jepa_core.presentation.null_lines import null_lines
 from jepa_core.watch.nulls import NullFigures, RankedNulls
@@ -56,3 +59,22 @@ def test_nulls_that_failed_are_named_with_why() -> None:
 def test_a_name_from_a_plugin_does_not_steer_the_terminal() -> None:
     lines = shown(RankedNulls(figures=(NullFigures(name="a\x1b[2Jb", mrr=0.1, top1=0.1),)))
     assert not any("\x1b" in line for line in lines)
+
+
+@given(
+    st.lists(st.text(st.sampled_from("ab_漢字🙂é\x1b[/]"), min_size=1, max_size=60), unique=True), st.integers(70, 160)
+)
+def test_lines_of_wide_characters_stay_within_the_width_where_no_name_alone_is_wider(
+    names: list[str], width: int
+) -> None:
+    nulls = RankedNulls(figures=tuple(NullFigures(name=name, mrr=0.25, top1=0.1, hard_mrr=0.2) for name in names))
+    for line in null_lines(nulls, width):
+        assert cell_len(line.plain) <= width or line.plain.count("·") <= 1
+        assert line.plain.isprintable()
+
+
+@given(st.lists(st.text(st.sampled_from("abc"), min_size=1, max_size=12), unique=True, min_size=1))
+def test_every_null_is_named_once_in_the_order_given(names: list[str]) -> None:
+    nulls = RankedNulls(figures=tuple(NullFigures(name=name, mrr=0.25, top1=0.1) for name in names))
+    shown = " ".join(line.plain for line in null_lines(nulls, 60)).removeprefix("nulls")
+    assert [part.split()[0] for part in shown.split("·")] == names

@@ -99,3 +99,8 @@ def test_what_is_no_augmentation_is_refused_with_those_there_are(tmp_path: Path)
         loaded(tmp_path, "traces", "cells", "[augmentation]\ndihedrl = true")
     with pytest.raises(JepaError, match=r"expected a table \[augmentation\.dihedral\], got"):
         loaded(tmp_path, "traces", "cells", '[augmentation]\ndihedral = "yes"')
+
+
+def test_a_number_for_an_augmentation_without_a_share_is_refused_for_that(tmp_path: Path) -> None:
+    with pytest.raises(JepaError, match="a number is short for a share, and dihedral has none"):
+        loaded(tmp_path, "traces", "cells", "[augmentation]\ndihedral = 0.5")

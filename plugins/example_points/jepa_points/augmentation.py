@@ -16,7 +16,7 @@ from jepa_core.contracts import Observations, Space, ViewTransform
 from jepa_core.facts import AugmentationFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
-from jepa_points.rotations import about_axis, turned, uniform_rotations
+from jepa_points.rotations import about_axis, rotations_of, turned
 from jepa_points.space import PointSpace
 
 
@@ -46,7 +46,7 @@ class RotatePointsConfig:
     def _drawn(self, points: Tensor) -> Tensor:
         """(B, 3, 3)."""
         if self.axis == "any":
-            return uniform_rotations(torch.randn(len(points), 4, device=points.device))
+            return rotations_of(torch.randn(len(points), 4, device=points.device))
         axis = torch.arange(3, device=points.device) == "xyz".index(self.axis)
         angle = 2 * math.pi * torch.rand(len(points), device=points.device)
         return about_axis(axis.float().expand(len(points), 3), angle)

@@ -1,8 +1,8 @@
 """Generated courses of rigid bodies: a cloud of points that turns about a pivot of its own, and moves on.
 
-Angular and linear velocity are constant, so a context of two frames says what comes next, if it is read as a motion:
-where the pivot is not the body's middle, the middle moves on a curve. Of each frame some points are missing, and the
-rest stand in an order of their own, so that no point can be followed by its place.
+Angular and linear velocity are constant, so the motion between two frames says what comes next. Where the pivot is not
+the body's middle, the middle moves on a curve. Of each frame some points are missing, and all stand in an order of its
+own, so that no point can be followed by its place.
 
 Shapes: B bodies, S courses, T + 1 frames of N points.
 """
@@ -21,7 +21,7 @@ from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_plugins.task_split import TaskSplit, fingerprint
-from jepa_points.rotations import about_axis, turned, uniform_rotations
+from jepa_points.rotations import about_axis, rotations_of, turned
 from jepa_points.shapes import SHAPES
 from jepa_points.space import PointSpace
 
@@ -39,11 +39,11 @@ class PointCloudsConfig:
 
     num_sequences: int = setting("courses in both splits together", default=8000, at_least=2)
     courses: int = setting("courses of each body; a body is a task", default=2, at_least=1)
-    context_length: int = setting("context frames", default=3, at_least=1, unit="frames")
-    points: int = setting("points of a body", default=48, at_least=1)
+    context_length: int = setting("context frames", default=4, at_least=1, unit="frames")
+    points: int = setting("points of a body", default=32, at_least=1)
     turn: float = setting("largest turn from frame to frame", default=60.0, at_least=0, at_most=180, unit="degrees")
     speed: float = setting("largest move from frame to frame along each axis", default=0.3, at_least=0)
-    pivot: float = setting("largest distance of the pivot from the middle along each axis", default=0.5, at_least=0)
+    pivot: float = setting("largest distance of the pivot from the middle along each axis", default=1.0, at_least=0)
     missing: float = setting("share of points that a frame lacks", default=0.2, at_least=0, below=1)
     noise: float = setting("standard deviation of what is added to every coordinate", default=0.01, at_least=0)
     validation_share: float = setting("share of bodies that validate", default=0.1, above=0, below=1)
@@ -87,7 +87,7 @@ class PointCloudsConfig:
     def _moved(self, bodies_SN3: Tensor, generator: Generator) -> Tensor:
         """(S, T+1, N, 3): each body as it turns about its pivot, and the pivot as it moves along a line."""
         num = len(bodies_SN3)
-        start_S133 = uniform_rotations(torch.randn(num, 1, 4, generator=generator))
+        start_S133 = rotations_of(torch.randn(num, 1, 4, generator=generator))
         axis_S13 = torch.randn(num, 1, 3, generator=generator)
         angle_S1 = math.radians(self.turn) * torch.rand(num, 1, generator=generator)
         pivot_S113, place_S113, speed_S113 = (

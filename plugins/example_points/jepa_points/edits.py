@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from jepa_core.observations import Observations
@@ -72,5 +73,4 @@ def _between(low: float, high: float, points: Tensor) -> Tensor:
 
 def _directions(points: Tensor) -> Tensor:
     """(S, 3): uniform, of unit length."""
-    drawn = torch.randn(len(points), 3, device=points.device)
-    return drawn / drawn.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    return F.normalize(torch.randn(len(points), 3, device=points.device), dim=-1)

@@ -6,12 +6,13 @@ Shapes: "…" leading dimensions; a rotation is (…, 3, 3), and turns a point x
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
-def uniform_rotations(normals: Tensor) -> Tensor:
-    """Standard normal numbers (…, 4) to uniform rotations (…, 3, 3): they point to a uniform unit quaternion."""
-    w, x, y, z = (normals / normals.norm(dim=-1, keepdim=True).clamp(min=1e-12)).unbind(-1)
+def rotations_of(quaternions: Tensor) -> Tensor:
+    """Quaternions (…, 4) of any length but zero to rotations (…, 3, 3): uniform ones, of standard normal numbers."""
+    w, x, y, z = F.normalize(quaternions, dim=-1).unbind(-1)
     rows = (
         (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
         (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
@@ -22,9 +23,8 @@ def uniform_rotations(normals: Tensor) -> Tensor:
 
 def about_axis(axis: Tensor, angle: Tensor) -> Tensor:
     """Axes (…, 3), of any length but zero, and angles (…) in radians to rotations (…, 3, 3)."""
-    direction = axis / axis.norm(dim=-1, keepdim=True).clamp(min=1e-12)
     half = angle.unsqueeze(-1) / 2
-    return uniform_rotations(torch.cat([half.cos(), half.sin() * direction], -1))
+    return rotations_of(torch.cat([half.cos(), half.sin() * F.normalize(axis, dim=-1)], -1))
 
 
 def turned(points: Tensor, rotation: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 _CUBE = 0.75
@@ -17,8 +18,7 @@ _HELIX_RADIUS, _HELIX_TURNS = 0.7, 2.5
 
 
 def _sphere(num: int, points: int, generator: Generator) -> Tensor:
-    drawn = torch.randn(num, points, 3, generator=generator)
-    return drawn / drawn.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    return F.normalize(torch.randn(num, points, 3, generator=generator), dim=-1)
 
 
 def _cube(num: int, points: int, generator: Generator) -> Tensor:
