@@ -215,11 +215,7 @@ class _Structuring:
             return None
         switch = self._read(path, {k: v for k, v in table.items() if k == "enabled"}, AugmentationSwitch)
         component = self.registry.get("augmentation", str(table.get("kind", name)))
-        if (
-            name in self.short_shares
-            and component
-            and "share" not in {field.name for field in attrs.fields(component.config_class)}
-        ):
+        if name in self.short_shares and component and not hasattr(component.config_class, "share"):
             self._add(path, f"a number is short for a share, and {component.name} has none: write true, or a table")
             return None
         config = self._component(path, "augmentation", name)
