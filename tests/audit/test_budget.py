@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from jepa_core.audit.brief import brief_audit
@@ -156,6 +156,7 @@ def test_a_must_on_a_clock_is_out_of_reach_exactly_if_counting_the_steps_says_so
     assert named(budgeted(tiny_recipe(), watch=Watch(must=(criterion,)))) == expected
 
 
+@example(total=130, warmup=0, floor=0.0)
 @given(total=st.integers(1, 400), warmup=st.integers(0, 99), floor=st.sampled_from([0.0, 0.1, 0.5, 1.0]))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 def test_a_schedule_is_cut_off_exactly_if_its_cosine_is_far_above_the_floor_at_the_last_step(
