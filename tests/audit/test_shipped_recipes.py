@@ -19,7 +19,7 @@ from tests.audit.recipes import COMPUTE, data_of
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 SEED_POINTS = {"aggregator without effect"}
 """What `seed_pairs*` with attention are there to show: three copies of one grid leave it nothing to weigh."""
-BATCHES = {"traces": 95, "manifest": 95, "arc": 200}
+BATCHES = {"traces": 95, "manifest": 95, "arc": 200, "moving_digits": 50, "series_demo": 35}
 """Micro-batches of an epoch of the recipes' own data, or few enough for them."""
 
 
@@ -42,6 +42,8 @@ def small(path: Path, pairs: Path) -> Recipe:
         "traces": ["data.num_sequences=300"],
         "manifest": [f"data.path={json.dumps(str(pairs))}", "data.validation_share=0.2"],
         "arc": ["data.train_windows=1"],
+        "moving_digits": ["data.num_sequences=1200"],
+        "series_demo": ["data.validation_share=0.2"],
     }[kind]
     return load_recipe(path, overrides=data, registry=installed()).recipe
 
