@@ -15,6 +15,7 @@ from torch import Tensor
 
 from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
 from jepa_core.facts import Role
+from jepa_core.spaces import require
 
 
 def check_dataset(dataset: object, space_class: type[Space]) -> None:
@@ -30,7 +31,7 @@ def check_kind(dataset: object, space_class: type[Space]) -> SequenceDataset:
     """What was built is a dataset, of the space that its configuration names."""
     if not isinstance(dataset, SequenceDataset):
         raise ValueError(f"build returns {type(dataset).__name__}, not SequenceDataset")  # one kind of error
-    _require(
+    require(
         type(dataset.space) is space_class,
         f"its space is {type(dataset.space).__name__}, and its configuration says space = {space_class.__name__}",
     )
@@ -41,49 +42,49 @@ def check_texts(dataset: SequenceDataset) -> None:
     """Names, description, notes, fingerprint and roles are what they are to be."""
     texts = {"description": dataset.description, "fingerprint": dataset.fingerprint}
     for name, text in texts.items():
-        _require(isinstance(text, str), f"the {name} is a {type(text).__name__}, not text: {text!r}")
+        require(isinstance(text, str), f"the {name} is a {type(text).__name__}, not text: {text!r}")
     is_sha = re.fullmatch(r"[0-9a-f]{64}", dataset.fingerprint) is not None
-    _require(is_sha, f"the fingerprint {dataset.fingerprint[:80]!r} is no SHA-256 in hexadecimal")
+    require(is_sha, f"the fingerprint {dataset.fingerprint[:80]!r} is no SHA-256 in hexadecimal")
     for name, listed in {"task_names": dataset.task_names, "notes": dataset.notes, "roles": dataset.roles}.items():
-        _require(isinstance(listed, tuple), f"{name} is a {type(listed).__name__}, not a tuple of texts")
+        require(isinstance(listed, tuple), f"{name} is a {type(listed).__name__}, not a tuple of texts")
         values: tuple[object, ...] = listed
         wrong = [value for value in values if not isinstance(value, str)]
-        _require(not wrong, f"{name} holds {wrong[:1]}, not only texts")
+        require(not wrong, f"{name} holds {wrong[:1]}, not only texts")
     roles = get_args(Role)
     unknown = sorted(set(dataset.roles) - set(roles))
-    _require(not unknown, f"the roles hold {unknown[:1]}; there are {', '.join(roles)}")
+    require(not unknown, f"the roles hold {unknown[:1]}; there are {', '.join(roles)}")
 
 
 def check_form(dataset: SequenceDataset) -> None:
     """Both splits have sequences, all equally long and alike in both; tasks and labels are whole numbers."""
     forms = []
     for name, split in _splits(dataset):
-        _require(isinstance(split, Sequences), f"{name} is a {type(split).__name__}, not Sequences")
+        require(isinstance(split, Sequences), f"{name} is a {type(split).__name__}, not Sequences")
         is_named = isinstance(split.observations, Observations)
         kind = type(split.observations).__name__
-        _require(is_named, f"observations of {name} are a {kind}, not Observations")
+        require(is_named, f"observations of {name} are a {kind}, not Observations")
         tensors = split.observations.tensors
-        _require(bool(tensors), f"{name} has no tensor of observations")
+        require(bool(tensors), f"{name} has no tensor of observations")
         for key, value in {**tensors, "tasks": split.tasks, **split.labels}.items():
-            _require(isinstance(value, Tensor), f"{key} of {name} is a {type(value).__name__}, not a tensor")
+            require(isinstance(value, Tensor), f"{key} of {name} is a {type(value).__name__}, not a tensor")
         leading = {key: tuple(tensor.shape[:2]) for key, tensor in tensors.items()}
-        _require(
+        require(
             all(len(shape) == 2 for shape in leading.values()) and len(set(leading.values())) == 1,
             f"observations of {name} begin with {_told(leading)}, not all with (sequences, context + target)",
         )
         sequences, places = next(iter(leading.values()))
-        _require(sequences > 0, f"{name} has no sequence")
-        _require(places >= 2, f"{name} has sequences of {places} observation: context and target are two")
+        require(sequences > 0, f"{name} has no sequence")
+        require(places >= 2, f"{name} has sequences of {places} observation: context and target are two")
         for key, tensor in {"tasks": split.tasks, **split.labels}.items():
-            _require(tensor.dtype == torch.int64, f"{key} of {name} are {tensor.dtype}, not torch.int64")
+            require(tensor.dtype == torch.int64, f"{key} of {name} are {tensor.dtype}, not torch.int64")
             shape = tuple(tensor.shape)
-            _require(shape == (sequences,), f"{key} of {name} are {shape}, not {(sequences,)}")
+            require(shape == (sequences,), f"{key} of {name} are {shape}, not {(sequences,)}")
         forms.append({key: (tuple(tensor.shape[1:]), str(tensor.dtype)) for key, tensor in tensors.items()})
-    _require(forms[0] == forms[1], f"training and validation differ: {forms[0]} and {forms[1]}")
+    require(forms[0] == forms[1], f"training and validation differ: {forms[0]} and {forms[1]}")
     labels = [sorted(split.labels) for _, split in _splits(dataset)]
-    _require(labels[0] == labels[1], f"training has the labels {labels[0]}, validation {labels[1]}")
+    require(labels[0] == labels[1], f"training has the labels {labels[0]}, validation {labels[1]}")
     places, roles = dataset.train.num_places, len(dataset.roles)
-    _require(roles in (0, places), f"{roles} roles are given for sequences of {places} observations")
+    require(roles in (0, places), f"{roles} roles are given for sequences of {places} observations")
 
 
 def check_content(dataset: SequenceDataset) -> None:
@@ -96,7 +97,7 @@ def check_content(dataset: SequenceDataset) -> None:
         few = split.observations[:4]
         keys: object = dataset.space.keys(few)
         expected = (len(few), split.num_places)
-        _require(
+        require(
             isinstance(keys, Tensor) and keys.dtype == torch.int64 and tuple(keys.shape) == expected,
             f"keys of its space are {_form(keys)}, and one torch.int64 for each observation is asked for: {expected}",
         )
@@ -106,10 +107,10 @@ def check_split(dataset: SequenceDataset) -> None:
     """No task is on both sides, and every task has a name."""
     train, validation = (set(split.tasks.tolist()) for _, split in _splits(dataset))
     shared = sorted(train & validation)
-    _require(not shared, f"task {shared[:1]} is in training and in validation: retrieval would be by heart")
+    require(not shared, f"task {shared[:1]} is in training and in validation: retrieval would be by heart")
     names = len(dataset.task_names)
     nameless = sorted(task for task in train | validation if not 0 <= task < names)
-    _require(not nameless, f"task {nameless[:1]} has no name among {names}")
+    require(not nameless, f"task {nameless[:1]} has no name among {names}")
 
 
 def _splits(dataset: SequenceDataset) -> Iterator[tuple[str, Sequences]]:
@@ -123,8 +124,3 @@ def _form(value: object) -> str:
 
 def _told(shapes: dict[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{key} {shape}" for key, shape in shapes.items())
-
-
-def _require(kept: bool, message: str) -> None:
-    if not kept:
-        raise ValueError(message)

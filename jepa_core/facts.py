@@ -98,6 +98,11 @@ class NullFacts(SpaceFacts):
     roles: tuple[Role, ...]
     """What each of the T + 1 places holds, the target's last."""
 
+    @property
+    def is_course(self) -> bool:
+        """Whether the context makes a step that could be made once more: two places at least, and none an output."""
+        return len(self.roles) >= 3 and "output" not in self.roles
+
 
 @attrs.frozen(kw_only=True)
 class ObserverFacts:

@@ -6,7 +6,7 @@ it cannot know itself: which observations are equal, what differs from one by a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol, Self, cast, runtime_checkable
 
 import attrs
@@ -99,6 +99,20 @@ class HasFeatures(Protocol):
     def features(self, observations: Observations) -> Mapping[str, Tensor]:
         """Observations (M, …) to vectors (M, F) by name, such as "pixels" and "centred pixels"; nothing is learned."""
         ...
+
+
+def require(kept: bool, message: str) -> None:
+    """
+    Raises:
+        ValueError: what a space or a dataset promises is not kept.
+    """
+    if not kept:
+        raise ValueError(message)
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """Such as "3 × 28 × 28", for a sentence."""
+    return " × ".join(map(str, shape)) or "single values"
 
 
 def space_state(space: Space) -> dict[str, Any]:

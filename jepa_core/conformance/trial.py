@@ -18,7 +18,7 @@ from jepa_core.contracts import Observations, Space
 
 @attrs.define(eq=False)
 class Trial:
-    """Builds the component, draws batches for it and calls it, everything decided by the seed."""
+    """Builds the component, draws batches for it and calls it; one seed gives one result."""
 
     subject: Subject
     situation: Situation

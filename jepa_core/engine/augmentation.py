@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from jepa_core.contracts import Observations, ViewTransform
 from jepa_core.engine.data_shape import DataShape
-from jepa_core.engine.interruption import StoppedBeforeTraining
-from jepa_core.engine.network import REMEDY, origin_of
-from jepa_core.errors import JepaError, PluginError
+from jepa_core.engine.network import built_by
 from jepa_core.facts import AugmentationFacts
 from jepa_core.recipe.tables import Recipe
 
@@ -18,18 +16,9 @@ def built_augmentations(recipe: Recipe, shape: DataShape) -> ViewTransform:
         PluginError: an augmentation cannot be built. Its own `JepaError` passes.
     """
     facts = AugmentationFacts(space=shape.space, roles=shape.roles)
-    changes: list[ViewTransform] = []
-    for entry in recipe.augmentation.values():
-        if entry.enabled:
-            try:
-                changes.append(entry.config.build(facts))
-            except (JepaError, StoppedBeforeTraining):
-                raise
-            except (Exception, SystemExit) as error:
-                raise PluginError(
-                    f"The augmentation {origin_of(entry.config)} could not be built: {type(error).__name__}: {error}.\n"
-                    f"{REMEDY}"
-                ) from error
+    changes: list[ViewTransform] = [
+        built_by(entry.config, facts, what="augmentation") for entry in recipe.augmentation.values() if entry.enabled
+    ]
 
     def augment(batch: Observations) -> Observations:
         for change in changes:

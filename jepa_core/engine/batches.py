@@ -35,17 +35,13 @@ class BatchStream:
             )
         self.batch_size = batch_size
         self.per_epoch = len(sequences) // batch_size
-        self.device = device
         self.place = chosen_place(place, sequences.observations.num_bytes, device)
         self._num_sequences = len(sequences)
-        is_on_host = self.place == "host"
         self._rows: _RowsOnHost | _RowsOnDevice = (
             _RowsOnHost(sequences.observations, device)
-            if is_on_host
+            if self.place == "host"
             else _RowsOnDevice(sequences.observations.to(device))
         )
-        self._rows_device = torch.device("cpu") if is_on_host else device
-        """Where row numbers lie: beside the observations."""
         self._seed = seed
         self._epoch = -1
         self._order = torch.empty(0, dtype=torch.int64)
@@ -61,14 +57,14 @@ class BatchStream:
         """The fixed sample that diagnostics look at: at most `size` sequences, the same in every call."""
         generator = torch.Generator().manual_seed(derived_seed(self._seed, "diagnostics sample"))
         chosen = torch.randperm(self._num_sequences, generator=generator)[:size]
-        return self._rows.take(chosen.to(self._rows_device))
+        return self._rows.take(chosen.to(self._rows.device))
 
     def _chosen(self, index: int) -> Tensor:
         """(B,): rows of a micro-batch."""
         epoch, position = divmod(index, self.per_epoch)
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(derived_seed(self._seed, "order", epoch))
-            self._order = torch.randperm(self._num_sequences, generator=generator).to(self._rows_device)
+            self._order = torch.randperm(self._num_sequences, generator=generator).to(self._rows.device)
             self._epoch = epoch
         return self._order[position * self.batch_size : (position + 1) * self.batch_size]
 
@@ -86,6 +82,8 @@ def chosen_place(place: Place, num_bytes: int, device: torch.device) -> Place:
 class _RowsOnDevice:
     def __init__(self, observations: Observations) -> None:
         self._observations = observations
+        self.device = observations.device
+        """Where row numbers lie: beside the observations."""
 
     def take(self, rows: Tensor) -> Observations:
         return self._observations[rows]
@@ -96,7 +94,9 @@ class _RowsOnHost:
 
     def __init__(self, observations: Observations, device: torch.device) -> None:
         self._observations = observations
-        self._device = device
+        self.device = observations.device
+        """Where row numbers lie: beside the observations."""
+        self._target = device
         self._stream = torch.cuda.Stream(device)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jepa-batches")
         self._ahead: tuple[Tensor, Future[tuple[Observations, torch.cuda.Event]]] | None = None
@@ -110,7 +110,7 @@ class _RowsOnHost:
         assert self._ahead is not None
         batch, copied = self._ahead[1].result()
         self._ahead = None
-        current = torch.cuda.current_stream(self._device)
+        current = torch.cuda.current_stream(self._target)
         current.wait_event(copied)
         for tensor in batch.tensors.values():
             # Its memory was taken on the other stream, and must not be given to anyone before this one is done with it.
@@ -126,7 +126,7 @@ class _RowsOnHost:
             self._copied_from_pinned.synchronize()
         with torch.cuda.stream(self._stream):
             batch = {
-                name: _gathered(tensor, rows, self._buffer(name, tensor, len(rows))).to(self._device, non_blocking=True)
+                name: _gathered(tensor, rows, self._buffer(name, tensor, len(rows))).to(self._target, non_blocking=True)
                 for name, tensor in self._observations.tensors.items()
             }
             self._copied_from_pinned = self._stream.record_event()

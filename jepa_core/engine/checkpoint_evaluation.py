@@ -138,15 +138,15 @@ def _readouts(
     compute: Compute,
     chunk: int,
 ) -> Readouts:
-    """What sequences (V, T+1, …) are told apart by, on the device, from their context alone."""
+    """Embeddings and plain features of sequences (V, T+1, …), on the device, from their context alone."""
+    observations = observations.to(compute.device)
     beside: dict[str, Tensor] = {}
     if isinstance(model.shape.space, HasFeatures):
-        beside |= model.shape.space.features(observations[:, -2].to(compute.device))
+        beside |= model.shape.space.features(observations[:, -2])
     if untrained is not None:
-        given = observations.to(compute.device)
-        beside["untrained prediction"] = gather(untrained, given, compute, chunk=chunk).z_context
-        beside["untrained encoder"] = encoder_means(untrained, given, compute, chunk=chunk)
-    encoder = encoder_means(model.objective, observations.to(compute.device), compute, chunk=chunk)
+        beside["untrained prediction"] = gather(untrained, observations, compute, chunk=chunk).z_context
+        beside["untrained encoder"] = encoder_means(untrained, observations, compute, chunk=chunk)
+    encoder = encoder_means(model.objective, observations, compute, chunk=chunk)
     return Readouts(prediction=predictions, encoder=encoder, beside=beside)
 
 

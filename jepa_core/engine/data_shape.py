@@ -58,14 +58,13 @@ class DataShape:
         """
         try:
             written = DataShape.from_state(state, type(self.space))
+            is_same = (written.context_length, written.space) == (self.context_length, self.space)
+            other = written.describe()
         except (TypeError, ValueError) as error:
+            is_same, other = False, str(error)
+        if not is_same:
             raise CheckpointError(
-                f"The checkpoint was trained on {error}, and the data has {self.describe()}. "
-                "Resume with the data it was trained on, or start a new run."
-            ) from error
-        if (written.context_length, written.space) != (self.context_length, self.space):
-            raise CheckpointError(
-                f"The checkpoint was trained on {written.describe()}, and the data has {self.describe()}. "
+                f"The checkpoint was trained on {other}, and the data has {self.describe()}. "
                 "Resume with the data it was trained on, or start a new run."
             )
 

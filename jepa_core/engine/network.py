@@ -6,6 +6,7 @@ B sequences, T observations of context, N tokens of an observation, D embedding 
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import attrs
 import torch
@@ -158,21 +159,30 @@ def origin_of(config: ComponentConfig) -> str:
     return f"{config.kind!r} ({type(config).__module__}.{type(config).__name__})"
 
 
-def built(config: ComponentConfig, facts: object) -> nn.Module:
-    """The module that a configuration builds.
+def built_by(config: ComponentConfig, facts: object, *, what: str = "component") -> Any:
+    """Whatever a configuration builds; `what` names it in an error.
 
     Raises:
-        PluginError: the component failed, with its name and where it comes from; its own `JepaError` passes.
+        PluginError: it failed, with its name and where it comes from; its own `JepaError` passes.
     """
     try:
-        module = config.build(facts)
+        return config.build(facts)
     except (JepaError, StoppedBeforeTraining):
         raise
     # A plugin's sys.exit(0) would end the program as if all had gone well.
     except (Exception, SystemExit) as error:
         raise PluginError(
-            f"The component {origin_of(config)} could not be built: {type(error).__name__}: {error}.\n{REMEDY}"
+            f"The {what} {origin_of(config)} could not be built: {type(error).__name__}: {error}.\n{REMEDY}"
         ) from error
+
+
+def built(config: ComponentConfig, facts: object) -> nn.Module:
+    """The module that a configuration builds.
+
+    Raises:
+        PluginError: the component failed, or is no module; see `built_by`.
+    """
+    module = built_by(config, facts)
     if not isinstance(module, nn.Module):
         raise PluginError(
             f"The component {origin_of(config)} built a {type(module).__name__}, which is no torch.nn.Module."

@@ -42,7 +42,7 @@ class Probe:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Readouts:
-    """What sequences are told apart by, each (V, F)."""
+    """What a probe looks for neighbours in, each (V, F)."""
 
     prediction: Tensor
     encoder: Tensor

@@ -111,15 +111,11 @@ def _space_problems(recipe: Recipe, registry: Registry) -> Iterator[Problem]:
             ]
             yield Problem(
                 path=(*path, "kind") if len(path) == 1 else path,
-                message=f"{config.kind} takes {_listed([each.plural for each in taken])}, and data.kind = "
+                message=f"{config.kind} takes {' and '.join(each.plural for each in taken)}, and data.kind = "
                 f'"{recipe.data.kind}" gives {space.plural}',
                 notes=(f"for {space.plural} there is: {', '.join(others)}",) if others else (),
                 at_key=len(path) > 1,
             )
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(words)
 
 
 def _rule_problems(watch: Watch, metrics: Metrics, expanded: set[str]) -> Iterator[Problem]:

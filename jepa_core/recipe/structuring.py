@@ -93,25 +93,16 @@ def structure_recipe(table: Mapping[str, Any], *, path: Path, registry: Registry
 def recipe_table(recipe: Recipe) -> dict[str, Any]:
     """The resolved recipe as plain TOML data, all defaults filled in; it structures to an equal recipe."""
     plain = strict_converter().unstructure
-    components = {
-        name: {"kind": config.kind, **plain(config)}
-        for name in layout.COMPONENT_TABLES
-        for config in [getattr(recipe, name)]
-    }
-    components["data"] = {"kind": recipe.data.kind, "place": recipe.place, **plain(recipe.data)}
-    losses = {
-        name: {"kind": entry.config.kind, "weight": entry.weight, **plain(entry.config)}
-        for name, entry in recipe.losses.items()
-    }
-    observers = {name: {"kind": entry.config.kind, **plain(entry.config)} for name, entry in recipe.observers.items()}
-    nulls = {
-        name: {"enabled": entry.enabled, **({"kind": entry.config.kind, **plain(entry.config)} if entry.config else {})}
-        for name, entry in recipe.nulls.items()
-    }
-    augmentation = {
-        name: {"kind": entry.config.kind, "enabled": entry.enabled, **plain(entry.config)}
-        for name, entry in recipe.augmentation.items()
-    }
+
+    def table_of(config: ComponentConfig | None, **generic: Any) -> dict[str, Any]:
+        return generic if config is None else {"kind": config.kind, **generic, **plain(config)}
+
+    components = {name: table_of(getattr(recipe, name)) for name in layout.COMPONENT_TABLES}
+    components["data"] = table_of(recipe.data, place=recipe.place)
+    losses = {name: table_of(entry.config, weight=entry.weight) for name, entry in recipe.losses.items()}
+    observers = {name: table_of(entry.config) for name, entry in recipe.observers.items()}
+    nulls = {name: table_of(entry.config, enabled=entry.enabled) for name, entry in recipe.nulls.items()}
+    augmentation = {name: table_of(entry.config, enabled=entry.enabled) for name, entry in recipe.augmentation.items()}
     optional = {layout.AUGMENTATION: augmentation, layout.NULLS: nulls, layout.OBSERVERS: observers}
     named = {layout.LOSSES: losses, **{name: tables for name, tables in optional.items() if tables}}
     engine = {name: plain(getattr(recipe, name)) for name in ENGINE_TABLES}
@@ -123,17 +114,13 @@ class _Structuring:
     """Reads the tables of one recipe, gathering problems."""
 
     def __init__(self, table: dict[str, Any], registry: Registry) -> None:
-        given = {key: value for key, value in table.items() if not _is_ignored(key, value)}
-        self.table = _with_whole_tables(given)
-        augmentation = given.get(layout.AUGMENTATION)
-        self.short_shares = {
-            name
-            for name, value in (augmentation.items() if isinstance(augmentation, dict) else ())
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        }
-        """Augmentations of which the recipe says a number alone."""
         self.registry = registry
         self.problems: list[Problem] = []
+        self.table = {key: value for key, value in table.items() if not _is_ignored(key, value)}
+        augmentation = self.table.get(layout.AUGMENTATION)
+        if isinstance(augmentation, dict):
+            whole = {name: self._whole_augmentation(name, value) for name, value in augmentation.items()}
+            self.table[layout.AUGMENTATION] = whole
 
     def components(self) -> dict[str, Any]:
         """Configurations by table, the losses, nulls and observers; None for what is at fault."""
@@ -208,16 +195,27 @@ class _Structuring:
             return None
         return LossEntry(name=name, weight=weight.weight, config=config)
 
+    def _whole_augmentation(self, name: str, value: Any) -> Any:
+        """`augmentation.NAME = true` or `false` is short for a table, and a number for one with this `share`."""
+        if isinstance(value, bool):
+            return {"enabled": value}
+        if not isinstance(value, int | float):
+            return value
+        if not value:
+            return {"enabled": False}
+        component = self.registry.get("augmentation", name)
+        if component is not None and not hasattr(component.config_class, "share"):
+            message = f"a number is short for a share, and {name} has none: write true, or a table"
+            self._add((layout.AUGMENTATION, name), message)
+            return {}
+        return {"share": float(value)}
+
     def _augmentation(self, name: str) -> AugmentationEntry | None:
         path = (layout.AUGMENTATION, name)
         table = self._table_at(path)
         if table is None:
             return None
         switch = self._read(path, {k: v for k, v in table.items() if k == "enabled"}, AugmentationSwitch)
-        component = self.registry.get("augmentation", str(table.get("kind", name)))
-        if name in self.short_shares and component and not hasattr(component.config_class, "share"):
-            self._add(path, f"a number is short for a share, and {component.name} has none: write true, or a table")
-            return None
         config = self._component(path, "augmentation", name)
         if switch is None or config is None:
             return None
@@ -323,22 +321,6 @@ def _reason(remark: PluginRemark) -> str:
     elif isinstance(remark, BlockedPlugin):
         plugin += " may offer it:"
     return f"{plugin} {remark.cause}. Remedy: {remark.remedy}"
-
-
-def _with_whole_tables(table: dict[str, Any]) -> dict[str, Any]:
-    """`augmentation.NAME = true` or `false` is short for a table, and a number for one with this `share`."""
-    augmentation = table.get(layout.AUGMENTATION)
-    if not isinstance(augmentation, dict):
-        return table
-    return {**table, layout.AUGMENTATION: {name: _whole(value) for name, value in augmentation.items()}}
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, bool):
-        return {"enabled": value}
-    if isinstance(value, int | float):
-        return {"share": float(value)} if value else {"enabled": False}
-    return value
 
 
 def _is_ignored(key: str, value: Any) -> bool:

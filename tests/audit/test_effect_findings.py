@@ -32,7 +32,7 @@ class Shortened:
     context_length: int = setting("observations before the target", default=3, at_least=1)
 
     def build(self, facts: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # findings are of settings: nothing is built
 
 
 def row(name: str, kind: Kind = "part", *, has_effect: bool = False, reason: str = "", **figures: float) -> EffectRow:

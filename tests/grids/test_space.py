@@ -25,6 +25,8 @@ def test_grids_have_one_key_if_and_only_if_they_are_equal() -> None:
     cells = grids.flatten(0, 1).flatten(1)
     equal = (cells[:, None] == cells[None]).all(-1)
     assert torch.equal(keys.flatten()[:, None] == keys.flatten()[None], equal)
+    alone = Observations({"grid": grids[5, 1], "size": torch.tensor([2, 2])})
+    assert GridSpace(side=2).keys(alone).equal(keys[5, 1])
 
 
 def test_likeness_is_the_share_of_equal_cells() -> None:

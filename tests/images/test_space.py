@@ -15,6 +15,7 @@ from jepa_core.observations import Observations
 from jepa_core.spaces import Fill, Space, space_of, space_state
 from jepa_plugins.images import space as space_module
 from jepa_plugins.images.space import ImageSpace
+from jepa_plugins.vectors import real_values
 from tests.images.random_images import random_images
 
 SPACE = ImageSpace(channels=1, height=6, width=5)
@@ -61,7 +62,7 @@ def test_whole_pixels_are_refused_with_what_to_do() -> None:
 def test_values_out_of_range_are_shown_with_their_place(
     value: float, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(space_module, "_IMAGES_AT_ONCE", 2)
+    monkeypatch.setattr(real_values, "NUMBERS_AT_ONCE", 2 * 2 * 30)
     pixels = random_images(5, 2)["pixels"]
     pixels[3, 1, 0, 2, 4] = value
     message = refusal(pixels)
@@ -116,7 +117,7 @@ def test_a_negative_zero_is_a_zero_and_the_smallest_difference_counts() -> None:
 def test_keys_are_those_of_each_image_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     images = random_images(7)
     expected = [SPACE.keys(images[number]) for number in range(7)]
-    monkeypatch.setattr(space_module, "_IMAGES_AT_ONCE", 3)
+    monkeypatch.setattr(real_values, "NUMBERS_AT_ONCE", 3 * 30)
     assert SPACE.keys(images).equal(torch.stack(expected))
 
 

@@ -1,4 +1,4 @@
-"""What holds for augmentations, and for the views of losses: they keep the space, the seed, and the batch."""
+"""What holds for augmentations and views of losses: they stay in the space, follow the seed, and change no batch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def built(trial: Trial) -> None:
 
 
 def transforms_batches(trial: Trial) -> None:
-    """What comes out is of the space, decided by the seed, and the batch stays as it was."""
+    """What comes out is of the space, the same under one seed, and the batch stays as it was."""
     for transform in _transforms(trial):
         require_transform(trial, transform, "the augmented batch")
 

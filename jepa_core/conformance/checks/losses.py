@@ -28,7 +28,7 @@ def figures_declared(trial: Trial) -> None:
 
 
 def views_valid(trial: Trial) -> None:
-    """Views are sequences of the space, decided by the seed, and leave the batch as it was."""
+    """Views are sequences of the space, the same under one seed, and leave the batch as it was."""
     loss = trial.build()
     if not isinstance(loss, DeclaresViews):
         raise NotApplicable("it declares no views")

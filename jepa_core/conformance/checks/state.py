@@ -34,7 +34,7 @@ def statistics_usable(trial: Trial) -> None:
 
 
 def written_after_step(trial: Trial) -> None:
-    """`after_step` changes the state, decided by the seed, keeping shapes and dtypes, within what checkpoints hold."""
+    """`after_step` changes the state, alike under one seed, keeping shapes and dtypes, within what checkpoints hold."""
     states = []
     for _ in range(2):
         module = _stateful(trial)
@@ -75,7 +75,7 @@ def stays_finite(trial: Trial) -> None:
 
 
 def initialised(trial: Trial) -> None:
-    """A start from data is decided by the seed, finite, and keeps the state loadable; few tokens are enough."""
+    """A start from data is the same under one seed, finite, and keeps the state loadable; few tokens are enough."""
     before = state_of(trial.build())
     after = _initialised(trial, num_tokens=300)
     require_equal(_initialised(trial, num_tokens=300), after, "initialised again under one seed")

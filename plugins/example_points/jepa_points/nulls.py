@@ -42,7 +42,7 @@ class MovedPointsConfig:
 
     def build(self, facts: NullFacts) -> NearPoints | None:
         """None where the context is one set, or where the places are no course."""
-        if len(facts.roles) < 3 or "output" in facts.roles:
+        if not facts.is_course:
             return None
         return NearPoints(is_moved=True)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from jepa_core.errors import DataError
 from jepa_core.observations import Observations
 from jepa_core.settings import setting
-from jepa_core.spaces import Edit, Fill, SpaceAudit
+from jepa_core.spaces import Edit, Fill, SpaceAudit, require
 from jepa_points import point_sets
 from jepa_points.audit import audited_points
 from jepa_points.edits import edited, size_of
@@ -50,12 +50,12 @@ class PointSpace:
             ValueError: it is not so.
         """
         names = sorted(observations.tensors)
-        _require(names == ["mask", "points"], f"its tensors are {', '.join(names)}: point sets have points and mask")
+        require(names == ["mask", "points"], f"its tensors are {', '.join(names)}: point sets have points and mask")
         points, mask = observations["points"], observations["mask"]
-        _require(points.dtype == torch.float32, f"points are {points.dtype}, not torch.float32: .float() converts them")
-        _require(mask.dtype == torch.bool, f"mask is {mask.dtype}, not torch.bool: mask != 0 converts it")
+        require(points.dtype == torch.float32, f"points are {points.dtype}, not torch.float32: .float() converts them")
+        require(mask.dtype == torch.bool, f"mask is {mask.dtype}, not torch.bool: mask != 0 converts it")
         shape, places = tuple(points.shape[2:]), tuple(mask.shape[2:])
-        _require(
+        require(
             shape == (self.num_points, 3) and places == (self.num_points,),
             f"sets are {shape} with a mask {places}, not {(self.num_points, 3)} with a mask {(self.num_points,)}",
         )
@@ -115,8 +115,3 @@ def _refuse(wrong: Tensor, points: Tensor, why: str) -> None:
     if wrong.any():
         place = wrong.nonzero()[0].tolist()
         raise ValueError(f"a coordinate, {float(points[tuple(place)]):.4g} at points{place}, {why}")
-
-
-def _require(kept: bool, message: str) -> None:
-    if not kept:
-        raise ValueError(message)

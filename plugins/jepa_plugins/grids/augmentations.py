@@ -82,15 +82,18 @@ class OutputsConfig:
                 "augmentation.outputs turns outputs without their inputs, but this data has no outputs, only frames. "
                 "Remove it from the recipe."
             )
-        is_output = torch.tensor([role == "output" for role in facts.roles])
 
         def turn(grids: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
             """If the rule was f, it becomes g ∘ f, with g of the dihedral group: still one rule for all pairs."""
             is_drawn = torch.rand(len(grids), device=grids.device) < self.share
             element = torch.where(is_drawn, random_dihedral(len(grids), grids.device), 0)
             turned, turned_sizes = apply_dihedral(grids, sizes, element)
-            of_output = is_output.to(grids.device, non_blocking=True)[:, None]
-            return torch.where(of_output[..., None], turned, grids), torch.where(of_output, turned_sizes, sizes)
+            return outputs_from(turned, grids), outputs_from(turned_sizes, sizes)
+
+        def outputs_from(turned: Tensor, given: Tensor) -> Tensor:
+            """(B, T+1, …): place by place from the one or the other, without asking the device."""
+            places = zip(facts.roles, turned.unbind(1), given.unbind(1), strict=True)
+            return torch.stack([output if role == "output" else other for role, output, other in places], 1)
 
         return _of_grids(turn)
 

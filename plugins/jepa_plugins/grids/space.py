@@ -13,7 +13,7 @@ from torch import Tensor
 from jepa_core.errors import DataError
 from jepa_core.observations import Observations
 from jepa_core.settings import setting
-from jepa_core.spaces import Edit, Fill, SpaceAudit
+from jepa_core.spaces import Edit, Fill, SpaceAudit, require, shape_text
 from jepa_plugins.grids.audit import audited_grids
 from jepa_plugins.grids.colours import NUM_COLOURS, OUTSIDE
 from jepa_plugins.grids.edits import colours_of, edited
@@ -54,16 +54,16 @@ class GridSpace:
             ValueError: it is not so.
         """
         form = {name: (tensor.dtype, tuple(tensor.shape[2:])) for name, tensor in observations.tensors.items()}
-        _require(form.keys() == {"grid", "size"}, f"its tensors are {', '.join(form)}: grids have grid and size")
+        require(form.keys() == {"grid", "size"}, f"its tensors are {', '.join(form)}: grids have grid and size")
         shape = form["grid"][1]
-        _require(form["grid"][0] == torch.uint8, f"grids are {form['grid'][0]}, not torch.uint8{_hint(form['grid'])}")
-        _require(shape == (self.side, self.side), f"grids are {_times(shape)}, not {self.side} × {self.side}")
-        _require(
+        require(form["grid"][0] == torch.uint8, f"grids are {form['grid'][0]}, not torch.uint8{_hint(form['grid'])}")
+        require(shape == (self.side, self.side), f"grids are {shape_text(shape)}, not {self.side} × {self.side}")
+        require(
             form["size"] == (torch.int64, (2,)),
             f"sizes are {form['size'][0]} of shape {form['size'][1]}, not torch.int64 of shape (2,)",
         )
         smallest, largest = int(observations["size"].min()), int(observations["size"].max())
-        _require(1 <= smallest <= largest <= self.side, f"sizes are {smallest} … {largest}, on a side of {self.side}")
+        require(1 <= smallest <= largest <= self.side, f"sizes are {smallest} … {largest}, on a side of {self.side}")
         num_wrong, first, start = 0, None, 0
         for part in observations.split(_ROWS_AT_ONCE):
             grids, sizes = part["grid"], part["size"]
@@ -73,7 +73,7 @@ class GridSpace:
                 place = wrong.nonzero()[0].tolist()
                 first = [start + place[0], *place[1:]]
             start += len(part)
-        _require(first is None, f"{num_wrong:,} cells are not as the sizes say, first grid{first}")
+        require(first is None, f"{num_wrong:,} cells are not as the sizes say, first grid{first}")
 
     def describe(self) -> str:
         """In the plural."""
@@ -101,7 +101,8 @@ class GridSpace:
         generator = torch.Generator().manual_seed(0)
         factors = torch.randint(-(2**62), 2**62, (cells.shape[-1],), generator=generator) * 2 + 1
         factors = factors.to(cells.device)
-        return torch.cat([((part.long() + 1) * factors).sum(-1) for part in cells.split(_KEYS_AT_ONCE)])
+        parts = cells.reshape(-1, cells.shape[-1]).split(_KEYS_AT_ONCE)
+        return torch.cat([((part.long() + 1) * factors).sum(-1) for part in parts]).view(cells.shape[:-1])
 
     def alike(self, observations: Observations) -> Tensor:
         """(V, C, …) to (V, C, C): the share of cells that are equal."""
@@ -144,12 +145,3 @@ def _hint(form: tuple[torch.dtype, tuple[int, ...]]) -> str:
     if len(shape) == 3 or dtype.is_floating_point:
         return ": pictures are of another space, such as that of images"
     return ""
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape)) or "single values"
-
-
-def _require(kept: bool, message: str) -> None:
-    if not kept:
-        raise ValueError(message)

@@ -17,11 +17,11 @@ from torch import Tensor
 from jepa_core.errors import DataError
 from jepa_core.observations import Observations
 from jepa_core.settings import setting
-from jepa_core.spaces import Edit, Fill, SpaceAudit
+from jepa_core.spaces import Edit, Fill, SpaceAudit, require, shape_text
 from jepa_plugins.images.audit import audited_images
 from jepa_plugins.images.edits import Palette, edited
+from jepa_plugins.vectors.real_values import keys_of, parts_of
 
-_IMAGES_AT_ONCE = 4096
 _LISTS_AT_ONCE = 32
 
 
@@ -55,16 +55,16 @@ class ImageSpace:
             ValueError: it is not so.
         """
         names = ", ".join(observations.tensors)
-        _require(names == "pixels", f"its tensors are {names}: images have pixels alone")
+        require(names == "pixels", f"its tensors are {names}: images have pixels alone")
         pixels = observations["pixels"]
-        _require(pixels.dtype == torch.float32, f"pixels are {pixels.dtype}, not torch.float32{_hint(pixels.dtype)}")
+        require(pixels.dtype == torch.float32, f"pixels are {pixels.dtype}, not torch.float32{_hint(pixels.dtype)}")
         shape = tuple(pixels.shape[-3:])
-        _require(
+        require(
             shape == self._shape,
-            f"images are {_times(shape)} (channels × height × width), not {_times(self._shape)}{_order(shape)}",
+            f"images are {shape_text(shape)} (channels × height × width), not {shape_text(self._shape)}{_order(shape)}",
         )
         start = 0
-        for part in pixels.split(_IMAGES_AT_ONCE):
+        for part in parts_of(pixels):
             # A value that is no number fails both comparisons, and so is wrong, too.
             wrong = ~((part >= 0) & (part <= 1))
             if wrong.any():
@@ -105,14 +105,8 @@ class ImageSpace:
         return Observations({"pixels": F.pad(pixels, (0, self.width - width, 0, self.height - height))})
 
     def keys(self, observations: Observations) -> Tensor:
-        """(…) int64: a sum over the bits of pixels modulo 2^64."""
-        pixels = observations["pixels"]
-        flat = pixels.flatten(-3)
-        generator = torch.Generator().manual_seed(0)
-        factors = torch.randint(-(2**62), 2**62, (flat.shape[-1],), generator=generator) * 2 + 1
-        factors = factors.to(flat.device)
-        parts = flat.reshape(-1, flat.shape[-1]).split(_IMAGES_AT_ONCE)
-        return torch.cat([((_bits(part) + 1) * factors).sum(-1) for part in parts]).view(pixels.shape[:-3])
+        """(…) int64, of the bits of the pixels."""
+        return keys_of(observations["pixels"], 3)
 
     def alike(self, observations: Observations) -> Tensor:
         """(V, N, C, H, W) to (V, N, N) in [0, 1]: 1 − mean absolute difference of pixels."""
@@ -169,13 +163,6 @@ def _in_rectangle(num: int, height: int, width: int) -> Tensor:
     return (in_rows[:, :, None] & in_columns[:, None, :]).unsqueeze(1)
 
 
-def _bits(values: Tensor) -> Tensor:
-    """Values (…) to (…) int64: their 32 bits, mixed so that round values do not all end in zeros, which a sum modulo
-    2^64 of products would keep. Adding 0.0 makes −0.0 the 0.0 that it equals."""
-    bits = (values + 0.0).view(torch.int32)
-    return (bits ^ (bits >> 19)).long()
-
-
 def _hint(dtype: torch.dtype) -> str:
     """What is likely meant by pixels of another type."""
     if dtype.is_floating_point:
@@ -197,12 +184,3 @@ def _remedy(value: float, largest: float) -> str:
     if largest > 2 and value >= 0:
         return "Whole pixels of 0 … 255 are divided by 255."
     return "Scale them, such as by (pixels − lowest) / (highest − lowest), or clamp them."
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape)) or "single values"
-
-
-def _require(kept: bool, message: str) -> None:
-    if not kept:
-        raise ValueError(message)

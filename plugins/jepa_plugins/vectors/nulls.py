@@ -46,7 +46,7 @@ class ValuesExtrapolationConfig:
 
     def build(self, facts: NullFacts) -> SumOfValues | None:
         """None where the context is one observation, or where the places are no course."""
-        if len(facts.roles) < 3 or "output" in facts.roles:
+        if not facts.is_course:
             return None
         return SumOfValues([0.0] * (len(facts.roles) - 3) + [-1.0, 2.0])
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from jepa_core.observations import Observations
-from jepa_core.spaces import SpaceAudit
+from jepa_core.spaces import SpaceAudit, require, shape_text
 from jepa_core.watch.findings import Finding
 
 MUCH_LARGER = 100.0
@@ -32,12 +32,12 @@ def check_values(observations: Observations, shape: tuple[int, ...], plural: str
         ValueError: they are not; with the value and the place that show it. `dims` says what the shape counts.
     """
     names = sorted(observations.tensors)
-    _require(names == ["values"], f"its tensors are {', '.join(names)}: {plural} have values")
+    require(names == ["values"], f"its tensors are {', '.join(names)}: {plural} have values")
     values = observations["values"]
     found = tuple(values.shape[2:])
     remedy = "convert them with .float()" if values.dtype != torch.bool else "give numbers"
-    _require(values.dtype == torch.float32, f"values are {values.dtype}, not torch.float32: {remedy}")
-    _require(found == shape, f"{plural} are {_times(found)}, not {_times(shape)} ({dims})")
+    require(values.dtype == torch.float32, f"values are {values.dtype}, not torch.float32: {remedy}")
+    require(found == shape, f"{plural} are {shape_text(found)}, not {shape_text(shape)} ({dims})")
     num_wrong, first = not_finite(values)
     if first is not None:
         value = float(values[first])
@@ -70,7 +70,8 @@ def keys_of(values: Tensor, num_dims: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randint(-(2**62), 2**62, (2, flat.shape[-1]), generator=generator).to(flat.device)
     offsets, factors = drawn[0], drawn[1] * 2 + 1
-    return torch.cat([_mixed(part, offsets, factors) for part in parts_of(flat)])
+    rows = flat.reshape(-1, flat.shape[-1])
+    return torch.cat([_mixed(part, offsets, factors) for part in parts_of(rows)]).view(flat.shape[:-1])
 
 
 def _mixed(values: Tensor, offsets: Tensor, factors: Tensor) -> Tensor:
@@ -184,12 +185,3 @@ def _text(spread: dict[str, float]) -> str:
 def _listed(numbers: list[int]) -> str:
     named = ", ".join(map(str, numbers[:_NAMED_CHANNELS]))
     return named + (", …" if len(numbers) > _NAMED_CHANNELS else "")
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape)) or "single values"
-
-
-def _require(kept: bool, message: str) -> None:
-    if not kept:
-        raise ValueError(message)

@@ -81,7 +81,7 @@ class ExtrapolationConfig:
 
     def build(self, facts: NullFacts) -> LinearNull | None:
         """None where there is one context grid, or where the places are no course."""
-        if len(facts.roles) < 3 or "output" in facts.roles:
+        if not facts.is_course:
             return None
         return LinearNull([0.0] * (len(facts.roles) - 3) + [-1.0, 2.0], facts)
 

@@ -55,7 +55,7 @@ class FrameExtrapolationConfig:
 
     def build(self, facts: NullFacts) -> LinearFrames | None:
         """None where there is one context image, or where the places are no course."""
-        if len(facts.roles) < 3 or "output" in facts.roles:
+        if not facts.is_course:
             return None
         return LinearFrames([0.0] * (len(facts.roles) - 3) + [-1.0, 2.0])
 

@@ -42,7 +42,7 @@ class MotionConfig:
 
     def build(self, facts: NullFacts) -> Motion | None:
         """None where there is one context image, or where the places are no course."""
-        if len(facts.roles) < 3 or "output" in facts.roles:
+        if not facts.is_course:
             return None
         return Motion(self.max_shift)
 
