@@ -21,7 +21,7 @@ from jepa_core.metrics import Metric
 from jepa_core.recipe.faults import Fault, RecipeFaultsError, did_you_mean
 
 if TYPE_CHECKING:
-    from jepa_core.plugins.components import Registry
+    from jepa_core.discovery.components import Registry
     from jepa_core.recipe.reading import LoadedRecipe
 
 _NAMED_TABLES = ("losses", "observers")

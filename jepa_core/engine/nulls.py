@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from jepa_core.contracts import ComponentConfig, Null, Observations, SequenceDataset, Sequences, spaces_of
+from jepa_core.discovery.offer import in_words
 from jepa_core.engine.hard_candidates import HardCandidates
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.retrieval import CandidateList, figures_of
 from jepa_core.errors import PluginError
 from jepa_core.facts import NullFacts
-from jepa_core.plugins.offer import in_words
 from jepa_core.recipe.layout import UNTRAINED
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import Registry

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from jepa_core.plugins.offer import in_words
+from jepa_core.discovery.offer import in_words
 
 CAPACITY = 1000
 """Calls that may wait; further ones are dropped."""

@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from jepa_core.discovery.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark, SlowPlugin
 from jepa_core.metrics import Metric
-from jepa_core.plugins.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark, SlowPlugin
 from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
 from jepa_core.recipe.writing import value_to_toml
 from jepa_core.registry import Component

@@ -6,9 +6,9 @@ from typing import Any
 
 import attrs
 
+from jepa_core.discovery.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark
 from jepa_core.errors import RecipeError
 from jepa_core.hookspecs import FAMILIES
-from jepa_core.plugins.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark
 from jepa_core.recipe.faults import did_you_mean
 from jepa_core.recipe.field_descriptions import describe_fields
 from jepa_core.registry import Component, Registry

@@ -8,8 +8,8 @@ from typing import Any
 
 import attrs
 
-from jepa_core.plugins.remarks import PluginRemark
-from jepa_core.plugins.source import LocalFile
+from jepa_core.discovery.remarks import PluginRemark
+from jepa_core.discovery.source import LocalFile
 from jepa_core.recipe.cross_checks import CrossChecks
 from jepa_core.recipe.declared_metrics import declared_metrics
 from jepa_core.recipe.faults import Fault, RecipeFaultsError

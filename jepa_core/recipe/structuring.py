@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from jepa_core.contracts import ComponentConfig
-from jepa_core.plugins.remarks import OWN_DISTRIBUTION, BlockedPlugin, BrokenPlugin, PluginRemark
+from jepa_core.discovery.remarks import OWN_DISTRIBUTION, BlockedPlugin, BrokenPlugin, PluginRemark
 from jepa_core.recipe import layout
 from jepa_core.recipe.engine_tables import ENGINE_TABLES, all_keys
 from jepa_core.recipe.expectations import value_words

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from jepa_core.discovery.source import LocalFile
 from jepa_core.errors import PluginError
-from jepa_core.plugins.source import LocalFile
 from jepa_core.run_directory.reading import RunReader
 
 KEY = "plugin_files"

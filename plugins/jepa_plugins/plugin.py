@@ -29,7 +29,7 @@ from jepa_plugins.grids.invariance import InvarianceConfig
 from jepa_plugins.grids.nulls.equal_cells import EqualCellsConfig
 from jepa_plugins.grids.nulls.linear import ExtrapolationConfig, PairAnalogyConfig, PaletteAndSizeConfig
 from jepa_plugins.grids.nulls.local_patterns import LocalPatternsConfig
-from jepa_plugins.images.augmentations import BrightnessConfig, FlipConfig, ShiftConfig
+from jepa_plugins.images.augmentations import AffineConfig, BrightnessConfig, FlipConfig, ShiftConfig
 from jepa_plugins.images.datasets.images import ImageFolderConfig
 from jepa_plugins.images.datasets.moving_digits import MovingDigitsConfig
 from jepa_plugins.images.encoders.convnet import ConvnetConfig
@@ -103,6 +103,7 @@ def jepa_augmentations() -> list[type]:
         FlipConfig,
         ShiftConfig,
         BrightnessConfig,
+        AffineConfig,
     ]
 
 

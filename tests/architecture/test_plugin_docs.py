@@ -20,7 +20,7 @@ from jepa_core import contracts, facts, hookspecs, spaces
 from jepa_core.cli import main, program
 from jepa_core.conformance import check_component, pytest_plugin
 from jepa_core.dataset_checks import check_dataset
-from jepa_core.plugins.choice import ENVIRONMENT_VARIABLE
+from jepa_core.discovery.choice import ENVIRONMENT_VARIABLE
 from jepa_core.registry import ENTRY_POINT_GROUP, Component, PluginChoice, Registry, installed
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.scaffold.new_plugin import NewPlugin

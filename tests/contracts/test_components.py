@@ -7,7 +7,7 @@ import functools
 import pytest
 
 from jepa_core.conformance import CHECKS, Check, CheckResult, checks_of, run_check
-from jepa_core.plugins.remarks import OWN_DISTRIBUTION
+from jepa_core.discovery.remarks import OWN_DISTRIBUTION
 from jepa_core.registry import Component, installed
 
 OPTIONAL = {"observer"}

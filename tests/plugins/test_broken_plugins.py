@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from jepa_core.cli import main
-from jepa_core.plugins.remarks import PluginRemark
+from jepa_core.discovery.remarks import PluginRemark
 from jepa_core.registry import Registry, discover, installed
 from jepa_core.run_directory.reading import RunReader
 from tests.plugins.distributions import COMPONENT, SitePackages, on_the_path

@@ -17,8 +17,8 @@ from rich.console import RenderableType
 
 from jepa_core.comparison.comparing import compare_runs
 from jepa_core.conformance import CheckResult
+from jepa_core.discovery.remarks import BrokenPlugin
 from jepa_core.metrics import Metric
-from jepa_core.plugins.remarks import BrokenPlugin
 from jepa_core.presentation.ablation_table import ablation_table
 from jepa_core.presentation.audit_table import audit_table
 from jepa_core.presentation.comparison_table import comparison_table

@@ -1,16 +1,19 @@
 """Augmentations of images: one draw per sequence, the same for all its images, on their device.
 
-What goes on in a sequence of images still goes on when all of them are changed alike: mirrored, moved, or lighter.
+What goes on in a sequence of images still goes on when all of them are changed alike: mirrored, moved,
+turned, or lighter.
 
 Shapes: B sequences of T + 1 images of C channels and H × W pixels.
 """
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import attrs
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from jepa_core.contracts import Observations, Space, ViewTransform
@@ -88,6 +91,47 @@ class BrightnessConfig:
             return Observations({"pixels": (pixels * _per_sequence(factor)).clamp(0, 1)})
 
         return brighten
+
+
+@attrs.frozen(kw_only=True)
+class AffineConfig:
+    """All images of a sequence turned, scaled and sheared alike about their centre, by bilinear interpolation."""
+
+    kind: ClassVar[str] = "affine"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    spaces: ClassVar[tuple[type[Space], ...]] = (ImageSpace,)
+
+    rotation: float = setting("largest turn in each direction", default=10.0, at_least=0, at_most=180, unit="degrees")
+    scale: float = setting("sizes are multiplied by 1 − scale to 1 + scale", default=0.1, at_least=0, below=1)
+    shear: float = setting("largest shear, as the tangent of its angle", default=0.1, at_least=0, at_most=1)
+
+    def __attrs_post_init__(self) -> None:
+        if not (self.rotation or self.scale or self.shear):
+            raise ValueError("one of rotation, scale, shear must be > 0 (all are 0): with none nothing is changed")
+
+    def build(self, facts: AugmentationFacts) -> ViewTransform:  # noqa: ARG002  # the same on images of every size
+        def transform(batch: Observations) -> Observations:
+            pixels = batch["pixels"]
+            num_images = pixels.shape[1]
+            grid = F.affine_grid(self._drawn(pixels), [len(pixels), 1, *pixels.shape[-2:]], align_corners=False)
+            # One grid serves all images of a sequence: they go in as its channels.
+            moved = F.grid_sample(pixels.flatten(1, 2).float(), grid, align_corners=False)
+            return Observations({"pixels": moved.to(pixels.dtype).unflatten(1, (num_images, -1))})
+
+        return transform
+
+    def _drawn(self, pixels: Tensor) -> Tensor:
+        """(B, 2, 3): where each sequence's pixels come from."""
+        height, width = pixels.shape[-2:]
+        draws = 2 * torch.rand(3, len(pixels), device=pixels.device) - 1
+        angle, shear = math.radians(self.rotation) * draws[0], self.shear * draws[1]
+        size = 1 + self.scale * draws[2]
+        cos, sin = angle.cos() / size, angle.sin() / size
+        # Angles are those of pixels; the grid counts in halves of the sides, which may differ.
+        aspect = height / width
+        across = torch.stack([cos, (shear * cos - sin) * aspect])
+        down = torch.stack([sin / aspect, shear * sin + cos])
+        return F.pad(torch.stack([across, down]).permute(2, 0, 1), (0, 1))
 
 
 def _per_sequence(values: Tensor) -> Tensor:

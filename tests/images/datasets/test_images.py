@@ -15,9 +15,9 @@ from torch import Tensor
 from jepa_core.conformance.checking import check_component
 from jepa_core.contracts import SequenceDataset
 from jepa_core.dataset_checks import check_dataset
+from jepa_core.discovery.components import Component
 from jepa_core.errors import DataError, PluginError
 from jepa_core.facts import DatasetFacts
-from jepa_core.plugins.components import Component
 from jepa_plugins.images.datasets.images import ImageFolderConfig
 from jepa_plugins.images.space import ImageSpace
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import attrs
 
-from jepa_core.plugins.choice import FLAG
+from jepa_core.discovery.choice import FLAG
 
 OWN_DISTRIBUTION = "jepa-core"
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import attrs
 
 from jepa_core.contracts import ComponentConfig
-from jepa_core.plugins.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark, SlowPlugin
-from jepa_core.plugins.source import LocalFile
+from jepa_core.discovery.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark, SlowPlugin
+from jepa_core.discovery.source import LocalFile
 
 
 @attrs.frozen(kw_only=True)

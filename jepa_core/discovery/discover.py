@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint
 
+from jepa_core.discovery.choice import FLAG, PluginChoice
+from jepa_core.discovery.components import Component, Registry
+from jepa_core.discovery.offer import Offer, in_words, offers_of
+from jepa_core.discovery.remarks import OWN_DISTRIBUTION, BlockedPlugin, BrokenPlugin, ContestedComponent, SlowPlugin
+from jepa_core.discovery.source import ENTRY_POINT_GROUP, InstalledPlugin, LocalFile, PluginSource, installed_plugins
 from jepa_core.errors import PluginError
-from jepa_core.plugins.choice import FLAG, PluginChoice
-from jepa_core.plugins.components import Component, Registry
-from jepa_core.plugins.offer import Offer, in_words, offers_of
-from jepa_core.plugins.remarks import OWN_DISTRIBUTION, BlockedPlugin, BrokenPlugin, ContestedComponent, SlowPlugin
-from jepa_core.plugins.source import ENTRY_POINT_GROUP, InstalledPlugin, LocalFile, PluginSource, installed_plugins
 
 SLOW_SECONDS = 2.0
 """A plugin that takes longer is told of."""

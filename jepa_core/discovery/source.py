@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import attrs
 
+from jepa_core.discovery.choice import canonical
 from jepa_core.errors import PluginError
-from jepa_core.plugins.choice import canonical
 
 ENTRY_POINT_GROUP = "jepa"
 
