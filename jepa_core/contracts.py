@@ -19,69 +19,12 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from jepa_core.facts import Role, frames
 from jepa_core.metrics import Metric
 from jepa_core.observations import Observations as Observations  # noqa: PLC0414  # it is part of the contract
+from jepa_core.sequences import SequenceDataset as SequenceDataset  # noqa: PLC0414  # likewise
+from jepa_core.sequences import Sequences as Sequences  # noqa: PLC0414  # likewise
 from jepa_core.spaces import Space as Space  # noqa: PLC0414  # likewise
 from jepa_core.watch.rules import Scenario as Scenario  # noqa: PLC0414  # it is part of the contract
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sequences:
-    """One split of a dataset: S sequences of T observations of context and the target, in order."""
-
-    observations: Observations
-    """(S, T+1, …), of the dataset's space."""
-    tasks: Tensor
-    """(S,) int64: index into the dataset's `task_names`."""
-    labels: Mapping[str, Tensor] = field(default_factory=dict)
-    """Named classes of each sequence, (S,) int64, for probes; such as `rule`."""
-
-    def __len__(self) -> int:
-        return len(self.observations)
-
-    @property
-    def num_places(self) -> int:
-        """T + 1."""
-        return int(next(iter(self.observations.tensors.values())).shape[1])
-
-    def rows(self, chosen: Tensor | slice) -> Sequences:
-        """Some of the sequences."""
-        return Sequences(
-            observations=self.observations[chosen],
-            tasks=self.tasks[chosen],
-            labels={name: labels[chosen] for name, labels in self.labels.items()},
-        )
-
-    def to(self, device: torch.device) -> Sequences:
-        return Sequences(
-            observations=self.observations.to(device),
-            tasks=self.tasks.to(device),
-            labels={name: labels.to(device) for name, labels in self.labels.items()},
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SequenceDataset:
-    """What a dataset configuration builds. No task is in both splits."""
-
-    space: Space
-    """What its observations are."""
-    train: Sequences
-    validation: Sequences
-    task_names: tuple[str, ...]
-    description: str
-    """A few words for the run's first line, such as "400 ARC-AGI-1 tasks, 3,021 sequences"."""
-    fingerprint: str
-    """SHA-256 over observations and split: equal for equal data."""
-    roles: tuple[Role, ...] = ()
-    """What each of the T + 1 places of a sequence holds; empty where all are frames of one course."""
-    notes: tuple[str, ...] = ()
-    """What the user should know: tasks left out and why, and so on."""
-
-    def places(self) -> tuple[Role, ...]:
-        """The role of each of the T + 1 places."""
-        return self.roles or frames(self.train.num_places)
 
 
 @dataclass(frozen=True)
@@ -132,17 +75,23 @@ class Quantized:
 
 
 @dataclass(frozen=True)
-class View:
-    """A transformed copy of the batch, encoded by the online network in the same pass."""
+class TargetView:
+    """A transformed copy of the targets, encoded by the online network in the same pass, with gradient."""
+
+    z_target: Tensor
+    """(B, P): projected masked mean of the transformed target."""
+    target: Tensor
+    """(B, D): masked mean of the transformed target's quantized tokens."""
+
+
+@dataclass(frozen=True)
+class View(TargetView):
+    """A transformed copy of the whole batch."""
 
     z_context: Tensor
     """(B, P): projected prediction from the transformed context."""
-    z_target: Tensor
-    """(B, P): online, with gradient: projected masked mean of the transformed target."""
     state: Tensor
     """(B, D): output of the aggregator for the transformed context."""
-    target: Tensor
-    """(B, D): online, with gradient: masked mean of the transformed target's quantized tokens."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +115,9 @@ class Forward:
     target_tokens: Embeddings
     """(B, N, D): the target's quantized tokens, EMA network, without gradient."""
     views: Mapping[str, View] = field(default_factory=dict)
+    """By name, what losses asked for."""
+    target_views: Mapping[str, TargetView] = field(default_factory=dict)
+    """Likewise, of the targets alone."""
     z_observed: Tensor | None = None
     """(B, T, P): the context's own observations as if they were targets: projected masked means of their quantized
     tokens, through the EMA projector, without gradient. They are of the target's task and make hard negatives. None
@@ -187,7 +139,8 @@ class LossTerm:
 
 
 ViewTransform = Callable[[Observations], Observations]
-"""Observations (B, T+1, …) to the same names and shapes; draws are shared by all places of a sequence."""
+"""Observations (B, G, …) to the same names and shapes; draws are shared by all places of a sequence. G is T + 1, or 1
+where a loss looks at targets alone."""
 
 Reading = Mapping[str, Tensor]
 """What an encoder reads off observations before anything is learned, by name; leading dimensions are theirs."""
@@ -239,6 +192,13 @@ class DeclaresViews(Protocol):
     """A loss that wants transformed copies of the batch encoded in the same pass."""
 
     def views(self) -> Mapping[str, ViewTransform]: ...
+
+
+@runtime_checkable
+class DeclaresTargetViews(Protocol):
+    """A loss that wants transformed copies of the targets alone, (B, 1, …): that takes a fraction of the time."""
+
+    def target_views(self) -> Mapping[str, ViewTransform]: ...
 
 
 @runtime_checkable
@@ -385,6 +345,20 @@ class DatasetConfig(ComponentConfig, Protocol):
 
         Raises:
             JepaError: that depends on data which cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
+class InfersSpace(Protocol):
+    """A dataset's configuration that may infer from the data what it holds."""
+
+    def inferred(self) -> tuple[str, ...]:
+        """What the data was taken for, then how the recipe says otherwise, a sentence each; none where the recipe says
+        it. A recipe that pairs other parts with the data is refused with them.
+
+        Raises:
+            JepaError: the data cannot be read.
         """
         ...
 

@@ -6,11 +6,14 @@ start on every device.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
+
+if TYPE_CHECKING:
+    from jepa_core.observations import Observations
 
 Role = Literal["input", "output", "frame"]
 """What a place of a sequence holds: one side of a demonstration pair, or a moment of one course."""
@@ -81,6 +84,9 @@ class LossFacts:
     """Sequences in a micro-batch."""
     weight: float = 1.0
     """The term's factor in the objective, for losses with further weights that shall not be multiplied by it."""
+    augmentations: Mapping[str, Callable[[Observations], Observations]] = attrs.field(factory=dict)
+    """For losses that compare views: the recipe's enabled `[augmentation]` tables by name, and those that a loss names
+    in a field `augmentations`, enabled or not."""
 
 
 @attrs.frozen(kw_only=True)

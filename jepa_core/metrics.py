@@ -5,6 +5,7 @@ Together they are the closed set of names that watch rules may use. Knows nothin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import attrs
@@ -22,6 +23,11 @@ class Metric:
     unit: str = ""
     minimum: float | None = attrs.field(default=None, kw_only=True)
     maximum: float | None = attrs.field(default=None, kw_only=True)
+
+    @property
+    def reported_in(self) -> str:
+        """What each of its values comes from, in words: a validation, or a row of figures of training."""
+        return "validation" if self.name.startswith("val.") else "row"
 
 
 ENGINE_METRICS: tuple[Metric, ...] = (
@@ -81,6 +87,20 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     Metric("throughput.samples_per_second", "training sequences a second since the last row", "higher"),
     Metric("memory.device_gib", "peak memory on the device", "lower", "GiB"),
 )
+
+
+def declaration_of(name: str, metrics: Iterable[Metric]) -> Metric | None:
+    """The declaration that covers a name: its own, else its group's, under that name; None where none does."""
+    covering = [m for m in metrics if m.name == name or (m.name.endswith(".*") and name.startswith(m.name[:-1]))]
+    own = next((metric for metric in covering if metric.name == name), None)
+    return own or next((attrs.evolve(group, name=name) for group in covering), None)
+
+
+def directed(names: Iterable[str], metrics: Iterable[Metric]) -> dict[str, Metric]:
+    """The declarations of those names of which more or less is better, in their order."""
+    known = tuple(metrics)
+    found = {name: declaration_of(name, known) for name in names}
+    return {name: metric for name, metric in found.items() if metric is not None and metric.better != "neither"}
 
 
 def loss_metrics(name: str) -> tuple[Metric, ...]:

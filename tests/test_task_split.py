@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jepa_core.contracts import Observations, Sequences
 from jepa_core.errors import DataError
-from jepa_plugins.task_split import TaskSplit, fingerprint
+from jepa_core.task_split import TaskSplit, fingerprint
 
 
 def split(num_tasks: int, share: float = 0.25, seed: int = 13) -> tuple[Sequences, Sequences]:

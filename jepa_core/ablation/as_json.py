@@ -22,7 +22,12 @@ def ablation_to_json(result: AblationResult) -> dict[str, Any]:
         "overrides": plan.overrides,
         "variations": [attrs.asdict(variation) for variation in plan.variations],
         "seeds": plan.seeds,
-        "metric": {"name": metric.name, "better": metric.better, "unit": metric.unit, "counts": "last validation"},
+        "metric": {
+            "name": metric.name,
+            "better": metric.better,
+            "unit": metric.unit,
+            "counts": f"last {metric.reported_in}",
+        },
         "nulls": [attrs.asdict(null) for null in result.nulls],
         "factors": [_factor(factor) for factor in result.factors],
         "cells": [_cell(cell) for cell in result.cells],

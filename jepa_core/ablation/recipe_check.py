@@ -17,7 +17,7 @@ import attrs
 
 from jepa_core.ablation.grid import Cell, cells_of, settings_of
 from jepa_core.ablation.variation import Variation
-from jepa_core.metrics import Metric
+from jepa_core.metrics import Metric, declaration_of
 from jepa_core.recipe.faults import Fault, RecipeFaultsError, did_you_mean
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class GridRequest:
     overrides: tuple[str, ...]
     variations: tuple[Variation, ...]
     metric: str
+    """Empty: the first that the recipe is judged by."""
     devices: tuple[str, ...]
     """Where runs shall go, such as `auto` or `cuda:1`."""
     plugin_files: tuple[Path, ...] = ()
@@ -74,7 +75,7 @@ def check_grid(request: GridRequest) -> CheckedGrid:
 
 def load_grid(request: GridRequest) -> CheckedGrid:
     """The same in this process, which loads torch."""
-    from jepa_core.recipe.finding import find_recipe
+    from jepa_core.recipe.recipe_path import find_recipe
     from jepa_core.recipe.writing import recipe_to_toml
     from jepa_core.registry import chosen_plugins
 
@@ -89,7 +90,7 @@ def load_grid(request: GridRequest) -> CheckedGrid:
         seed=loaded[0].recipe.train.seed,
         recipes=tuple(recipe_to_toml(one.table) for one in loaded),
         fingerprint=_fingerprint(request, loaded, registry),
-        metric=_metric(request.metric, loaded),
+        metric=_metric(request.metric or loaded[0].recipe.watch.judge[0], loaded),
         plugin_files=tuple((str(file.path.resolve()), file.sha256) for file in registry.files),
     )
 
@@ -198,13 +199,10 @@ def _metric(name: str, loaded: Sequence[LoadedRecipe]) -> Metric:
     """
     from jepa_core.recipe.declared_metrics import declared_metrics
 
-    declared = {metric.name: metric for one in loaded for metric in declared_metrics(one.recipe)}
-    groups = [known for known in declared if known.endswith(".*") and name.startswith(known[:-1])]
-    if name in declared:
-        return declared[name]
-    if groups:
-        return attrs.evolve(declared[groups[0]], name=name)
-    message = f"no cell reports a metric of this name.{did_you_mean(name, declared)}"
+    declared = [metric for one in loaded for metric in declared_metrics(one.recipe)]
+    if metric := declaration_of(name, declared):
+        return metric
+    message = f"no cell reports a metric of this name.{did_you_mean(name, [metric.name for metric in declared])}"
     raise RecipeFaultsError(
         "The command line", [Fault(where=f"--metric {name}", key="", message=message, from_flag=True)]
     )

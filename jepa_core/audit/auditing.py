@@ -53,7 +53,7 @@ def audit_recipe(recipe: Recipe, dataset: SequenceDataset, compute: Compute) -> 
         *of_losses,
         *step_findings(step, recipe),
         *data_findings(data, official=comes_split(recipe.data)),
-        *candidate_findings(dataset),
+        *candidate_findings(dataset, recipe.data),
         *run_findings(recipe, dataset),
     ]
     return Audit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import torch
@@ -26,6 +26,9 @@ from jepa_core.engine.objective import Outcome
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.step import TrainingStep
 from jepa_core.recipe.tables import Recipe
+
+if TYPE_CHECKING:
+    from jepa_core.engine.network import EncoderModule
 
 NUM_SEQUENCES = 32
 """Sequences in an audited batch."""
@@ -180,7 +183,7 @@ class Bench:
         online = parts.online
         memory = Memory(encoder=online.encoder.eval(), shape=self.shape)
         self._initialise(online.quantizer, online.encoder, initial_sequences)
-        online.encoder = HeldEncoder(memory)
+        online.encoder = cast("EncoderModule", HeldEncoder(memory))
         return Parts(online, TriedTarget(online, frozen=False, by_memory=True), parts.losses), memory
 
     def _initialise(self, quantizer: Any, encoder: torch.nn.Module, sequences: int) -> None:

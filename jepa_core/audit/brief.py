@@ -42,7 +42,7 @@ def brief_audit(
     findings: list[Finding] = []
     identical = identical_context(dataset, MOST_SEQUENCES)
     findings += split_faults(dataset, MOST_SEQUENCES, official=comes_split(recipe.data))
-    findings += candidate_findings(dataset)
+    findings += candidate_findings(dataset, recipe.data)
     findings += run_findings(recipe, dataset)
     length = dataset.train.num_places - 1
     reason = no_time_reason(length, identical)

@@ -5,6 +5,7 @@ Knows splits and the equality of observations; what is special to a kind of obse
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -17,7 +18,7 @@ from jepa_core.engine.retrieval import CandidateList
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.watch.findings import Finding
-from jepa_core.watch.nulls import FEWEST_CANDIDATES, RankedNulls
+from jepa_core.watch.nulls import FEWEST_CANDIDATES, FEWEST_TASKS, RankedNulls
 
 MOST_SEQUENCES = 100_000
 """Sequences of a split that are looked at."""
@@ -96,20 +97,51 @@ def comes_split(config: ComponentConfig) -> bool:
     return not hasattr(config, "validation_share")
 
 
-def candidate_findings(dataset: SequenceDataset) -> Iterator[Finding]:
-    """That retrieval on validation has too few distinct targets to say anything."""
+def candidate_findings(dataset: SequenceDataset, config: ComponentConfig) -> Iterator[Finding]:
+    """That validation has too few distinct targets, or tasks, for a verdict; `config` is the dataset's."""
     count = len(dataset.space.keys(dataset.validation.observations[:, -1]).unique())
+    if count == 1:
+        yield Finding(
+            name="few candidates",
+            severity="critical",
+            message="Validation has one distinct target: whatever the model does, it is found first.",
+            evidence={"candidates": count},
+            advice=_more_tasks(dataset, config),
+        )
+        return
     if count < FEWEST_CANDIDATES:
         yield Finding(
             name="few candidates",
-            severity="critical" if count == 1 else "warning",
-            message="Validation has one distinct target: whatever the model does, it is found first."
-            if count == 1
-            else f"Validation has {count} distinct targets: under {FEWEST_CANDIDATES} retrieval says nothing, "
+            severity="warning",
+            message=f"Validation has {count} distinct targets: under {FEWEST_CANDIDATES} retrieval says nothing, "
             "and no verdict is made of it.",
             evidence={"candidates": count},
-            advice="Validate on more tasks: a larger data.validation_share, or more data.",
+            advice=_more_tasks(dataset, config),
         )
+    tasks = len(dataset.validation.tasks.unique())
+    if tasks < FEWEST_TASKS:
+        yield Finding(
+            name="few tasks",
+            severity="warning",
+            message=f"Validation has {tasks} task{'' if tasks == 1 else 's'}: under {FEWEST_TASKS} a difference to a "
+            "null says nothing, and no verdict is made of it.",
+            evidence={"tasks": tasks},
+            advice=_more_tasks(dataset, config),
+        )
+
+
+def _more_tasks(dataset: SequenceDataset, config: ComponentConfig) -> str:
+    """How validation comes to more of them; a share in numbers where enough are left to train."""
+    if comes_split(config):
+        return "Put more tasks into the validation split."
+    train, validation = (len(split.tasks.unique()) for split in (dataset.train, dataset.validation))
+    there = train + validation
+    share = math.ceil(100 * FEWEST_TASKS / there) / 100
+    if validation >= FEWEST_TASKS:
+        return "Validate on more tasks: a larger data.validation_share, or more data."
+    if share > 0.5:
+        return f"Get more data: there are {there} task{'' if there == 1 else 's'} in all, to train and to validate."
+    return f"Validate on more tasks: {FEWEST_TASKS} of {there} are data.validation_share = {share:g}. Or get more data."
 
 
 def _shared_tasks(dataset: SequenceDataset) -> int:

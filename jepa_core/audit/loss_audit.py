@@ -57,10 +57,11 @@ def audit_losses(bench: Bench, outcome: Outcome, shares: dict[str, float]) -> tu
 
 
 def degree_of(loss: nn.Module, forward: Forward) -> float | None:
-    """log2 of the growth of a loss when all embeddings are doubled; of random embeddings where it is zero."""
+    """log2 of the growth of a loss when all embeddings are doubled; of random embeddings where it is zero or
+    changes its sign."""
     for probe in (forward, _mapped(forward, _random_normal)):
         once, twice = _value(loss, probe), _value(loss, _mapped(probe, lambda x: 2 * x))
-        if once > 0 and twice > 0:
+        if once * twice > 0:
             return math.log2(twice / once)
     return None
 
@@ -136,6 +137,10 @@ def _mapped(forward: Forward, change: TensorMap) -> Forward:
                 target=change(view.target),
             )
             for name, view in forward.views.items()
+        },
+        target_views={
+            name: replace(view, z_target=change(view.z_target), target=change(view.target))
+            for name, view in forward.target_views.items()
         },
     )
 

@@ -85,7 +85,7 @@ class LossFigures:
     share: float
     """Of the gradient at the encoder's output."""
     degree: float | None
-    """log2 of how it grows when all embeddings are doubled; None when it is zero."""
+    """log2 of how it grows when all embeddings are doubled; None when it is zero, or changes its sign."""
     spread: float | None
     """How far it moves over random and real embeddings, relative to its size; None when it cannot be computed."""
 

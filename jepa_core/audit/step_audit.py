@@ -119,7 +119,9 @@ def _timed_steps(recipe: Recipe, dataset: SequenceDataset, compute: Compute) -> 
 
 
 def step_findings(figures: StepFigures, recipe: Recipe) -> Iterator[Finding]:
-    """Clipping that never rests, a temperature at its bound, batches of padding, memory that does not suffice."""
+    """Gradients that are not finite, clipping that never rests, a temperature at its bound, batches of padding, memory
+    that does not suffice."""
+    yield from _non_finite(figures)
     yield from _clipping(figures)
     for name, (value, low, high) in figures.temperatures.items():
         bound = next((bound for bound in (low, high) if low < high and abs(value / bound - 1) < AT_BOUND), None)
@@ -158,6 +160,20 @@ def _smaller_batch(recipe: Recipe) -> dict[str, Any]:
         "advice": "Halve the micro-batch and double the accumulation: the same step.",
         "set": {"train": {"batch_size": batch_size // 2, "accumulate": 2 * accumulate}},
     }
+
+
+def _non_finite(figures: StepFigures) -> Iterator[Finding]:
+    num_bad = sum(not math.isfinite(norm) for norm in figures.grad_norms)
+    if num_bad:
+        yield Finding(
+            name="gradient not finite",
+            severity="critical",
+            message=f"The gradient is not finite in {num_bad} of {len(figures.grad_norms)} measured steps: such a step "
+            "is refused, and nothing is learned from it.",
+            evidence={"grad_norms": list(figures.grad_norms)},
+            advice="Look for a loss that divides by what may be zero or takes its logarithm, leave losses out one by "
+            "one, and try a lower optimizer.lr.",
+        )
 
 
 def _clipping(figures: StepFigures) -> Iterator[Finding]:

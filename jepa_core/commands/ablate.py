@@ -33,7 +33,6 @@ from jepa_core.presentation.terminal import console_for
 from jepa_core.run_directory.naming import RUNS_DIR
 from jepa_core.run_directory.reading import RunReader
 
-METRIC = "val.retrieval.mrr"
 MOST_SEEDS = 32
 """As many pairs as the exact test takes."""
 
@@ -66,7 +65,7 @@ def ablate(
     The first value of each --vary is the reference. Every cell is trained under the same seeds, the recipe's own and
     those after it, each run as a process and a run directory of its own, in runs/ablate-NAME-FINGERPRINT/. At the end
     one table tells the difference that each value makes, paired by seed, with its 95 % interval and an exact test of
-    whether it is real. Six seeds are the fewest that can show an effect at 5 %. What counts is a run's last validation.
+    whether it is real. Six seeds are the fewest that can show an effect at 5 %. What counts is a run's last figure.
 
     The same command again goes on where it was stopped: finished runs are kept, interrupted ones resumed; with a
     higher --seeds only the new seeds are trained. Runs that fail or are aborted are results too, and are left as they
@@ -86,7 +85,7 @@ def ablate(
     seeds
         How many seeds each cell is trained under.
     metric
-        Judge by this metric; val.retrieval.mrr unless given.
+        Judge by this metric; the first of the recipe's watch.judge unless given.
     gpus
         Train on these GPUs, one run at a time on each, such as 0,1.
     device
@@ -125,7 +124,7 @@ def ablate(
         recipe=recipe,
         overrides=overrides,
         variations=parse_variations(vary, overrides),
-        metric=metric or METRIC,
+        metric=metric,
         devices=devices_to_check(gpu_numbers(gpus) if gpus else (), device),
         plugin_files=plugin,
         blocked_plugins=no_plugin,

@@ -30,7 +30,7 @@ def check(target: str, /, *, family: str | None = None, json: Flag = False) -> i
         The plugin cannot be loaded.
     """
     from jepa_core.conformance.checking import check_component
-    from jepa_core.conformance.finding import find_components
+    from jepa_core.conformance.subjects import find_components
     from jepa_core.presentation.conformance_table import conformance_table
     from jepa_core.presentation.terminal import console_for
 

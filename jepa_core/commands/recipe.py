@@ -165,8 +165,8 @@ def schema(*, plugin: PluginFiles = (), no_plugin: NoPlugins = ()) -> None:
 
 
 def _load(recipe: str, registry: Registry, overrides: tuple[str, ...] = ()) -> LoadedRecipe:
-    from jepa_core.recipe.finding import find_recipe
     from jepa_core.recipe.reading import load_recipe
+    from jepa_core.recipe.recipe_path import find_recipe
 
     return load_recipe(find_recipe(recipe), overrides=overrides, registry=registry)
 

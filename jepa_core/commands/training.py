@@ -70,7 +70,7 @@ def _open_screen(console: Console, opening: Opening, audit_command: str) -> Trai
     """Print the run's first lines, and open the screen."""
     from rich.text import Text
 
-    from jepa_core.presentation.audit_lines import audit_lines
+    from jepa_core.presentation.audit_table import audit_lines
     from jepa_core.presentation.null_lines import null_lines
     from jepa_core.presentation.quantity import count_text
     from jepa_core.presentation.training_screen import TrainingScreen

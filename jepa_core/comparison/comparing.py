@@ -18,10 +18,8 @@ from jepa_core.errors import RecipeError
 from jepa_core.metrics import Metric
 from jepa_core.recipe.faults import did_you_mean
 
-JUDGED = ("val.retrieval.mrr", "val.loss.info_nce.raw")
-"""What runs are judged by: never a weighted sum whose weights are what is varied."""
-
 _FALLBACK = "loss.total"
+"""Where no run reports what its recipe names."""
 _ENDED = ("finished", "aborted", "rolled_back")
 
 
@@ -56,7 +54,7 @@ class Comparison:
 
 
 def compare_runs(runs: Sequence[RecordedRun], metrics: Sequence[str] = ()) -> Comparison:
-    """Compare runs by `metrics`, or by the judged ones.
+    """Compare runs by `metrics`, or by those that their recipes name.
 
     Raises:
         RecipeError: fewer than two runs, one run twice, or a metric that none recorded.
@@ -105,7 +103,8 @@ def _told_apart(runs: Sequence[RecordedRun]) -> tuple[RecordedRun, ...]:
 def _judged(runs: Sequence[RecordedRun], metrics: Sequence[str]) -> tuple[str, ...]:
     recorded = {name for run in runs for name in run.series}
     if not metrics:
-        return tuple(name for name in JUDGED if name in recorded) or ((_FALLBACK,) if _FALLBACK in recorded else ())
+        named = dict.fromkeys(name for run in runs for name in run.judged if name in recorded)
+        return tuple(named) or ((_FALLBACK,) if _FALLBACK in recorded else ())
     unknown = [name for name in metrics if name not in recorded]
     if unknown:
         hint = did_you_mean(unknown[0], sorted(recorded))

@@ -11,8 +11,9 @@ from jepa_core.recipe.difference import recipe_difference
 
 _TEXTS = ("name", "description")
 SEED_KEY = "train.seed"
-_BASELINE = "watch.baseline."
-"""Resolved when a run starts, so a later seed has another one; it changes no training."""
+_COMPARED = ("watch.baseline.", "watch.judge")
+"""What runs are compared with, resolved when one starts, so that a later seed has another, and by: neither changes
+training."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,11 +40,11 @@ def changed_keys(recipes: Sequence[Mapping[str, Any]]) -> tuple[ChangedKey, ...]
 
 
 def differs_by_seed_only(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
-    """Whether two recipes are one, but for the seed and what that run was compared with. Unreadable ones are not."""
+    """Whether two recipes are one, but for the seed and what each is compared with and by. Unreadable ones are not."""
     if not left or not right:
         return False
     changes = recipe_difference(_as_chosen(left), _as_chosen(right))
-    return all(change.key == SEED_KEY or change.key.startswith(_BASELINE) for change in changes)
+    return all(change.key == SEED_KEY or change.key.startswith(_COMPARED) for change in changes)
 
 
 def _as_chosen(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import attrs
 
 from jepa_core.metrics import Metric
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.recorded_recipe import recorded_metrics
+from jepa_core.run_directory.recorded_recipe import recorded_judge, recorded_metrics
 from jepa_core.run_directory.status import ShownState
 from jepa_core.watch.nulls import RankedNulls
 
@@ -41,6 +41,11 @@ class RecordedRun:
         """The last value recorded; None when there is none."""
         series = self.series.get(metric)
         return next(reversed(series.values())) if series else None
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """Metrics that its recipe compares it by, reported or not."""
+        return recorded_judge(self.recipe)
 
     @property
     def candidates(self) -> float | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jepa_core.conformance.catalogue import CHECKS, checks_of
     from jepa_core.conformance.check import Check, CheckResult, Example
     from jepa_core.conformance.checking import check_component, run_check
-    from jepa_core.conformance.finding import find_components
+    from jepa_core.conformance.subjects import find_components
 
 __all__ = [
     "CHECKS",
@@ -42,7 +42,7 @@ _HOMES = {
     "Example": "check",
     "check_component": "checking",
     "run_check": "checking",
-    "find_components": "finding",
+    "find_components": "subjects",
 }
 
 

@@ -22,6 +22,7 @@ from jepa_core.conformance.checks import (
     purity,
     scenarios,
     shapes,
+    spaces,
     state,
 )
 from jepa_core.conformance.families import MODULE_FAMILIES
@@ -118,6 +119,14 @@ CHECKS: tuple[Check, ...] = (
     _without_batch(
         "dataset", "fingerprint", "equal data have equal fingerprints, other data others", datasets.fingerprinted
     ),
+    _without_batch("dataset", "space-draws", "its space draws what it accepts", spaces.draws_its_own),
+    _without_batch("dataset", "space-keys", "its space tells equal observations", spaces.keys_tell_apart),
+    _without_batch("dataset", "space-alike", "its space tells what two have in common", spaces.shares_what_is_common),
+    _without_batch(
+        "dataset", "space-edits", "its space edits within itself, and to something else", spaces.edits_a_little
+    ),
+    _without_batch("dataset", "space-fits", "its space takes its own observations as they are", spaces.fits_itself),
+    _without_batch("dataset", "space-state", "a checkpoint keeps its space", spaces.is_remembered),
     _without_batch("augmentation", "builds", "the defaults build a function of a batch", augmentations.built),
     _check(
         "transforms",

@@ -17,6 +17,7 @@ from jepa_core.conformance.situations import EMBEDDING_DIM, PROJECTION_DIM, Situ
 from jepa_core.conformance.violation import require
 from jepa_core.contracts import (
     AsksForEncoderViews,
+    DeclaresTargetViews,
     DeclaresViews,
     Embeddings,
     Forward,
@@ -24,6 +25,7 @@ from jepa_core.contracts import (
     Observations,
     Quantized,
     Statistics,
+    TargetView,
     View,
 )
 from jepa_core.facts import AggregatorFacts, EncoderFacts, LossFacts, PredictorFacts, QuantizerFacts
@@ -95,7 +97,8 @@ def _predictor_outputs(predictor: Callee, inputs: Tensors) -> Tensors:
 def _loss_inputs(situation: Situation, loss: nn.Module, _space: Space | None) -> Tensors:
     of_observations = tuple(loss.views()) if isinstance(loss, DeclaresViews) else ()
     of_encoder = tuple(loss.encoder_views()) if isinstance(loss, AsksForEncoderViews) else ()
-    return situations.drawn_forward(situation, (*of_observations, *of_encoder))
+    of_targets = tuple(loss.target_views()) if isinstance(loss, DeclaresTargetViews) else ()
+    return situations.drawn_forward(situation, (*of_observations, *of_encoder), of_targets)
 
 
 def _loss_outputs(loss: Callee, inputs: Tensors) -> Tensors:
@@ -107,7 +110,10 @@ def _loss_outputs(loss: Callee, inputs: Tensors) -> Tensors:
 
 def as_forward(tensors: Tensors) -> Forward:
     """The `Forward` whose tensors go by their path in it."""
-    views = dict.fromkeys(name.split(".")[1] for name in tensors if name.startswith("views."))
+    views, target_views = (
+        dict.fromkeys(name.split(".")[1] for name in tensors if name.startswith(group))
+        for group in ("views.", "target_views.")
+    )
     mask = tensors["context_embeddings.mask"]
     return Forward(
         **{name: tensors[name] for name in ("z_context", "z_target", "predicted", "state", "target")},
@@ -123,6 +129,12 @@ def as_forward(tensors: Tensors) -> Forward:
         z_observed=tensors["z_observed"],
         views={
             view: View(**{part: tensors[f"views.{view}.{part}"] for part in situations.PARTS_OF_VIEW}) for view in views
+        },
+        target_views={
+            view: TargetView(
+                **{part: tensors[f"target_views.{view}.{part}"] for part in situations.PARTS_OF_TARGET_VIEW}
+            )
+            for view in target_views
         },
     )
 
@@ -188,6 +200,7 @@ MODULE_FAMILIES: dict[str, Family] = {
             context_length=s.context_length,
             num_tokens=s.num_tokens,
             batch_size=s.batch,
+            augmentations={"unchanged": lambda batch: batch},
         ),
         inputs=_loss_inputs,
         call=_loss_outputs,

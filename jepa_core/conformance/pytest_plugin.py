@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 def _items(session: pytest.Session, target: str) -> Iterator[ConformanceItem]:
     from jepa_core.conformance.catalogue import checks_of
-    from jepa_core.conformance.finding import find_components
+    from jepa_core.conformance.subjects import find_components
     from jepa_core.errors import JepaError
 
     try:

@@ -16,12 +16,8 @@ from jepa_core.spaces import Fill, Space
 
 EMBEDDING_DIM, PROJECTION_DIM = 16, 6
 
-PARTS_OF_VIEW = {
-    "z_context": PROJECTION_DIM,
-    "z_target": PROJECTION_DIM,
-    "state": EMBEDDING_DIM,
-    "target": EMBEDDING_DIM,
-}
+PARTS_OF_TARGET_VIEW = {"z_target": PROJECTION_DIM, "target": EMBEDDING_DIM}
+PARTS_OF_VIEW = {**PARTS_OF_TARGET_VIEW, "z_context": PROJECTION_DIM, "state": EMBEDDING_DIM}
 """What a loss finds of a view, and its width."""
 
 Tensors = dict[str, Tensor]
@@ -91,7 +87,7 @@ def drawn_state(situation: Situation) -> Tensors:
     return {"state": torch.randn(situation.batch, EMBEDDING_DIM)}
 
 
-def drawn_forward(situation: Situation, view_names: Iterable[str]) -> Tensors:
+def drawn_forward(situation: Situation, view_names: Iterable[str], target_view_names: Iterable[str] = ()) -> Tensors:
     """The tensors of a `Forward`, named by their path in it, with views of the names given."""
     batch = situation.batch
     tensors = {name: torch.randn(batch, PROJECTION_DIM) for name in ("z_context", "z_target")}
@@ -101,8 +97,10 @@ def drawn_forward(situation: Situation, view_names: Iterable[str]) -> Tensors:
     tensors |= {f"context_embeddings.{name}": tensor for name, tensor in context.items()}
     tensors["context_quantized.values"] = context["values"].clone()
     tensors |= {f"target_tokens.{name}": tensor for name, tensor in target.items()}
-    for view in view_names:
-        tensors |= {f"views.{view}.{part}": torch.randn(batch, width) for part, width in PARTS_OF_VIEW.items()}
+    named = [(f"views.{name}", PARTS_OF_VIEW) for name in view_names]
+    named += [(f"target_views.{name}", PARTS_OF_TARGET_VIEW) for name in target_view_names]
+    for view, parts in named:
+        tensors |= {f"{view}.{part}": torch.randn(batch, width) for part, width in parts.items()}
     for tokens, mask in (("context_embeddings", context["mask"]), ("target_tokens", target["mask"])):
         tensors[f"{tokens}.neighbours"] = _drawn_neighbours(mask)
     return tensors

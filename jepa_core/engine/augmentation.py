@@ -1,24 +1,22 @@
-"""The augmentations of a recipe, one after the other, as it lists them."""
+"""The augmentations of a recipe: what is done to every training batch, and what losses may make views with."""
 
 from __future__ import annotations
 
 from jepa_core.contracts import Observations, ViewTransform
+from jepa_core.engine.building import built_by
 from jepa_core.engine.data_shape import DataShape
-from jepa_core.engine.network import built_by
 from jepa_core.facts import AugmentationFacts
 from jepa_core.recipe.tables import Recipe
 
 
 def built_augmentations(recipe: Recipe, shape: DataShape) -> ViewTransform:
-    """What is done to every training batch (B, T+1, …), on its device.
+    """What is done to every training batch (B, T+1, …), on its device: the enabled ones, as the recipe lists them.
 
     Raises:
         PluginError: an augmentation cannot be built. Its own `JepaError` passes.
     """
-    facts = AugmentationFacts(space=shape.space, roles=shape.roles)
-    changes: list[ViewTransform] = [
-        built_by(entry.config, facts, what="augmentation") for entry in recipe.augmentation.values() if entry.enabled
-    ]
+    named = named_augmentations(recipe, shape)
+    changes = [named[name] for name, entry in recipe.augmentation.items() if entry.enabled]
 
     def augment(batch: Observations) -> Observations:
         for change in changes:
@@ -26,3 +24,15 @@ def built_augmentations(recipe: Recipe, shape: DataShape) -> ViewTransform:
         return batch
 
     return augment
+
+
+def named_augmentations(recipe: Recipe, shape: DataShape) -> dict[str, ViewTransform]:
+    """All that are used by their names in the recipe, those too that only losses use.
+
+    Raises:
+        PluginError: an augmentation cannot be built. Its own `JepaError` passes.
+    """
+    facts = AugmentationFacts(space=shape.space, roles=shape.roles)
+    return {
+        name: built_by(entry.config, facts, what="augmentation") for name, entry in recipe.used_augmentations.items()
+    }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from jepa_core.contracts import SequenceDataset
 from jepa_core.dataset_checks import check_dataset
+from jepa_core.engine.building import REMEDY, origin_of
 from jepa_core.engine.interruption import StoppedBeforeTraining
-from jepa_core.engine.network import REMEDY, origin_of
 from jepa_core.errors import DataError, JepaError
 from jepa_core.facts import DatasetFacts
 from jepa_core.recipe.tables import Recipe

@@ -323,4 +323,4 @@ class Validation:
 
 def num_codes(objective: Objective) -> int:
     """Size of the codebook, 0 without one."""
-    return int(objective.online.quantizer.num_codes)  # type: ignore[arg-type]  # contract
+    return objective.online.quantizer.num_codes

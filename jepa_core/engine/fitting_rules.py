@@ -15,7 +15,7 @@ from jepa_core.metrics import Metric
 from jepa_core.recipe.declared_metrics import undeclared
 from jepa_core.recipe.layout import RULE_LISTS
 from jepa_core.watch.language import RuleError, parse_rule
-from jepa_core.watch.rules import Scenario
+from jepa_core.watch.rules import JUDGED, Scenario
 
 _ALARMS = ("abort", "rollback", "scenario")
 
@@ -103,8 +103,13 @@ def _unknown_fired(rule: Table, ids: Collection[str]) -> frozenset[str]:
 
 
 def _drop_figures(table: Table, metrics: Sequence[Metric], left_out: list[str]) -> None:
-    """Early stopping and baseline figures on metrics that are no more."""
-    early_stop, baseline = table.get("early_stop"), table.get("baseline")
+    """Judging, early stopping and baseline figures on metrics that are no more."""
+    judge, early_stop, baseline = table.get("judge"), table.get("early_stop"), table.get("baseline")
+    if isinstance(judge, list) and tuple(judge) != JUDGED and (missing := undeclared(map(str, judge), metrics)):
+        left_out += [
+            f"the run is no longer judged by {name}: the changed recipe does not report it" for name in missing
+        ]
+        table["judge"] = [name for name in judge if str(name) not in missing] or list(JUDGED)
     if isinstance(early_stop, dict) and undeclared([str(early_stop.get("metric"))], metrics):
         left_out.append(f"early stopping is left out: the changed recipe does not report {early_stop.get('metric')}")
         del table["early_stop"]

@@ -6,36 +6,55 @@ B sequences, T observations of context, N tokens of an observation, D embedding 
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING
 
 import attrs
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import ComponentConfig, Embeddings, Observations, Quantized, QuantizesTargets
+from jepa_core.contracts import (
+    Aggregator,
+    Embeddings,
+    Encoder,
+    Observations,
+    Predictor,
+    Quantized,
+    Quantizer,
+    QuantizesTargets,
+)
+from jepa_core.engine.augmentation import named_augmentations
+from jepa_core.engine.building import built
 from jepa_core.engine.data_shape import DataShape
-from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.projector import build_projector
 from jepa_core.engine.seeds import seed_phase
-from jepa_core.errors import JepaError, PluginError
 from jepa_core.facts import AggregatorFacts, EncoderFacts, LossFacts, PredictorFacts, QuantizerFacts
 from jepa_core.recipe.tables import Recipe
+
+if TYPE_CHECKING:  # the contract's protocols, of modules
+
+    class EncoderModule(Encoder, nn.Module): ...
+
+    class QuantizerModule(Quantizer, nn.Module): ...
+
+    class AggregatorModule(Aggregator, nn.Module): ...
+
+    class PredictorModule(Predictor, nn.Module): ...
 
 
 class OnlineNetwork(nn.Module):
     """Encoder → quantizer → aggregator → predictor → projector."""
 
-    encoder: nn.Module
-    quantizer: nn.Module
-    aggregator: nn.Module
-    predictor: nn.Module
+    encoder: EncoderModule
+    quantizer: QuantizerModule
+    aggregator: AggregatorModule
+    predictor: PredictorModule
     projector: nn.Module
 
     def __init__(self, recipe: Recipe, shape: DataShape) -> None:
         super().__init__()
         context_length = shape.context_length
         self.encoder = built(recipe.encoder, EncoderFacts(space=shape.space))
-        dim, tokens = int(self.encoder.embedding_dim), int(self.encoder.num_tokens)  # type: ignore[arg-type]  # contract
+        dim, tokens = self.encoder.embedding_dim, self.encoder.num_tokens
         self.embedding_dim, self.num_tokens = dim, tokens
         self.quantizer = built(recipe.quantizer, QuantizerFacts(embedding_dim=dim))
         self.aggregator = built(
@@ -47,13 +66,11 @@ class OnlineNetwork(nn.Module):
 
     def encode(self, observations: Observations) -> Embeddings:
         """Observations (M, …) to tokens (M, N, D)."""
-        embeddings: Embeddings = self.encoder(observations)
-        return embeddings
+        return self.encoder(observations)
 
     def quantize(self, values: Tensor, mask: Tensor, *, collect: bool) -> Quantized:
         """Tokens (..., N, D) to quantized tokens of the same shape."""
-        quantized: Quantized = self.quantizer(values, mask, collect=collect)
-        return quantized
+        return self.quantizer(values, mask, collect=collect)
 
     def quantize_target(self, values: Tensor, mask: Tensor) -> Quantized:
         """Tokens (B, N, D) of the target network to quantized tokens of the same shape."""
@@ -63,8 +80,7 @@ class OnlineNetwork(nn.Module):
 
     def state(self, values: Tensor, mask: Tensor) -> Tensor:
         """Tokens (B, T, N, D) to the state (B, D)."""
-        state: Tensor = self.aggregator(values, mask)
-        return state
+        return self.aggregator(values, mask)
 
 
 class TargetNetwork(nn.Module):
@@ -82,8 +98,7 @@ class TargetNetwork(nn.Module):
 
     def encode(self, observations: Observations) -> Embeddings:
         """Observations (M, …) to tokens (M, N, D)."""
-        embeddings: Embeddings = self.encoder(observations)
-        return embeddings
+        return self.encoder(observations)
 
     def train(self, mode: bool = True) -> TargetNetwork:  # noqa: ARG002  # it stays in evaluation mode
         """Stay in evaluation mode, whatever the online network does."""
@@ -150,51 +165,12 @@ class Parts:
         return parts | dict(self.losses.items())
 
 
-REMEDY = "Check it with jepa plugins check, update its package or tell its author, or name another in the recipe."
-"""For a component that breaks its contract."""
-
-
-def origin_of(config: ComponentConfig) -> str:
-    """A component's name and where it comes from, for an error."""
-    return f"{config.kind!r} ({type(config).__module__}.{type(config).__name__})"
-
-
-def built_by(config: ComponentConfig, facts: object, *, what: str = "component") -> Any:
-    """Whatever a configuration builds; `what` names it in an error.
-
-    Raises:
-        PluginError: it failed, with its name and where it comes from; its own `JepaError` passes.
-    """
-    try:
-        return config.build(facts)
-    except (JepaError, StoppedBeforeTraining):
-        raise
-    # A plugin's sys.exit(0) would end the program as if all had gone well.
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"The {what} {origin_of(config)} could not be built: {type(error).__name__}: {error}.\n{REMEDY}"
-        ) from error
-
-
-def built(config: ComponentConfig, facts: object) -> nn.Module:
-    """The module that a configuration builds.
-
-    Raises:
-        PluginError: the component failed, or is no module; see `built_by`.
-    """
-    module = built_by(config, facts)
-    if not isinstance(module, nn.Module):
-        raise PluginError(
-            f"The component {origin_of(config)} built a {type(module).__name__}, which is no torch.nn.Module."
-        )
-    return module
-
-
 def build_parts(recipe: Recipe, shape: DataShape, device: torch.device) -> Parts:
     """Build every module under the recipe's seed, on the CPU, and move it to the device."""
     seed_phase(recipe.train.seed, "weights")
     online = OnlineNetwork(recipe, shape)
     losses = nn.ModuleDict()
+    augmentations = named_augmentations(recipe, shape)
     for name, entry in recipe.losses.items():
         facts = LossFacts(
             embedding_dim=online.embedding_dim,
@@ -203,6 +179,7 @@ def build_parts(recipe: Recipe, shape: DataShape, device: torch.device) -> Parts
             num_tokens=online.num_tokens,
             batch_size=recipe.train.batch_size,
             weight=entry.weight,
+            augmentations=augmentations,
         )
         losses[name] = built(entry.config, facts)
     return Parts(online.to(device), TargetNetwork(online).to(device), losses.to(device))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from jepa_core.contracts import (
     AsksForEncoderViews,
+    DeclaresTargetViews,
     DeclaresViews,
     Embeddings,
     Forward,
@@ -23,6 +24,7 @@ from jepa_core.contracts import (
     Reading,
     ReadingTransform,
     Statistics,
+    TargetView,
     View,
     ViewTransform,
 )
@@ -57,6 +59,7 @@ class Objective(nn.Module):
         self.losses: nn.ModuleDict = parts.losses
         self.weights = dict(weights)
         self.encoder_views = encoder_views(parts.online.encoder, parts.losses)
+        self.target_views = declared_target_views(parts.losses)
 
     def forward(self, batch: Observations, views: Mapping[str, Observations]) -> Outcome:
         """The objective on a batch (B, T+1, …) and its views."""
@@ -109,7 +112,8 @@ class Objective(nn.Module):
             context_embeddings=context_embeddings,
             context_quantized=quantized,
             target_tokens=target_tokens,
-            views={name: self._view(view) for name, view in encoded.items()},
+            views={name: self._view(view) for name, view in encoded.items() if name not in self.target_views},
+            target_views={name: self._target_view(encoded[name]) for name in self.target_views if name in encoded},
             z_observed=z_observed,
             is_target=_equal(batch[:, :-1], batch[:, -1:]),
         )
@@ -138,14 +142,17 @@ class Objective(nn.Module):
 
     def _read(self, observations: Observations) -> Reading:
         """The encoder's reading of observations (B, G, …), tensors (B, G, ...)."""
-        reading: Reading = self.online.encoder.read(observations.flatten())  # type: ignore[operator]  # contract
+        encoder = self.online.encoder
+        assert isinstance(encoder, OffersViews)
+        reading = encoder.read(observations.flatten())
         return {name: tensor.unflatten(0, _leading(observations.tensors)) for name, tensor in reading.items()}
 
     def _embed_together(self, readings: Mapping[str, Reading]) -> tuple[dict[str, Embeddings], Tensor]:
         """Embed readings (B, G, ...) in one call of the encoder."""
-        names = readings[""].keys()
+        encoder, names = self.online.encoder, readings[""].keys()
+        assert isinstance(encoder, OffersViews)
         together = {name: torch.cat([reading[name].flatten(0, 1) for reading in readings.values()]) for name in names}
-        embeddings: Embeddings = self.online.encoder.embed(together)  # type: ignore[operator]  # contract
+        embeddings = encoder.embed(together)
         shapes = {name: _leading(reading) for name, reading in readings.items()}
         return _parted(embeddings, shapes), embeddings.values
 
@@ -158,6 +165,12 @@ class Objective(nn.Module):
         target = masked_mean(Embeddings(values[:, -1], mask[:, -1]))
         z_context = online.projector(online.predictor(state))
         return View(z_context=z_context, z_target=online.projector(target), state=state, target=target)
+
+    def _target_view(self, encoded: Embeddings) -> TargetView:
+        """The same of targets alone (B, 1, N, D)."""
+        quantized: Quantized = self.online.quantize(encoded.values, encoded.mask, collect=False)
+        target = masked_mean(Embeddings(quantized.values[:, 0], encoded.mask[:, 0]))
+        return TargetView(z_target=self.online.projector(target), target=target)
 
 
 def _equal(observations: Observations, others: Observations) -> Tensor:
@@ -187,12 +200,26 @@ def _parted(embeddings: Embeddings, shapes: Mapping[str, torch.Size]) -> dict[st
 
 
 def declared_views(losses: nn.ModuleDict) -> dict[str, ViewTransform]:
-    """All views that the losses ask for, by name; two losses that name one view share it."""
+    """All views that the losses ask for, by name, each from the whole batch (B, T+1, …); two losses that name one view
+    share it."""
     views: dict[str, ViewTransform] = {}
     for loss in losses.values():
         if isinstance(loss, DeclaresViews):
             views |= loss.views()
+    return views | {name: _of_targets(view) for name, view in declared_target_views(losses).items()}
+
+
+def declared_target_views(losses: nn.ModuleDict) -> dict[str, ViewTransform]:
+    """Those of them that are of the targets alone, each from (B, 1, …)."""
+    views: dict[str, ViewTransform] = {}
+    for loss in losses.values():
+        if isinstance(loss, DeclaresTargetViews):
+            views |= loss.target_views()
     return views
+
+
+def _of_targets(view: ViewTransform) -> ViewTransform:
+    return lambda batch: view(batch[:, -1:])
 
 
 def encoder_views(encoder: nn.Module, losses: nn.ModuleDict) -> dict[str, ReadingTransform]:

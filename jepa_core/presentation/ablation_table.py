@@ -84,7 +84,9 @@ def _headline(result: AblationResult) -> Text:
 def _what_is_judged(result: AblationResult) -> Text:
     metric = result.metric
     line = Text(clean(metric.name), style="bold")
-    line.append(f" ({_DIRECTIONS[metric.better]}): the last validation of each finished run", style="not bold")
+    line.append(
+        f" ({_DIRECTIONS[metric.better]}): the last {metric.reported_in} of each finished run", style="not bold"
+    )
     nulls = " or ".join(null_text(null, metric.unit) for null in result.nulls)
     return line.append(f" · strongest null: {nulls}" if nulls else "", style="not bold dim")
 
@@ -136,7 +138,7 @@ def _words(test: PairedTest) -> Text:
 
 
 def _cells(result: AblationResult) -> RenderableType:
-    table = _table("cell", "mean [95 %]", "best validation", "against the first cell")
+    table = _table("cell", "mean [95 %]", f"best {result.metric.reported_in}", "against the first cell")
     table.add_column("runs")
     unit = result.metric.unit
     for index, cell in enumerate(result.cells):
@@ -172,7 +174,8 @@ def _best(result: AblationResult) -> Iterator[Text]:
 def _remarks(result: AblationResult) -> Iterator[Text]:
     tests = [level.test for factor in result.factors for level in factor.levels if level.test is not None]
     needed = pairs_needed(LEVEL)
-    yield Text("best validation is chosen with hindsight, which flatters noisy runs; it is not tested", style="dim")
+    best = f"best {result.metric.reported_in}"
+    yield Text(f"{best} is chosen with hindsight, which flatters noisy runs; it is not tested", style="dim")
     if len(tests) > 1:
         yield Text("each p stands alone: of twenty effects that do not exist, one is expected below 0.05", style="dim")
     if any(test.answer == "too few seeds" for test in tests):

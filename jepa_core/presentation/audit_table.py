@@ -1,4 +1,7 @@
-"""An audit as a table of effects, figures of data and steps, and findings with the exact recipe change."""
+"""An audit as a table of effects, figures of data and steps, and findings with the exact recipe change.
+
+The brief one at a run's start takes as few lines as it can.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ from jepa_core.watch.findings import Finding
 
 _STYLE = {"critical": "red", "warning": "yellow", "info": "dim"}
 _LABEL_WIDTH = 28
+_FIRST, _FURTHER = "audit   ", "        "
+"""How the lines of the brief audit begin."""
 LARGE = 0.5
 """Relative changes above this are just large: their figure says no more."""
 
@@ -148,3 +153,24 @@ def _advice(finding: Finding) -> Iterator[str]:
         yield finding.advice
     if finding.set:
         yield flags_of(finding.set)
+
+
+def audit_lines(findings: Sequence[Finding], command: str, width: int) -> Iterator[Text]:
+    """The brief audit at a run's start: what is in order in one line, and each fault in its own.
+
+    Args:
+        findings: of the audit.
+        command: what shows the whole audit; at the right of the last fault where there is room.
+        width: columns.
+    """
+    sound = [clean(finding.message).rstrip(".") for finding in findings if finding.severity == "info"]
+    faults = [finding for finding in findings if finding.severity != "info"]
+    if sound:
+        yield Text(_FIRST, style="dim").append("ok  ", style="green").append(" · ".join(sound), style="none")
+    for number, finding in enumerate(faults):
+        line = Text(_FURTHER if sound or number else _FIRST, style="dim")
+        line.append("!   ", style=_STYLE[finding.severity]).append(clean(finding.message), style="none")
+        if number == len(faults) - 1:
+            room = width - line.cell_len - len(command)
+            line.append(" " * max(room, 4) + command, style="cyan")
+        yield line

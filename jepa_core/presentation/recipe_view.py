@@ -90,7 +90,7 @@ def _fields_table(values: dict[str, Any], fields: tuple[FieldDescription, ...]) 
 def _rules(watch: dict[str, Any]) -> Iterator[RenderableType]:
     yield Text("[watch]", style="cyan")
     table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, show_header=False)
-    for key in ("baseline", "early_stop"):
+    for key in ("baseline", "judge", "early_stop"):
         if key in watch:
             table.add_row(f"  {key}", Text(_value_text(watch[key])), "")
     for kind in layout.RULE_LISTS:

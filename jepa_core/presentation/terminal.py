@@ -7,7 +7,9 @@ import io
 import sys
 from typing import TextIO
 
-from rich.console import Console
+import attrs
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
 
 PLAIN_WIDTH = 160
 """Columns where the output is a file or a pipe."""
@@ -46,3 +48,14 @@ def _plainer(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error(_ERRORS, _plainer)
+
+
+@attrs.frozen
+class InAscii:
+    """A renderable whose every character outside ASCII is replaced by one within it, so that columns stay."""
+
+    content: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.content, options):
+            yield Segment(plain_text(segment.text), segment.style, segment.control)

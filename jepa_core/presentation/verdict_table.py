@@ -39,7 +39,6 @@ _OUTCOME_STYLES = {
     "no baseline": "bold",
     "no effect": "bold yellow",
 }
-_FIGURE_WORDS = {"val.retrieval.mrr": "retrieval MRR", "val.loss.info_nce.raw": "InfoNCE, raw"}
 
 
 def verdict_table(verdict: Verdict) -> RenderableType:
@@ -153,8 +152,8 @@ def _labelled_facts(verdict: Verdict) -> Iterator[tuple[str, Text]]:
 def _compared(figure: ComparedFigure) -> str:
     better = "" if not figure.change else " better" if figure.change > 0 else " worse"
     change = "" if figure.change is None else f" ({change_text(abs(figure.change)).lstrip('+')}{better})"
-    words = _FIGURE_WORDS.get(figure.name) or clean(figure.name, 60)
-    return f"{words} {figure_text(figure.value)} beside {figure_text(figure.baseline)}{change}"
+    value, baseline = (figure_text(number, figure.unit) for number in (figure.value, figure.baseline))
+    return f"{clean(figure.name, 60)} {value} beside {baseline}{change}"
 
 
 def _retrieval_facts(retrieval: Retrieval) -> Iterator[tuple[str, Text]]:

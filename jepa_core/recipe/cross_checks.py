@@ -12,9 +12,9 @@ from typing import Any
 
 import attrs
 
-from jepa_core.contracts import ComponentConfig, Space, spaces_of
+from jepa_core.contracts import ComponentConfig, InfersSpace, Space, spaces_of
 from jepa_core.errors import JepaError
-from jepa_core.metrics import Metric
+from jepa_core.metrics import Metric, declaration_of
 from jepa_core.recipe.declared_metrics import declared_metrics, undeclared
 from jepa_core.recipe.faults import Problem, did_you_mean
 from jepa_core.recipe.key_path import KeyPath
@@ -24,7 +24,7 @@ from jepa_core.recipe.structuring import Structured, structure_recipe
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import Registry
 from jepa_core.watch.language import Rule, RuleError, parse_rule
-from jepa_core.watch.rules import Alarm, Baseline, Criterion, Rollback, Watch
+from jepa_core.watch.rules import JUDGED, Alarm, Baseline, Criterion, Rollback, Watch
 
 Metrics = Sequence[Metric] | None
 """What may be named; None while the components, which declare it, are at fault themselves."""
@@ -45,8 +45,8 @@ class CrossChecks:
         """Everything that does not fit together."""
         watch, recipe = self.structured.watch, self.structured.recipe
         metrics = None if recipe is None else declared_metrics(recipe)
-        found = [*([] if recipe is None else _space_problems(recipe, self.registry))]
-        found += [*_rule_problems(watch, metrics, self._expanded_ids()), *_early_stop_problems(watch, metrics)]
+        found = [] if recipe is None else [*_space_problems(recipe, self.registry), *_augmentation_problems(recipe)]
+        found += [*_rule_problems(watch, metrics, self._expanded_ids()), *_judging_problems(watch, metrics)]
         if watch.baseline is not None:
             found += _baseline_problems(watch.baseline, metrics)
         for index, rollback in enumerate(watch.rollback):
@@ -96,9 +96,7 @@ def _space_problems(recipe: Recipe, registry: Registry) -> Iterator[Problem]:
         return
     parts: list[tuple[KeyPath, str, ComponentConfig]] = [(("encoder",), "encoder", recipe.encoder)]
     parts += [
-        (("augmentation", name), "augmentation", entry.config)
-        for name, entry in recipe.augmentation.items()
-        if entry.enabled
+        (("augmentation", name), "augmentation", entry.config) for name, entry in recipe.used_augmentations.items()
     ]
     parts += [(("losses", name), "loss", entry.config) for name, entry in recipe.losses.items()]
     for path, family, config in parts:
@@ -109,13 +107,35 @@ def _space_problems(recipe: Recipe, registry: Registry) -> Iterator[Problem]:
                 for component in registry.family(family).values()
                 if family != "loss" and space in spaces_of(component.config_class)
             ]
+            there = (f"for {space.plural} there is: {', '.join(others)}",) if others else ()
             yield Problem(
                 path=(*path, "kind") if len(path) == 1 else path,
                 message=f"{config.kind} takes {' and '.join(each.plural for each in taken)}, and data.kind = "
                 f'"{recipe.data.kind}" gives {space.plural}',
-                notes=(f"for {space.plural} there is: {', '.join(others)}",) if others else (),
+                notes=(*there, *_inferred(recipe.data)),
                 at_key=len(path) > 1,
             )
+
+
+def _inferred(data: Any) -> tuple[str, ...]:
+    """What data was taken for where the recipe does not say it: a part that does not fit may show that it is wrong."""
+    try:
+        return data.inferred() if isinstance(data, InfersSpace) else ()
+    except JepaError:  # the recipe says what space it is, and the data cannot be read
+        return ()
+
+
+def _augmentation_problems(recipe: Recipe) -> Iterator[Problem]:
+    """Losses that name augmentations which the recipe does not have."""
+    there = list(recipe.augmentation)
+    for name, entry in recipe.losses.items():
+        for asked in getattr(entry.config, "augmentations", ()):
+            if asked not in there:
+                yield Problem(
+                    path=("losses", name, "augmentations"),
+                    message=f"there is no [augmentation.{asked}] in this recipe.{did_you_mean(asked, there)}",
+                    notes=(f"it has: {', '.join(there)}",) if there else (),
+                )
 
 
 def _rule_problems(watch: Watch, metrics: Metrics, expanded: set[str]) -> Iterator[Problem]:
@@ -164,11 +184,24 @@ def _timing_problems(rule: Criterion | Alarm, path: KeyPath) -> Iterator[Problem
         yield Problem(path=(*path, "for"), message=message)
 
 
-def _early_stop_problems(watch: Watch, metrics: Metrics) -> Iterator[Problem]:
+def _judging_problems(watch: Watch, metrics: Metrics) -> Iterator[Problem]:
+    """What runs cannot be compared by or stopped on: it is not reported, or has no direction."""
+    if not watch.judge:
+        yield Problem(path=(_WATCH, "judge"), message="name at least one metric, or leave judge out for the usual ones")
+    if metrics is None:
+        return
+    # Of the usual ones, those that a recipe does not report are passed over.
+    own = watch.judge if watch.judge != JUDGED else ()
+    named: list[tuple[KeyPath, str]] = [((_WATCH, "judge", index), name) for index, name in enumerate(own)]
     if watch.early_stop is not None:
-        for name in _undeclared([watch.early_stop.metric], metrics):
-            message = f"{name} is not reported by this recipe: no loss of it does"
-            yield Problem(path=(_WATCH, "early_stop", "metric"), message=message)
+        named.append(((_WATCH, "early_stop", "metric"), watch.early_stop.metric))
+    for path, name in named:
+        metric = declaration_of(name, metrics)
+        if metric is None:
+            hint = did_you_mean(name, [known.name for known in metrics if known.better != "neither"])
+            yield Problem(path=path, message=f"no metric of this recipe is named {name}.{hint}")
+        elif metric.better == "neither":
+            yield Problem(path=path, message=f"{name} cannot be judged: neither higher nor lower is better")
 
 
 def _condition_problems(text: str, path: KeyPath, metrics: Metrics, can_fire: Iterable[str]) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from jepa_core.metrics import ENGINE_METRICS, Metric, loss_metrics, part_metrics
+from jepa_core.metrics import ENGINE_METRICS, Metric, declaration_of, loss_metrics, part_metrics
 from jepa_core.recipe.tables import Recipe
 
 PARTS = ("encoder", "quantizer", "aggregator", "predictor", "projector")
@@ -28,9 +28,8 @@ def declared_metrics(recipe: Recipe) -> tuple[Metric, ...]:
 
 def undeclared(names: Iterable[str], metrics: Iterable[Metric]) -> list[str]:
     """The names that no declaration covers, in order."""
-    declared = [metric.name for metric in metrics]
-    groups = tuple(name.removesuffix("*") for name in declared if name.endswith(".*"))
-    return sorted(name for name in names if name not in declared and not (groups and name.startswith(groups)))
+    known = tuple(metrics)
+    return sorted(name for name in names if declaration_of(name, known) is None)
 
 
 def _all_metrics(recipe: Recipe) -> Iterator[Metric]:

@@ -183,3 +183,9 @@ class Recipe:
     nulls: Mapping[str, NullEntry] = attrs.field(factory=dict)
     watch: Watch = attrs.field(factory=Watch)
     observers: Mapping[str, ObserverEntry] = attrs.field(factory=dict)
+
+    @property
+    def used_augmentations(self) -> dict[str, AugmentationEntry]:
+        """Those that change batches, and those that a loss looks at its views through, enabled or not."""
+        asked = {name for entry in self.losses.values() for name in getattr(entry.config, "augmentations", ())}
+        return {name: entry for name, entry in self.augmentation.items() if entry.enabled or name in asked}

@@ -124,20 +124,12 @@ def find_run(text: str, runs_dir: Path = RUNS_DIR) -> Path:
     raise RunDirectoryError(_not_found(text, runs_dir, runs) if not meant else _ambiguous(text, meant))
 
 
-def shortest_name(run: Path) -> str:
-    """The shortest start of the run's name, date included, that means this run alone among those beside it."""
-    name = run.name
-    others = [other.name for other in runs_in(run.parent) if other.name != name]
-    started = _STARTED.search(name)
-    for length in range(started.start() + 5 if started else 1, len(name)):
-        if not any(other.startswith(name[:length]) for other in others):
-            return name[:length]
-    return name
-
-
 def typed_name(run: Path) -> str:
-    """What to type for a run where a command asks for one: its shortest name, or its path outside `runs/`."""
-    return shortest_name(run) if run.parent == RUNS_DIR else str(run)
+    """What to type for a run where a command asks for one: its name, or its path outside `runs/`.
+
+    The whole name, since what is printed is typed later, when other runs may begin as this one does.
+    """
+    return run.name if run.parent == RUNS_DIR else str(run)
 
 
 def _not_found(text: str, runs_dir: Path, runs: Sequence[Path]) -> str:

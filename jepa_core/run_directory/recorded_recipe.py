@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import attrs
 import cattrs
 
-from jepa_core.metrics import ENGINE_METRICS, Metric, loss_metrics
+from jepa_core.metrics import ENGINE_METRICS, Metric, directed, loss_metrics
 from jepa_core.watch.language import RuleError, parse_rule
-from jepa_core.watch.rules import Abort, Baseline, Criterion, EarlyStop, Rollback, Scenario, Watch
+from jepa_core.watch.rules import JUDGED, Abort, Baseline, Criterion, EarlyStop, Rollback, Scenario, Watch
 
 AnyRule = TypeVar("AnyRule", Criterion, Abort, Rollback, Scenario)
 
@@ -34,7 +34,8 @@ def recorded_watch(recipe: Mapping[str, Any]) -> RecordedWatch:
     problems: list[str] = []
     watch = Watch(
         baseline=_part(Baseline, table.get("baseline"), "baseline", problems),
-        early_stop=_part(EarlyStop, table.get("early_stop"), "early_stop", problems),
+        judge=recorded_judge(recipe),
+        early_stop=_early_stop(recipe, problems),
         must=_rules(Criterion, table, "must", problems),
         nice=_rules(Criterion, table, "nice", problems),
         abort=_rules(Abort, table, "abort", problems),
@@ -42,6 +43,12 @@ def recorded_watch(recipe: Mapping[str, Any]) -> RecordedWatch:
         scenario=_rules(Scenario, table, "scenario", problems),
     )
     return RecordedWatch(watch=watch, problems=tuple(problems))
+
+
+def recorded_judge(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """What its run is compared by; runs of earlier versions did not record it, and were compared by the default."""
+    names = _table(recipe.get("watch")).get("judge")
+    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else JUDGED
 
 
 def recorded_baseline(watch: Watch) -> Baseline | None:
@@ -61,6 +68,14 @@ def recorded_epochs(recipe: Mapping[str, Any]) -> float | None:
     """How many epochs the whole run has; None where the recipe does not say."""
     epochs = _table(recipe.get("train")).get("epochs")
     return float(epochs) if isinstance(epochs, int | float) and not isinstance(epochs, bool) else None
+
+
+def _early_stop(recipe: Mapping[str, Any], problems: list[str]) -> EarlyStop | None:
+    stop = _part(EarlyStop, _table(recipe.get("watch")).get("early_stop"), "early_stop", problems)
+    if stop is None or directed([stop.metric], recorded_metrics(recipe)):
+        return stop
+    problems.append(f"early_stop: the recipe does not say which way {stop.metric} is better")
+    return None
 
 
 def _rules(kind: type[AnyRule], table: Mapping[str, Any], name: str, problems: list[str]) -> tuple[AnyRule, ...]:

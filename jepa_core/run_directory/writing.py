@@ -14,10 +14,9 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.events import Event, EventsWriter
-from jepa_core.run_directory.layout import CONSOLE, DIAGNOSTICS, ENVIRONMENT, RECIPE, VERDICT
+from jepa_core.run_directory.layout import CONSOLE, DIAGNOSTICS, ENVIRONMENT, RECIPE, VERDICT, metrics_name
 from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.run_directory.lock import RunLock
-from jepa_core.run_directory.metrics_file import MetricsWriter
 from jepa_core.run_directory.replacing import replace_file
 from jepa_core.run_directory.status import StatusWriter
 from jepa_core.watch.findings import Firing, Severity
@@ -141,3 +140,35 @@ class RunWriter:
             raise RunDirectoryError(
                 f"{self.path / name} ({len(content)} bytes) cannot be written: {error.strerror}."
             ) from error
+
+
+class MetricsWriter:
+    """Writes the metrics of one rank."""
+
+    def __init__(
+        self,
+        run: Path,
+        *,
+        rank: int = 0,
+        resume_at: float | None = None,
+        on_failure: Callable[[str], None] | None = None,
+    ) -> None:
+        """Open the file; with `resume_at`, drop the rows later than that step.
+
+        Raises:
+            RunDirectoryError: the file cannot be opened or cut.
+        """
+        self._lines = LineAppender(run / metrics_name(rank), on_failure)
+        if resume_at is not None:
+            self._lines.keep_until(resume_at)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append a row; non-finite figures stand in it as text.
+
+        Raises:
+            RunDirectoryError: five writes in a row have failed. Until then rows wait in memory.
+        """
+        self._lines.append(dict(row))
+
+    def close(self) -> None:
+        self._lines.close()

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from jepa_core.metrics import Metric
 from jepa_core.watch.findings import Firing
 from jepa_core.watch.history import History
 from jepa_core.watch.rules import EarlyStop
 
-HIGHER_IS_BETTER = frozenset({"val.retrieval.mrr"})
-
 
 class EarlyStopWatcher:
-    """Counts validations without improvement; fires once, when patience is at its end."""
+    """Counts values without improvement; fires once, when patience is at its end."""
 
-    def __init__(self, config: EarlyStop) -> None:
+    def __init__(self, config: EarlyStop, metric: Metric) -> None:
+        """`metric` declares which way the one that is watched is better."""
         self._config = config
+        self._metric = metric
         self._best: float | None = None
         self._best_step: float | None = None
         self._without_improvement = 0
@@ -39,16 +40,16 @@ class EarlyStopWatcher:
             return False
         if self._best is None:
             return True
-        gain = value - self._best if self._config.metric in HIGHER_IS_BETTER else self._best - value
+        gain = value - self._best if self._metric.better == "higher" else self._best - value
         return gain > self._config.min_delta
 
     def _firing(self, history: History) -> Firing:
         config = self._config
+        period = f"in {config.patience} {self._metric.reported_in}s"
         message = (
-            f"{config.metric} was never finite in {config.patience} validations"
+            f"{config.metric} was never finite {period}"
             if self._best is None
-            else f"{config.metric} did not improve on {self._best:.4g} by {config.min_delta:g} "
-            f"in {config.patience} validations"
+            else f"{config.metric} did not improve on {self._best:.4g} by {config.min_delta:g} {period}"
         )
         return Firing(
             name=config.metric,

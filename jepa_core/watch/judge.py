@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from jepa_core.metrics import Metric
+from jepa_core.metrics import Metric, directed
 from jepa_core.recorded_numbers import decode_row
 from jepa_core.watch.alarm_watcher import AlarmWatcher
 from jepa_core.watch.baseline import BaselineValues
@@ -40,7 +40,8 @@ class Judge:
         baseline: BaselineValues | None = None,
         epochs: float | None = None,
     ) -> None:
-        """`declarations` give units, and the direction that `best` goes by; `epochs` is how many the whole run has.
+        """`declarations` give units and directions: without one a metric is neither compared by nor stopped on, and has
+        no `best`. `epochs` is how many the whole run has.
 
         Raises:
             RuleError: a rule cannot be parsed.
@@ -52,7 +53,11 @@ class Judge:
         """The newest value of every metric."""
         self.decision = Decision()
         """What has fired asks of the trainer."""
-        self._early_stop = EarlyStopWatcher(watch.early_stop) if watch.early_stop else None
+        self.judged = directed(watch.judge, declared)
+        """What the run is compared by, in this order."""
+        stop = watch.early_stop
+        stop_on = directed([stop.metric], declared) if stop else {}
+        self._early_stop = EarlyStopWatcher(stop, stop_on[stop.metric]) if stop and stop_on else None
         self._criteria = [
             *(CriterionWatcher("must", criterion, parse_rule(criterion.when), units) for criterion in watch.must),
             *(CriterionWatcher("nice", criterion, parse_rule(criterion.when), units) for criterion in watch.nice),

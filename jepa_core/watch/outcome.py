@@ -8,18 +8,18 @@
     neutral       anything else: not above the strongest null, not compared with it because it failed or the difference
                   was not measured, within 2 % of the baseline, a must that did not hold
 
-The judged figure is retrieval's MRR on validation, and the raw InfoNCE on validation where either side lacks the
-former: never a weighted sum. Two per cent is about what two seeds of one recipe differ by; only more seeds can tell
-smaller differences from chance. Above a null beyond chance means that the 95 % bootstrap interval of the paired
-difference of reciprocal ranks lies above 0.
+The judged figure is the first of the recipe's `watch.judge` that both sides have, in its declared direction. Two per
+cent is about what two seeds of one recipe differ by; only more seeds can tell smaller differences from chance. Above a
+null beyond chance means that the 95 % bootstrap interval of the paired difference of reciprocal ranks lies above 0.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from jepa_core.metrics import Metric
 from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
@@ -39,11 +39,8 @@ from jepa_core.watch.verdict import (
 SAME_WITHIN = 0.02
 """Relative difference of the judged figure below which two runs count as equal."""
 
-JUDGED_FIGURES = {"val.retrieval.mrr": 1, "val.loss.info_nce.raw": -1}
-"""What a run is compared by, in this order, and the sign of better."""
-
-RETRIEVAL_FIGURES = frozenset({"val.retrieval.mrr"})
-"""Those that are ranks among the candidates."""
+_AMONG_CANDIDATES = "val.retrieval."
+"""Figures of ranks, which say little where candidates are few."""
 
 MOST_NAMED = 5
 """Tasks that a verdict names."""
@@ -107,7 +104,7 @@ def reach_verdict(
     stopped = ending in ("abort", "non-finite")
     judgements = judge.conclude(finished=not stopped)
     baseline = judge.baseline
-    compared = compare(judge.finals, baseline) if baseline else ()
+    compared = compare(judge.finals, baseline, judge.judged) if baseline else ()
     retrieval = _retrieval(judge.finals, nulls or RankedNulls(), null_only, not_paired)
     outcome: Outcome
     musts_held = all(judgement.held for judgement in judgements if judgement.kind == "must")
@@ -115,7 +112,7 @@ def reach_verdict(
         outcome, reason = _of_stopped(baseline, retrieval, cause or ending)
     elif baseline is None:
         outcome, reason = _without_baseline(retrieval, musts_held, no_baseline_because or "the recipe names none")
-    elif _is_same(judge.finals, baseline):
+    elif _is_same(judge.finals, baseline, judge.judged):
         outcome, reason = "no effect", _NO_EFFECT.format(baseline=baseline.name)
     else:
         outcome, reason = _of_comparison(compared, musts_held, baseline.name)
@@ -143,18 +140,19 @@ def reach_verdict(
     )
 
 
-def compare(finals: dict[str, float], baseline: BaselineValues) -> tuple[ComparedFigure, ...]:
+def compare(
+    finals: Mapping[str, float], baseline: BaselineValues, judged: Mapping[str, Metric]
+) -> tuple[ComparedFigure, ...]:
     """The judged figures that both sides end with, beside each other."""
     compared = []
     has_few = says_little(finals.get("val.retrieval.candidates"), tasks=None)
-    for name, sign in JUDGED_FIGURES.items():
+    for name, metric in judged.items():
         value, other = finals.get(name), baseline.final(name)
-        if value is None or other is None or (name in RETRIEVAL_FIGURES and has_few):
+        if value is None or other is None or (name.startswith(_AMONG_CANDIDATES) and has_few):
             continue
-        change = sign * (value - other) / abs(other) if other else math.nan
-        compared.append(
-            ComparedFigure(name=name, value=value, baseline=other, change=change if math.isfinite(change) else None)
-        )
+        rise = (value - other) / abs(other) if other else math.nan
+        change = (rise if metric.better == "higher" else -rise) if math.isfinite(rise) else None
+        compared.append(ComparedFigure(name=name, value=value, baseline=other, change=change, unit=metric.unit))
     return tuple(compared)
 
 
@@ -240,13 +238,13 @@ def _by_change(figure: ComparedFigure, change: float, musts_held: bool, baseline
     return "success", f"{amount} better than {baseline}"
 
 
-def _is_same(finals: dict[str, float], baseline: BaselineValues) -> bool:
-    """Whether every figure that both recorded runs end with is equal, a validation figure among them."""
+def _is_same(finals: Mapping[str, float], baseline: BaselineValues, judged: Collection[str]) -> bool:
+    """Whether every figure that both recorded runs end with is equal, a judged one among them."""
     if not baseline.series:
         return False
     theirs = baseline.finals()
     shared = [name for name in finals if name in theirs and not name.startswith(_INCIDENTAL)]
-    return any(name in JUDGED_FIGURES for name in shared) and all(finals[name] == theirs[name] for name in shared)
+    return any(name in judged for name in shared) and all(finals[name] == theirs[name] for name in shared)
 
 
 def _retrieval(

@@ -15,6 +15,10 @@ from jepa_core.settings import setting
 Hold = Literal["always", "end", "once"]
 Severity = Literal["info", "warning", "critical"]
 
+JUDGED = ("val.retrieval.mrr", "val.loss.info_nce.raw")
+"""What runs are compared by unless their recipe says otherwise, those that they report: never a weighted sum, whose
+weights may be what is varied."""
+
 
 @attrs.frozen(kw_only=True)
 class Criterion:
@@ -91,11 +95,13 @@ class EarlyStop:
     """A normal finish when validation no longer improves."""
 
     metric: str = setting(
-        "what is watched",
-        default="val.loss.info_nce.raw",
-        choices=("val.loss.info_nce.raw", "val.retrieval.mrr", "val.loss.total"),
+        "what is watched: any metric of the recipe of which more or less is better", default="val.loss.info_nce.raw"
     )
-    patience: int = setting("validations without improvement before the run stops", unit="validations", at_least=1)
+    patience: int = setting(
+        "validations without improvement before the run stops; of a metric of training, rows that report it",
+        unit="validations",
+        at_least=1,
+    )
     min_delta: float = setting("smallest change that counts as improvement", default=0.0, at_least=0)
 
 
@@ -104,6 +110,10 @@ class Watch:
     """The whole `watch` table."""
 
     baseline: Baseline | None = setting("what the run is compared with", default=None)
+    judge: tuple[str, ...] = setting(
+        "metrics that runs are compared by, each in its declared direction: the first that both sides report decides",
+        default=JUDGED,
+    )
     early_stop: EarlyStop | None = setting("when to stop early; absent: never", default=None)
     max_rollbacks: int = setting("most rollbacks that --auto-rollback makes", default=1, at_least=0)
     must: tuple[Criterion, ...] = setting("rules that shall hold", default=())

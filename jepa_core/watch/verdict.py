@@ -34,6 +34,7 @@ class ComparedFigure:
     baseline: float
     change: float | None
     """Relative to the baseline, positive when better; None where that has no meaning."""
+    unit: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -6,6 +6,7 @@ they are first wanted.
 
 from __future__ import annotations
 
+import select
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,24 +20,25 @@ from textual.binding import BindingType
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
+from jepa_monitor.chrome.monitor_screen import MonitorScreen, Skeleton, bindings
 from jepa_monitor.keys import MONITOR_KEYS, Key, shown_key
 from jepa_monitor.preferences import Preferences, ReadPreferences, write_preferences
-from jepa_monitor.shell.bindings import bindings
-from jepa_monitor.shell.monitor_screen import MonitorScreen
-from jepa_monitor.shell.skeleton import Skeleton
-from jepa_monitor.shell.terminal_presence import EXIT_CODE, LOOK_SECONDS, terminal_is_gone
 from jepa_monitor.themes import THEMES, next_theme, textual_name
 
 if TYPE_CHECKING:
+    from jepa_monitor.board.chart_board import ChartBoard
+    from jepa_monitor.board.run_screen import RunScreen
     from jepa_monitor.charts.look import Look
+    from jepa_monitor.navigation import Navigation
+    from jepa_monitor.runs.runs_screen import RunsScreen
     from jepa_monitor.screens.alerts import AlertsScreen
-    from jepa_monitor.shell.chart_board import ChartBoard
-    from jepa_monitor.shell.navigation import Navigation
-    from jepa_monitor.shell.run_screen import RunScreen
-    from jepa_monitor.shell.runs_screen import RunsScreen
 
 SAVE_SECONDS = 1.0
 """How long a choice waits for the next before both are written down."""
+LOOK_SECONDS = 1.0
+"""Between two looks whether the terminal is still there."""
+EXIT_CODE = 129
+"""The shell's for SIGHUP: of a monitor whose terminal is gone."""
 
 
 class MonitorApp(App[None]):
@@ -132,7 +134,7 @@ class MonitorApp(App[None]):
     @property
     def _navigation(self) -> Navigation:
         if self._made_navigation is None:
-            from jepa_monitor.shell.navigation import Navigation
+            from jepa_monitor.navigation import Navigation
 
             self._made_navigation = Navigation(self, self._source, self._speed, self._preferences, self._seconds)
         return self._made_navigation
@@ -141,7 +143,7 @@ class MonitorApp(App[None]):
         colour = (NoColor(),) if self.no_color else ()
         if not self._ascii_only:
             return colour
-        from jepa_monitor.shell.ascii_filter import AsciiFilter
+        from jepa_monitor.panels.line import AsciiFilter
 
         return (*colour, AsciiFilter())
 
@@ -184,9 +186,7 @@ class MonitorApp(App[None]):
                 screen.take_look(self.look)
 
     def action_help(self) -> None:
-        from jepa_monitor.screens.help import HelpScreen
-        from jepa_monitor.shell.key_help import help_groups
-        from jepa_monitor.shell.nothing_known import nothing_known
+        from jepa_monitor.screens.help import HelpScreen, help_groups, nothing_known
 
         groups = help_groups(self._keys_of(self.screen), self._preferences.keys)
         self.push_screen(HelpScreen(nothing_known(), self.look, groups))
@@ -223,3 +223,14 @@ class MonitorApp(App[None]):
         problem = write_preferences(self._preferences_path, self._preferences)
         if problem and self.is_running:
             self.notify(problem, severity="warning", markup=False)
+
+
+def terminal_is_gone(descriptor: int) -> bool:
+    """Whether the other side of the terminal behind `descriptor` was closed.
+
+    One that was closed does not always send SIGHUP: not where it is not the session's own, as below some schedulers and
+    recorders. Reading from it then ends at once, again and again, and would keep a core busy for nobody.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return any(event & (select.POLLHUP | select.POLLNVAL | select.POLLERR) for _, event in poll.poll(0))

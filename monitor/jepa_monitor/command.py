@@ -93,8 +93,7 @@ def _open(source: Path, speed: float | None, *, ascii_only: bool, has_colour: bo
 
 
 def _print_text(source: Path, *, ascii_only: bool, has_colour: bool) -> None:
-    from jepa_core.presentation.terminal import console_for
-    from jepa_monitor.in_ascii import InAscii
+    from jepa_core.presentation.terminal import InAscii, console_for
 
     console = console_for()
     console.no_color = console.no_color or not has_colour
@@ -118,8 +117,7 @@ def _print_json(source: Path) -> None:
     import orjson
 
     from jepa_monitor.model.runs_list import list_runs
-    from jepa_monitor.snapshot import take_snapshot
-    from jepa_monitor.snapshot_json import runs_to_json, view_to_json
+    from jepa_monitor.snapshot import runs_to_json, take_snapshot, view_to_json
 
     content: Any = view_to_json(take_snapshot(source)) if is_run(source) else runs_to_json(list_runs(source))
     sys.stdout.write(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n")

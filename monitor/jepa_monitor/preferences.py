@@ -14,8 +14,8 @@ from typing import Any
 
 import attrs
 
+from jepa_monitor.display import AXES, MOST_COLUMNS, MOST_ROWS, SMOOTHINGS, Display, filter_pattern
 from jepa_monitor.keys import known_keymap
-from jepa_monitor.shell.display import AXES, MOST_COLUMNS, MOST_ROWS, SMOOTHINGS, Display, filter_pattern
 from jepa_monitor.themes import DEFAULT_THEME, THEMES
 
 SWITCHED_OFF = "JEPA_MONITOR_NO_PREFERENCES"

@@ -40,6 +40,7 @@ from jepa_plugins.losses.info_nce import InfoNceConfig
 from jepa_plugins.losses.relational import RelationalConfig
 from jepa_plugins.losses.sigreg import SigregConfig
 from jepa_plugins.losses.vicreg import VicregConfig
+from jepa_plugins.losses.view_contrast import ViewContrastConfig
 from jepa_plugins.observers.tensorboard import TensorboardConfig
 from jepa_plugins.observers.wandb import WandbConfig
 from jepa_plugins.predictors.identity import IdentityConfig
@@ -151,6 +152,7 @@ def jepa_losses() -> list[type]:
         RelationalConfig,
         SigregConfig,
         VicregConfig,
+        ViewContrastConfig,
         InvarianceConfig,
         SeedInfoNceConfig,
         SeedRelationalConfig,

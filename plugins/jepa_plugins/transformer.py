@@ -1,6 +1,6 @@
 """The pre-norm transformer block (arXiv 1706.03762, 2002.04745) that encoders and aggregators are made of.
 
-Shapes: B sequences or grids, Q queries, K keys, D dimension, H heads. Knows nothing of grids, positions or time.
+Shapes: B sequences or observations, Q queries, K keys, D dimension, H heads. Knows nothing of positions or time.
 """
 
 from __future__ import annotations

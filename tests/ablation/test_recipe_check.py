@@ -88,6 +88,23 @@ def test_a_metric_that_no_cell_reports_is_refused(tiny_recipe_file: Path) -> Non
     assert 'Did you mean "val.retrieval.mrr"?' in faults_of(request)[0].message
 
 
+@pytest.mark.parametrize(
+    ("judge", "metric", "better"),
+    [
+        ((), "val.retrieval.mrr", "higher"),
+        (("watch.judge=['loss.sigreg.raw','val.retrieval.mrr']",), "loss.sigreg.raw", "lower"),
+        (("watch.judge=['vq.usage']",), "vq.usage", "higher"),
+    ],
+)
+def test_the_first_that_the_recipe_is_judged_by_is_the_metric_unless_told(
+    tiny_recipe_file: Path, judge: tuple[str, ...], metric: str, better: str
+) -> None:
+    request = a_request(tiny_recipe_file, "aggregator.kind=mean,attention", overrides=judge, metric="")
+    chosen = load_grid(request).metric
+    assert (chosen.name, chosen.better) == (metric, better)
+    assert load_grid(attrs.evolve(request, metric="lr")).metric.name == "lr"
+
+
 def test_a_device_that_is_not_there_is_found_before_anything_runs(tiny_recipe_file: Path) -> None:
     request = attrs.evolve(a_request(tiny_recipe_file, "aggregator.kind=mean,attention"), devices=("cuda:99",))
     with pytest.raises(DeviceError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -271,7 +272,7 @@ ERRORS: list[tuple[dict[str, np.ndarray], dict[str, Any], str]] = [
     (
         {"observations": frames(50, 8, 8).astype(np.int32)},
         {"observed_as": "images"},
-        r"are torch.int32: images are byt",
+        r"int32 are read as images, one recording .*: images are byt",
     ),
     ({**own, "labels.kind": np.arange(29)}, {}, r"labels.kind have the shape \(29,\), and the .* have 30 sequences"),
     ({**own, "labels.kind": noise(30)}, {}, r"labels.kind are torch.float32, not whole numbers"),
@@ -311,10 +312,72 @@ def test_the_split_is_the_same_in_every_run(tmp_path: Path) -> None:
     assert not other.validation.tasks.equal(first.validation.tasks)
 
 
-def test_texts_for_labels_are_refused_with_how_to_number_them(tmp_path: Path) -> None:
-    path = saved(tmp_path, noise(30, 4, 5), **{"labels.kind": np.array(["a", "b"] * 15)})
-    with pytest.raises(DataError, match=r"not of numbers: number classes by numpy\.unique"):
+@pytest.mark.parametrize(
+    ("name", "array", "kind"),
+    [
+        ("labels.kind", np.array(["a", "b", "a"] * 10), r"texts \(dtype str32\)"),
+        ("labels.kind", np.array(["a", "b", "a"] * 10, dtype=object), r"Python objects \(dtype object\)"),
+        ("tasks", np.array([b"a", b"b", b"a"] * 10), r"texts \(dtype bytes8\)"),
+        ("tasks", np.arange("2020-01", "2022-07", dtype="datetime64[M]"), r"of type datetime64\[M\]"),
+    ],
+)
+def test_texts_and_objects_for_rows_are_refused_by_name_with_how_to_number_them(
+    tmp_path: Path, name: str, array: np.ndarray, kind: str
+) -> None:
+    path = saved(tmp_path, noise(30, 4, 5), **{name: array})
+    with pytest.raises(DataError, match=rf"own\.npz: {name} are {kind}, not whole numbers") as refused:
         built(path)
+    remedy = re.search(r"(numpy\.unique\(.*\)\[1\])", str(refused.value))
+    assert remedy is not None
+    numbered = eval(remedy[1], {"numpy": np, "names": array})
+    assert built(saved(tmp_path, noise(30, 4, 5), **{name: numbered})).train is not None
+
+
+def test_texts_for_the_split_are_told_what_it_holds(tmp_path: Path) -> None:
+    path = saved(tmp_path, noise(30, 4, 5), split=np.array(["train", "validation"] * 15))
+    with pytest.raises(DataError, match=r"split are texts .* Give each row 0 for training or 1 for validation"):
+        built(path)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"observations": noise(2, 3000)},
+        {"observations": noise(1, 600, 40)},
+        {"observations": noise(30, 3, 5)},
+        {"observations": noise(30, 6, 5), "labels.kind": np.arange(6)},
+        {"observations": 9 + noise(30, 20, 20, 3)},
+    ],
+)
+def test_an_error_of_a_shape_that_was_guessed_says_how_to_say_otherwise(
+    tmp_path: Path, arrays: dict[str, np.ndarray]
+) -> None:
+    with pytest.raises(DataError, match=r"are something else: for .*(say data\.|save numpy\.swapaxes)"):
+        built(saved(tmp_path, **arrays))
+
+
+def test_of_longer_ready_sequences_it_is_said_that_the_last_places_count(tmp_path: Path) -> None:
+    films = saved(tmp_path, frames(30, 6, 8, 8, 3))
+    (note,) = [note for note in built(films).notes if "the last 4 count" in note]
+    assert 'data.context_length = 5 takes all, and data.holds = "recordings" cuts' in note
+    assert not [note for note in built(films, context_length=5).notes if "count" in note]
+    assert len(both(built(films, holds="recordings"), "pixels")) == 30 * 3
+
+
+def test_a_refused_pairing_says_what_the_array_was_taken_for(tmp_path: Path) -> None:
+    path = saved(tmp_path, RANDOM.random((60, 32, 32), dtype=np.float32))
+    text = f'[data]\nkind = "arrays"\npath = "{path}"\nSAID\n[encoder]\nkind = "KIND"\n[losses.info_nce]\n'
+
+    def refusal(kind: str, said: str = "") -> str:
+        (tmp_path / "own.toml").write_text(text.replace("SAID", said).replace("KIND", kind))
+        with pytest.raises(JepaError) as refused:
+            load_recipe(tmp_path / "own.toml", registry=installed())
+        return str(refused.value)
+
+    told = refusal("convnet")
+    assert "observations (60, 32, 32) float32 are read as series, several recordings (R, time, C)" in told
+    assert 'for images, one recording (time, H, W), say data.observed_as = "images"' in told
+    assert "are read as" not in refusal("series", 'observed_as = "images"')
 
 
 def test_float_frames_of_recordings_are_images_where_that_is_said(tmp_path: Path) -> None:

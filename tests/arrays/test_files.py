@@ -70,16 +70,45 @@ def test_pickled_arrays_are_seen_by_their_header(tmp_path: Path) -> None:
 def test_what_is_no_file_of_arrays_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.npy: there is no such file"):
         ArrayFile(tmp_path / "gone.npy").headers()
-    (tmp_path / "file.csv").write_text("1,2")
-    with pytest.raises(DataError, match=r"reads \.npz, \.npy, \.safetensors, not '\.csv'"):
-        ArrayFile(tmp_path / "file.csv").headers()
+    (tmp_path / "file.xyz").write_text("1,2")
+    with pytest.raises(DataError, match=r"takes one file of arrays: \.npz, \.npy, \.safetensors\. This is '\.xyz'\."):
+        ArrayFile(tmp_path / "file.xyz").headers()
     for suffix in (".npy", ".npz", ".safetensors"):
         (tmp_path / f"broken{suffix}").write_bytes(b"no arrays here")
         with pytest.raises(DataError, match=rf"broken{suffix}: this is no {suffix} file, or it is damaged"):
             ArrayFile(tmp_path / f"broken{suffix}").headers()
     (tmp_path / "folder.npy").mkdir()
-    with pytest.raises(DataError, match=r"folder\.npy: this is no \.npy file"):
+    with pytest.raises(DataError, match=r'folder\.npy is a folder\. .* of images there is data\.kind = "images"'):
         ArrayFile(tmp_path / "folder.npy").headers()
+
+
+@pytest.mark.parametrize(("suffix", "delimiter"), [(".csv", ","), (".tsv", "\t"), (".txt", " ")])
+def test_a_table_of_text_is_refused_with_two_lines_that_convert_it(tmp_path: Path, suffix: str, delimiter: str) -> None:
+    path = tmp_path / f"table{suffix}"
+    path.write_text("\n".join(delimiter.join(row) for row in (("x", "y"), ("1.5", "2"), ("3", "4"))))
+    with pytest.raises(DataError) as refused:
+        ArrayFile(path).headers()
+    lines = [line.strip() for line in str(refused.value).splitlines() if line.startswith("  ")]
+    assert len(lines) == 2
+    exec("\n".join(lines), {"numpy": np})
+    assert ArrayFile(path.with_suffix(".npz")).read(("observations",))["observations"].tolist() == [[1.5, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("film.MP4", "ffmpeg -i"),
+        ("a.png", 'data.kind = "images"'),
+        ("t.pt", "save_file"),
+        ("a.jsonl", "manifest"),
+    ],
+)
+def test_files_of_other_kinds_are_refused_with_what_reads_or_converts_them(
+    tmp_path: Path, name: str, told: str
+) -> None:
+    (tmp_path / name).write_bytes(b"some")
+    with pytest.raises(DataError, match=told):
+        ArrayFile(tmp_path / name).headers()
 
 
 def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
 from jepa_core.errors import DataError
 from jepa_plugins.arrays.files import Header
-from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading, reading_of
+from jepa_plugins.arrays.readings import READINGS, Holds, ObservedAs, Reading
+from jepa_plugins.arrays.understood import understand
 
 
 def read(
     shape: tuple[int, ...], dtype: str = "float32", observed_as: ObservedAs | None = None, holds: Holds | None = None
 ) -> Reading:
-    return reading_of("file.npz: observations", Header(shape, dtype), observed_as, holds)[0]
+    return understand("file.npz: observations", Header(shape, dtype), observed_as, holds).reading
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,11 @@ def test_a_shape_is_read_as_what_it_most_looks_like(shape: tuple[int, ...], dtyp
         ((20, 9, 3), "vectors", "recordings", "vectors, several recordings (R, time, D)"),
         ((20, 9, 3), None, "recordings", "series, several recordings (R, time, C)"),
         ((20, 9, 12, 12), "images", "recordings", "images, several recordings (R, time, H, W)"),
-        ((500, 12, 64, 64), "images", "recording", "images, one recording (time, H, W, C)"),
+        ((500, 12, 64, 64), "images", "recording", "images, one recording (time, C, H, W)"),
+        ((500, 64, 64, 12), "images", "recording", "images, one recording (time, H, W, C)"),
+        ((500, 64, 16, 16), "images", "recording", "images, one recording (time, C, H, W)"),
+        ((60, 6, 16, 18, 2), "images", "sequences", "images, ready sequences (S, T+1, H, W, C)"),
+        ((60, 6, 16, 18), "images", "sequences", "images, ready sequences (S, T+1, H, W)"),
         ((500, 4, 3, 28, 28), None, "recordings", "images, several recordings (R, time, C, H, W)"),
     ],
 )
@@ -65,9 +72,66 @@ def test_what_the_recipe_says_comes_first(
 
 def test_what_was_inferred_is_said_and_what_was_told_is_not() -> None:
     header = Header((20, 9, 3), "float32")
-    (note,) = reading_of("x", header, None, None)[1]
-    assert note.startswith("observations (20, 9, 3) are read as vectors, ready sequences (S, T+1, D); data.observed_as")
-    assert reading_of("x", header, "series", "recordings")[1] == ()
+    note = understand("x", header, None, None).note()
+    assert note.startswith("observations (20, 9, 3) float32 are read as vectors, ready sequences (S, T+1, D); for ")
+    told = understand("x", header, "series", "recordings")
+    assert (told.note(), told.doubt()) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((500, 32, 32), "float32"),
+        ((60, 6, 16, 16), "float32"),
+        ((60, 6, 16, 16), "uint8"),
+        ((60, 3, 16, 16), "uint8"),
+        ((60, 6, 16, 16, 3), "uint8"),
+        ((1000, 3), "float64"),
+        ((1000, 384), "uint8"),
+    ],
+)
+def test_every_other_meaning_of_a_shape_is_told_with_settings_that_lead_to_it(
+    shape: tuple[int, ...], dtype: str
+) -> None:
+    understood = understand("x", Header(shape, dtype), None, None)
+    told = {}
+    for sentence in understood.otherwise:
+        text, settings = re.fullmatch(r"for (.*), say (.*)", sentence).groups()  # type: ignore[union-attr]
+        told[text] = read(shape, dtype, **dict(re.findall(r'data\.(\w+) = "(\w+)"', settings))).text()
+    assert list(told) == list(told.values())
+    pairs = {(reading.observed_as, reading.holds) for reading in READINGS if len(reading.dims) == len(shape)}
+    assert len(told) == len(pairs) - 1
+
+
+def test_a_transposed_recording_is_told_how_to_turn() -> None:
+    def turned(shape: tuple[int, ...], observed_as: ObservedAs | None = None) -> bool:
+        return (
+            "save numpy.swapaxes(observations, -1, -2)"
+            in understand("x", Header(shape, "float32"), observed_as, None).note()
+        )
+
+    assert turned((2, 3000))
+    assert turned((2, 3000), "series")
+    assert turned((20, 3, 1000))
+    assert not turned((3000, 2))
+    assert not turned((1000, 384))
+    assert not turned((20, 4, 384), "vectors")
+
+
+def test_channels_that_may_be_at_either_place_are_told_how_to_move() -> None:
+    frames = torch.zeros(60, 3, 16, 3)
+    understood = understand("x", Header((60, 3, 16, 3), "uint8"), "images", "recording")
+    assert understood.reading.text() == "images, one recording (time, H, W, C)"
+    assert understood.otherwise == ("for channels at the other place, save numpy.moveaxis(observations, -3, -1)",)
+    assert frames.movedim(-3, -1).shape == (60, 16, 3, 3)
+
+
+def test_images_whose_channels_cannot_be_found_are_refused_with_where_they_are_looked_for() -> None:
+    with pytest.raises(DataError, match=r"does not show where the channels C are") as refused:
+        read((60, 6, 16, 16, 16), "float32", "images", "sequences")
+    listed = re.findall(r"^  images.*", str(refused.value), re.MULTILINE)
+    assert listed == ["  images, ready sequences (S, T+1, C, H, W)", "  images, ready sequences (S, T+1, H, W, C)"]
+    assert "numpy.moveaxis" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -78,12 +142,15 @@ def test_what_was_inferred_is_said_and_what_was_told_is_not() -> None:
         (Header((5, 2), "str32"), r"of type str32\. Save numbers"),
         (Header((0, 2), "float32"), r"empty: their shape is \(0, 2\)"),
         (Header((5,), "float32"), r"shape \(5,\) and the type float32, which is none that is read"),
-        (Header((9, 9, 12, 12, 7), "float32"), r"\(9, 9, 12, 12, 7\).*ready sequences \(S, T\+1, C, H, W\)"),
+        (
+            Header((9, 9, 12, 12, 7), "float32"),
+            r"\(9, 9, 12, 12, 7\).*where the channels C are.*ready sequences \(S, T\+1, C, H, W\)",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_what_can(header: Header, message: str) -> None:
     with pytest.raises(DataError, match=f"(?s)file.npz: observations .*{message}"):
-        reading_of("file.npz: observations", header, None, None)
+        understand("file.npz: observations", header, None, None)
 
 
 def test_an_error_names_what_the_recipe_asked_for() -> None:

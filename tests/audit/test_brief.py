@@ -23,8 +23,12 @@ def call(*arguments: object) -> int:
     return int(caught.value.code or 0)
 
 
+ENOUGH_TASKS = "data.validation_share=0.5"
+"""Ten of the tiny recipe's twenty tasks validate."""
+
+
 def test_sound_recipes_are_told_what_is_in_order(tiny_recipe: RecipeMaker) -> None:
-    recipe = tiny_recipe()
+    recipe = tiny_recipe(ENOUGH_TASKS)
     findings = brief_audit(recipe, data_of(recipe), COMPUTE, 60.0)  # whatever else this machine does
     assert {finding.name for finding in findings} == {"aggregator matters", "losses reach the encoder"}
     assert {finding.severity for finding in findings} == {"info"}
@@ -40,7 +44,7 @@ def test_copies_and_dead_losses_come_first(tiny_recipe: RecipeMaker) -> None:
 
 
 def test_without_time_only_the_data_is_looked_at(tiny_recipe: RecipeMaker) -> None:
-    recipe = tiny_recipe()
+    recipe = tiny_recipe(ENOUGH_TASKS)
     started = time.perf_counter()
     assert brief_audit(recipe, data_of(recipe), COMPUTE, budget_seconds=0.0) == ()
     assert time.perf_counter() - started < 3
@@ -49,7 +53,7 @@ def test_without_time_only_the_data_is_looked_at(tiny_recipe: RecipeMaker) -> No
 def test_the_command_prints_effects_figures_and_findings(
     tiny_recipe_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call("audit", tiny_recipe_file, "--device", "cpu") == 0
+    assert call("audit", tiny_recipe_file, "--set", ENOUGH_TASKS, "--device", "cpu") == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[0].startswith("tiny on 120 traces")
     for start in ("aggregator attention mean", "context order permuted", "quantizer.revive_every ±20 % – not testable"):

@@ -9,6 +9,8 @@ import attrs
 import pytest
 import torch
 
+from jepa_core.audit.auditing import audit_recipe
+from jepa_core.audit.brief import brief_audit
 from jepa_core.audit.data_audit import (
     audit_data,
     candidate_findings,
@@ -23,8 +25,9 @@ from jepa_core.recipe.structuring import recipe_table
 from jepa_core.recipe.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.watch.findings import Finding
+from jepa_core.watch.nulls import says_little
 from jepa_plugins.grids.encoders.objects import ObjectsConfig
-from tests.audit.recipes import data_of, dataset_like, repeated
+from tests.audit.recipes import COMPUTE, data_of, dataset_like, repeated
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 RecipeMaker = Callable[..., Recipe]
@@ -76,8 +79,47 @@ def test_few_distinct_targets_are_told(tiny_recipe: RecipeMaker, count: int, sev
     rows = torch.tensor((list(unique.values())[:count] * 3)[: max(count, 3)])
     validation = dataset.validation
     few = validation.rows(rows)
-    found = list(candidate_findings(dataset_like(dataset, dataset.train, few)))
+    config = tiny_recipe().data
+    found = list(candidate_findings(dataset_like(dataset, dataset.train, few), config))
+    found = [finding for finding in found if finding.name == "few candidates"]
     assert [finding.severity for finding in found] == ([severity] if severity else [])
+
+
+@pytest.mark.parametrize(
+    ("tasks", "others", "advice"),
+    [
+        (9, 15, "10 of 24 are data.validation_share = 0.42"),
+        (1, 4, "there are 5 tasks in all"),
+        (10, 30, None),
+    ],
+)
+def test_few_tasks_are_told_with_how_many_a_verdict_needs(
+    tiny_recipe: RecipeMaker, tasks: int, others: int, advice: str | None
+) -> None:
+    recipe = tiny_recipe("data.num_sequences=400")
+    dataset = data_of(recipe)
+
+    def of_tasks(split: Sequences, first: int, count: int) -> Sequences:
+        return Sequences(observations=split.observations, tasks=first + torch.arange(len(split)) % count)
+
+    few = dataset_like(dataset, of_tasks(dataset.train, tasks, others), of_tasks(dataset.validation, 0, tasks))
+    found = [finding for finding in brief_audit(recipe, few, COMPUTE, 0.0) if finding.name == "few tasks"]
+    assert found == [finding for finding in audit_recipe(recipe, few, COMPUTE).findings if finding.name == "few tasks"]
+    assert len(found) == (advice is not None)
+    if advice is not None:
+        assert found[0].severity == "warning"
+        assert advice in found[0].advice
+    # The verdict refuses to compare under the same limit.
+    assert bool(says_little(1000, tasks)) == bool(found)
+
+
+def test_a_split_that_came_so_is_not_advised_a_share(tiny_recipe: RecipeMaker) -> None:
+    recipe = load_recipe(RECIPES / "arc.toml", registry=installed()).recipe
+    dataset = data_of(tiny_recipe())
+    few = dataset_like(dataset, dataset.train, dataset.validation.rows(slice(5)))
+    found = list(candidate_findings(few, recipe.data))
+    assert [finding.name for finding in found] == ["few candidates", "few tasks"]
+    assert all("validation_share" not in finding.advice for finding in found)
 
 
 def test_an_advice_never_repeats_what_is_set(tiny_recipe: RecipeMaker) -> None:
@@ -152,7 +194,7 @@ def test_one_sequence_alone_is_audited_as_well(tiny_recipe: RecipeMaker) -> None
     figures = audit_data(recipe, one)
     assert (figures.train_sequences, figures.validation_sequences, figures.audited_sequences) == (1, 1, 2)
     assert (figures.repeated_in_train, figures.across_splits) == (0.0, 0.0)
-    (finding,) = candidate_findings(one)
+    (finding,) = candidate_findings(one, recipe.data)
     assert finding.message == "Validation has one distinct target: whatever the model does, it is found first."
 
 

@@ -107,7 +107,7 @@ class Formula(nn.Module):
         (lambda z: 1 / z.square().mean(), -2.0),
         (lambda z: 0 * z.sum(), None),
         (lambda z: z.square().mean() * math.nan, None),
-        (lambda z: -z.square().mean(), None),
+        (lambda z: -z.square().mean(), 2.0),
     ],
 )
 def test_the_degree_is_the_power_of_the_scale(

@@ -15,8 +15,7 @@ import torch
 from jepa_core.audit.opening_audit import opening_audit, undisturbed
 from jepa_core.audit.replacements import AverageConfig
 from jepa_core.contracts import SequenceDataset, Space
-from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
-from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
 from jepa_core.engine.device import Compute
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import DataError

@@ -64,8 +64,11 @@ def test_clipping_is_told_when_no_step_escapes_it_and_the_advice_lets_a_usual_on
 
 @pytest.mark.parametrize("norm", [math.nan, math.inf])
 def test_a_gradient_that_is_not_finite_is_refused_and_so_not_clipped(recipe: Recipe, norm: float) -> None:
-    assert found(recipe, clip_norm=0.1, grad_norms=(norm, 1.0, 1.0)) == []
-    assert found(recipe, clip_norm=0.1, grad_norms=(norm, norm, norm)) == []
+    (finding,) = found(recipe, clip_norm=0.1, grad_norms=(norm, 1.0, norm))
+    assert (finding.name, finding.severity) == ("gradient not finite", "critical")
+    assert "not finite in 2 of 3 measured steps" in finding.message
+    (everywhere,) = found(recipe, clip_norm=0.1, grad_norms=(norm, norm, norm))
+    assert "not finite in 3 of 3 measured steps" in everywhere.message
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.test_plugins import run
-from tests.conformance.test_finding import PLUGIN
+from tests.conformance.test_subjects import PLUGIN
 
 
 def test_a_component_that_keeps_its_contract_is_told_check_by_check(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from jepa_core.comparison.parting import find_parting
 from jepa_core.comparison.recorded_run import Series
 from jepa_core.comparison.seed_groups import group_by_recipe
 from jepa_core.errors import RecipeError
-from jepa_core.metrics import Metric
+from jepa_core.metrics import Better, Metric
 from tests.comparison.recorded import recorded
 
 MRR = "val.retrieval.mrr"
@@ -163,3 +163,26 @@ def test_a_copy_of_a_run_differs_in_nothing() -> None:
     assert (found.recipe_changes, found.tests, found.same_data) == ((), (), True)
     assert [parting.step for parting in found.partings] == [None]
     assert repr(found.judged[0].values[0]) == repr(found.judged[0].values[1])
+
+
+def test_the_runs_recipes_say_what_is_judged_and_earlier_runs_are_by_the_usual() -> None:
+    figures = {"mine.spread": {1: 0.5}, "loss.total": {1: 2.0}, MRR: {1: 0.5}}
+    mine = recorded("a", dict(figures), watch={"judge": ["mine.spread", "mine.unheard_of"]})
+    other = recorded("b", dict(figures), seed=1, watch={"judge": ["loss.total", "mine.spread"]})
+    assert [metric.name for metric in compare_runs([mine, other]).judged] == ["mine.spread", "loss.total"]
+    assert [metric.name for metric in compare_runs([mine, recorded("c", dict(figures))]).judged] == ["mine.spread", MRR]
+
+
+@pytest.mark.parametrize(("better", "answer"), [("higher", "better"), ("lower", "worse"), ("neither", "different")])
+def test_a_judged_metric_is_tested_in_its_declared_direction(better: Better, answer: str) -> None:
+    watch = {"judge": ["mine.spread"]}
+    runs = [
+        attrs.evolve(
+            recorded(f"{x}{seed}", {"mine.spread": {1: seed + x / 10}}, seed=seed, watch=watch, x=x),
+            declared={"mine.spread": Metric("mine.spread", "", better)},
+        )
+        for x in (0, 1)
+        for seed in range(6)
+    ]
+    (test,) = compare_runs(runs).tests
+    assert (test.metric, test.test.answer) == ("mine.spread", answer)

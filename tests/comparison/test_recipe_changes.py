@@ -26,3 +26,10 @@ def test_a_recipes_own_scenario_is_one() -> None:
 def test_one_recipe_under_two_versions_of_a_scenario_differs_by_seed_only() -> None:
     assert differs_by_seed_only(recipe("mean", EXPANDED), recipe("mean", seed=2))
     assert not differs_by_seed_only(recipe("mean", OWN), recipe("mean", seed=2))
+
+
+def test_what_a_run_is_compared_by_makes_no_other_recipe() -> None:
+    judged = recipe("mean", seed=2)
+    judged["watch"]["judge"] = ["mine.spread"]
+    assert differs_by_seed_only(recipe("mean"), judged)
+    assert [change.key for change in changed_keys([recipe("mean", seed=2), judged])] == ["watch.judge"]

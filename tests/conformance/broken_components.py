@@ -26,6 +26,7 @@ from jepa_core.errors import RecipeError
 from jepa_core.metrics import Metric
 from jepa_core.registry import Component
 from jepa_core.settings import setting
+from jepa_core.spaces import Edit, Fill
 from jepa_core.watch.rules import Scenario
 from jepa_plugins.grids.colours import OUTSIDE
 from jepa_plugins.grids.space import GridSpace
@@ -537,6 +538,76 @@ breaks_as_dataset("split", r"has no name among 1", task_names=("only",))
 breaks_as_dataset("description", "the description is empty", description=" ")
 breaks_as_dataset("description", "is no SHA-256", fingerprint="six")
 breaks_as_dataset("description", "notes holds \\[None\\], not only texts", notes=(None,))
+
+
+@attrs.frozen(kw_only=True)
+class LyingSpace(GridSpace):
+    """A space of grids for subclasses that break one promise."""
+
+    @classmethod
+    def examples(cls) -> tuple[Any, ...]:
+        return (cls(side=2),)
+
+
+class DrawsTooLarge(LyingSpace):
+    def sample(self, num: int, fill: Fill = "some") -> Observations:
+        return GridSpace(side=3).sample(num, fill)
+
+
+class KeysByPlace(LyingSpace):
+    def keys(self, observations: Observations) -> Tensor:
+        keys = super().keys(observations)
+        return keys + torch.arange(len(keys)).view(-1, *[1] * (keys.dim() - 1))
+
+
+class CountsInCommon(LyingSpace):
+    def alike(self, observations: Observations) -> Tensor:
+        return 4 * super().alike(observations)
+
+
+class EditsNothing(LyingSpace):
+    def editor(self, sequences: Observations) -> Edit:
+        return lambda observations: observations.map(torch.clone)
+
+
+class FitsDark(LyingSpace):
+    def fitted(self, observations: Observations) -> Observations:
+        return Observations({"grid": observations["grid"] * 0, "size": observations["size"]})
+
+
+@attrs.frozen(kw_only=True)
+class NamedSpace(LyingSpace):
+    names: Any = attrs.field(factory=lambda: frozenset({"a"}))
+
+
+def breaks_by_space(check: str, message: str, lying: type[LyingSpace]) -> None:
+    """A dataset that is right but for its space."""
+
+    @attrs.frozen(kw_only=True)
+    class Config(Configured):
+        """Breaks one promise of its space."""
+
+        space: ClassVar[type[Space]] = lying
+
+        def build(self, facts: Any) -> Any:
+            return SequenceDataset(
+                space=lying(side=2),
+                train=split(),
+                validation=split(NUM_SEQUENCES),
+                task_names=tuple(map(str, range(2 * NUM_SEQUENCES))),
+                description="six sequences",
+                fingerprint="0" * 64,
+            )
+
+    _register("dataset", check, message, Config, lying.__name__)
+
+
+breaks_by_space("space-draws", "grids are 3 × 3, not 2 × 2", DrawsTooLarge)
+breaks_by_space("space-keys", "keys of the same in another order", KeysByPlace)
+breaks_by_space("space-alike", "is no share of 0 … 1", CountsInCommon)
+breaks_by_space("space-edits", "6 of 6 edited observations have the key that they had before", EditsNothing)
+breaks_by_space("space-fits", "keys of its own, fitted", FitsDark)
+breaks_by_space("space-state", "cannot be kept in a checkpoint", NamedSpace)
 
 
 @breaks_by_class("fingerprint", "built again, it has other grid under the same fingerprint", family="dataset")

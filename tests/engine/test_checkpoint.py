@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
-from jepa_core.engine.checkpoint_tree import join_tree, same_tree, split_tree
+from jepa_core.engine.checkpoint import CheckpointFolder, join_tree, load_checkpoint, same_tree, split_tree
 from jepa_core.errors import CheckpointError
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 

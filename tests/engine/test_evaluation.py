@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
-from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.checkpoint import same_tree
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import choose_compute
 from jepa_core.engine.evaluation import (

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from jepa_core.engine.checkpoint_tree import join_tree, split_tree
+from jepa_core.engine.checkpoint import join_tree, split_tree
 from jepa_core.engine.meters import Meters
 
 CPU = torch.device("cpu")

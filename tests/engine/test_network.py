@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from jepa_core.contracts import Embeddings
-from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.building import built
+from jepa_core.engine.checkpoint import same_tree
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.interruption import StoppedBeforeTraining
-from jepa_core.engine.network import Parts, build_parts, built, masked_mean
+from jepa_core.engine.network import Parts, build_parts, masked_mean
 from jepa_core.errors import PluginError
 from jepa_core.metrics import Metric
 from jepa_plugins.grids.space import GridSpace

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import Embeddings, LossTerm
-from jepa_core.engine.checkpoint_tree import same_tree
-from jepa_core.engine.loss_scale import LossScale
+from jepa_core.engine.checkpoint import same_tree
 from jepa_core.engine.non_finite import BadTensor, cause_of, first_bad_tensor
+from jepa_core.engine.optimizer import LossScale
 from jepa_core.engine.trainer import Trainer
 from jepa_core.engine.vote import OVERFLOWS_IN_A_ROW
 from tests.engine.training import RARE, KeptRecord, RecipeMaker, a_trainer, snapshot, take_steps, train

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from jepa_core.contracts import Embeddings, Observations
-from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.checkpoint import same_tree
 from jepa_core.engine.network import masked_mean
 from jepa_core.engine.objective import Objective, declared_views
 from jepa_core.engine.trainer import Trainer

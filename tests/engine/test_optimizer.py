@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from jepa_core.engine.checkpoint_tree import same_tree
-from jepa_core.engine.loss_scale import LossScale
-from jepa_core.engine.optimizer import GatedAdam, clip_gradients, ema_decay, learning_rate
+from jepa_core.engine.checkpoint import same_tree
+from jepa_core.engine.optimizer import GatedAdam, LossScale, clip_gradients, ema_decay, learning_rate
 from jepa_core.recipe.tables import Optimizer, Schedule
 
 YES, NO = torch.tensor(True), torch.tensor(False)

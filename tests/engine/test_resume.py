@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jepa_core.engine.checkpoint import load_checkpoint
-from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.checkpoint import load_checkpoint, same_tree
 from jepa_core.engine.trainer import Trainer
 from jepa_core.recipe.tables import Precision, Recipe
 from jepa_core.run_directory.stored_checkpoints import Checkpoint

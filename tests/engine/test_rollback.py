@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
-from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
 from jepa_core.engine.rollback import Child, make_child
 from jepa_core.engine.session import Conclusion, train_recipe
 from jepa_core.errors import CheckpointError, RunDirectoryError

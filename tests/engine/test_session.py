@@ -16,8 +16,7 @@ import torch
 
 from jepa_core.audit.opening_audit import opening_audit
 from jepa_core.contracts import SequenceDataset
-from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
-from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.session import Conclusion, Opening, train_recipe
 from jepa_core.errors import CheckpointError, DataError, DeviceError, PluginError, RecipeError, RunDirectoryError

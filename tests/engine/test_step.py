@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import Forward, LossTerm, Statistics
-from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.checkpoint import same_tree
 from jepa_core.engine.device import set_numerics
 from jepa_core.engine.step import apply_gated, trained_parameters
 from jepa_core.engine.trainer import Trainer

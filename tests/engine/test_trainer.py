@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from jepa_core.engine.checkpoint import CheckpointFolder
-from jepa_core.engine.checkpoint_tree import same_tree
+from jepa_core.engine.checkpoint import CheckpointFolder, same_tree
 from jepa_core.errors import CheckpointError
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from tests.engine.training import RARE, KeptRecord, RecipeMaker, a_trainer, lasting, snapshot, take_steps, train

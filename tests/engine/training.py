@@ -17,6 +17,7 @@ from jepa_core.engine.ending import Ending
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.trainer import Trainer
 from jepa_core.facts import DatasetFacts
+from jepa_core.recipe.declared_metrics import declared_metrics
 from jepa_core.recipe.tables import Precision, Recipe
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Severity
@@ -93,7 +94,7 @@ def a_trainer(
 ) -> Trainer:
     """A trainer that has not begun; checkpoints go to `folder`."""
     record = record or KeptRecord()
-    record.judge = Judge(recipe.watch)
+    record.judge = Judge(recipe.watch, declared_metrics(recipe))
     return Trainer(
         recipe,
         dataset_of(cast(Hashable, recipe.data), recipe.train.seed),

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from jepa_core.facts import AugmentationFacts, frames
 from jepa_core.observations import Observations
-from jepa_plugins.images.augmentations import BrightnessConfig, FlipConfig, ShiftConfig
+from jepa_plugins.images.augmentations import AffineConfig, BrightnessConfig, FlipConfig, ShiftConfig
 from jepa_plugins.images.space import ImageSpace
 from tests.images.random_images import random_images
 
 SPACE = ImageSpace(channels=2, height=6, width=5)
-ALL = (FlipConfig(), ShiftConfig(), BrightnessConfig())
+ALL = (FlipConfig(), ShiftConfig(), BrightnessConfig(), AffineConfig())
 
 
 def augmented(pixels: Tensor, config: Any, seed: int = 0) -> Tensor:
@@ -80,3 +80,44 @@ def test_brightness_is_one_factor_within_range_and_clamped() -> None:
     assert 1.3 < float(factor.max()) <= 1.5
     is_over = pixels.flatten(1) * factor > 1 + 1e-4
     assert (changed.flatten(1)[is_over] == 1).all()
+
+
+def centroids(config: AffineConfig, row: int, column: int) -> tuple[Tensor, Tensor]:
+    """Where a bright spot of 41 × 61 pixels goes: (200,) rows and columns, from the centre."""
+    pixels = torch.zeros(1, 1, 2, 41, 61)
+    pixels[..., row - 1 : row + 2, column - 1 : column + 2] = 1
+    moved = augmented(pixels.expand(200, 2, -1, -1, -1), config)[:, 0, 0]
+    mass = moved.sum((1, 2))
+    rows = (moved.sum(2) * (torch.arange(41) - 20)).sum(1) / mass
+    return rows, (moved.sum(1) * (torch.arange(61) - 30)).sum(1) / mass
+
+
+def test_a_rotation_keeps_distances_from_the_centre_and_turns_either_way_up_to_its_limit() -> None:
+    rows, columns = centroids(AffineConfig(rotation=30, scale=0, shear=0), row=20, column=45)
+    assert torch.allclose((rows.square() + columns.square()).sqrt(), torch.tensor(15.0), atol=0.2)
+    degrees = torch.atan2(rows, columns).rad2deg()
+    assert degrees.abs().max() < 30.5
+    assert degrees.max() > 25
+    assert degrees.min() < -25
+
+
+def test_a_scale_moves_outward_and_inward_by_its_share_alike_on_both_axes() -> None:
+    rows, columns = centroids(AffineConfig(rotation=0, scale=0.2, shear=0), row=30, column=40)
+    assert torch.allclose(rows, columns, atol=0.15)
+    assert 11.5 < rows.max() < 12.2
+    assert 7.8 < rows.min() < 8.5
+
+
+def test_a_shear_moves_along_the_rows_in_proportion_to_the_height() -> None:
+    config = AffineConfig(rotation=0, scale=0, shear=0.3)
+    rows, columns = centroids(config, row=30, column=30)
+    assert torch.allclose(rows, torch.tensor(10.0), atol=0.1)
+    assert columns.abs().max() < 3.1
+    assert columns.max() > 2.5
+    middle = centroids(config, row=20, column=30)
+    assert torch.allclose(middle[1], torch.tensor(0.0), atol=0.1)
+
+
+def test_an_affine_change_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="one of rotation, scale, shear must be > 0"):
+        AffineConfig(rotation=0, scale=0, shear=0)

@@ -15,12 +15,12 @@ import pytest
 from textual.strip import Strip
 
 from jepa_monitor.app import MonitorApp
+from jepa_monitor.chrome.filter_bar import FilterBar
 from jepa_monitor.preferences import read_preferences
-from jepa_monitor.screens.rollback import RollbackScreen
-from jepa_monitor.shell.filter_bar import FilterBar
-from jepa_monitor.shell.runs_screen import RunsScreen
-from tests.monitor.shell.driving import awaited, open_folder, open_run, run_screen, runs_screen, screen_text, until
-from tests.monitor.shell.recorded import append, record, rows, write_status
+from jepa_monitor.runs.runs_screen import RunsScreen
+from jepa_monitor.screens.rollback_screen import RollbackScreen
+from tests.monitor.driving import awaited, open_folder, open_run, run_screen, runs_screen, screen_text, until
+from tests.monitor.recorded import append, record, rows, write_status
 
 HEALTHY = {"loss.relational": 0.03}
 
@@ -314,6 +314,6 @@ def test_before_the_first_paint_neither_numpy_nor_the_rule_engine_is_loaded() ->
 
 
 def test_the_whole_dashboard_loads_no_torch() -> None:
-    imports = "import sys, jepa_monitor.shell.navigation, jepa_monitor.model.run_model"
+    imports = "import sys, jepa_monitor.navigation, jepa_monitor.model.run_model"
     code = f"{imports}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

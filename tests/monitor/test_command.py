@@ -16,7 +16,7 @@ import pytest
 
 from jepa_core.errors import RunDirectoryError
 from jepa_monitor.command import monitor
-from tests.monitor.shell.recorded import record
+from tests.monitor.recorded import record
 
 SECONDS = 60
 """That a program in a terminal may take, on a machine that is busy."""

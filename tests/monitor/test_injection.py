@@ -29,11 +29,18 @@ from jepa_core.watch.nulls import NullFigures, RankedNulls
 from jepa_core.watch.rules import Criterion, Rollback, Watch
 from jepa_core.watch.verdict import BestCheckpoint, ComparedFigure, Verdict
 from jepa_monitor.alerts import AlertBook, Moment
+from jepa_monitor.board.chart_groups import chart_groups
+from jepa_monitor.board.chart_specs import ChartSpecs, shown_runs
+from jepa_monitor.board.notice import notice_line
+from jepa_monitor.board.notify import desktop_notification, notification_text
+from jepa_monitor.board.rules_bar import rules_bar
+from jepa_monitor.board.trouble import Trouble
 from jepa_monitor.charts.drawing import draw_chart
 from jepa_monitor.charts.look import Look
+from jepa_monitor.chrome.head_line import head_line, legend_line, skeleton_line
+from jepa_monitor.display import Display
 from jepa_monitor.history.run_history import RunHistory
 from jepa_monitor.model.run_view import Outlook, RunView
-from jepa_monitor.notify import desktop_notification, notification_text
 from jepa_monitor.panels.codes import CodesPanel, codes_content
 from jepa_monitor.panels.console import ConsolePanel, console_content
 from jepa_monitor.panels.context_use import ContextUsePanel, context_use_content
@@ -46,22 +53,14 @@ from jepa_monitor.panels.panel import Panel
 from jepa_monitor.panels.retrieval import RetrievalPanel, retrieval_content
 from jepa_monitor.panels.spectrum import SpectrumPanel, spectrum_content
 from jepa_monitor.panels.system import SystemPanel, system_content
+from jepa_monitor.runs.runs_lines import runs_head, runs_lines
 from jepa_monitor.screens.alerts import AlertsScreen, alerts_content, history_content
 from jepa_monitor.screens.recipe_difference import OtherRecipe, RecipeDifferenceScreen, difference_content
-from jepa_monitor.screens.rollback import RollbackScreen
 from jepa_monitor.screens.rollback_content import rollback_content
+from jepa_monitor.screens.rollback_screen import RollbackScreen
 from jepa_monitor.screens.rollback_state import RollbackState, Stage, Standing
 from jepa_monitor.screens.sheet import Sheet
 from jepa_monitor.screens.verdict import VerdictScreen, verdict_content
-from jepa_monitor.shell.chart_groups import chart_groups
-from jepa_monitor.shell.chart_specs import ChartSpecs, shown_runs
-from jepa_monitor.shell.display import Display
-from jepa_monitor.shell.head_line import head_line, skeleton_line
-from jepa_monitor.shell.legend import legend_line
-from jepa_monitor.shell.notice import notice_line
-from jepa_monitor.shell.rules_bar import rules_bar
-from jepa_monitor.shell.runs_table import runs_head, runs_lines
-from jepa_monitor.shell.trouble import Trouble
 from tests.monitor.panels.views import NOON, a_view
 from tests.monitor.screens.stage import drawn_rows
 

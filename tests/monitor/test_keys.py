@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from jepa_monitor.keys import ALL_KEYS, RUN_KEYS, Key, known_keymap, shown_key, shown_keys
-from jepa_monitor.shell.key_help import help_groups
+from jepa_monitor.screens.help import help_groups
 
 
 def by_id(name: str) -> Key:

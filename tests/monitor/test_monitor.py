@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from jepa_core.errors import RunDirectoryError
-from jepa_core.presentation.terminal import console_for
+from jepa_core.presentation.terminal import InAscii, console_for
 from jepa_core.run_directory.clock import Clock
 from jepa_core.run_directory.status import read_status
 from jepa_core.run_directory.writing import RunWriter
@@ -20,7 +20,6 @@ from jepa_core.watch.nulls import NullFigures, RankedNulls
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Watch
 from jepa_monitor.command import monitor
-from jepa_monitor.in_ascii import InAscii
 from jepa_monitor.snapshot import take_snapshot
 from jepa_monitor.text_view import text_view
 from tests.run_directory.runs import record_run, validation

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jepa_monitor.display import Display
 from jepa_monitor.keys import ALL_KEYS
 from jepa_monitor.preferences import (
     SWITCHED_OFF,
@@ -15,7 +16,6 @@ from jepa_monitor.preferences import (
     read_preferences,
     write_preferences,
 )
-from jepa_monitor.shell.display import Display
 from jepa_monitor.themes import THEMES
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jepa_core.ablation.as_json import ablation_to_json
 from jepa_core.comparison.paired_test import Answer
 from jepa_core.comparison.student_t import MeanInterval
 from jepa_core.presentation.ablation_table import ANSWERS, ablation_table, interval_text
@@ -123,3 +124,13 @@ def test_a_metric_without_direction_is_said_to_have_none() -> None:
     result = a_result(a_plan(FACTOR, 1), gains(0.1))
     result = attrs.evolve(result, metric=attrs.evolve(result.metric, better="neither"))
     assert any("neither way is better" in line for line in words_of(ablation_table(result)))
+
+
+@pytest.mark.parametrize(("name", "word"), [("val.retrieval.mrr", "validation"), ("mine.spread", "row")])
+def test_it_says_where_the_figures_come_from(name: str, word: str) -> None:
+    result = a_result(a_plan(FACTOR, 1), gains(0.1))
+    result = attrs.evolve(result, metric=attrs.evolve(result.metric, name=name))
+    lines = words_of(ablation_table(result))
+    assert f"{name} (higher is better): the last {word} of each finished run" in lines
+    assert any(line.startswith(f"cell mean [95 %] best {word}") for line in lines)
+    assert ablation_to_json(result)["metric"]["counts"] == f"last {word}"

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from jepa_core.audit.report import Audit, DataFigures, EffectRow, LossFigures, StepFigures
-from jepa_core.presentation.audit_table import audit_table, findings_list
+from jepa_core.presentation.audit_table import audit_lines, audit_table, findings_list
 from jepa_core.spaces import SpaceAudit
 from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.nulls import NullFigures, RankedNulls
@@ -143,3 +143,41 @@ def test_a_finding_has_its_advice_and_the_flags_that_follow_it_below() -> None:
         name="f", severity="critical", message="Odd.", advice="Leave it.", set={"losses": {"odd": {"weight": 0.0}}}
     )
     assert words_of(findings_list([finding]))[1:] == ["critical Odd.", "Leave it.", "--set losses.odd.weight=0.0"]
+
+
+COMMAND = "jepa audit recipes/optimized.toml"
+
+
+def found(message: str, severity: Severity = "info") -> Finding:
+    return Finding(name="n", severity=severity, message=message)
+
+
+def lines(*findings: Finding, width: int = 100) -> list[str]:
+    return [line.plain for line in audit_lines(findings, COMMAND, width)]
+
+
+def test_what_is_in_order_is_one_line_and_each_fault_its_own_with_the_command_at_the_right() -> None:
+    shown = lines(
+        found("The aggregator cannot matter.", "critical"),
+        found("It matters."),
+        found("Every loss reaches the encoder."),
+    )
+    assert shown == [
+        "audit   ok  It matters · Every loss reaches the encoder",
+        "        !   The aggregator cannot matter." + " " * 26 + COMMAND,
+    ]
+    assert len(shown[1]) == 100
+
+
+def test_without_anything_in_order_the_first_fault_has_the_label() -> None:
+    shown = lines(found("One.", "critical"), found("Two.", "warning"), width=20)
+    assert shown == ["audit   !   One.", f"        !   Two.    {COMMAND}"]
+
+
+def test_without_findings_there_is_no_line() -> None:
+    assert lines() == []
+
+
+@pytest.mark.parametrize("severity", ["info", "warning"])
+def test_foreign_text_does_not_steer_the_terminal(severity: Severity) -> None:
+    assert "\x1b" not in "".join(lines(found("\x1b[2Jx", severity)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import get_args
 
@@ -10,8 +11,9 @@ from jepa_core.presentation.finding_text import SEVERITY_MARKS
 from jepa_core.presentation.rules_table import AT_RISK_MARK
 from jepa_core.presentation.verdict_table import MARKS
 from jepa_core.watch.expressions import FUNCTIONS
+from jepa_core.watch.rules import EarlyStop, Watch
 from jepa_core.watch.verdict import EXIT_FINISHED, EXIT_MUST_FAILED, EXIT_STOPPED, Outcome
-from jepa_monitor.shell.rules_bar import PROSPECT_MARKS
+from jepa_monitor.board.rules_bar import PROSPECT_MARKS
 
 DOC = (Path(__file__).parents[2] / "docs" / "outcomes.md").read_text()
 PROSPECTS = {"holding": "passing", "failed": "failed", "clear": "passing", "fired": "fired", "pending": "pending"}
@@ -56,3 +58,10 @@ def test_marks_of_findings_are_those_of_the_code() -> None:
 def test_every_function_of_the_rule_language_is_explained_as_it_is_written() -> None:
     assert [row[0].strip("`") for row in table("Rules")] == list(FUNCTIONS)
     assert re.search(r"`epochs` is how many the whole run has", DOC)
+
+
+def test_what_is_judged_and_stopped_on_by_default_is_that_of_the_code() -> None:
+    block = DOC.split("\n## What is judged\n")[1].split("```toml\n")[1].split("```")[0]
+    watch = tomllib.loads(block)["watch"]
+    assert tuple(watch["judge"]) == Watch().judge
+    assert watch["early_stop"]["metric"] == EarlyStop(patience=1).metric

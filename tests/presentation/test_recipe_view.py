@@ -29,6 +29,7 @@ def test_every_value_has_its_unit_and_meaning_and_every_rule_its_condition(tmp_p
         "context_length 5 grids before the target (grids)",
         "path – file to read",
         "[losses.contrast] contrast: Contrast",
+        'judge ["val.retrieval.mrr", "val.loss.info_nce.raw"]',
         "must all[b] loss.total < 3",
     ):
         assert any(shown.startswith(line) for shown in lines), line

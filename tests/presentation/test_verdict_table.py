@@ -16,7 +16,7 @@ from jepa_core.watch.judge import Judge
 from jepa_core.watch.nulls import NullFigures, RankedNulls
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Criterion, Watch
-from jepa_core.watch.verdict import BestCheckpoint, HardRetrieval, Verdict
+from jepa_core.watch.verdict import BestCheckpoint, ComparedFigure, HardRetrieval, Verdict
 
 RUN = Path("runs/optimized-20261122-214501")
 WATCH = Watch(
@@ -95,7 +95,7 @@ def test_the_verdict_reads_as_a_table_with_values_limits_and_margins() -> None:
         "  ✔ retrieval above gentle_vq     0.412    > 0.371     +11 %\n"
         "  ✘ codes above 12 % always      11.9 %    > 12 %     −0.8 %    lowest 11.9 % at epoch 1\n"
         "\n"
-        "  against gentle_vq         retrieval MRR 0.412 beside 0.371 (11 % better)\n"
+        "  against gentle_vq         val.retrieval.mrr 0.412 beside 0.371 (11 % better)\n"
         "  retrieval on validation   MRR 0.412 · top-1 31.0 %      strongest null (extrapolation) 0.364 · 16.8 %"
         "   +0.048 [0.031, 0.066]\n"
         "  near copies               MRR 0.660 · pair analogy 0.610 · blind 0.170 · medoid 0.210\n"
@@ -106,6 +106,12 @@ def test_the_verdict_reads_as_a_table_with_values_limits_and_margins() -> None:
         "Next: jepa recipe diff runs/gentle_vq-1/recipe.toml runs/optimized-20261122-214501/recipe.toml"
         "        what was changed"
     )
+
+
+def test_a_compared_figure_goes_by_its_name_and_in_its_unit() -> None:
+    figure = ComparedFigure(name="mine.spread", value=0.5, baseline=0.4, change=0.25, unit="%")
+    verdict = attrs.evolve(verdict_against(gentle_vq(0.371)), compared=(figure,))
+    assert "mine.spread 50.0 % beside 40.0 % (25 % better)" in plain(verdict)
 
 
 def test_without_a_baseline_the_headline_says_how_the_musts_went() -> None:

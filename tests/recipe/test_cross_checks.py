@@ -108,7 +108,60 @@ def test_metrics_are_not_judged_while_the_component_that_declares_them_is_at_fau
 def test_early_stopping_needs_a_metric_that_is_reported(tmp_path: Path) -> None:
     fault = only_fault(write(tmp_path, "small", MINIMAL + "[watch.early_stop]\npatience = 3\n"))
     assert fault.key == "watch.early_stop.metric"
-    assert "val.loss.info_nce.raw is not reported by this recipe" in fault.message
+    assert fault.message.startswith("no metric of this recipe is named val.loss.info_nce.raw.")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("vq.usag", 'no metric of this recipe is named vq.usag. Did you mean "vq.usage"?'),
+        # What has no direction is no help.
+        ("grad.norms", "no metric of this recipe is named grad.norms."),
+        ("grad.norm", "grad.norm cannot be judged: neither higher nor lower is better"),
+        ("temperature", "temperature cannot be judged: neither higher nor lower is better"),
+        ("val.retrieval.null.equal_cells.mrr", "val.retrieval.null.equal_cells.mrr cannot be judged: neither"),
+    ],
+)
+def test_what_is_judged_is_reported_and_has_a_direction(tmp_path: Path, name: str, message: str) -> None:
+    judge = MINIMAL + f'[watch]\njudge = ["val.retrieval.mrr", "{name}"]\n'
+    fault = only_fault(write(tmp_path, "judge", judge))
+    assert (fault.key, fault.where) == ("watch.judge[1]", f"{tmp_path}/judge.toml:9:31")
+    assert fault.excerpt is not None
+    assert fault.excerpt.width == len(f'"{name}"')
+    assert fault.message.startswith(message)
+    stop = MINIMAL + f'[watch.early_stop]\npatience = 3\nmetric = "{name}"\n'
+    fault = only_fault(write(tmp_path, "stop", stop))
+    assert (fault.key, fault.where) == ("watch.early_stop.metric", f"{tmp_path}/stop.toml:10:10")
+    assert fault.message.startswith(message)
+
+
+@pytest.mark.parametrize("name", ["loss.total", "vq.perplexity", "val.loss.contrast.raw", "val.rank.context"])
+def test_whatever_has_a_direction_may_be_judged_and_stopped_on(tmp_path: Path, name: str) -> None:
+    text = MINIMAL + f'[watch]\njudge = ["{name}"]\n[watch.early_stop]\npatience = 3\nmetric = "{name}"\n'
+    watch = load(write(tmp_path, "small", text)).recipe.watch
+    assert watch.early_stop is not None
+    assert (watch.judge, watch.early_stop.metric) == ((name,), name)
+
+
+def test_by_default_what_a_recipe_reports_of_the_usual_is_judged(tmp_path: Path) -> None:
+    loaded = load(write(tmp_path, "small", MINIMAL))
+    assert loaded.recipe.watch.judge == ("val.retrieval.mrr", "val.loss.info_nce.raw")
+    assert load(write(tmp_path, "resolved", loaded.resolved())).recipe.watch == loaded.recipe.watch
+
+
+def test_nothing_to_judge_by_is_a_fault_and_a_flag_is_marked(tmp_path: Path) -> None:
+    fault = only_fault(write(tmp_path, "small", MINIMAL + "[watch]\njudge = []\n"))
+    assert (fault.key, fault.message) == (
+        "watch.judge",
+        "name at least one metric, or leave judge out for the usual ones",
+    )
+    flag = "watch.judge=['lr']"
+    assert only_fault(write(tmp_path, "small", MINIMAL), flag).where == f"--set {flag}"
+
+
+def test_what_is_judged_is_not_held_against_components_that_are_at_fault(tmp_path: Path) -> None:
+    text = MINIMAL + 'low = 0\n[watch]\njudge = ["temperatur"]\n'
+    assert [fault.key for fault in faults_of(write(tmp_path, "small", text))] == ["losses.contrast.low"]
 
 
 @pytest.mark.parametrize(

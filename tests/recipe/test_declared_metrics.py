@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jepa_core.metrics import ENGINE_METRICS, Metric
+from jepa_core.metrics import ENGINE_METRICS, Metric, declaration_of, directed
 from jepa_core.recipe.declared_metrics import declared_metrics, undeclared
 from tests.recipe.writing_recipes import MINIMAL, load, write
 
@@ -28,3 +28,15 @@ def test_figures_measured_on_validation_keep_direction_and_range(tmp_path: Path)
 def test_a_group_covers_the_names_below_it() -> None:
     metrics = (Metric("gate.*", "openness of each gate"), Metric("lr", "learning rate"))
     assert undeclared(["gate.3", "lr", "gates.3", "gate", "lr.x"], metrics) == ["gate", "gates.3", "lr.x"]
+
+
+def test_a_name_has_its_own_declaration_before_its_groups() -> None:
+    gates, third = Metric("gate.*", "openness of each gate", "higher", "%"), Metric("gate.3", "the third", "lower")
+    assert declaration_of("gate.3", (gates, third)) == third
+    assert declaration_of("gate.4", (gates, third)) == Metric("gate.4", "openness of each gate", "higher", "%")
+    assert declaration_of("gates", (gates, third)) is None
+
+
+def test_names_with_a_direction_keep_their_order() -> None:
+    metrics = (Metric("a", "", "lower"), Metric("b", ""), Metric("c", "", "higher"))
+    assert list(directed(["c", "b", "none", "a"], metrics)) == ["c", "a"]

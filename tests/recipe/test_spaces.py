@@ -61,6 +61,19 @@ def test_an_augmentation_or_a_loss_of_other_observations_is_refused(tmp_path: Pa
     assert not switched_off.augmentation["colours"].enabled
 
 
+def test_a_loss_that_names_augmentations_finds_them_in_the_recipe_and_of_its_space(tmp_path: Path) -> None:
+    named = '[augmentation.{0}]\nenabled = false\n[losses.view_contrast]\naugmentations = ["{1}"]'
+    recipe = loaded(tmp_path, "moving_digits", "vit", named.format("shift", "shift")).recipe
+    assert list(recipe.used_augmentations) == ["shift"]
+    with pytest.raises(
+        JepaError, match=r"no \[augmentation\.shfit\] in this recipe\. Did you mean \"shift\""
+    ) as refused:
+        loaded(tmp_path, "moving_digits", "vit", named.format("shift", "shfit"))
+    assert "paired.toml" in str(refused.value)
+    with pytest.raises(JepaError, match="colours takes grids"):
+        loaded(tmp_path, "moving_digits", "vit", named.format("colours", "colours"))
+
+
 def test_arrays_give_what_they_are_said_or_seen_to_hold(tmp_path: Path) -> None:
     more = 'observed_as = "series"'
     text = TEXT.format(data="arrays", encoder="series", more="").replace('"arrays"\n', f'"arrays"\n{more}\n')

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.clock import Clock, local_time
-from jepa_core.run_directory.naming import create_run, find_run, runs_in, shortest_name
+from jepa_core.run_directory.naming import RUNS_DIR, create_run, find_run, runs_in, typed_name
 
 CLOCK = Clock(now=lambda: 1_795_380_301.0)
 
@@ -95,7 +95,16 @@ def test_runs_are_ordered_by_the_time_in_their_names_and_their_number(tmp_path: 
     assert [run.name for run in runs_in(tmp_path)] == names
 
 
-def test_the_shortest_name_finds_the_run_again(tmp_path: Path) -> None:
-    runs = made(tmp_path, "a-20260101-000000", "a-20260102-000000", "b-20260102-000000")
-    assert [shortest_name(run) for run in runs] == ["a-20260101", "a-20260102", "b-2026"]
-    assert [find_run(shortest_name(run), tmp_path) for run in runs] == runs
+def test_the_name_to_type_still_means_the_run_when_others_have_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (run,) = made(RUNS_DIR, "a-20260101-000000")
+    typed = typed_name(run)
+    made(RUNS_DIR, "a-20260101-000000-2", "a-20260101-000001", "a-20260102-000000")
+    assert find_run(typed) == run
+
+
+def test_outside_runs_the_path_is_typed(tmp_path: Path) -> None:
+    (run,) = made(tmp_path / "elsewhere", "a-20260101-000000")
+    assert find_run(typed_name(run)) == run

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jepa_core.run_directory.recorded_recipe import recorded_metrics, recorded_watch
-from jepa_core.watch.rules import Abort, Baseline, Criterion
+from jepa_core.run_directory.recorded_recipe import recorded_judge, recorded_metrics, recorded_watch
+from jepa_core.watch.rules import JUDGED, Abort, Baseline, Criterion, EarlyStop
 from tests.run_directory.runs import RECIPE
 
 
@@ -25,6 +25,36 @@ def test_declarations_are_the_engines_the_losses_and_the_recorded_ones() -> None
     metrics = {metric.name: metric for metric in recorded_metrics(tomllib.loads(RECIPE.format(name="mine")))}
     assert metrics["mine.figure"].unit == "%"
     assert {"vq.usage", "loss.info_nce.raw"} <= set(metrics)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "judged"),
+    [
+        ({"watch": {"judge": ["mine.figure", "vq.usage"]}}, ("mine.figure", "vq.usage")),
+        ({"watch": {"judge": ["mine.figure", 3]}}, ("mine.figure",)),
+        ({"watch": {"judge": "mine.figure"}}, JUDGED),
+        ({"watch": {"must": []}}, JUDGED),
+        ({"watch": 3}, JUDGED),
+        ({}, JUDGED),
+    ],
+)
+def test_what_a_run_is_judged_by_is_as_recorded_and_the_usual_where_it_is_not(
+    recipe: dict[str, Any], judged: tuple[str, ...]
+) -> None:
+    assert recorded_judge(recipe) == recorded_watch(recipe).watch.judge == judged
+
+
+@pytest.mark.parametrize(
+    ("metric", "is_known"),
+    [("mine.figure", True), ("val.loss.info_nce.raw", True), ("grad.norm", False), ("of.nobody", False)],
+)
+def test_a_stop_on_what_has_no_recorded_direction_is_left_out_and_said(metric: str, is_known: bool) -> None:
+    recipe = tomllib.loads(RECIPE.format(name="mine"))
+    recipe["watch"]["early_stop"] = {"metric": metric, "patience": 3}
+    recorded = recorded_watch(recipe)
+    assert recorded.watch.early_stop == (EarlyStop(metric=metric, patience=3) if is_known else None)
+    told = () if is_known else (f"early_stop: the recipe does not say which way {metric} is better",)
+    assert recorded.problems == told
 
 
 @pytest.mark.parametrize(
@@ -52,7 +82,7 @@ plain = st.recursive(
     max_leaves=8,
 )
 keys = st.sampled_from(
-    ["watch", "metrics", "losses", "must", "nice", "abort", "rollback", "baseline", "early_stop", "id", "when"]
+    ["watch", "metrics", "losses", "must", "nice", "abort", "rollback", "baseline", "judge", "early_stop", "id", "when"]
 )
 
 

@@ -13,9 +13,8 @@ from jepa_core.recorded_numbers import decode_row
 from jepa_core.run_directory.clock import Clock
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.events import EventsWriter
-from jepa_core.run_directory.metrics_file import MetricsWriter
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.writing import RunWriter
+from jepa_core.run_directory.writing import MetricsWriter, RunWriter
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Abort, Watch

@@ -131,6 +131,13 @@ def test_a_scenario_fires_on_what_it_is_about(name: str, sick: list[Row]) -> Non
     assert name in fired(sick)
 
 
+@pytest.mark.parametrize(("order", "is_found"), [(0.3, False), (0.05, True)])
+def test_even_weights_do_no_harm_where_the_order_moves_the_state_all_the_same(order: float, is_found: bool) -> None:
+    watch = Watch(scenario=expanded("digits").recipe.watch.scenario)
+    found = fired(rows(entropy=[0.999] * 20, order=[order] * 20), watch)
+    assert ("attention_uniform" in found) == is_found
+
+
 def test_every_built_in_scenario_is_shown_to_fire() -> None:
     kinds = {rule.of for rule in SCENARIOS.scenario}
     assert kinds == set(installed().family("scenario"))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jepa_core.errors import JepaError
 from jepa_core.recipe.reading import load_recipe, with_scenarios
+from jepa_core.recipe.structuring import recipe_table
 from jepa_core.recipe.tables import Recipe
 from jepa_core.recipe.writing import toml_key, value_to_toml
 from jepa_core.registry import installed
@@ -43,6 +46,52 @@ def remedies(path: Path, *overrides: str) -> dict[str, Scenario]:
     registry = installed()
     recipe = with_scenarios(load_recipe(path, overrides=overrides, registry=registry), registry).recipe
     return {rule.id: rule for rule in recipe.watch.scenario if rule.set}
+
+
+def value_at(table: Mapping[str, Any], dotted: str) -> Any:
+    """None where the recipe has no such key."""
+    found: Any = table
+    for key in dotted.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+ADVISED = {**VARIANTS, "one bit": ('quantizer.kind="fsq"',), "no predictor": ('predictor.kind="identity"',)}
+
+
+@pytest.mark.parametrize("overrides", ADVISED.values(), ids=ADVISED)
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_an_advice_names_only_what_the_recipe_has_and_does_not_say_so_already(
+    path: Path, overrides: tuple[str, ...]
+) -> None:
+    registry = installed()
+    try:
+        loaded = with_scenarios(load_recipe(path, overrides=overrides, registry=registry), registry)
+    except JepaError:
+        pytest.skip("the recipe cannot be varied so")
+    table = recipe_table(loaded.recipe)
+    assert loaded.recipe.watch.scenario
+    for rule in loaded.recipe.watch.scenario:
+        for key, _, value in re.findall(r"\b([a-z]+(?:\.\w+)+)( = (\S*[\w\"]))?", rule.advice):
+            if key.partition(".")[0] not in table:
+                continue  # a metric
+            assert value_at(table, key) is not None, rule
+            assert value_to_toml(value_at(table, key)) != value or "clip_norm" in key, rule
+        assert "reviv" not in rule.advice or "revive_every" in table["quantizer"], rule
+
+
+def test_below_the_strongest_null_the_advice_is_for_the_recipe() -> None:
+    advised = {}
+    for kind in ("none", "ema_vq"):
+        overrides = (f'quantizer.kind="{kind}"', 'predictor.kind="mlp"')
+        registry = installed()
+        recipe = with_scenarios(
+            load_recipe(RECIPES / "series.toml", overrides=overrides, registry=registry), registry
+        ).recipe
+        (advised[kind],) = (rule.advice for rule in recipe.watch.scenario if rule.id == "below_strongest_null")
+    assert 'quantizer.kind = "none"' in advised["ema_vq"]
+    assert "quantizer" not in advised["none"]
+    assert "data.context_length" in advised["none"]
 
 
 @pytest.mark.parametrize("overrides", VARIANTS.values(), ids=VARIANTS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import attrs
@@ -33,12 +32,6 @@ def mrr(dataset: SequenceDataset, config: Any) -> float:
     null.fit(training_sample(dataset, torch.device("cpu")))
     candidates = CandidateList(dataset.space, dataset.validation.observations)
     return figures_of(candidates.ranks(null.scores(candidates.context, candidates.candidates))).mrr
-
-
-def test_it_is_generated_in_a_moment() -> None:
-    start = time.perf_counter()
-    SeriesDemoConfig().build(FACTS)
-    assert time.perf_counter() - start < 2
 
 
 def test_sequences_are_consecutive_windows_of_their_recording() -> None:

@@ -5,14 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import pytest
+
+from jepa_core.metrics import ENGINE_METRICS, Metric, loss_metrics
 from jepa_core.watch.findings import Firing
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.rules import EarlyStop, Watch
 
+DECLARED = (
+    *ENGINE_METRICS,
+    *loss_metrics("info_nce"),
+    Metric("mine.spread", "of a plugin", "higher"),
+    Metric("mine.waste", "of a plugin", "lower"),
+    Metric("mine.clock", "of a plugin"),
+    Metric("gate.*", "of a plugin", "higher"),
+)
+
 
 def firings(config: EarlyStop, values: Iterable[float], *, other: str = "") -> list[list[Firing]]:
     """What each row sets off; `other` names another metric than the one watched."""
-    judge = Judge(Watch(early_stop=config))
+    judge = Judge(Watch(early_stop=config), DECLARED)
     rows = ({"step": 10 * i, "epoch": float(i), other or config.metric: value} for i, value in enumerate(values, 1))
     return [judge.observe(row) for row in rows]
 
@@ -32,6 +44,20 @@ def test_a_loss_improves_downwards() -> None:
     assert [len(row) for row in firings(config, [3.0, 2.0, 1.0, 1.5])] == [0, 0, 0, 1]
 
 
+@pytest.mark.parametrize(
+    ("metric", "fires"),
+    [("mine.spread", True), ("mine.waste", False), ("gate.3", True), ("mine.clock", False), ("mine.unheard_of", False)],
+)
+def test_any_metric_is_stopped_on_in_its_declared_direction_and_none_without_one(metric: str, fires: bool) -> None:
+    fired = [bool(row) for row in firings(EarlyStop(metric=metric, patience=2), [3.0, 2.0, 1.0, 0.5])]
+    assert fired == [False, False, fires, False]
+
+
+def test_rows_are_counted_of_a_metric_of_training() -> None:
+    (firing,) = firings(EarlyStop(metric="mine.waste", patience=2), [1.0, 2.0, 3.0])[2]
+    assert firing.message == "mine.waste did not improve on 1 by 0 in 2 rows"
+
+
 def test_rows_without_the_metric_do_not_count() -> None:
     config = EarlyStop(metric="val.retrieval.mrr", patience=1)
     assert firings(config, [1.0, 2.0, 3.0], other="loss.total") == [[], [], []]
@@ -44,7 +70,7 @@ def test_values_that_were_never_finite_are_said_to_be() -> None:
 
 
 def test_the_judge_asks_for_the_stop_and_keeps_asking() -> None:
-    judge = Judge(Watch(early_stop=EarlyStop(metric="val.retrieval.mrr", patience=1)))
+    judge = Judge(Watch(early_stop=EarlyStop(metric="val.retrieval.mrr", patience=1)), DECLARED)
     for mrr in (0.5, 0.4, 0.6):
         judge.observe({"val.retrieval.mrr": mrr})
     assert judge.decision.early_stop is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from jepa_core.metrics import ENGINE_METRICS, Metric, loss_metrics
 from jepa_core.watch.baseline import BaselineValues, series_of
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
@@ -15,6 +16,7 @@ from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Abort, Criterion, Watch
 from jepa_core.watch.verdict import BestCheckpoint, Ending, Verdict, verdict_from_json, verdict_to_json
 
+DECLARED = (*ENGINE_METRICS, *loss_metrics("info_nce"))
 RUN = Path("runs/mine-20261122-214501")
 HOLDS = Criterion(id="holds", when="val.retrieval.mrr > 0")
 FAILS = Criterion(id="fails", when="val.retrieval.mrr > 1")
@@ -37,7 +39,7 @@ def verdict_on(
     ending: Ending = "finished",
     cause: str = "",
 ) -> Verdict:
-    judge = Judge(Watch(must=musts), (), baseline)
+    judge = Judge(Watch(must=musts), DECLARED, baseline)
     judge.observe(row(mrr, **(figures or {})))
     return reach_verdict(judge, run=RUN, ending=ending, cause=cause)
 
@@ -67,6 +69,59 @@ def test_raw_info_nce_decides_where_retrieval_was_not_measured_and_lower_is_bett
     assert verdict.compared[0].change == pytest.approx(0.2)
 
 
+SPREAD = Metric("mine.spread", "of a plugin", "higher", "%")
+WASTE = Metric("mine.waste", "of a plugin", "lower")
+
+
+def judged_by(names: tuple[str, ...], mine: Mapping[str, float], theirs: Mapping[str, float]) -> Verdict:
+    """The verdict on a run whose retrieval is as good as its baseline's."""
+    judge = Judge(Watch(judge=names), (*DECLARED, SPREAD, WASTE, Metric("mine.clock", "")), run_of(0.4, **theirs))
+    judge.observe(row(0.4, **mine))
+    return reach_verdict(judge, run=RUN)
+
+
+@pytest.mark.parametrize(
+    ("name", "mine", "theirs", "outcome", "change"),
+    [
+        ("mine.spread", 0.6, 0.5, "success", 0.2),
+        ("mine.spread", 0.4, 0.5, "regression", -0.2),
+        ("mine.waste", 0.6, 0.5, "regression", -0.2),
+        ("mine.waste", 0.4, 0.5, "success", 0.2),
+    ],
+)
+def test_a_metric_that_the_recipe_names_decides_in_its_declared_direction(
+    name: str, mine: float, theirs: float, outcome: str, change: float
+) -> None:
+    verdict = judged_by((name, "val.retrieval.mrr"), {name: mine}, {name: theirs})
+    assert verdict.outcome == outcome
+    assert verdict.reason == f"{name} 20.0 % {'better' if change > 0 else 'worse'} than gentle"
+    assert [figure.name for figure in verdict.compared] == [name, "val.retrieval.mrr"]
+    assert verdict.compared[0].change == pytest.approx(change)
+
+
+def test_a_compared_figure_has_its_declared_unit() -> None:
+    (figure,) = judged_by(("mine.spread",), {"mine.spread": 0.6}, {"mine.spread": 0.5}).compared
+    assert figure.unit == "%"
+
+
+@pytest.mark.parametrize("first", ["mine.clock", "mine.unheard_of", "mine.waste"])
+def test_what_has_no_direction_or_is_not_on_both_sides_decides_nothing(first: str) -> None:
+    verdict = judged_by((first, "mine.spread"), {first: 0.1, "mine.spread": 0.6}, {"mine.spread": 0.5})
+    assert [figure.name for figure in verdict.compared] == ["mine.spread"]
+    assert verdict.outcome == "success"
+
+
+def test_without_a_judged_figure_on_both_sides_equal_runs_are_no_finding() -> None:
+    verdict = judged_by(("mine.spread",), {}, {})
+    assert (verdict.outcome, verdict.reason) == ("neutral", "no judged figure is shared with gentle")
+
+
+def test_no_rank_among_too_few_candidates_is_compared() -> None:
+    few = {"val.retrieval.candidates": 19, "val.retrieval.top1": 0.5, "mine.spread": 0.5}
+    verdict = judged_by(("val.retrieval.top1", "mine.spread"), few, few)
+    assert [figure.name for figure in verdict.compared] == ["mine.spread"]
+
+
 NULLS = RankedNulls(
     figures=(
         NullFigures(name="pair_analogy", mrr=0.36, top1=0.17, hard_mrr=0.6),
@@ -85,7 +140,7 @@ def beside_nulls(
     hard: Mapping[str, float] | None = None,
 ) -> Verdict:
     above = {"above_null": mrr - 0.36, "above_null_low": low, "above_null_high": 2 * (mrr - 0.36) - low}
-    judge = Judge(Watch(must=musts), (), baseline)
+    judge = Judge(Watch(must=musts), DECLARED, baseline)
     judge.observe(
         row(mrr, **{f"val.retrieval.{name}": value for name, value in above.items()}, **(hard or {}))
         | {"val.retrieval.candidates": candidates}
@@ -135,7 +190,7 @@ def test_better_than_the_baseline_is_no_success_below_the_strongest_null() -> No
 def test_where_the_last_grid_is_the_target_nothing_is_a_success() -> None:
     """Every null is at 1.000, so no difference can be above 0."""
     perfect = RankedNulls(figures=(NullFigures(name="equal_cells", mrr=1.0, top1=1.0),))
-    judge = Judge(Watch(must=(HOLDS,)), (), run_of(0.2))
+    judge = Judge(Watch(must=(HOLDS,)), DECLARED, run_of(0.2))
     same = {"above_null": 0.0, "above_null_low": 0.0, "above_null_high": 0.0}
     judge.observe(row(1.0, **{f"val.retrieval.{name}": value for name, value in same.items()}))
     assert reach_verdict(judge, run=RUN, nulls=perfect).outcome == "neutral"
@@ -152,7 +207,7 @@ def test_with_fewer_than_20_candidates_there_is_no_verdict_on_retrieval(baseline
 
 @pytest.mark.parametrize(("tasks", "outcome"), [(9, "no baseline"), (10, "success")])
 def test_with_fewer_than_10_tasks_a_difference_to_a_null_says_nothing(tasks: int, outcome: str) -> None:
-    judge = Judge(Watch(must=(HOLDS,)), (), None)
+    judge = Judge(Watch(must=(HOLDS,)), DECLARED, None)
     above = {
         "val.retrieval.above_null": 0.09,
         "val.retrieval.above_null_low": 0.05,
@@ -165,7 +220,7 @@ def test_with_fewer_than_10_tasks_a_difference_to_a_null_says_nothing(tasks: int
 
 
 def test_without_a_measured_difference_better_than_the_baseline_is_no_success() -> None:
-    judge = Judge(Watch(must=(HOLDS,)), (), run_of(0.2))
+    judge = Judge(Watch(must=(HOLDS,)), DECLARED, run_of(0.2))
     judge.observe(row(0.45, **{"val.retrieval.candidates": 400}))
     verdict = reach_verdict(judge, run=RUN, nulls=NULLS)
     assert verdict.outcome == "neutral"
@@ -175,7 +230,7 @@ def test_without_a_measured_difference_better_than_the_baseline_is_no_success() 
 
 
 def test_without_a_measured_difference_nothing_is_called_not_above() -> None:
-    judge = Judge(Watch(must=(HOLDS,)), (), None)
+    judge = Judge(Watch(must=(HOLDS,)), DECLARED, None)
     judge.observe(row(0.45, **{"val.retrieval.candidates": 400}))
     verdict = reach_verdict(judge, run=RUN, nulls=NULLS)
     assert verdict.outcome == "neutral"
@@ -186,7 +241,7 @@ def test_without_a_measured_difference_nothing_is_called_not_above() -> None:
 def test_a_difference_from_before_a_rollback_to_another_network_makes_no_success(
     baseline: BaselineValues | None,
 ) -> None:
-    judge = Judge(Watch(must=(HOLDS,)), (), baseline)
+    judge = Judge(Watch(must=(HOLDS,)), DECLARED, baseline)
     judge.observe(row(0.45, **{"val.retrieval.above_null": 0.09, "val.retrieval.above_null_low": 0.05}))
     verdict = reach_verdict(judge, run=RUN, nulls=NULLS, not_paired="that network is another now")
     assert verdict.outcome == "neutral"
@@ -196,7 +251,7 @@ def test_a_difference_from_before_a_rollback_to_another_network_makes_no_success
 
 
 def test_where_every_null_failed_better_than_the_baseline_is_no_success() -> None:
-    judge = Judge(Watch(must=(HOLDS,)), (), run_of(0.2))
+    judge = Judge(Watch(must=(HOLDS,)), DECLARED, run_of(0.2))
     judge.observe(row(0.45, **{"val.retrieval.candidates": 400}))
     nulls = RankedNulls(disabled=("untrained",), failed={"my_null": "ValueError: boo", "other": "SystemExit: 0"})
     verdict = reach_verdict(judge, run=RUN, nulls=nulls)
@@ -207,14 +262,14 @@ def test_where_every_null_failed_better_than_the_baseline_is_no_success() -> Non
 
 
 def test_where_the_recipe_switches_every_null_off_the_baseline_alone_decides() -> None:
-    judge = Judge(Watch(must=(HOLDS,)), (), run_of(0.2))
+    judge = Judge(Watch(must=(HOLDS,)), DECLARED, run_of(0.2))
     judge.observe(row(0.45, **{"val.retrieval.candidates": 400}))
     assert reach_verdict(judge, run=RUN, nulls=RankedNulls(disabled=("equal_cells",))).outcome == "success"
 
 
 @pytest.mark.parametrize(("candidates", "outcome"), [(1, "no baseline"), (19, "no baseline"), (20, "regression")])
 def test_a_stop_among_too_few_candidates_has_nothing_to_be_compared_with(candidates: int, outcome: str) -> None:
-    judge = Judge(Watch(), (), None)
+    judge = Judge(Watch(), DECLARED, None)
     judge.observe(row(0.45, **{"val.retrieval.candidates": candidates}))
     verdict = reach_verdict(judge, run=RUN, nulls=NULLS, ending="abort", cause="codes collapsed")
     assert (verdict.outcome, verdict.exit_code, verdict.reason) == (outcome, 3, "stopped: codes collapsed")
@@ -227,7 +282,7 @@ def test_nulls_alone_are_no_effect_of_a_change() -> None:
 
 
 def test_a_baseline_that_cannot_be_compared_with_is_named_beside_the_nulls_verdict() -> None:
-    judge = Judge(Watch(must=(HOLDS,)), (), None)
+    judge = Judge(Watch(must=(HOLDS,)), DECLARED, None)
     judge.observe(row(0.45, **{"val.retrieval.above_null": 0.09, "val.retrieval.above_null_low": 0.05}))
     verdict = reach_verdict(judge, run=RUN, nulls=NULLS, no_baseline_because="the figures are of other data")
     assert verdict.not_compared == "the figures are of other data"
@@ -264,7 +319,7 @@ def test_without_a_baseline_the_verdict_says_so_and_still_judges() -> None:
 
 def test_after_a_success_no_rollback_is_next_whatever_fired() -> None:
     for mrr, expected in ((0.5, "jepa eval "), (0.3, "jepa rollback ")):
-        judge = Judge(Watch(must=(HOLDS,)), (), run_of(0.4))
+        judge = Judge(Watch(must=(HOLDS,)), DECLARED, run_of(0.4))
         judge.observe(row(mrr))
         verdict = reach_verdict(judge, run=RUN, next_command="jepa rollback mine --scenario A")
         assert verdict.next.startswith(expected), verdict.outcome
@@ -307,7 +362,7 @@ def test_a_verdict_survives_its_file() -> None:
             nice=(UNJUDGED,),
             abort=(Abort(id="a", when="loss.total > 20"),),
         ),
-        (),
+        DECLARED,
         run_of(0.3),
     )
     judge.observe(row(0.4, **{"loss.total": math.inf, "val.retrieval.top1": 0.2}))

@@ -27,13 +27,14 @@ def transforms_batches(trial: Trial) -> None:
         require_transform(trial, transform, "the augmented batch")
 
 
-def require_transform(trial: Trial, transform: ViewTransform, name: str) -> None:
-    """See that a function from observations (B, T+1, …) to such keeps names, shapes, dtypes, space, seed and batch."""
+def require_transform(trial: Trial, transform: ViewTransform, name: str, *, num_places: int | None = None) -> None:
+    """See that a function from observations (B, T+1, …), or of so many places, to such keeps names, shapes, dtypes,
+    space, seed and batch."""
     situation, space = trial.situation, trial.space
     if space is None:
         raise NotApplicable("it names no space")
     torch.manual_seed(1)
-    given = trial.observations(situation.batch, situation.context_length + 1)
+    given = trial.observations(situation.batch, num_places or situation.context_length + 1)
     batch = given.map(torch.clone)
     view, again = _drawn(transform, batch), _drawn(transform, batch)
     require_equal(dict(batch.tensors), dict(given.tensors), f"{name} writes to the batch")

@@ -8,7 +8,7 @@ from jepa_core.conformance.checks.augmentations import require_transform
 from jepa_core.conformance.situations import PROJECTION_DIM
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import NotApplicable, require
-from jepa_core.contracts import DeclaresViews, JudgesWholeSet
+from jepa_core.contracts import DeclaresTargetViews, DeclaresViews, JudgesWholeSet
 
 _SETS = ((1, 1), (5, 3), (4, 9))
 """Predictions and candidates."""
@@ -30,11 +30,17 @@ def figures_declared(trial: Trial) -> None:
 def views_valid(trial: Trial) -> None:
     """Views are sequences of the space, the same under one seed, and leave the batch as it was."""
     loss = trial.build()
-    if not isinstance(loss, DeclaresViews):
+    of_batches = loss.views() if isinstance(loss, DeclaresViews) else {}
+    of_targets = loss.target_views() if isinstance(loss, DeclaresTargetViews) else {}
+    if not of_batches and not of_targets:
         raise NotApplicable("it declares no views")
+    if trial.space is None and not of_batches:
+        raise NotApplicable("it names no space: its views are what the recipe's augmentations make of any")
     require(trial.space is not None, "it declares views, and its configuration names no `spaces` that they are of")
-    for name, transform in loss.views().items():
+    for name, transform in of_batches.items():
         require_transform(trial, transform, f"the view {name}")
+    for name, transform in of_targets.items():
+        require_transform(trial, transform, f"the view {name}", num_places=1)
 
 
 def judges_any_set(trial: Trial) -> None:

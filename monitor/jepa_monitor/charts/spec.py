@@ -16,6 +16,9 @@ Floats = NDArray[np.floating]
 Tone = Literal["accent", "second", "third", "fourth", "good", "warning", "bad", "dim", "plain"]
 """Roles of colour; a theme says what each looks like, and judgements alone are good, warning or bad."""
 
+CURVE_TONES: tuple[Tone, ...] = ("accent", "second", "third", "fourth")
+"""Of the curves of one chart, in their order, and of several runs in the same charts."""
+
 MarkKind = Literal["firing", "non-finite", "checkpoint", "rollback"]
 
 

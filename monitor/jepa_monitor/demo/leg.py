@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 from rich.text import Text
 
-from jepa_core.presentation.training_screen import plain_log
+from jepa_core.presentation.training_screen import TrainingScreen, plain_log
 from jepa_core.presentation.verdict_table import verdict_table
 from jepa_core.run_directory.baseline_runs import resolve_baseline
 from jepa_core.run_directory.layout import CHECKPOINTS
@@ -17,20 +18,37 @@ from jepa_core.run_directory.lineage import read_lineage
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_recipe import recorded_epochs, recorded_metrics, recorded_watch
 from jepa_core.run_directory.status import State
-from jepa_core.run_directory.stored_checkpoints import stored_checkpoints
+from jepa_core.run_directory.stored_checkpoints import (
+    FILES,
+    FORMAT,
+    MANIFEST,
+    checkpoint_name,
+    file_sum,
+    manifest_sum,
+    stored_checkpoints,
+)
+from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.best_checkpoint import best_checkpoint
-from jepa_core.watch.findings import Severity
+from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
+from jepa_core.watch.run_findings import RunFindings, finding_of
 from jepa_core.watch.verdict import BestCheckpoint, Ending
-from jepa_monitor.demo.calendar import is_checkpoint_due, is_diagnosis_due, is_row_due, is_validation_due
-from jepa_monitor.demo.checkpoints import write_checkpoint
 from jepa_monitor.demo.figures import DATA_FINGERPRINT, NULLS, Figures
-from jepa_monitor.demo.recording import Recorder
 from jepa_monitor.demo.stage import Stage
-from jepa_monitor.demo.story import TOTAL_STEPS, Plot, epoch_of
+from jepa_monitor.demo.story import (
+    TOTAL_STEPS,
+    Plot,
+    epoch_of,
+    is_checkpoint_due,
+    is_diagnosis_due,
+    is_row_due,
+    is_validation_due,
+)
 
 _BAD_TENSOR = "loss relational at micro-batch 0"
+_NO_TENSORS = (2).to_bytes(8, "little") + b"{}"
+"""A safetensors file without tensors: the length of its header, and the header."""
 
 
 @attrs.frozen(kw_only=True)
@@ -154,3 +172,64 @@ def judge_of(recipe: Mapping[str, Any], runs_dir: Path) -> Judge:
     watch = recorded_watch(recipe).watch
     baseline = resolve_baseline(watch.baseline, runs_dir, DATA_FINGERPRINT).values
     return Judge(watch, recorded_metrics(recipe), baseline, recorded_epochs(recipe))
+
+
+def write_checkpoint(folder: Path, step: int, epoch: float) -> Path:
+    """Write `step-N` into the folder `checkpoints/` of a run: verifiable as a trainer's, but with no tensors, as
+    nothing was trained."""
+    path = folder / checkpoint_name(step)
+    path.mkdir()
+    state = json.dumps({"progress": {"step": step, "epoch": epoch}}).encode()
+    for name, content in zip(FILES, (_NO_TENSORS, state), strict=True):
+        (path / name).write_bytes(content)
+    sums = {name: {"sha256": file_sum(path / name), "bytes": (path / name).stat().st_size} for name in FILES}
+    manifest: dict[str, Any] = {"format": FORMAT, "step": step, "files": sums}
+    manifest["sum"] = manifest_sum(manifest)
+    (path / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    return path
+
+
+class Recorder:
+    """Writes one leg into its run directory, before the judge and onto the screen, as the trainer does. Its rules fire,
+    and nothing acts on them."""
+
+    def __init__(self, writer: RunWriter, judge: Judge, screen: TrainingScreen) -> None:
+        self.writer = writer
+        self.judge = judge
+        self.screen = screen
+        self.findings = RunFindings()
+        """What was not fine, for the verdict."""
+
+    def recall(self, rows: Iterable[Mapping[str, float]]) -> None:
+        """Let the judge see the rows that the leg has from its parent; what they set off was told there."""
+        for firing in (firing for row in rows for firing in self.judge.observe(row)):
+            self.findings.add(finding_of(firing))
+
+    def row(self, row: Mapping[str, float]) -> None:
+        self.writer.row(row)
+        self.screen.row(row)
+        for firing in self.judge.observe(row):
+            self.writer.firing(firing)
+            self.findings.add(finding_of(firing))
+            self.screen.event(firing.severity, firing.message, firing.advice)
+
+    def event(
+        self,
+        name: str,
+        severity: Severity,
+        message: str,
+        *,
+        step: int,
+        evidence: Mapping[str, Any] | None = None,
+        advice: str = "",
+    ) -> None:
+        self.writer.event(name, severity, message, step=step, evidence=evidence, advice=advice)
+        evidence = evidence or {}
+        self.findings.add(
+            Finding(name=name, severity=severity, message=message, step=step, evidence=evidence, advice=advice)
+        )
+        self.screen.event(severity, message, advice)
+
+    def heartbeat(self, step: int, epoch: float) -> None:
+        self.writer.heartbeat(step, epoch)
+        self.screen.progress(step, epoch)

@@ -17,12 +17,10 @@ from jepa_core.run_directory.naming import create_run
 from jepa_core.run_directory.rollback_plan import plan_rollback
 from jepa_core.run_directory.status import ALIVE
 from jepa_core.run_directory.writing import RunWriter
+from jepa_monitor.demo.child_runs import Due, make_child, requested_rollback
 from jepa_monitor.demo.figures import DATA_FINGERPRINT, NULLS
-from jepa_monitor.demo.leg import Leg, Part, judge_of
-from jepa_monitor.demo.pace import Pace
-from jepa_monitor.demo.recording import Recorder
-from jepa_monitor.demo.rollback import Due, make_child, requested_rollback
-from jepa_monitor.demo.stage import RECIPE_NAME, Stage, demo_recipe, resolved_recipe
+from jepa_monitor.demo.leg import Leg, Part, Recorder, judge_of
+from jepa_monitor.demo.stage import RECIPE_NAME, Pace, Stage, demo_recipe, resolved_recipe
 from jepa_monitor.demo.story import NON_FINITE_AT, TOTAL_EPOCHS, TOTAL_STEPS
 
 SECONDS = 30.0

@@ -1,4 +1,4 @@
-"""The plot of the demo: what the figures do over the steps, without noise.
+"""The plot of the demo: what the figures do over the steps, without noise, and after which steps what is written.
 
 All goes well; then codes fall out of use little by little, since nothing brings them back; the relational loss, which
 grows with the fourth power of the embeddings' scale, runs away; a value is no longer finite. A leg that begins after a
@@ -15,6 +15,11 @@ TOTAL_EPOCHS = 40
 STEPS_PER_EPOCH = 49
 """98 micro-batches of 512, two to a step."""
 TOTAL_STEPS = TOTAL_EPOCHS * STEPS_PER_EPOCH
+
+LOG_EVERY = 4
+DIAGNOSE_EVERY = 20
+CHECKPOINT_EVERY_EPOCHS = 2
+"""What is written when, as in the demo's recipe."""
 
 SLIDE_FROM = 380
 EXPLOSION_FROM = 640
@@ -100,3 +105,23 @@ def _rise(step: float, start: float, end: float) -> float:
     """From 0 at `start` to 1 at `end`, without a corner at either."""
     x = min(max((step - start) / (end - start), 0.0), 1.0)
     return x * x * (3 - 2 * x)
+
+
+def is_row_due(step: int) -> bool:
+    """Whether a metrics row is written after this step."""
+    return step % LOG_EVERY == 0 or is_diagnosis_due(step) or is_validation_due(step)
+
+
+def is_diagnosis_due(step: int) -> bool:
+    """Whether its row holds ranks and codes."""
+    return step % DIAGNOSE_EVERY == 0 or step == TOTAL_STEPS
+
+
+def is_validation_due(step: int) -> bool:
+    """Whether its row holds retrieval."""
+    return step % STEPS_PER_EPOCH == 0
+
+
+def is_checkpoint_due(step: int) -> bool:
+    """Whether a checkpoint is left after this step."""
+    return step % (CHECKPOINT_EVERY_EPOCHS * STEPS_PER_EPOCH) == 0

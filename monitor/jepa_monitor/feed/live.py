@@ -10,13 +10,12 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.layout import CONSOLE, DIAGNOSTICS, ENVIRONMENT, RECIPE, STATUS, VERDICT, is_run
 from jepa_core.run_directory.reading import RowsPosition, RunReader
-from jepa_core.run_directory.status import read_status
+from jepa_core.run_directory.status import ShownState, Status, read_status, shown_state
 from jepa_core.run_directory.watched_file import WatchedFile
 from jepa_core.watch.verdict import Verdict
 from jepa_monitor.feed.event_bounds import bounded
 from jepa_monitor.feed.feed import News, Surroundings
 from jepa_monitor.feed.newest_lines import newest_record, newest_text
-from jepa_monitor.feed.sign_of_life import SignOfLife
 
 POLL_BYTES = 1 << 20
 """Most bytes of rows, and of events, that one poll reads: decoded they take ten times as much memory."""
@@ -113,3 +112,37 @@ class SurroundingsReader:
         except RunDirectoryError as error:
             self._verdict_problem = str(error)
             return None
+
+
+class SignOfLife:
+    """How long ago a run last gave a sign of life, whatever its clock or ours was set to.
+
+    Times since a heartbeat that was seen to come are by our monotonic clock; only the age of the first one is taken
+    from the two wall clocks.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._heartbeat: float | None = None
+        self._age_when_seen = 0.0
+        self._seen_at = 0.0
+
+    def age(self, status: Status | None) -> float | None:
+        """Seconds since the last sign of life, never negative; None when there was none."""
+        if status is None:
+            self._heartbeat = None
+            return None
+        if status.heartbeat != self._heartbeat:
+            is_first = self._heartbeat is None
+            self._age_when_seen = max(0.0, self._clock.now() - status.heartbeat) if is_first else 0.0
+            self._seen_at = self._clock.monotonic()
+            self._heartbeat = status.heartbeat
+        return self._age_when_seen + max(0.0, self._clock.monotonic() - self._seen_at)
+
+    def state(self, status: Status | None) -> ShownState:
+        """The run's state, stale by the age that `age` tells."""
+        age = self.age(status)
+        if status is None or age is None:
+            return "unknown"
+        heartbeat = status.heartbeat
+        return shown_state(status, Clock(now=lambda: heartbeat + age))

@@ -20,9 +20,8 @@ from jepa_monitor.feed.feed import Feed, News, Surroundings
 from jepa_monitor.feed.live import LiveFeed
 from jepa_monitor.history.cache import HistoryCache
 from jepa_monitor.history.run_history import MAX_METRICS, RunHistory
-from jepa_monitor.model.judging import Judging
+from jepa_monitor.model.judging import Judging, rules_in_force
 from jepa_monitor.model.outlook import Course, Outlooks
-from jepa_monitor.model.rules_in_force import rules_in_force
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.model.told_firings import ToldFirings
 

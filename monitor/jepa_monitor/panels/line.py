@@ -9,7 +9,10 @@ from typing import TypeAlias
 
 import attrs
 from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
+from textual.filter import LineFilter
 
 from jepa_core.presentation.terminal import plain_text
 from jepa_core.visible_text import clean
@@ -147,3 +150,11 @@ def plainer(text: str) -> str:
     if text.isascii():
         return text
     return "".join(c if c.isascii() else plain_text(c) * cell_len(c) for c in text)
+
+
+class AsciiFilter(LineFilter):
+    """Leaves no character above 0x7E, whoever drew it."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002  # Textual's contract
+        """The same columns in ASCII."""
+        return [Segment(plainer(text), style, control) for text, style, control in segments]

@@ -21,7 +21,7 @@ from jepa_monitor.model.beside_nulls import (
     void_controls,
 )
 from jepa_monitor.model.run_view import RunView
-from jepa_monitor.panels.columns import Cell, Stretch, columns
+from jepa_monitor.panels.cells import Cell, Stretch, columns
 from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.level import bar
 from jepa_monitor.panels.line import Line, Span, line

@@ -13,7 +13,7 @@ from jepa_core.presentation.figures import figure_text
 from jepa_core.run_directory.status import ALIVE
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
-from jepa_monitor.panels.columns import Cell, Stretch, columns
+from jepa_monitor.panels.cells import Cell, Stretch, columns
 from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.level import bar
 from jepa_monitor.panels.line import Span, foreign, line

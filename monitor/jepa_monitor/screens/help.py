@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import attrs
 from textual.binding import Binding
 
+from jepa_core.watch.rules import Watch
 from jepa_monitor.charts.look import Look
+from jepa_monitor.history.series import Series
+from jepa_monitor.keys import Group, Key, keys_of
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.line import Line, Span, line
 from jepa_monitor.screens.sheet import Sheet, key_hints
+
+_COLUMN = 44
+_KEY_WIDTH = 12
+_GROUP_TITLES: Mapping[Group, str] = {
+    "charts": "charts",
+    "view": "looking",
+    "run": "the run",
+    "panes": "panes",
+    "runs": "list of runs",
+    "monitor": "monitor",
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -36,10 +50,6 @@ def help_content(groups: Sequence[KeyGroup], width: int, key_text: Callable[[Bin
     num_rows = max(len(left), len(right))
     rows = zip(_filled(left, num_rows), _filled(right, num_rows), strict=True)
     return Content(lines=tuple(line(one.fitted(width // 2), other) for one, other in rows), foot=key_hints())
-
-
-_COLUMN = 44
-_KEY_WIDTH = 12
 
 
 def _block(group: KeyGroup, key_text: Callable[[Binding], str]) -> list[Line]:
@@ -69,3 +79,46 @@ class HelpScreen(Sheet):
 
     def content(self, width: int, height: int) -> Content:  # noqa: ARG002  # it scrolls
         return help_content(self._groups, width, self.app.get_key_display)
+
+
+def help_groups(keys: Iterable[Key], keymap: Mapping[str, str]) -> list[KeyGroup]:
+    """What each key does, with the keys that are in force."""
+    by_group: dict[Group, list[Binding]] = {}
+    for key in keys:
+        bound = Binding(keys_of(key, keymap), key.action, key.help, id=key.id)
+        by_group.setdefault(key.group, []).extend(Binding.make_bindings([bound]))
+    return [KeyGroup(title=_GROUP_TITLES[group], bindings=bound) for group, bound in by_group.items()]
+
+
+class _NoRows:
+    num_rows = 0
+    names: Sequence[str] = ()
+
+    def series(self, name: str) -> Series | None:  # noqa: ARG002  # there is none of any name
+        return None
+
+
+def nothing_known() -> RunView:
+    """The view of a run of which nothing is known: the keys can be asked for before anything was read."""
+    return RunView(
+        name="",
+        path="",
+        state="unknown",
+        status=None,
+        heartbeat_age=None,
+        history=_NoRows(),
+        finals={},
+        metrics={},
+        watch=Watch(),
+        outlooks=(),
+        firings=(),
+        events=(),
+        diagnosis={},
+        console=(),
+        verdict=None,
+        recipe={},
+        environment={},
+        baseline=None,
+        damaged=0,
+        problems=(),
+    )

@@ -11,7 +11,7 @@ from jepa_core.run_directory.requests import PendingRequest, RequestAnswer
 from jepa_core.watch.findings import Firing
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
-from jepa_monitor.panels.columns import Cell, columns
+from jepa_monitor.panels.cells import Cell, columns
 from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.line import NOTHING, Line, Span, foreign, line, wrapped
 from jepa_monitor.panels.severity import TONES, mark

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 import attrs
+from rich.console import Console, RenderableType
+from rich.segment import Segment
+from rich.style import Style
 
 from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.verdict_table import verdict_table
 from jepa_core.watch.judgement import Judgement
 from jepa_monitor.charts.look import Look
+from jepa_monitor.charts.spec import Tone
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.line import Line, Span, foreign, line, wrapped
-from jepa_monitor.panels.rendered import rendered
 from jepa_monitor.panels.retrieval import retrieval_content
 from jepa_monitor.risk_text import risk_remarks
 from jepa_monitor.screens.sheet import Sheet, key_hints
 
 _WIDE = 90
 """Least columns at which the conditions of scenarios are shown."""
+_TONES: dict[str, Tone] = {"green": "good", "red": "bad", "yellow": "warning", "cyan": "accent"}
 
 
 def verdict_content(view: RunView, width: int, look: Look) -> Content:
@@ -79,3 +84,25 @@ class VerdictScreen(Sheet):
 
     def content(self, width: int, height: int) -> Content:  # noqa: ARG002  # it scrolls
         return verdict_content(self.view, width, self.look)
+
+
+def rendered(renderable: RenderableType, width: int) -> tuple[Line, ...]:
+    """The rows of what the core renders for a terminal, its colours as tones, and its text cleaned once more."""
+    console = Console(
+        file=io.StringIO(), width=max(width, 1), markup=False, emoji=False, highlight=False, legacy_windows=False
+    )
+    options = console.options.update(height=None)
+    rows = console.render_lines(renderable, options, pad=False)
+    return tuple(Line(tuple(_spans(row))) for row in rows)
+
+
+def _spans(row: list[Segment]) -> Iterator[Span]:
+    for segment in row:
+        if segment.text and not segment.control:
+            style = segment.style or Style.null()
+            yield Span(foreign(segment.text, len(segment.text)), _tone(style), bool(style.bold))
+
+
+def _tone(style: Style) -> Tone:
+    colour = _TONES.get(style.color.name) if style.color else None
+    return colour or ("dim" if style.dim else "plain")

@@ -20,7 +20,7 @@ from jepa_core.contracts import Observations, SequenceDataset, Space
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
-from jepa_plugins.task_split import TaskSplit, fingerprint
+from jepa_core.task_split import TaskSplit, fingerprint
 from jepa_points.rotations import about_axis, rotations_of, turned
 from jepa_points.shapes import SHAPES
 from jepa_points.space import PointSpace

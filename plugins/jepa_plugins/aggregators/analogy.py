@@ -4,12 +4,12 @@ Vector offsets as analogies are word2vec's (Mikolov et al., arXiv 1301.3781) and
 analogy making (Reed et al., 2015). In-pairs and out-pairs are read from the roles of the context's places, so any
 number of demonstrations will do; their mean counts. What is learned: for each dimension how much of the analogy, of the
 question, of the outputs and of the inputs the state holds, and a further change. Both start near zero and are read by
-a transformer from all grids at once.
+a transformer from all observations at once.
 
 With `blocks` > 1 the embedding is that many parts of equal width that mean the same of different things, such as
 colours: the same weights treat every block, and attention goes between blocks.
 
-Shapes: B sequences, T context grids, N tokens of a grid, D embedding dimension, G blocks, K = D / G.
+Shapes: B sequences, T context observations, N tokens of an observation, D embedding dimension, G blocks, K = D / G.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NUM_SOURCES = 4
 
 @attrs.frozen(kw_only=True)
 class AnalogyConfig:
-    """Last grid + mean of (output − input) of the demonstrations, with learned gates and a learned change."""
+    """Last observation + mean of (output − input) of the demonstrations, with learned gates and a learned change."""
 
     kind: ClassVar[str] = "analogy"
     metrics: ClassVar[tuple[Metric, ...]] = ()
@@ -66,7 +66,7 @@ class AnalogyConfig:
 
 
 class Analogy(nn.Module):
-    """Without a demonstration in the context the analogy is the last grid."""
+    """Without a demonstration in the context the analogy is the last observation."""
 
     def __init__(self, config: AnalogyConfig, facts: AggregatorFacts) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
 """The seed's learnable temporal attention: a linear layer over time, shared by all embedding dimensions.
 
-With T grids it has T² weights and T biases. It knows nothing of single objects: it sees each grid's mean only.
-Shapes: B sequences, T context grids, N tokens, D embedding dimension.
+With T observations it has T² weights and T biases. It knows nothing of single tokens: it sees each observation's mean
+only.
+Shapes: B sequences, T context observations, N tokens, D embedding dimension.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from jepa_plugins.aggregators.masked_mean import masked_mean
 
 @attrs.frozen(kw_only=True)
 class AttentionConfig:
-    """Mean over the objects of each grid, then learned weights over time, one set per dimension."""
+    """Mean over the tokens of each observation, then learned weights over time, one set per dimension."""
 
     kind: ClassVar[str] = "attention"
     metrics: ClassVar[tuple[Metric, ...]] = ()
@@ -28,7 +29,7 @@ class AttentionConfig:
 
 
 class Attention(nn.Module):
-    """Weights are the softmax over time of a linear layer that sees positions, so the order of grids matters."""
+    """Weights are the softmax over time of a linear layer that sees positions, so the order of observations matters."""
 
     def __init__(self, context_length: int) -> None:
         super().__init__()
@@ -40,7 +41,7 @@ class Attention(nn.Module):
         return (self._weights(grids_BTD) * grids_BTD).sum(1)
 
     def time_weights(self, values: Tensor, mask: Tensor) -> Tensor:
-        """(B, T): the weight of each grid, averaged over dimensions; each row sums to one."""
+        """(B, T): the weight of each observation, averaged over dimensions; each row sums to one."""
         return self._weights(masked_mean(values, mask)).mean(-1)
 
     def _weights(self, grids_BTD: Tensor) -> Tensor:

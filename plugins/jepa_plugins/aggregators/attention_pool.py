@@ -1,9 +1,10 @@
-"""Attention over the tokens of all context grids, with learned time positions; the state starts as the last grid.
+"""Attention over the tokens of the whole context, with time positions; the state starts as the last observation.
 
 Cross-attention of few queries over many tokens is the Perceiver's (arXiv 2103.03206). The change from in₁ to out₁ is
-looked up by the tokens of in₂, so a rule can be inferred and applied in one pass. Within a grid the order of tokens
-does not matter; the order of grids does.
-Shapes: B sequences, T context grids, N tokens of a grid, M = 1 + T·N tokens of the memory, Q queries, D dimension.
+looked up by the tokens of in₂, so a rule can be inferred and applied in one pass. Within an observation the order of
+tokens does not matter; the order of observations does.
+
+Shapes: B sequences, T context observations, N tokens of each, M = 1 + T·N tokens of the memory, Q queries, D dimension.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from jepa_plugins.transformer import TransformerBlock
 Queries = Literal["summary", "last", "all"]
 
 _INITIAL_STEP = 0.01
-"""Scale of the output layer at the start: the state is near the last grid, yet every layer has a gradient."""
+"""Scale of the output layer at the start: the state is near the last observation, yet every layer has a gradient."""
 
 
 @attrs.frozen(kw_only=True)
 class AttentionPoolConfig:
-    """Attention over all tokens of all grids with time positions; starts as the last grid's mean."""
+    """Attention over all tokens of all observations with time positions; starts as the last observation's mean."""
 
     kind: ClassVar[str] = "attention_pool"
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
     queries: Queries = setting(
-        "what looks at the tokens: one learned summary; also the last grid's tokens; or all tokens (self-attention)",
+        "what looks at the tokens: a learned summary; also the last observation's tokens; or all (self-attention)",
         default="last",
         choices=("summary", "last", "all"),
     )
@@ -88,9 +89,10 @@ class AttentionPool(nn.Module):
         return change
 
     def time_weights(self, values: Tensor, mask: Tensor) -> Tensor:
-        """(B, T): attention that reaches each grid's tokens, averaged over blocks and queries, as shares.
+        """(B, T): attention that reaches each observation's tokens, averaged over blocks and queries, as shares.
 
-        The summary token's own share and the residual from the last grid are left out. Uniform where no token is real.
+        The summary token's own share and the residual from the last observation are left out. Uniform where no token is
+        real.
         """
         memory_BMD, real_BM = self._memory(values, mask)
         stream_BQD, seen_BQ = self._stream(memory_BMD, real_BM, values.shape[2])
@@ -101,9 +103,9 @@ class AttentionPool(nn.Module):
             reached.append(masked_mean(weights_BQM, seen_BQ))
             stream_BQD = block(stream_BQD, source_BMD, real_BM.unsqueeze(1))
         per_token = torch.stack(reached).mean(0)[:, 1:]
-        per_grid_BT = per_token.unflatten(1, (values.shape[1], values.shape[2])).sum(-1)
-        total = per_grid_BT.sum(-1, keepdim=True)
-        return torch.where(total > 0, per_grid_BT / total.clamp(min=1e-12), 1 / values.shape[1])
+        per_place_BT = per_token.unflatten(1, (values.shape[1], values.shape[2])).sum(-1)
+        total = per_place_BT.sum(-1, keepdim=True)
+        return torch.where(total > 0, per_place_BT / total.clamp(min=1e-12), 1 / values.shape[1])
 
     def _memory(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The summary and all tokens with their time positions, (B, M, D), and which are real, (B, M)."""

@@ -1,10 +1,11 @@
-"""Attention over the tokens of all context grids, on top of a straight line through the last two.
+"""Attention over the tokens of all context observations, on top of a straight line through the last two.
 
-In the space of the grids' means the state starts as last + (last − the one before): the next point if the same step is
-made once more, as analogies are made from differences of embeddings (Mikolov et al., arXiv 1301.3781; for actions on
-images, arXiv 1912.11570). What attention adds starts near zero, and learns where the line is wrong: rings that close,
-objects that each go their own way.
-Shapes: B sequences, T context grids, N tokens of a grid, D embedding dimension.
+In the space of the observations' means the state starts as last + (last − the one before): the next point if the same
+step is made once more, as analogies are made from differences of embeddings (Mikolov et al., arXiv 1301.3781; for
+actions on images, arXiv 1912.11570). What attention adds starts near zero, and learns where the line is wrong: rings
+that close, objects that each go their own way.
+
+Shapes: B sequences, T context observations, N tokens of an observation, D embedding dimension.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from jepa_plugins.aggregators.masked_mean import masked_mean
 
 @attrs.frozen(kw_only=True)
 class ExtrapolationConfig:
-    """The last step made once more, and attention over all tokens of all grids on top."""
+    """The last step made once more, and attention over all tokens of all observations on top."""
 
     kind: ClassVar[str] = "extrapolation"
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
     queries: Queries = setting(
-        "what looks at the tokens: one learned summary; also the last grid's tokens; or all tokens (self-attention)",
+        "what looks at the tokens: a learned summary; also the last observation's tokens; or all (self-attention)",
         default="all",
         choices=("summary", "last", "all"),
     )
@@ -50,7 +51,7 @@ class ExtrapolationConfig:
 
 
 class Extrapolation(AttentionPool):
-    """`attention_pool` that starts from a line instead of the last grid; a single grid is its own continuation."""
+    """`attention_pool` that starts from a line, not from the last observation; a single one is its own continuation."""
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         """Tokens (B, T, N, D) and mask (B, T, N) to the state (B, D)."""

@@ -1,4 +1,4 @@
-"""The aggregator that sees only the last grid: what a model of the rule has to beat."""
+"""The aggregator that sees only the last observation: what a model of the rule has to beat."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jepa_plugins.aggregators.masked_mean import masked_mean
 
 @attrs.frozen(kw_only=True)
 class LastConfig:
-    """Mean over the objects of the last grid; the grids before it are ignored."""
+    """Mean over the tokens of the last observation; the observations before it are ignored."""
 
     kind: ClassVar[str] = "last"
     metrics: ClassVar[tuple[Metric, ...]] = ()
@@ -24,7 +24,7 @@ class LastConfig:
 
 
 class Last(nn.Module):
-    """The state is the last grid's masked mean."""
+    """The state is the last observation's masked mean."""
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         """Tokens (B, T, N, D) and mask (B, T, N) to the state (B, D)."""

@@ -1,4 +1,4 @@
-"""The mean over the real tokens of each grid. Shapes: N tokens, D embedding dimension."""
+"""The mean over the real tokens of each observation. Shapes: N tokens, D embedding dimension."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The baseline aggregator: the mean over objects, then over time. It knows nothing of the order of the grids."""
+"""The baseline aggregator: the mean over tokens, then over time. It knows nothing of the order of the observations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jepa_plugins.aggregators.masked_mean import masked_mean
 
 @attrs.frozen(kw_only=True)
 class MeanConfig:
-    """Mean over the objects of each grid, then mean over the grids; blind to their order."""
+    """Mean over the tokens of each observation, then mean over the observations; blind to their order."""
 
     kind: ClassVar[str] = "mean"
     metrics: ClassVar[tuple[Metric, ...]] = ()
@@ -24,7 +24,7 @@ class MeanConfig:
 
 
 class Mean(nn.Module):
-    """Every grid weighs the same, however many tokens it has; a grid without tokens counts as zeros."""
+    """Every observation weighs the same, however many tokens it has; an observation without tokens counts as zeros."""
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         """Tokens (B, T, N, D) and mask (B, T, N) to the state (B, D)."""

@@ -27,13 +27,14 @@ from jepa_core.errors import DataError
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
+from jepa_core.task_split import TaskSplit
 from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading
 from jepa_plugins.arrays.rows import Rows
 from jepa_plugins.arrays.source import Source
+from jepa_plugins.arrays.understood import Understood
 from jepa_plugins.arrays.windows import Cut, stretches, within_one
 from jepa_plugins.images.space import ImageSpace
 from jepa_plugins.series.space import SeriesSpace
-from jepa_plugins.task_split import TaskSplit
 from jepa_plugins.vectors.space import VectorSpace
 
 _SPACES: Mapping[str, type[Space]] = {"images": ImageSpace, "series": SeriesSpace, "vectors": VectorSpace}
@@ -91,6 +92,15 @@ class ArraysConfig:
         """
         return _SPACES[self.observed_as or self._source().reading.observed_as]
 
+    def inferred(self) -> tuple[str, ...]:
+        """What the array was taken for, and how to say otherwise; nothing where the recipe says it.
+
+        Raises:
+            RecipeError, DataError: the file cannot be read.
+        """
+        understood = self._source().understood
+        return (understood.sentence(), *understood.otherwise) if understood.otherwise else ()
+
     def build(self, facts: DatasetFacts) -> SequenceDataset:  # noqa: ARG002  # the same data under every run's seed
         """The arrays as sequences.
 
@@ -120,7 +130,17 @@ class ArraysConfig:
             task_names=split.task_names,
             description=f"{num_sequences:,} sequences of {source.file.path.name}, {num_tasks:,} tasks",
             fingerprint=self._fingerprint(digest, source.reading, rows, (train, validation)),
-            notes=source.notes,
+            notes=(*source.notes, *self._left_out(source.understood)),
+        )
+
+    def _left_out(self, understood: Understood) -> tuple[str, ...]:
+        """That of ready sequences not every observation is used."""
+        used, there = self.context_length + 1, understood.header.shape[1]
+        if understood.reading.holds != "sequences" or there == used:
+            return ()
+        return (
+            f"of the {there} observations of each sequence the last {used} count; data.context_length = {there - 1} "
+            f'takes all, and data.holds = "recordings" cuts every {used} in a row out of them',
         )
 
     def _source(self) -> Source:
@@ -149,8 +169,8 @@ class ArraysConfig:
                 if num_places > 1
                 else "Give the context before the target too"
             )
-            raise DataError(
-                f"{source.where}: a sequence has {num_places} observations, target included, and "
+            raise source.misfit(
+                f"a sequence has {num_places} observations, target included, and "
                 f"data.context_length = {self.context_length} asks for {self.context_length + 1}. {remedy}."
             )
         return observed[:, -self.context_length - 1 :]
@@ -160,7 +180,9 @@ class ArraysConfig:
         length = self.length if is_series else 1
         stride = self.stride if self.stride is not None else length
         cut = Cut(num_places=self.context_length + 1, length=length, is_windowed=is_series, stride=stride)
-        cut.check(source.where, observed.shape[1], to_split=to_split)
+        shortage = cut.shortage(observed.shape[1], to_split=to_split)
+        if shortage:
+            raise source.misfit(shortage)
         return cut
 
     def _of_recording(self, source: Source, observed: Tensor, rows: Rows) -> _Split:

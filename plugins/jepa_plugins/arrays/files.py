@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from jepa_core.errors import DataError
+from jepa_plugins.data_path import require_there
 
 OBSERVATIONS = "observations"
 """The one array of a `.npy` file, and the one that others must have."""
@@ -36,6 +37,33 @@ _SAFETENSORS_TYPES = {
     "F64": "float64",
     "C64": "complex64",
 }
+
+_TAKES = f'data.kind = "arrays" takes one file of arrays: {", ".join(SUFFIXES)}.'
+
+_FOLDER = (
+    'For a folder of images there is data.kind = "images". Arrays of several files and of one length are put into one '
+    "by numpy.savez(FILE, observations=numpy.stack([numpy.load(file) for file in files]))."
+)
+
+_TABLE = (
+    "Two lines of NumPy make one of a table, skiprows=0 where no line holds names:\n"
+    '  table = numpy.loadtxt("{path}", delimiter=%s, skiprows=1, ndmin=2)\n'
+    '  numpy.savez("{npz}", observations=table.astype(numpy.float32))'
+)
+_PICTURE = 'For images in files there is data.kind = "images", with data.path their folder.'
+_FILM = f"Save the frames of each film as files of a folder (ffmpeg -i {{path}} FILMS/FILM/%05d.png). {_PICTURE}"
+_TENSORS = 'Save its tensors with safetensors.torch.save_file({{"observations": tensor}}, "FILE.safetensors").'
+
+_REMEDIES = {
+    ".csv": _TABLE % '","',
+    ".tsv": _TABLE % r'"\t"',
+    ".txt": _TABLE % "None",
+    **dict.fromkeys((".png", ".jpg", ".jpeg"), _PICTURE),
+    **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif"), _FILM),
+    **dict.fromkeys((".pt", ".pth"), _TENSORS),
+    **dict.fromkeys((".jsonl", ".json"), 'For grids in JSON lines there is data.kind = "manifest".'),
+}
+"""What to do with files of other kinds, by their ending: templates with the file's `path`, and it as `npz`."""
 
 _UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, SafetensorError)
 
@@ -61,13 +89,13 @@ class ArrayFile:
         Raises:
             DataError: there is no such file, or it is not one of arrays.
         """
-        if not self.path.exists():
-            raise DataError(f"{self.path}: there is no such file. Give another with --set data.path=FILE.")
+        require_there(self.path, "file")
+        if self.path.is_dir():
+            raise DataError(f"{self.path} is a folder. {_TAKES} {_FOLDER}")
         if self.path.suffix not in SUFFIXES:
-            raise DataError(
-                f'{self.path}: data.kind = "arrays" reads {", ".join(SUFFIXES)}, not {self.path.suffix or "this"!r}. '
-                "Save the arrays with numpy.savez(FILE, observations=…)."
-            )
+            remedy = _REMEDIES.get(self.path.suffix.lower(), "Save the arrays with numpy.savez(FILE, observations=…).")
+            remedy = remedy.format(path=self.path, npz=self.path.with_suffix(".npz"))
+            raise DataError(f"{self.path}: {_TAKES} This is {self.path.suffix or 'a file without ending'!r}. {remedy}")
         try:
             return self._headers()
         except _UNREADABLE as error:
@@ -125,16 +153,7 @@ def _member_header(archive: zipfile.ZipFile, name: str) -> Header:
 
 
 def _tensor(array: Any) -> Tensor:
-    """Without a copy, where torch has the type and byte order.
-
-    Raises:
-        ValueError: they are texts, dates or records.
-    """
-    if array.dtype.kind not in "buifc":
-        raise ValueError(
-            f"an array is of type {array.dtype}, not of numbers: number classes by "
-            "numpy.unique(names, return_inverse=True)[1]"
-        )
+    """Without a copy, where torch has the type and byte order."""
     if array.dtype.kind in "ui" and array.dtype not in (np.uint8, np.int8, np.int16, np.int32, np.int64):
         array = array.astype(np.int64)
     elif not array.dtype.isnative or array.dtype == np.longdouble:

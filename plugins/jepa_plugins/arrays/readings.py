@@ -1,6 +1,6 @@
 """What an array's shape may mean: sequences, one recording or several, of images, series or vectors.
 
-Told by the recipe, or inferred from the shape and type alone; a header is enough.
+Told by the recipe, or inferred from the shape and type alone; a header is enough. Words about it are not here.
 Shapes: S sequences of T + 1 observations, R recordings of E steps, images of C channels, H × W, series of L steps and C
 channels, vectors of D numbers.
 """
@@ -13,7 +13,6 @@ from typing import Literal
 import attrs
 from torch import Tensor
 
-from jepa_core.errors import DataError
 from jepa_plugins.arrays.files import Header
 
 ObservedAs = Literal["images", "series", "vectors"]
@@ -44,6 +43,15 @@ class Reading:
         held = {"sequences": "ready sequences", "recording": "one recording", "recordings": "several recordings"}
         return f"{self.observed_as}, {held[self.holds]} ({', '.join(self.dims)})"
 
+    def has_fewest_channels(self, header: Header) -> bool:
+        """Whether the dimension taken for the channels of images looks like it, for other numbers of them than
+        pictures have: fewer than rows and columns, or else than these where both are as many."""
+        sizes = dict(zip(self.dims, header.shape, strict=True))
+        if "C" not in sizes or self.observed_as != "images":
+            return True
+        channels, height, width = (sizes[name] for name in ("C", "H", "W"))
+        return channels < min(height, width) or height == width != channels
+
     def arranged(self, observed: Tensor) -> Tensor:
         """A view with the dimensions of rows first: (S, T+1, …) or (R, E, …), R = 1 for one recording; images as
         (…, C, H, W)."""
@@ -56,62 +64,31 @@ class Reading:
         return observed.movedim(-1, 2) if self.dims[-1] == "C" else observed
 
 
-def reading_of(
-    where: str, header: Header, observed_as: ObservedAs | None, holds: Holds | None
-) -> tuple[Reading, tuple[str, ...]]:
-    """What an array is read as, and a note where that was inferred; `where` names it in errors.
-
-    Raises:
-        DataError: its type or its shape is none that can be read.
-    """
-    _check_type(where, header)
-    if 0 in header.shape:
-        raise DataError(f"{where} are empty: their shape is {header.shape}. Give at least one sequence or recording.")
-    possible = [
+def possible_readings(
+    header: Header, observed_as: ObservedAs | None = None, holds: Holds | None = None
+) -> list[Reading]:
+    """Those of as many dimensions that agree with what the recipe says, the likelier first."""
+    return [
         reading
         for reading in READINGS
         if len(reading.dims) == len(header.shape)
         and observed_as in (None, reading.observed_as)
         and holds in (None, reading.holds)
     ]
-    told = observed_as is not None and holds is not None
+
+
+def likeliest(header: Header, observed_as: ObservedAs | None, holds: Holds | None) -> Reading | None:
+    """The reading that a header most looks like; None where it looks like none, or channels cannot be found."""
+    possible = possible_readings(header, observed_as, holds)
     chosen = next((reading for reading in possible if reading.is_likely(header)), None)
     if chosen is None and observed_as == "images":
         # Bytes tell pictures from other numbers, which the recipe has done already.
         chosen = next((r for r in possible if r.is_likely(attrs.evolve(header, dtype="uint8"))), None)
+    told = observed_as is not None and holds is not None
     if chosen is None and possible and (told or len(possible) == 1):
-        chosen = possible[0]
-    if chosen is None:
-        raise DataError(_unreadable(where, header, observed_as, holds))
-    note = (
-        f"observations {header.shape} are read as {chosen.text()}; data.observed_as and data.holds say it if it is "
-        "otherwise"
-    )
-    return chosen, () if len(possible) == 1 else (note,)
-
-
-def _check_type(where: str, header: Header) -> None:
-    if header.dtype == "object":
-        raise DataError(
-            f"{where} are Python objects (dtype object): reading them would run code that the file holds. Save plain "
-            "numbers: numpy.savez(FILE, observations=numpy.stack(recordings).astype(numpy.float32)). Recordings of "
-            "unequal length cannot be stacked: cut them all to one length, or into ready sequences."
-        )
-    if not header.dtype.startswith(("bool", "uint", "int", "float", "bfloat")):
-        remedy = "Save real and imaginary part as two channels" if "complex" in header.dtype else "Save numbers"
-        raise DataError(f"{where} are of type {header.dtype}. {remedy}, as float32.")
-
-
-def _unreadable(where: str, header: Header, observed_as: ObservedAs | None, holds: Holds | None) -> str:
-    asked = [f"data.{key} = {value!r}" for key, value in (("observed_as", observed_as), ("holds", holds)) if value]
-    readings = [r for r in READINGS if observed_as in (None, r.observed_as) and holds in (None, r.holds)]
-    shapes = "\n".join(dict.fromkeys(f"  {reading.text()}" for reading in readings))
-    given = f" with {' and '.join(asked)}" if asked else ""
-    return (
-        f"{where} have the shape {header.shape} and the type {header.dtype}, which{given} is none that is read:\n"
-        f"{shapes}\n"
-        "Reshape the array, or say what it is with data.observed_as and data.holds."
-    )
+        fitting = possible if len(possible) == 1 else [r for r in possible if r.has_fewest_channels(header)]
+        chosen = fitting[0] if len({reading.dims for reading in fitting}) == 1 else None
+    return chosen
 
 
 def _is_bytes(header: Header) -> bool:
@@ -161,6 +138,7 @@ READINGS = (
     _reading("images", "recording", "time H W C", _both(_is_bytes, _is_picture(-1))),
     _reading("images", "recording", "time C H W", _both(_is_bytes, _is_picture(1))),
     _reading("images", "recordings", "R time H W", _is_bytes),
+    _reading("images", "sequences", "S T+1 H W", _is_bytes),
     _reading("series", "sequences", "S T+1 L C", _is_of_few_series),
     _reading("images", "recording", "time C H W", _is_frames_first),
     _reading("images", "recording", "time H W C", _is_picture(-1)),

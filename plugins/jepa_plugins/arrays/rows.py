@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from jepa_core.errors import DataError
-from jepa_plugins.task_split import TaskSplit
+from jepa_core.task_split import TaskSplit
+from jepa_plugins.arrays.files import Header
 
 TASKS, SPLIT = "tasks", "split"
 ROW_ARRAYS = (TASKS, SPLIT)
@@ -36,7 +37,9 @@ class Rows:
     has_split: bool
 
     @staticmethod
-    def of(path: str, arrays: Mapping[str, Tensor], num_rows: int, row: str, split: TaskSplit) -> Rows:
+    def of(
+        path: str, arrays: Mapping[str, Tensor], num_rows: int, row: str, split: TaskSplit, *, doubt: str = ""
+    ) -> Rows:
         """
         Args:
             path: of the file, for errors.
@@ -44,12 +47,14 @@ class Rows:
             num_rows: how long each has to be.
             row: what a row is, in a word.
             split: for a file that says tasks at most.
+            doubt: what errors of the number of rows end with, where observations may be read wrongly.
 
         Raises:
             DataError: an array has the wrong length or type, or a task is on both sides.
         """
         numbers = {
-            name: _whole_numbers(f"{path}: {name}", array, num_rows, row) for name, array in sorted(arrays.items())
+            name: _whole_numbers(f"{path}: {name}", array, num_rows, row, doubt)
+            for name, array in sorted(arrays.items())
         }
         has_tasks, has_split = TASKS in numbers, SPLIT in numbers
         given = numbers.get(TASKS, torch.arange(num_rows))
@@ -62,7 +67,7 @@ class Rows:
         elif noun == STEP:
             validates = torch.zeros(num_rows, dtype=torch.bool)
         else:
-            validates = _drawn(path, tasks, noun, split)
+            validates = _drawn(path, tasks, noun, split, doubt)
         return Rows(
             tasks=tasks,
             task_names=() if noun == STEP else tuple(f"{noun} {value}" for value in values.tolist()),
@@ -75,13 +80,33 @@ class Rows:
         )
 
 
-def _whole_numbers(where: str, array: Tensor, num_rows: int, row: str) -> Tensor:
+def check_types(path: str, headers: Mapping[str, Header]) -> None:
+    """Before anything is read: rows are described by numbers.
+
+    Raises:
+        DataError: an array holds texts, Python objects or dates.
+    """
+    for name, header in sorted(headers.items()):
+        if header.dtype.startswith(("bool", "uint", "int", "float", "bfloat", "complex")):
+            continue
+        what = {"object": "Python objects", "str": "texts", "bytes": "texts"}.get(header.dtype.rstrip("0123456789"))
+        as_texts = ".astype(str)" if header.dtype == "object" else ""
+        remedy = (
+            "Give each row 0 for training or 1 for validation."
+            if name == SPLIT
+            else f"Save their numbers instead: numpy.unique(names{as_texts}, return_inverse=True)[1]."
+        )
+        kind = f"{what} (dtype {header.dtype})" if what else f"of type {header.dtype}"
+        raise DataError(f"{path}: {name} are {kind}, not whole numbers. {remedy}")
+
+
+def _whole_numbers(where: str, array: Tensor, num_rows: int, row: str, doubt: str) -> Tensor:
     if array.is_floating_point() or array.is_complex():
         raise DataError(f"{where} are {array.dtype}, not whole numbers. Convert them with .astype(numpy.int64).")
     if tuple(array.shape) != (num_rows,):
         raise DataError(
             f"{where} have the shape {tuple(array.shape)}, and the observations have {num_rows:,} {row}s. Give one "
-            f"number for each {row}: shape ({num_rows},)."
+            f"number for each {row}: shape ({num_rows},).{doubt}"
         )
     numbers = array.long()
     if bool((numbers < 0).any()):
@@ -113,12 +138,12 @@ def _check_apart(path: str, validation_tasks: Tensor, train_tasks: Tensor, row: 
         )
 
 
-def _drawn(path: str, tasks: Tensor, noun: str, split: TaskSplit) -> Tensor:
+def _drawn(path: str, tasks: Tensor, noun: str, split: TaskSplit, doubt: str) -> Tensor:
     """(rows,) bool: which validate, drawn by task."""
     num_tasks = int(tasks.max()) + 1
     if num_tasks < 2:
         raise DataError(
             f"{path}: all observations are of one {noun}, and at least 2 are needed, 1 to train and 1 to validate. "
-            f"Give more, or the array {SPLIT}: 0 trains, 1 validates."
+            f"Give more, or the array {SPLIT}: 0 trains, 1 validates.{doubt}"
         )
     return split.validates(num_tasks)[tasks]

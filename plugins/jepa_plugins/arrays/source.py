@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from jepa_core.errors import DataError, RecipeError
+from jepa_core.task_split import TaskSplit
 from jepa_plugins.arrays.files import OBSERVATIONS, ArrayFile
-from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading, reading_of
-from jepa_plugins.arrays.rows import LABEL_PREFIX, ROW_ARRAYS, STEP, Rows
-from jepa_plugins.task_split import TaskSplit
+from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading
+from jepa_plugins.arrays.rows import LABEL_PREFIX, ROW_ARRAYS, STEP, Rows, check_types
+from jepa_plugins.arrays.understood import Understood, understand
 from jepa_plugins.vectors.real_values import not_finite, parts_of
 
 _PATH_WANTED = """\
@@ -32,7 +33,7 @@ class Source:
     """A file, and what its observations are read as."""
 
     file: ArrayFile
-    reading: Reading
+    understood: Understood
     names: tuple[str, ...]
     """Arrays beside the observations that are read."""
     notes: tuple[str, ...]
@@ -54,18 +55,28 @@ class Source:
                 f"{file.path}: the array {OBSERVATIONS!r} is missing; the file has {there}. Save it under that name: "
                 f"numpy.savez(FILE, {OBSERVATIONS}=…)."
             )
-        where = _where(file)
-        reading, notes = reading_of(where, headers[OBSERVATIONS], observed_as, holds)
+        understood = understand(_where(file), headers[OBSERVATIONS], observed_as, holds)
+        notes = tuple(filter(None, (understood.note(),)))
         names = tuple(sorted(name for name in headers if name in ROW_ARRAYS or name.startswith(LABEL_PREFIX)))
+        check_types(str(file.path), {name: headers[name] for name in names})
         others = sorted(headers.keys() - {*names, OBSERVATIONS})
         if others:
             notes = (*notes, f"not read: {', '.join(others)}; there are {', '.join(ROW_ARRAYS)} and {LABEL_PREFIX}NAME")
-        return Source(file, reading, names, notes)
+        return Source(file, understood, names, notes)
+
+    @property
+    def reading(self) -> Reading:
+        """What the observations are read as."""
+        return self.understood.reading
 
     @property
     def where(self) -> str:
         """What errors of the observations begin with."""
         return _where(self.file)
+
+    def misfit(self, problem: str) -> DataError:
+        """An error that a wrong reading may have caused: it says what was understood, and how to say otherwise."""
+        return DataError(f"{self.file.path}: {self.understood.sentence()}: {problem}{self.understood.doubt()}")
 
     def loaded(self, split: TaskSplit) -> tuple[Tensor, Rows, str]:
         """Float32 observations with rows first, what is said of the rows, and SHA-256 of the observations as stored.
@@ -79,40 +90,39 @@ class Source:
         stored = arrays.pop(OBSERVATIONS)
         observed = self.reading.arranged(stored)
         if self.reading.observed_as == "images":
-            observed = _as_pixels(self.where, observed)
+            observed = self._as_pixels(observed)
         observed = observed.float()
         _check_finite(self.where, observed, self.reading)
         num_rows = observed.shape[1] if self.reading.holds == "recording" else len(observed)
         row = {"sequences": "sequence", "recordings": "recording", "recording": STEP}[self.reading.holds]
-        return observed, Rows.of(str(self.file.path), arrays, num_rows, row, split), _digest(stored)
+        rows = Rows.of(str(self.file.path), arrays, num_rows, row, split, doubt=self.understood.doubt())
+        return observed, rows, _digest(stored)
+
+    def _as_pixels(self, observed: Tensor) -> Tensor:
+        """Bytes as brightness 0 … 1; what is brightness already, checked.
+
+        Raises:
+            DataError: they are neither.
+        """
+        if observed.dtype == torch.uint8:
+            return observed.float().div_(255)
+        if not (observed.is_floating_point() or observed.dtype == torch.bool):
+            raise self.misfit(
+                "images are bytes 0–255 (uint8) or float32 in 0 … 1. Convert them with .astype(numpy.uint8)."
+            )
+        if observed.is_floating_point():
+            ranges = torch.tensor([[float(part.amin()), float(part.amax())] for part in parts_of(observed)])
+            least, most = float(ranges[:, 0].amin()), float(ranges[:, 1].amax())
+            if least < 0 or most > 1:
+                raise self.misfit(
+                    f"they range over {least:g} … {most:g}, and images are bytes 0–255 (uint8) or brightness in 0 … 1. "
+                    "Save them as uint8, or divide by their largest value."
+                )
+        return observed
 
 
 def _where(file: ArrayFile) -> str:
     return f"{file.path}: {OBSERVATIONS}"
-
-
-def _as_pixels(where: str, observed: Tensor) -> Tensor:
-    """Bytes as brightness 0 … 1; what is brightness already, checked.
-
-    Raises:
-        DataError: they are neither.
-    """
-    if observed.dtype == torch.uint8:
-        return observed.float().div_(255)
-    if not (observed.is_floating_point() or observed.dtype == torch.bool):
-        raise DataError(
-            f"{where} are {observed.dtype}: images are bytes 0–255 (uint8) or float32 in 0 … 1. Convert them with "
-            ".astype(numpy.uint8)."
-        )
-    if observed.is_floating_point():
-        ranges = torch.tensor([[float(part.amin()), float(part.amax())] for part in parts_of(observed)])
-        least, most = float(ranges[:, 0].amin()), float(ranges[:, 1].amax())
-        if least < 0 or most > 1:
-            raise DataError(
-                f"{where} range over {least:g} … {most:g}: images are bytes 0–255 (uint8) or brightness in 0 … 1. "
-                f"Save them as uint8, or divide by their largest value."
-            )
-    return observed
 
 
 def _check_finite(where: str, observed: Tensor, reading: Reading) -> None:

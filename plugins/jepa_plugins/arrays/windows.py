@@ -9,8 +9,6 @@ import attrs
 import torch
 from torch import Tensor
 
-from jepa_core.errors import DataError
-
 STRETCHES = 50
 """Tasks that one long recording is cut into."""
 
@@ -41,20 +39,17 @@ class Cut:
         spans = recordings.unfold(1, self.span, self.stride).movedim(-1, 2)
         return spans.unflatten(2, (self.num_places, self.length)) if self.is_windowed else spans
 
-    def check(self, where: str, num_steps: int, *, to_split: bool = False) -> None:
-        """See that so many steps make a sequence, and one more without a step in common where they are to be split.
-
-        Raises:
-            DataError: they are too few.
-        """
+    def shortage(self, num_steps: int, *, to_split: bool = False) -> str:
+        """What is wrong where so many steps make no sequence, or where they are to be split no second one without a
+        step in common; empty where they do."""
         needed = self.span + (self.stride * self._fewest_between if to_split else 0)
         if num_steps >= needed:
-            return
+            return ""
         sides = ", and as many again to validate on" if to_split else ""
         observations = f"windows of {self.length} steps" if self.is_windowed else "steps"
         shorter = " or data.length" if self.is_windowed else ""
-        raise DataError(
-            f"{where}: a recording has {num_steps:,} steps, and at least {needed:,} are needed: a sequence is "
+        return (
+            f"a recording has {num_steps:,} steps, and at least {needed:,} are needed: a sequence is "
             f"{self.num_places} {observations}, context and target{sides}. Lower data.context_length{shorter}, or give "
             "a longer recording."
         )

@@ -5,7 +5,7 @@ earlier targets is MoCo's (He et al., arXiv 1911.05722); the learnable temperatu
 arXiv 2103.00020).
 
 Shapes: B sequences, P projection dimension, Q slots of the queue, C = B + Q candidates,
-T context grids.
+T context observations.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class InfoNceConfig:
     queue: int = setting("earlier targets kept as further negatives", default=0, at_least=0, unit="targets")
     symmetric: bool = setting("average with the contrast of the right context among the batch's", default=False)
     context_weight: float = setting(
-        "weight of a second contrast: the right target among the grids of its own context, its nearest rivals",
+        "weight of a second contrast: the right target among the observations of its own context, its nearest rivals",
         default=0.0,
         at_least=0,
     )
@@ -148,7 +148,7 @@ class InfoNce(nn.Module):
     def _among_context(
         self, z_context: Tensor, z_target: Tensor, z_observed_BTP: Tensor, is_target_BT: Tensor | None
     ) -> Tensor:
-        """Scalar: contrast of the right target with its context's grids; those that equal it do not count."""
+        """Scalar: contrast of the right target with its context's observations; those that equal it do not count."""
         positive_B1 = (z_context * z_target).sum(-1, keepdim=True)
         rivals_BT = torch.einsum("bp,btp->bt", z_context, z_observed_BTP)
         logits_BC = torch.cat([positive_B1, rivals_BT], 1) / self.temperature()

@@ -1,18 +1,19 @@
-"""Relational: the target grid's objects shall lie to each other as the context grids' objects do.
+"""Relational: the target observation's objects shall lie to each other as the context observations' objects do.
 
 Relational knowledge distillation (Park et al., arXiv 1904.05068) compares distances between embeddings instead of the
-embeddings. With d²_ij the squared distance of a grid's quantized tokens i and j, two grids X and Y differ by
+embeddings. With d²_ij the squared distance of an observation's quantized tokens i and j, two observations X and Y
+differ by
 
     normalized      ∫ |q_X(u) − q_Y(u)| du, with q the quantile function of d²_ij / mean d² over the pairs i < j:
                     the Wasserstein-1 distance, within 0 … 2 whatever the scale, order and number of objects;
-    not normalized  the mean of (d²_X,ij − d²_Y,ij)² over pairs whose tokens are real in both grids: grows with the
-                    fourth power of the scale, and takes objects of one index to be the same object.
+    not normalized  the mean of (d²_X,ij − d²_Y,ij)² over pairs whose tokens are real in both: grows with the fourth
+                    power of the scale, and takes objects of one index to be the same object.
 
-The objective gains `weight` times the mean over all context grids against the target grid, and `context_self_weight`
-times the mean over consecutive context grids: two weights side by side, as in the seed. Without its weight the value
-is that sum over `weight`. Grids with fewer than two distinct objects count in neither.
+The objective gains `weight` times the mean over all context observations against the target, and
+`context_self_weight` times the mean over consecutive context observations: two weights side by side. Without its weight
+the value is that sum over `weight`. Observations with fewer than two distinct objects count in neither.
 
-Shapes: B sequences, T context grids, N tokens, D embedding dimension, Q points of a quantile function.
+Shapes: B sequences, T context observations, N tokens, D embedding dimension, Q points of a quantile function.
 """
 
 from __future__ import annotations
@@ -37,21 +38,21 @@ DISTINCT = 1e-8
 
 @attrs.frozen(kw_only=True)
 class RelationalConfig:
-    """Distances among objects that stay alike from grid to grid."""
+    """Distances among objects that stay alike from observation to observation."""
 
     kind: ClassVar[str] = "relational"
     metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric("relational.context", "relational difference of consecutive context grids", "lower", minimum=0),
+        Metric("relational.context", "relational difference of consecutive context observations", "lower", minimum=0),
     )
 
     normalized: bool = setting("compare distances whatever their scale and the order of objects", default=True)
     context_self_weight: float = setting(
-        "factor of consecutive context grids in the objective, where `weight` is that of context against target",
+        "factor of consecutive context observations in the objective, where `weight` is that of context against target",
         default=0.25,
         at_least=0,
     )
     max_tokens: int = setting(
-        "tokens of a grid that are compared, evenly spaced where it has more: the cost grows with the square",
+        "tokens of an observation that are compared, evenly spaced where it has more: the cost grows with the square",
         default=32,
         at_least=2,
     )
@@ -61,7 +62,7 @@ class RelationalConfig:
 
 
 class Relational(nn.Module):
-    """Compares the geometry of grids, with a gradient through the context grids."""
+    """Compares the geometry of observations, with a gradient through the context observations."""
 
     def __init__(self, config: RelationalConfig, context_share: float) -> None:
         super().__init__()
@@ -80,7 +81,7 @@ class Relational(nn.Module):
         return LossTerm(value=value, figures={"relational.context": to_next.detach()})
 
     def _thinned(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """At most `max_tokens` tokens of each grid, float32, zeros where masked."""
+        """At most `max_tokens` tokens of each observation, float32, zeros where masked."""
         num_tokens = mask.shape[-1]
         if num_tokens > self.config.max_tokens:
             kept = torch.linspace(0, num_tokens - 1, self.config.max_tokens, device=mask.device).long()
@@ -89,23 +90,23 @@ class Relational(nn.Module):
 
 
 def profile_difference(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
-    """Mean Wasserstein-1 distance of the relative squared distances within grids x and y, which broadcast; scalar."""
+    """Mean Wasserstein-1 distance of the relative squared distances within x and y, which broadcast; scalar."""
     (x_profile, x_counts), (y_profile, y_counts) = distance_profile(x, x_mask), distance_profile(y, y_mask)
     return _mean_where(x_counts & y_counts, (x_profile - y_profile).abs().mean(-1))
 
 
 def paired_difference(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
-    """Mean squared difference of squared distances, objects paired by index; grids broadcast; scalar."""
+    """Mean squared difference of squared distances, objects paired by index; observations broadcast; scalar."""
     in_both = x_mask & y_mask
     is_pair = _is_pair(in_both)
     difference = (_squared_distances(x, x_mask) - _squared_distances(y, y_mask)).square()
     num_pairs = is_pair.sum((-2, -1))
-    per_grid = torch.where(is_pair, difference, 0.0).sum((-2, -1)) / num_pairs.clamp(min=1)
-    return _mean_where(num_pairs > 0, per_grid)
+    per_observation = torch.where(is_pair, difference, 0.0).sum((-2, -1)) / num_pairs.clamp(min=1)
+    return _mean_where(num_pairs > 0, per_observation)
 
 
 def distance_profile(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Quantile function (..., Q) of d²_ij / mean d² for grids (..., N, D), and which grids have one, (...) bool."""
+    """Quantile function (..., Q) of d²_ij / mean d² for tokens (..., N, D), and where there is one, (...) bool."""
     is_pair = _is_pair(mask).flatten(-2)
     distances = _squared_distances(values, mask).flatten(-2)
     num_pairs = is_pair.sum(-1)

@@ -1,4 +1,4 @@
-"""A residual MLP from the state of the context to the predicted embedding of the next grid.
+"""A residual MLP from the state of the context to the predicted embedding of the next observation.
 
 The asymmetry of a predictor on the online side is that of BYOL (arXiv 2006.07733) and I-JEPA (arXiv 2301.08243).
 It sees the state alone, neither tokens nor actions.

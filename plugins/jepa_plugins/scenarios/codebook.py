@@ -28,7 +28,7 @@ class CodebookCollapseConfig:
     usage: float = setting("and with fewer than this share of all codes in use", default=0.1, above=0, at_most=1)
 
     def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
-        if not _has_codes(facts):
+        if not has_codes(facts):
             return ()
         return (
             Scenario(
@@ -38,8 +38,11 @@ class CodebookCollapseConfig:
                 severity="critical",
                 after_epoch=settled(facts, 1),
                 set=_fewer_revivals(facts),
-                advice="Lower quantizer.decay so that codes follow their tokens, and revive a few dead codes often "
-                "instead of many at once.",
+                advice=_remedies(
+                    facts,
+                    decay="Lower quantizer.decay so that codes follow their tokens.",
+                    revival="Revive a few dead codes often instead of many at once.",
+                ),
             ),
             Scenario(
                 id=f"{self.kind}.perplexity",
@@ -48,7 +51,8 @@ class CodebookCollapseConfig:
                 severity="critical",
                 after_epoch=settled(facts, 1),
                 set=_fewer_revivals(facts),
-                advice="Look whether the embeddings differ at all (rank.context), then lower quantizer.decay.",
+                advice="Look whether the embeddings differ at all (rank.context). "
+                + _remedies(facts, decay="If they do, lower quantizer.decay."),
             ),
         )
 
@@ -64,7 +68,7 @@ class CodebookSlideConfig:
     looks: int = setting("diagnostics that the mean and the slope are taken over", default=5, at_least=3, at_most=100)
 
     def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
-        if not _has_codes(facts):
+        if not has_codes(facts):
             return ()
         mean, slope = f"mean(vq.usage, {self.looks})", f"slope(vq.usage, {self.looks})"
         return (
@@ -74,7 +78,9 @@ class CodebookSlideConfig:
                 when=f"{mean} < {self.of_highest:g} * highest(vq.usage, {self.looks}) and {slope} < 0",
                 after_epoch=settled(facts, 2),
                 set=_fewer_revivals(facts),
-                advice="Nothing brings dead codes back: revive a few of them every few steps.",
+                advice=_remedies(
+                    facts, revival="Nothing brings dead codes back: revive a few of them every few steps."
+                ),
             ),
         )
 
@@ -90,7 +96,7 @@ class CodebookShockConfig:
     looks: int = setting("diagnostics within which it happens", default=3, at_least=2, at_most=100)
 
     def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
-        if not _has_codes(facts):
+        if not has_codes(facts):
             return ()
         return (
             Scenario(
@@ -100,13 +106,29 @@ class CodebookShockConfig:
                 when=f"vq.usage < {self.kept:g} * max(vq.usage, {self.looks}) - spread(vq.usage, 8, {self.looks})",
                 after_epoch=settled(facts, 2),
                 set=_fewer_revivals(facts),
-                advice="If codes were revived just before, revive fewer at a time, more often.",
+                advice=_remedies(
+                    facts, revival="If codes were revived just before, revive fewer at a time, more often."
+                ),
             ),
         )
 
 
-def _has_codes(facts: ScenarioFacts) -> bool:
+def has_codes(facts: ScenarioFacts) -> bool:
+    """Whether there is a codebook."""
     return bool(facts.recipe["quantizer"]["kind"] != "none")
+
+
+def revives(facts: ScenarioFacts) -> bool:
+    """Whether the quantizer brings dead codes back."""
+    return bool(facts.recipe["quantizer"].get("revive_every"))
+
+
+def _remedies(facts: ScenarioFacts, *, decay: str = "", revival: str = "") -> str:
+    """What can be done about its codes, by the fields that the quantizer has."""
+    quantizer = facts.recipe["quantizer"]
+    said = [decay if "decay" in quantizer else "", revival if "revive_every" in quantizer else ""]
+    other = 'Give it fewer codes, or compare with quantizer.kind = "none".'
+    return " ".join(filter(None, said)) or other
 
 
 def _fewer_revivals(facts: ScenarioFacts) -> dict[str, Any]:

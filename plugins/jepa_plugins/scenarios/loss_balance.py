@@ -14,6 +14,7 @@ from jepa_core.facts import ScenarioFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_core.watch.rules import Scenario
+from jepa_plugins.scenarios.codebook import revives
 from jepa_plugins.scenarios.level import above_lowest, leapt, left, left_on_validation, left_slowly, now
 from jepa_plugins.scenarios.timing import TRAINED, settled
 
@@ -122,7 +123,8 @@ class LevelLeftConfig:
 
     def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
         terms = weighted_terms(facts)
-        advice = "Look what changed there: a term that grows, a revival of codes. A checkpoint from before it is whole."
+        changes = "a term that grows, a revival of codes" if revives(facts) else "a term that grows, the learning rate"
+        advice = f"Look what changed there: {changes}. A checkpoint from before it is whole."
         whole = (("loss.total", self.total), ("grad.norm", self.norm))
         return (
             *(self._of(name, name, self._left(name, times), facts, advice=advice) for name, times in whole),

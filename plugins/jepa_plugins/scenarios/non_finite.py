@@ -20,15 +20,16 @@ class NonFiniteConfig:
     kind: ClassVar[str] = "non_finite"
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
-    def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:  # noqa: ARG002  # the same for every recipe
+    def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
+        is_exact = facts.recipe["train"]["precision"] == "fp32"
+        precision = "" if is_exact else ', or set train.precision = "fp32"'
         return tuple(
             Scenario(
                 id=f"{self.kind}.{name}",
                 title=f"{name} is not finite",
                 when=f"not finite({name})",
                 severity="critical",
-                advice='Lower optimizer.lr, or set train.precision = "fp32". '
-                "Go back to a checkpoint from before the first such value.",
+                advice=f"Lower optimizer.lr{precision}. Go back to a checkpoint from before the first such value.",
             )
             for name in FIGURES
         )

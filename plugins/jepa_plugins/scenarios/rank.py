@@ -17,7 +17,8 @@ from jepa_core.watch.rules import Scenario
 from jepa_plugins.scenarios.timing import TRAINED, settled
 
 SIDES = ("context", "target")
-_ADVICE = "Raise the weight of what spreads embeddings apart (losses.sigreg, losses.vicreg), or add such a loss."
+_SPREADING = ("sigreg", "vicreg")
+"""Kinds of losses that spread embeddings apart."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +40,7 @@ class RankCollapseConfig:
                 f"and {TRAINED}",
                 severity="critical",
                 after_epoch=settled(facts, 5),
-                advice=_ADVICE,
+                advice=_remedy(facts),
             )
             for side in SIDES
         )
@@ -65,7 +66,15 @@ class RankStuckConfig:
                 when=f"max(rank.{side}, {self.looks}) < {low:g} and "
                 f"max(rank.{side}, {self.looks}) < {1 + self.growth:g} * min(rank.{side}, {self.looks}) and {TRAINED}",
                 after_epoch=settled(facts, 5),
-                advice=_ADVICE,
+                advice=_remedy(facts),
             )
             for side in SIDES
         )
+
+
+def _remedy(facts: ScenarioFacts) -> str:
+    losses = facts.recipe["losses"].items()
+    there = [f"losses.{name}.weight" for name, table in losses if table.get("kind", name) in _SPREADING]
+    if there:
+        return f"Raise {' or '.join(there)}: that spreads embeddings apart."
+    return f"Add a loss that spreads embeddings apart: {' or '.join(_SPREADING)}."

@@ -10,6 +10,7 @@ from jepa_core.facts import ScenarioFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_core.watch.rules import Scenario
+from jepa_plugins.scenarios.codebook import has_codes, revives
 from jepa_plugins.scenarios.level import RECENT, now
 from jepa_plugins.scenarios.timing import TRAINED, settled
 
@@ -46,8 +47,8 @@ class ValidationDegradesConfig:
             when=f"{when} and {TRAINED}",
             after_epoch=settled(facts, 5),
             evaluations=3,
-            advice="Use the best checkpoint, and look what changed since: a growing loss term, a revival of codes, or "
-            "too many epochs.",
+            advice=f"Use the best checkpoint, and look what changed since: a growing loss term, "
+            f"{'a revival of codes, ' if revives(facts) else ''}or too many epochs.",
         )
 
 
@@ -67,7 +68,16 @@ class BelowStrongestNullConfig:
                 title="Retrieval is worse than the strongest null",
                 when=f"val.retrieval.mrr < val.retrieval.null_mrr and {TRAINED}",
                 after_epoch=self.after * facts.recipe["train"]["epochs"],
-                advice="The loss may fall all the same: what the embedding is for is not learned. Compare with "
-                'quantizer.kind = "none", and look at the predictor and the projector.',
+                advice=f"The loss may fall all the same: what the embedding is for is not learned. {_remedy(facts)}",
             ),
         )
+
+
+def _remedy(facts: ScenarioFacts) -> str:
+    """The plainest thing that the recipe leaves to try."""
+    if has_codes(facts):
+        return 'Compare with quantizer.kind = "none", and look at the predictor and the projector.'
+    if facts.recipe["predictor"]["kind"] == "identity":
+        return 'Compare with predictor.kind = "mlp", and with an aggregator that sees the order of the context.'
+    seen = "data.context_length" if "context_length" in facts.recipe["data"] else "the context"
+    return f"Train longer or with more data, and look whether {seen} holds what the target depends on."

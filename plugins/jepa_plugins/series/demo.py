@@ -20,8 +20,8 @@ from jepa_core.contracts import Observations, SequenceDataset, Space
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
+from jepa_core.task_split import TaskSplit, fingerprint
 from jepa_plugins.series.space import SeriesSpace
-from jepa_plugins.task_split import TaskSplit, fingerprint
 
 _LEAST_PART, _MOST_CYCLES = 0.15, 4
 """A cycle moves on by this part of itself in a window, at least; and there are fewer than so many in a window."""

@@ -128,7 +128,7 @@ def test_malformed_records_are_counted_and_the_first_is_shown(tmp_path: Path, re
 
 
 def test_files_that_are_missing_empty_or_damaged_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"missing\.jsonl cannot be read"):
+    with pytest.raises(DataError, match=r"missing\.jsonl: there is no such file"):
         build(tmp_path / "missing.jsonl")
     with pytest.raises(DataError, match=r"empty\.jsonl holds no records"):
         build(write(tmp_path / "empty.jsonl"))

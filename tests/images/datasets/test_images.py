@@ -177,8 +177,10 @@ def refusal(path: Path, **settings: Any) -> str:
 
 
 def test_what_cannot_be_used_is_refused_with_what_to_do(recordings: Path, tmp_path: Path) -> None:
-    assert "nowhere is not there. Set data.path" in refusal(tmp_path / "nowhere")
-    assert "frame7.png is no folder" in refusal(recordings / "a" / "frame7.png")
+    assert "nowhere: there is no such folder. Give another" in refusal(tmp_path / "nowhere")
+    told = refusal(recordings / "a" / "frame7.png")
+    assert "frame7.png is no folder" in told
+    assert 'data.kind = "arrays"' in told
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "holds no image: files ending in .jpeg, .jpg, .png" in refusal(empty)

@@ -18,9 +18,8 @@ from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Watch
 from jepa_monitor.feed.event_bounds import MAX_ENTRIES, MAX_TEXT, bounded
-from jepa_monitor.feed.live import LiveFeed
+from jepa_monitor.feed.live import LiveFeed, SignOfLife
 from jepa_monitor.feed.newest_lines import CONSOLE_LINES
-from jepa_monitor.feed.sign_of_life import SignOfLife
 from tests.run_directory.runs import record_run, validation
 
 

@@ -13,9 +13,9 @@ from jepa_core.presentation.terminal import console_for
 from jepa_monitor.feed.replay import ReplayFeed
 from jepa_monitor.model.run_model import RunModel, live_model
 from jepa_monitor.model.runs_list import list_runs
-from jepa_monitor.model.waiting import waiting_is_over
-from jepa_monitor.snapshot_json import view_to_json
+from jepa_monitor.snapshot import view_to_json
 from jepa_monitor.text_view import text_view
+from jepa_monitor.waiting import waiting_is_over
 
 KEYS = st.sampled_from(
     ["step", "epoch", "vq.usage", "time.step", "val.retrieval.mrr", "state", "heartbeat", "pid", "host", "child",

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from jepa_monitor.panels.columns import Cell, Stretch, columns
+from jepa_monitor.panels.cells import Cell, Stretch, columns
 from jepa_monitor.panels.line import Line, Span, beside, foreign, line, plainer, wrapped
 
 any_text = st.text(max_size=60)

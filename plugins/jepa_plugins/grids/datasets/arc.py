@@ -20,10 +20,10 @@ from jepa_core.errors import DataError
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
+from jepa_core.task_split import fingerprint
 from jepa_plugins.grids.datasets.arc_tasks import ArcTask, folder_tasks, packaged_tasks
 from jepa_plugins.grids.datasets.packing import Grid, pack_grids
 from jepa_plugins.grids.space import GridSpace
-from jepa_plugins.task_split import fingerprint
 
 
 @attrs.frozen(kw_only=True)

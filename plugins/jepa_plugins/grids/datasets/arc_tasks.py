@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 
 from jepa_core.errors import DataError
+from jepa_plugins.data_path import require_there
 from jepa_plugins.grids.datasets.packing import Grid, read_grid
 
 Pair = tuple[Grid, Grid]
@@ -80,6 +81,7 @@ def folder_tasks(folder: Path) -> ArcTasks:
 
     Raises DataError for a folder without them, for a file that is not a task, and for a task on both sides.
     """
+    require_there(folder, "folder")
     sides = [tuple(map(_read_task, _task_files(folder, side))) for side in ("training", "evaluation")]
     shared = sorted({task.name for task in sides[0]} & {task.name for task in sides[1]})
     if shared:

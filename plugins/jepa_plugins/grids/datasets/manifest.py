@@ -21,11 +21,11 @@ from jepa_core.errors import DataError, RecipeError
 from jepa_core.facts import DatasetFacts, Role
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
+from jepa_core.task_split import TaskSplit, fingerprint
 from jepa_plugins.grids.colours import OUTSIDE
 from jepa_plugins.grids.datasets.manifest_records import Record, read_records
 from jepa_plugins.grids.datasets.packing import Grid, pack_grids
 from jepa_plugins.grids.space import GridSpace
-from jepa_plugins.task_split import TaskSplit, fingerprint
 
 _PATH_WANTED = """\
 data.path is empty: data.kind = "manifest" reads grids from a file of yours.

@@ -16,6 +16,7 @@ import attrs
 import orjson
 
 from jepa_core.errors import DataError
+from jepa_plugins.data_path import require_there
 from jepa_plugins.grids.datasets.packing import Grid, read_grid
 
 
@@ -37,6 +38,7 @@ def read_records(path: Path, limit: int | None) -> list[Record]:
 
     Raises DataError for a file that cannot be read or is empty, and for malformed lines: how many, and the first.
     """
+    require_there(path, "file")
     records: list[Record] = []
     faults: list[str] = []
     try:

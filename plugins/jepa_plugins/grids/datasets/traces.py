@@ -20,10 +20,10 @@ from jepa_core.contracts import Observations, SequenceDataset, Space
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
+from jepa_core.task_split import TaskSplit, fingerprint
 from jepa_plugins.grids.datasets.trace_programs import PROGRAM_CLASSES, random_programs, random_scenes
 from jepa_plugins.grids.datasets.trace_scenes import draw, num_shapes
 from jepa_plugins.grids.space import GridSpace
-from jepa_plugins.task_split import TaskSplit, fingerprint
 
 _TASKS_AT_ONCE = 2048
 """Bounds the memory of generating."""

@@ -31,8 +31,9 @@ from jepa_core.errors import DataError, PluginError
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
+from jepa_core.task_split import TaskSplit, fingerprint
+from jepa_plugins.data_path import require_there
 from jepa_plugins.images.space import ImageSpace
-from jepa_plugins.task_split import TaskSplit, fingerprint
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -208,9 +209,11 @@ def _require_pillow() -> None:
 def _found_images(root: Path) -> tuple[list[Path], int]:
     """Paths of images in a folder and its subfolders, relative to it, those of one folder beside each other and in the
     order of their names; and how many links lead out of it."""
+    require_there(root, "folder")
     if not root.is_dir():
         raise DataError(
-            f"{root} is {'no folder' if root.exists() else 'not there'}. Set data.path to a folder of images."
+            f"{root} is no folder. Set data.path to a folder of images; for arrays in a file there is data.kind = "
+            '"arrays".'
         )
     inside = root.resolve()
     images, num_links = [], 0

@@ -33,8 +33,8 @@ from jepa_core.contracts import Observations, SequenceDataset, Space
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
+from jepa_core.task_split import TaskSplit, fingerprint
 from jepa_plugins.images.space import ImageSpace
-from jepa_plugins.task_split import TaskSplit, fingerprint
 
 _DIGIT_SIDE = 8
 _MAX_SPEED = 3

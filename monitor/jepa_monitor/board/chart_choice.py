@@ -1,0 +1,101 @@
+"""Which charts are on the screen: those that matter or match the filter, in a calm order, with their troubles."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+import attrs
+
+from jepa_core.presentation.null_lines import null_title
+from jepa_monitor.board.chart_groups import ChartGroup, chart_groups, split
+from jepa_monitor.board.trouble import NO_TROUBLE, CalmOrder, Trouble, trouble_by_name, trouble_of
+from jepa_monitor.display import filter_pattern
+from jepa_monitor.model.run_view import RunView
+
+
+@attrs.frozen(kw_only=True)
+class ChosenCharts:
+    """The charts in their order, and how near to trouble each is."""
+
+    groups: tuple[ChartGroup, ...] = ()
+    troubles: Mapping[str, Trouble] = attrs.field(factory=dict)
+    """By the groups' keys."""
+
+    def index(self, key: str | None) -> int:
+        """Where a chart is now; 0 when it is not there."""
+        return next((index for index, group in enumerate(self.groups) if group.key == key), 0)
+
+
+class ChartChoice:
+    """Chooses charts view by view, and remembers their order."""
+
+    def __init__(self) -> None:
+        self._order = CalmOrder()
+        self._filter = ""
+        self._varied: set[str] = set()
+
+    def choose(self, views: Iterable[RunView], filter_text: str, now: float) -> ChosenCharts:
+        """The charts of one run, or of several together.
+
+        Args:
+            filter_text: a regular expression over names of metrics, which is valid; empty for the charts that matter.
+            now: seconds of a clock that is never set back.
+        """
+        runs = tuple(views)
+        if filter_text != self._filter:
+            self._order, self._filter = CalmOrder(), filter_text
+        names = sorted({name for view in runs for name in view.history.names})
+        groups = chart_groups(names, _null_labels(runs[0])) if len(runs) == 1 else split(chart_groups(names))
+        by_name = trouble_by_name(runs[0].outlooks) if len(runs) == 1 else {}
+        shown = _matching(groups, filter_text) if filter_text else self._that_matter(groups, runs, by_name)
+        troubles = {group.key: trouble_of(group.names, by_name) for group in shown}
+        by_key = {group.key: group for group in shown}
+        order = self._order.arrange(tuple(by_key), troubles, now)
+        return ChosenCharts(groups=tuple(by_key[key] for key in order), troubles=troubles)
+
+    def _that_matter(
+        self, groups: Iterable[ChartGroup], runs: tuple[RunView, ...], by_name: Mapping[str, Trouble]
+    ) -> list[ChartGroup]:
+        ruled = {outlook.metric for outlook in runs[0].outlooks if outlook.judgement.kind in ("must", "abort")}
+        return [
+            group
+            for group in groups
+            if trouble_of(group.names, by_name) < NO_TROUBLE
+            or not ruled.isdisjoint(group.names)
+            or (group.matters and self._varies(group, runs))
+        ]
+
+    def _varies(self, group: ChartGroup, runs: tuple[RunView, ...]) -> bool:
+        """Whether any value has differed from the first one: a term that is always zero needs no chart. A single
+        value that is not zero may yet come to vary."""
+        if group.key not in self._varied and any(_has_variety(group.names, view) for view in runs):
+            self._varied.add(group.key)
+        return group.key in self._varied or any(_has_begun(group.names, view) for view in runs)
+
+
+def _null_labels(view: RunView) -> dict[str, str]:
+    """What the lines of the strongest nulls are called."""
+    lines = {
+        "val.retrieval.null_mrr": view.nulls.strongest,
+        "val.retrieval.null_top1": view.nulls.strongest,
+        "val.hard.null_mrr": view.nulls.hardest,
+    }
+    return {metric: null_title(null.name) for metric, null in lines.items() if null is not None}
+
+
+def _has_variety(names: Collection[str], view: RunView) -> bool:
+    for name in names:
+        series = view.history.series(name)
+        if series is not None and len(series) and bool((series.values != series.values[0]).any()):
+            return True
+    return False
+
+
+def _has_begun(names: Collection[str], view: RunView) -> bool:
+    all_series = (view.history.series(name) for name in names)
+    return any(series is not None and len(series) == 1 and series.values[0] != 0 for series in all_series)
+
+
+def _matching(groups: Iterable[ChartGroup], filter_text: str) -> list[ChartGroup]:
+    pattern = filter_pattern(filter_text)
+    return [group for group in groups if any(pattern.search(name) for name in group.names)]

@@ -1,0 +1,57 @@
+"""The line in which a filter is typed: takes effect while it is typed, as long as it is a regular expression."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Input
+
+from jepa_monitor.display import filter_pattern
+
+
+class FilterBar(Input):
+    """Over the key line while it is there."""
+
+    DEFAULT_CSS = """
+    FilterBar, FilterBar:focus { height: 1; border: none; padding: 0 1; background: $surface; }
+    FilterBar.-wrong { color: $error; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "give_up", "leave the filter as it was", show=False)]
+
+    class Filtered(Message):
+        """Another filter."""
+
+        def __init__(self, text: str, *, problem: str = "", is_final: bool = False) -> None:
+            super().__init__()
+            self.text = text
+            self.problem = problem
+            """Why it is no filter; empty when it is one."""
+            self.is_final = is_final
+            """Whether the person has done with typing."""
+
+    def __init__(self, text: str, placeholder: str) -> None:
+        super().__init__(text, placeholder=placeholder, select_on_focus=False, compact=True)
+        self._before = text
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._tell(event.value, is_final=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._tell(event.value, is_final=True)
+
+    def action_give_up(self) -> None:
+        self.post_message(self.Filtered(self._before, is_final=True))
+
+    def _tell(self, text: str, *, is_final: bool) -> None:
+        try:
+            filter_pattern(text)
+        except ValueError as error:
+            self.add_class("-wrong")
+            self.post_message(self.Filtered(text, problem=str(error)))
+            return
+        self.remove_class("-wrong")
+        self.post_message(self.Filtered(text, is_final=is_final))

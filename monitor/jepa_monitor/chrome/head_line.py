@@ -1,0 +1,141 @@
+"""Which run is on the screen, its state, how far it is, how fast, how long still; of several, which has which colour.
+
+Pure functions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from jepa_core.presentation.figures import figure_text
+from jepa_core.presentation.quantity import duration_text
+from jepa_core.presentation.runs_table import STATE_MARKS
+from jepa_core.run_directory.status import ShownState
+from jepa_monitor.charts.spec import CURVE_TONES, Tone
+from jepa_monitor.model.run_view import RunView
+from jepa_monitor.panels.line import Line, Span, beside, foreign, line
+
+STATE_TONES: dict[ShownState, Tone] = {
+    "starting": "accent",
+    "running": "good",
+    "finished": "dim",
+    "aborted": "bad",
+    "failed": "bad",
+    "interrupted": "warning",
+    "rolled_back": "warning",
+    "stale": "warning",
+    "crashed": "bad",
+    "unknown": "dim",
+}
+_GAP = "   "
+_BESIDE_NAME = 36
+"""Columns that an entry needs beside the run's name."""
+
+
+def head_line(view: RunView, width: int, remarks: tuple[str, ...] = ()) -> Line:
+    """The line for one run; what fits least comes last and is left out first.
+
+    Args:
+        remarks: how the screen shows the run, such as "paused", at the right.
+    """
+    name = line(Span(" " + foreign(view.name, 60), is_bold=True))
+    core, further = _progress(view)
+    shown = line(name, *(part for each in (state_line(view.state), *core) for part in (_GAP, each)))
+    right = next((each for each in _rights(view, remarks) if shown.width + each.width + 2 <= width), line())
+    for part in further:
+        longer = line(shown, _GAP, part)
+        if longer.width + right.width + 2 > width:
+            break
+        shown = longer
+    return beside(shown, right, width)
+
+
+def state_line(state: ShownState) -> Line:
+    """A state with its sign."""
+    return line(Span(f"{STATE_MARKS[state][0]} {state.replace('_', ' ')}", STATE_TONES[state]))
+
+
+def skeleton_line(name: str, width: int) -> Line:
+    """The line before anything is read."""
+    return line(Span(f" {foreign(name, 60)}", is_bold=True), _GAP, Span("reading …", "dim")).fitted(width)
+
+
+def _progress(view: RunView) -> tuple[list[Line], list[Line]]:
+    """What always shows of how far the run is, and what shows where there is room."""
+    status = view.status
+    total_epochs = status.total_epochs if status else 0
+    total_steps = status.total_steps if status else 0
+    core, further = [], []
+    if view.state in ("stale", "crashed") and view.heartbeat_age is not None:
+        core.append(line(Span(f"last sign of life {_age(view.heartbeat_age)} ago", "warning")))
+    if view.epoch:
+        core.append(line(f"epoch {_whole(view.epoch, total_epochs)}"))
+    core.append(line(f"step {view.step:,.0f}", f"/{total_steps:,}" if total_steps else ""))
+    left, rate = seconds_left(view), view.finals.get("throughput.samples_per_second")
+    if left is not None:
+        further.append(line(f"{_age(left)} left"))
+    if rate is not None and math.isfinite(rate):
+        further.append(line(f"{_thousands(rate)}/s"))
+    if status and status.exit_code is not None:
+        further.append(line(Span(f"exit {status.exit_code}", "dim")))
+    return core, further
+
+
+def seconds_left(view: RunView) -> float | None:
+    """How long the run takes still, at its present pace; None unless it runs and says its length."""
+    pace = view.finals.get("time.step")
+    if view.state != "running" or view.status is None or not view.status.total_steps or pace is None:
+        return None
+    left = (view.status.total_steps - view.step) * pace
+    return left if left >= 0 and math.isfinite(left) else None
+
+
+def _rights(view: RunView, remarks: tuple[str, ...]) -> list[Line]:
+    """What may stand at the right: with the device, without it, and with fewer and fewer remarks."""
+    memory = view.finals.get("memory.device_gib")
+    memory_text = "" if memory is None or not math.isfinite(memory) else f" {figure_text(memory)} GiB"
+    device = Span(f"{foreign(str(view.environment.get('device', '')), 30)}{memory_text} ", "dim")
+    shown = [line(*(Span(f"{remark}  ", "accent") for remark in remarks[:count])) for count in range(len(remarks) + 1)]
+    return [line(shown[-1], device), *reversed(shown)]
+
+
+def _whole(epoch: float, total: float) -> str:
+    """An epoch under way counts: 16.3 of 30 is "17/30"."""
+    if not total:
+        return figure_text(epoch)
+    return f"{min(math.floor(epoch) + 1, math.ceil(total))}/{figure_text(total)}"
+
+
+def _thousands(rate: float) -> str:
+    return f"{rate / 1000:.1f} k" if rate >= 1000 else f"{rate:.0f}"
+
+
+def _age(seconds: float) -> str:
+    if seconds < 1:
+        return "0 s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return duration_text(seconds)
+    hours, rest = divmod(seconds, 3600)
+    return f"{hours:,.0f} h {rest // 60:.0f} min"
+
+
+def legend_line(views: Sequence[RunView], width: int) -> Line:
+    """Every run with its number, its colour and its state; the charts call the runs by their numbers."""
+    room = max(width // max(len(views), 1) - _BESIDE_NAME, 8)
+    parts = [_entry(view, number, room) for number, view in enumerate(views)]
+    return line(" ", *parts).fitted(width)
+
+
+def _entry(view: RunView, number: int, room: int) -> Line:
+    best = view.finals.get("val.retrieval.mrr")
+    figure = "" if best is None else f" MRR {figure_text(best)}"
+    return line(
+        Span(f"{number + 1} ━━ ", CURVE_TONES[number % len(CURVE_TONES)], is_bold=True),
+        foreign(view.name, room),
+        Span(f"{figure}  ", "dim"),
+        state_line(view.state),
+        "   ",
+    )

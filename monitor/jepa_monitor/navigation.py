@@ -1,0 +1,108 @@
+"""From screen to screen: which one shows a source, what opening, comparing and leaving lead to.
+
+Imported after the first paint, since the screens bring charts and panels with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.app import App
+from textual.screen import Screen
+
+from jepa_core.run_directory.layout import is_run
+from jepa_core.run_directory.naming import runs_in
+from jepa_monitor.board.run_readers import Opening
+from jepa_monitor.board.run_screen import RunScreen
+from jepa_monitor.charts.look import Look
+from jepa_monitor.chrome.monitor_screen import MonitorScreen
+from jepa_monitor.preferences import Preferences
+from jepa_monitor.runs.runs_screen import RunsScreen
+
+if TYPE_CHECKING:
+    from jepa_monitor.model.run_view import RunView
+    from jepa_monitor.model.runs_list import RunsList
+
+_AT_FIRST = 2
+"""Screens on the stack as long as nothing was opened from a list: the skeleton, and the source's."""
+
+
+class Navigation:
+    """Makes screens, and puts them on the application's stack."""
+
+    def __init__(
+        self, app: App[None], source: Path, speed: float | None, preferences: Preferences, seconds: Callable[[], float]
+    ) -> None:
+        self._app = app
+        self._source = source
+        self._speed = speed
+        self._preferences = preferences
+        self._seconds = seconds
+
+    def first_screen(self, look: Look) -> MonitorScreen:
+        """Of the source: a run, or a folder of runs."""
+        if is_run(self._source):
+            return self._run_screen([self._source], look)
+        folder = self._source
+        return RunsScreen(folder, lambda: runs_list(folder), look=look, keymap=self._preferences.keys)
+
+    def open(self, paths: Sequence[Path], look: Look, preferences: Preferences) -> None:
+        """Show these runs over the list that they were chosen from."""
+        self._preferences = preferences
+        self._app.push_screen(self._run_screen(paths, look))
+
+    def leave(self, look: Look) -> None:
+        """Back to the list; from the run that was opened first, to the list of the runs beside it."""
+        if len(self._app.screen_stack) > _AT_FIRST:
+            self._app.pop_screen()
+        elif is_run(self._source) and runs_in(self._source.parent):
+            self._source = self._source.parent
+            self._app.switch_screen(self.first_screen(look))
+
+    def compare(self, left: Path, right: Path, look: Look) -> None:
+        """Show how the recipes of two runs differ. Reads files: not for the screen's thread."""
+        from jepa_monitor.screens.recipe_difference import OtherRecipe, RecipeDifferenceScreen
+
+        view, other = compared_recipes(left, right)
+        if view is not None and other is not None:
+            others = [OtherRecipe(relation="other", name=other.name, recipe=other.recipe)]
+            self._app.call_from_thread(self._push, RecipeDifferenceScreen(view, look, others))
+
+    @property
+    def run_screens(self) -> list[RunScreen]:
+        """Those that are open: at most one."""
+        return [screen for screen in self._app.screen_stack if isinstance(screen, RunScreen)]
+
+    def _push(self, screen: Screen[None]) -> None:
+        self._app.push_screen(screen)
+
+    def _run_screen(self, paths: Sequence[Path], look: Look) -> RunScreen:
+        preferences = self._preferences
+        return RunScreen(
+            [Opening(path, self._speed) for path in paths],
+            look=look,
+            display=preferences.display,
+            keymap=preferences.keys,
+            can_ring=(preferences.bell, preferences.desktop_notifications),
+            seconds=self._seconds,
+        )
+
+
+def runs_list(folder: Path) -> RunsList:
+    """What a folder of runs is read with."""
+    from jepa_monitor.model.runs_list import RunsList
+
+    return RunsList(folder)
+
+
+def compared_recipes(left: Path, right: Path) -> tuple[RunView | None, RunView | None]:
+    """Two runs as they are now. Reads files.
+
+    Raises:
+        RunDirectoryError: one of them is gone.
+    """
+    from jepa_monitor.model.run_model import live_model
+
+    return live_model(left).refresh(), live_model(right).refresh()

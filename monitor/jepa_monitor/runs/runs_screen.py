@@ -1,0 +1,233 @@
+"""The screen of a folder of runs: a line a run, kept up to date; opens one, several together, or their difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from jepa_core.run_directory.summary import RunSummary
+    from jepa_monitor.chrome.filter_bar import FilterBar
+
+from jepa_monitor.charts.look import Look
+from jepa_monitor.charts.spec import CURVE_TONES
+from jepa_monitor.chrome.monitor_screen import MonitorScreen, bindings
+from jepa_monitor.chrome.one_line import OneLine, key_line
+from jepa_monitor.display import filter_pattern
+from jepa_monitor.keys import MONITOR_KEYS, RUNS_KEYS
+from jepa_monitor.panels.framed_lines import Content, FramedLines
+from jepa_monitor.panels.line import Line, Span, line
+from jepa_monitor.runs.runs_lines import matching_runs, runs_head, runs_lines
+
+LIST_SECONDS = 0.5
+"""Between two looks at the folder."""
+MOST_MARKED = len(CURVE_TONES)
+
+
+class Runs(Protocol):
+    """A folder of runs, asked again and again."""
+
+    def refresh(self) -> tuple[RunSummary, ...]: ...
+
+
+class _Rows(FramedLines, can_focus=False):
+    """The table; the screen has the keys."""
+
+    def __init__(self, make: Callable[[int], tuple[Line, ...]], cursor: Callable[[], int]) -> None:
+        super().__init__("runs")
+        self._make = make
+        self._cursor = cursor
+
+    def draw(self, width: int, height: int, look: Look) -> Content:  # noqa: ARG002  # it scrolls
+        return Content(lines=self._make(width), cursor=self._cursor())
+
+
+class RunsScreen(MonitorScreen):
+    """The list."""
+
+    KEYS = RUNS_KEYS
+    BINDINGS: ClassVar[list[BindingType]] = bindings(RUNS_KEYS)
+
+    class Listed(Message):
+        """The folder was looked at."""
+
+        def __init__(self, runs: tuple[RunSummary, ...]) -> None:
+            super().__init__()
+            self.runs = runs
+
+    class Opened(Message):
+        """These runs shall be shown."""
+
+        def __init__(self, paths: tuple[Path, ...]) -> None:
+            super().__init__()
+            self.paths = paths
+
+    class Compared(Message):
+        """The recipes of these two runs shall be compared."""
+
+        def __init__(self, left: Path, right: Path) -> None:
+            super().__init__()
+            self.left = left
+            self.right = right
+
+    def __init__(self, folder: Path, runs: Callable[[], Runs], *, look: Look, keymap: Mapping[str, str]) -> None:
+        super().__init__()
+        self._folder = folder
+        self._make_runs = runs
+        self._look = look
+        self._keymap = keymap
+        self._runs: tuple[RunSummary, ...] | None = None
+        self._marked: list[str] = []
+        self._chosen = ""
+        self._filter = ""
+        self._stopped = Event()
+        self._head = OneLine(self._head_line, look)
+        self._rows = _Rows(self._lines, lambda: self._index + 1)
+        self._keys = OneLine(lambda width: key_line((*RUNS_KEYS, *MONITOR_KEYS), keymap, width), look)
+
+    def compose(self) -> ComposeResult:
+        yield self._head
+        yield self._rows
+        yield self._keys
+
+    def on_mount(self) -> None:
+        self._show()
+        self.call_after_refresh(Thread(target=self._list, name="listing runs", daemon=True).start)
+
+    def on_unmount(self) -> None:
+        self._stopped.set()
+
+    @property
+    def look(self) -> Look:
+        return self._look
+
+    def take_look(self, look: Look) -> None:
+        """Draw everything in this look from now on."""
+        self._look = look
+        self._show()
+
+    @property
+    def chosen(self) -> str:
+        """Path of the run under the cursor; empty when there is none."""
+        return self._shown[self._index].path if self._shown else ""
+
+    @property
+    def marked(self) -> tuple[str, ...]:
+        """Paths, in the order of marking."""
+        return tuple(self._marked)
+
+    def _list(self) -> None:
+        """On a thread of its own."""
+        runs, before = self._make_runs(), None
+        while not self._stopped.is_set():
+            listed = runs.refresh()
+            if listed != before:
+                before = listed
+                self.post_message(self.Listed(listed))
+            self._stopped.wait(LIST_SECONDS)
+
+    def on_runs_screen_listed(self, message: Listed) -> None:
+        self._runs = message.runs
+        known = {run.path for run in message.runs}
+        self._marked = [path for path in self._marked if path in known]
+        self._show()
+
+    @property
+    def _shown(self) -> tuple[RunSummary, ...]:
+        return matching_runs(self._runs or (), filter_pattern(self._filter) if self._filter else None)
+
+    @property
+    def _index(self) -> int:
+        return next((index for index, run in enumerate(self._shown) if run.path == self._chosen), 0)
+
+    def _head_line(self, width: int) -> Line:
+        return runs_head(str(self._folder), self._runs or (), len(self._shown), width)
+
+    def _lines(self, width: int) -> tuple[Line, ...]:
+        if self._runs is None:
+            return (line(Span("reading …", "dim")),)
+        if not self._shown:
+            words = (
+                f"no run matches /{self._filter}/" if self._filter else "no runs here yet: jepa run RECIPE makes one"
+            )
+            return (line(Span(words, "dim")),)
+        return runs_lines(self._shown, self._marked, self.chosen, width)
+
+    def _show(self) -> None:
+        if self.is_mounted:
+            self._head.show(self._head_line, self._look)
+            self._rows.redraw(self._look)
+            self._keys.show(lambda width: key_line((*RUNS_KEYS, *MONITOR_KEYS), self._keymap, width), self._look)
+
+    def _choose(self, index: int) -> None:
+        if self._shown:
+            self._chosen = self._shown[min(max(index, 0), len(self._shown) - 1)].path
+            self._show()
+
+    def action_row_down(self) -> None:
+        self._choose(self._index + 1)
+
+    def action_row_up(self) -> None:
+        self._choose(self._index - 1)
+
+    def action_first_row(self) -> None:
+        self._choose(0)
+
+    def action_last_row(self) -> None:
+        self._choose(len(self._shown) - 1)
+
+    def action_open(self) -> None:
+        if len(self._marked) > 1:
+            self.action_overlay()
+        elif self.chosen:
+            self.post_message(self.Opened((Path(self.chosen),)))
+
+    def action_mark(self) -> None:
+        path = self.chosen
+        if path in self._marked:
+            self._marked.remove(path)
+        elif path and len(self._marked) < MOST_MARKED:
+            self._marked.append(path)
+        elif path:
+            self.notify(f"At most {MOST_MARKED} runs can be told apart in one chart.", severity="warning", markup=False)
+        self._choose(self._index + 1)
+
+    def action_overlay(self) -> None:
+        if len(self._marked) < 2:
+            self.notify("Mark at least two runs first.", severity="warning", markup=False)
+            return
+        self.post_message(self.Opened(tuple(Path(path) for path in self._marked)))
+
+    def action_runs_difference(self) -> None:
+        if len(self._marked) != 2:
+            self.notify("Mark two runs first.", severity="warning", markup=False)
+            return
+        self.post_message(self.Compared(Path(self._marked[0]), Path(self._marked[1])))
+
+    def action_runs_filter(self) -> None:
+        from jepa_monitor.chrome.filter_bar import FilterBar
+
+        if not self.query(FilterBar):
+            bar = FilterBar(self._filter, "regular expression over names of runs")
+            self.mount(bar, before=self._keys)
+            self._keys.display = False
+            bar.focus()
+
+    def on_filter_bar_filtered(self, message: FilterBar.Filtered) -> None:
+        if not message.problem:
+            self._filter = message.text
+        if message.is_final:
+            self.query("FilterBar").remove()
+            self._keys.display = True
+        self._show()
+
+    def action_clear(self) -> None:
+        self._filter = ""
+        self._marked.clear()
+        self._show()

@@ -1,0 +1,138 @@
+"""What an array was understood as, in the words of a run's first lines and of errors, and how to say otherwise.
+
+Whoever reads an array wrongly has to see that before anything else is blamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from jepa_core.errors import DataError
+from jepa_plugins.arrays.files import Header
+from jepa_plugins.arrays.readings import READINGS, Holds, ObservedAs, Reading, likeliest, possible_readings
+
+_FEW_STEPS = 32
+"""A recording of no more steps, with many times as many channels, has rather been transposed."""
+
+_MANY_TIMES = 8
+
+
+@attrs.frozen(kw_only=True)
+class Understood:
+    """One reading, where it came from, and what else it could be."""
+
+    header: Header
+    reading: Reading
+    otherwise: tuple[str, ...]
+    """How to say each other thing that the shape could be; empty where the recipe has said it."""
+
+    def sentence(self) -> str:
+        """Such as "observations (1000, 3) float32 are read as series, one recording (time, C)"."""
+        return f"observations {self.header.shape} {self.header.dtype} are read as {self.reading.text()}"
+
+    def note(self) -> str:
+        """The sentence with what to do if it is wrong, in one line; empty where nothing was inferred."""
+        return "; ".join((self.sentence(), *self.otherwise)) if self.otherwise else ""
+
+    def doubt(self) -> str:
+        """What errors end with that a wrong reading may have caused; empty where nothing was inferred."""
+        return f" If they are something else: {'; '.join(self.otherwise)}." if self.otherwise else ""
+
+
+def understand(where: str, header: Header, observed_as: ObservedAs | None, holds: Holds | None) -> Understood:
+    """What an array is read as; `where` names it in errors.
+
+    Raises:
+        DataError: its type or its shape is none that can be read.
+    """
+    _check_type(where, header)
+    if 0 in header.shape:
+        raise DataError(f"{where} are empty: their shape is {header.shape}. Give at least one sequence or recording.")
+    chosen = likeliest(header, observed_as, holds)
+    if chosen is None:
+        raise DataError(_unreadable(where, header, observed_as, holds))
+    otherwise = [
+        *_arranged_otherwise(header, chosen, observed_as),
+        *_said_otherwise(header, chosen, observed_as, holds),
+    ]
+    return Understood(header=header, reading=chosen, otherwise=tuple(otherwise))
+
+
+def _said_otherwise(header: Header, chosen: Reading, observed_as: ObservedAs | None, holds: Holds | None) -> list[str]:
+    """For each other meaning the shortest settings that lead to it."""
+    pairs = dict.fromkeys((r.observed_as, r.holds) for r in possible_readings(header, observed_as, holds))
+    said = []
+    for other_observed, other_holds in pairs:
+        if (other_observed, other_holds) == (chosen.observed_as, chosen.holds):
+            continue
+        for asked_observed, asked_holds in (
+            (other_observed, holds),
+            (observed_as, other_holds),
+            (other_observed, other_holds),
+        ):
+            reading = likeliest(header, asked_observed, asked_holds)
+            if reading is not None and (reading.observed_as, reading.holds) == (other_observed, other_holds):
+                changed = {
+                    "observed_as": asked_observed if asked_observed != observed_as else None,
+                    "holds": asked_holds if asked_holds != holds else None,
+                }
+                said.append(f"for {reading.text()}, say {_settings(changed)}")
+                break
+    return said
+
+
+def _arranged_otherwise(header: Header, chosen: Reading, observed_as: ObservedAs | None) -> list[str]:
+    """That dimensions may be the other way round: channels before time, or channels where none are looked for."""
+    if chosen.observed_as == "images":
+        # A picture's number of channels at both places, as in (time, 3, 64, 3).
+        as_bytes = attrs.evolve(header, dtype="uint8")
+        others = possible_readings(header, "images", chosen.holds)
+        if not any(r.dims != chosen.dims and "C" in r.dims and r.is_likely(as_bytes) for r in others):
+            return []
+        start, end = (-3, -1) if chosen.dims[-1] == "C" else (-1, -3)
+        return [f"for channels at the other place, save numpy.moveaxis(observations, {start}, {end})"]
+    if chosen.dims[-2:] == ("L", "C"):
+        return []
+    steps, numbers = header.shape[-2:]
+    if steps > _FEW_STEPS or numbers < _MANY_TIMES * steps or observed_as == "vectors":
+        return []
+    leading = "recordings, " if len(header.shape) == 3 else ""
+    return [f"for ({leading}channels, time), save numpy.swapaxes(observations, -1, -2)"]
+
+
+def _settings(changed: Mapping[str, str | None]) -> str:
+    return " and ".join(f'data.{key} = "{value}"' for key, value in changed.items() if value)
+
+
+def _check_type(where: str, header: Header) -> None:
+    if header.dtype == "object":
+        raise DataError(
+            f"{where} are Python objects (dtype object): reading them would run code that the file holds. Save plain "
+            "numbers: numpy.savez(FILE, observations=numpy.stack(recordings).astype(numpy.float32)). Recordings of "
+            "unequal length cannot be stacked: cut them all to one length, or into ready sequences."
+        )
+    if not header.dtype.startswith(("bool", "uint", "int", "float", "bfloat")):
+        remedy = "Save real and imaginary part as two channels" if "complex" in header.dtype else "Save numbers"
+        raise DataError(f"{where} are of type {header.dtype}. {remedy}, as float32.")
+
+
+def _unreadable(where: str, header: Header, observed_as: ObservedAs | None, holds: Holds | None) -> str:
+    asked = [f"data.{key} = {value!r}" for key, value in (("observed_as", observed_as), ("holds", holds)) if value]
+    given = f" with {' and '.join(asked)}" if asked else ""
+    fitting = possible_readings(header, observed_as, holds)
+    others = [r for r in READINGS if observed_as in (None, r.observed_as) and holds in (None, r.holds)]
+    shapes = "\n".join(dict.fromkeys(f"  {reading.text()}" for reading in fitting or others))
+    if any("C" in reading.dims and reading.observed_as == "images" for reading in fitting):
+        return (
+            f"{where} have the shape {header.shape} and the type {header.dtype}, and{given} it does not show where the "
+            f"channels C are:\n{shapes}\n"
+            "They are found by their number: 1, 3 or 4, or, where data.observed_as and data.holds are both said, fewer "
+            "than rows H and columns W. Say both, or move them with numpy.moveaxis."
+        )
+    return (
+        f"{where} have the shape {header.shape} and the type {header.dtype}, which{given} is none that is read:\n"
+        f"{shapes}\n"
+        "Reshape the array, or say what it is with data.observed_as and data.holds."
+    )

@@ -1,0 +1,62 @@
+"""A `data.path` at which nothing is: where it was looked for, and what is near."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from itertools import islice
+from pathlib import Path
+
+from jepa_core.errors import DataError
+
+_MOST_NAMES = 10_000
+"""Names of a folder that are looked through for one that is near."""
+
+
+def require_there(path: Path, wanted: str) -> None:
+    """See that there is something at a path; `wanted` says what should be, such as "file".
+
+    Raises:
+        DataError: there is not; with the whole path, what a relative one starts from, and the nearest name.
+    """
+    try:
+        there = path.exists()
+    except OSError:  # whoever opens it says better what is wrong
+        there = True
+    if there:
+        return
+    near = _near(path)
+    raise DataError(
+        f"{path}: there is no such {wanted}.{_looked_for(path)}"
+        + (f' Did you mean "{near}"?' if near else "")
+        + f" Give another with --set data.path={wanted.upper()}."
+    )
+
+
+def _looked_for(path: Path) -> str:
+    if path.is_absolute():
+        return ""
+    return (
+        f" It was looked for at {Path.cwd() / path}: a relative data.path starts from the working directory, not from "
+        "the recipe's folder."
+    )
+
+
+def _near(path: Path) -> str:
+    """The same path with its first wrong name put right, where one is near; or a file of its name right here."""
+    lacking = path
+    while lacking.parent != lacking and not os.path.lexists(lacking.parent):
+        lacking = lacking.parent
+    names = _names_in(lacking.parent)
+    found = difflib.get_close_matches(lacking.name, names, n=1)
+    if found:
+        return str(lacking.with_name(found[0]) / path.relative_to(lacking))
+    return path.name if path.name and path.parent != Path() and Path(path.name).exists() else ""
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in islice(entries, _MOST_NAMES)]
+    except OSError:
+        return []

@@ -1,0 +1,51 @@
+"""The line that is there only when something has to be said."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import attrs
+
+from jepa_monitor.board.notice import NonFiniteWatch, non_finite_line, notice_line
+from tests.monitor.views import view_of
+
+
+def test_the_first_value_that_is_not_finite_is_told_with_the_last_finite_ones(tmp_path: Path) -> None:
+    def spoil(row: dict[str, float]) -> dict[str, float]:
+        late = row["step"] >= 300
+        return row | ({"loss.total": math.nan, "loss.relational": math.inf} if late else {"loss.info_nce": 2.5})
+
+    view = view_of(tmp_path / "mine", change=spoil)
+    found = NonFiniteWatch().observe(view.history)
+    assert found is not None
+    assert (found.name, found.step) == ("loss.relational", 300)
+    text = non_finite_line(found, view, 120).text
+    assert text.startswith(" ✘ loss.relational is inf since step 300   last finite: loss.info_nce ")
+    assert notice_line(view, "", found, 120) == non_finite_line(found, view, 120)
+
+
+def test_the_watch_looks_at_new_values_alone_and_starts_again_when_rows_are_gone(tmp_path: Path) -> None:
+    watch = NonFiniteWatch()
+    good, bad = view_of(tmp_path / "a"), view_of(tmp_path / "b", change=lambda row: row | {"lr": math.nan})
+    assert watch.observe(good.history) is None
+    assert watch.observe(bad.history) is None
+    assert watch.observe(view_of(tmp_path / "c", recorded=[{"step": 10, "lr": 1.0}]).history) is None
+    assert watch.observe(view_of(tmp_path / "d", recorded=[]).history) is None
+    assert NonFiniteWatch().observe(bad.history) is not None
+
+
+def test_the_notice_tells_of_damage_and_of_judging_that_goes_on(tmp_path: Path) -> None:
+    view = view_of(tmp_path / "mine")
+    assert notice_line(view, "", None, 80) is None
+    for changed, words in (
+        (attrs.evolve(view, damaged=3), "3 damaged lines passed over"),
+        (attrs.evolve(view, problems=("the recipe is odd",)), "the recipe is odd"),
+        (attrs.evolve(view, judged_rows=10), "10 of 40 rows judged so far"),
+    ):
+        shown = notice_line(changed, "", None, 80)
+        assert shown is not None
+        assert words in shown.text
+    gone = notice_line(None, "it is gone", None, 80)
+    assert gone is not None
+    assert "it is gone" in gone.text

@@ -1,0 +1,58 @@
+"""The line of rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from jepa_monitor.board.rules_bar import rules_bar
+from tests.monitor.views import outlook, view_of, with_outlooks
+
+MUSTS = (
+    outlook("must", "passing", "a", title="codes", value=0.141, operator=">", limit=0.1, unit="%"),
+    outlook("must", "at risk", "b", title="target rank", value=8.3, operator=">", limit=8.0),
+    outlook("must", "pending", "c", title="epochs"),
+)
+
+
+def test_the_bar_says_every_rule_in_full_where_there_is_room(tmp_path: Path) -> None:
+    near = attrs.evolve(MUSTS[1], crossing_step=1210.0)
+    rules = (
+        MUSTS[0],
+        near,
+        MUSTS[2],
+        outlook("nice", "passing"),
+        outlook("nice", "pending"),
+        outlook("abort", "passing"),
+    )
+    view = with_outlooks(view_of(tmp_path / "mine"), *rules, outlook("rollback", "fired", title="B"))
+    text = rules_bar(view, 160).text
+    assert text.startswith(
+        " must ✔ codes 14.1 > 10 %  ◔ target rank 8.30 > 8 at step 1,210?  ◌ epochs    nice ◌ 1 of 2    "
+    )
+    assert "abort ✔ clear    rollback ▲ B" in text
+
+
+def test_a_narrow_bar_keeps_what_is_in_trouble(tmp_path: Path) -> None:
+    view = with_outlooks(view_of(tmp_path / "mine"), *MUSTS, outlook("scenario", "fired"))
+    assert rules_bar(view, 64).text.rstrip() == " must ✔ codes  ◔ target rank 8.30 > 8  ◌ epochs    ▲ 1 finding"
+    assert rules_bar(view, 50).text.rstrip() == " must ◔ target rank  ✔ 1  ◌ 1    ▲ 1 finding"
+    assert rules_bar(view, 20).width == 20
+
+
+def test_in_a_narrow_bar_the_crossing_gives_way_before_the_value(tmp_path: Path) -> None:
+    near = attrs.evolve(MUSTS[1], crossing_step=1210.0)
+    view = with_outlooks(view_of(tmp_path / "mine"), MUSTS[0], near)
+    assert rules_bar(view, 50).text.rstrip() == " must ◔ target rank 8.30 > 8 at step 1,210?  ✔ 1"
+    assert rules_bar(view, 40).text.rstrip() == " must ◔ target rank 8.30 > 8  ✔ 1"
+    assert rules_bar(view, 26).text.rstrip() == " must ◔ target rank  ✔ 1"
+
+
+def test_an_abort_at_risk_is_named(tmp_path: Path) -> None:
+    view = with_outlooks(view_of(tmp_path / "mine"), outlook("abort", "at risk", title="collapse"))
+    assert "abort ◔ collapse" in rules_bar(view, 80).text
+
+
+def test_without_rules_the_bar_says_so(tmp_path: Path) -> None:
+    assert rules_bar(with_outlooks(view_of(tmp_path / "mine")), 80).text.strip() == "no rules"

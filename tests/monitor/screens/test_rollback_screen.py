@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+import pytest
+from textual.pilot import Pilot
+
+from jepa_core.run_directory.requests import RequestAnswer, RollbackRequest, close_request, pending_requests
+from jepa_core.run_directory.status import Status
+from jepa_monitor.charts.look import Look
+from jepa_monitor.model.run_view import RunView
+from jepa_monitor.screens.rollback_content import rollback_content
+from jepa_monitor.screens.rollback_screen import DEAF_SECONDS, RollbackScreen
+from jepa_monitor.screens.rollback_state import NOTHING_ASKED, RollbackState, fired_scenarios, look
+from tests.monitor.panels.views import FIRING_B, a_view, text_of
+from tests.monitor.screens.stage import Stage, run_with_firing, until, words_on
+
+Play = Callable[[Stage, RollbackScreen, Pilot[None]], Awaitable[None]]
+
+
+def on_stage(view: RunView, play: Play, size: tuple[int, int] = (100, 36), **options: Any) -> None:
+    async def act() -> None:
+        screen = RollbackScreen(view, Look(), **options)
+        stage = Stage(screen)
+        async with stage.run_test(size=size) as pilot:
+            await until(pilot, lambda: screen.state.stage != "looking" or not screen.state.fired)
+            await pilot.pause()
+            await play(stage, screen, pilot)
+
+    asyncio.run(act())
+
+
+def test_what_fired_its_evidence_the_change_the_checkpoint_and_the_command_are_shown(tmp_path: Path) -> None:
+    async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
+        text = words_on(screen)
+        for words in (
+            "▲ B relational loss near zero",
+            "fired at step 640 · first sign at step 620",
+            "Raise the weights back.",
+            "620 6.20 0.020",
+            "640 6.40 0.004",
+            "losses.relational.weight 0.02 0.025",
+            "goes on from checkpoint step 600",
+            "enter request it",
+        ):
+            assert words in text
+        # A long path breaks anywhere.
+        assert "mine-20261122-214501--scenarioB" in re.sub(r"[^\w/-]", "", text)
+
+    on_stage(a_view(path=str(run_with_firing(tmp_path))), play)
+
+
+def test_enter_asks_and_a_second_enter_writes_the_request_into_the_run(tmp_path: Path) -> None:
+    run = run_with_firing(tmp_path)
+
+    async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
+        await pilot.press("enter")
+        assert "Go back now?" in words_on(screen)
+        assert pending_requests(run) == ()
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(screen.state.standing.waiting))
+        assert "pending: scenario B" in words_on(screen)
+
+    on_stage(a_view(path=str(run)), play)
+    (pending,) = pending_requests(run)
+    assert pending.request == RollbackRequest(scenario="B")
+    assert pending.path.parent == run / "control"
+
+
+def test_a_screen_that_came_up_by_itself_takes_no_key_that_was_meant_for_what_lay_below(tmp_path: Path) -> None:
+    run, now = run_with_firing(tmp_path), [0.0]
+
+    async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
+        await pilot.press("enter", "enter")
+        assert "Go back now?" not in words_on(screen)
+        now[0] = DEAF_SECONDS
+        await pilot.press("enter")
+        assert "Go back now?" in words_on(screen)
+
+    on_stage(a_view(path=str(run)), play, was_asked_for=False, seconds=lambda: now[0])
+    assert pending_requests(run) == ()
+
+
+def test_escape_takes_the_question_back_and_then_leaves(tmp_path: Path) -> None:
+    run = run_with_firing(tmp_path)
+
+    async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
+        await pilot.press("enter", "escape")
+        assert screen.state.stage == "ready"
+        assert stage.screen is screen
+        await pilot.press("escape")
+        assert stage.screen is not screen
+
+    on_stage(a_view(path=str(run)), play)
+    assert pending_requests(run) == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (RequestAnswer(accepted=True, message="goes on as child-1", child="child-1"), "✔ done: goes on as child-1"),
+        (RequestAnswer(accepted=False, message="no checkpoint"), "✘ refused: no checkpoint"),
+    ],
+)
+def test_the_trainers_answer_is_shown_when_it_comes(tmp_path: Path, answer: RequestAnswer, words: str) -> None:
+    run = run_with_firing(tmp_path)
+
+    async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: bool(screen.state.standing.waiting))
+        close_request(screen.state.standing.waiting[0].path, answer)
+        await until(pilot, lambda: bool(screen.state.standing.answers))
+        text = words_on(screen)
+        assert words in text
+        assert "pending" not in text
+
+    on_stage(a_view(path=str(run)), play)
+
+
+def test_a_request_that_waits_already_is_shown_as_pending(tmp_path: Path) -> None:
+    run = run_with_firing(tmp_path)
+    (run / "control").mkdir()
+    (run / "control" / "rollback-1.json").write_bytes(orjson.dumps({"scenario": "A", "to": 400}))
+    (run / "control" / "rollback-2.json").write_bytes(b"[")
+
+    async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
+        text = words_on(screen)
+        assert "pending: scenario A, to step 400" in text
+        assert "rollback-2.json: it cannot be read" in text
+
+    on_stage(a_view(path=str(run)), play)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"state": "finished"}, "The run is finished"),
+        ({"state": "crashed"}, "The run is crashed"),
+        ({"state": "stale"}, "no sign of life"),
+        ({"replay_position": "×20"}, "This is a replay"),
+    ],
+)
+def test_without_a_living_trainer_the_command_is_offered_and_nothing_is_written(
+    tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    run = run_with_firing(tmp_path)
+
+    async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
+        text = words_on(screen)
+        assert reason in text
+        assert "c copies it." in text
+        assert "enter request it" not in text
+        await pilot.press("enter", "enter", "c")
+        assert stage.copied == [f"jepa rollback {run} --scenario B"]
+
+    on_stage(a_view(path=str(run), **changes), play)
+    assert pending_requests(run) == ()
+
+
+def test_one_of_several_scenarios_is_chosen_and_planned_anew(tmp_path: Path) -> None:
+    run = run_with_firing(tmp_path)
+    abort = attrs.evolve(FIRING_B, name="collapse", kind="abort", severity="critical", message="all codes dead")
+
+    async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
+        assert screen.state.plan is not None
+        await pilot.press("right")
+        await until(pilot, lambda: screen.state.stage == "ready")
+        text = words_on(screen)
+        assert "all codes dead" in text
+        assert "'collapse' has not fired in mine-20261122-214501" in text
+        await pilot.press("enter")
+        assert screen.state.stage == "ready"
+        await pilot.press("left")
+        await until(pilot, lambda: screen.state.plan is not None)
+        assert "relational loss near zero" in words_on(screen)
+
+    on_stage(a_view(path=str(run), firings=(FIRING_B, abort)), play)
+
+
+def test_a_newer_view_keeps_the_chosen_scenario_and_a_new_one_joins(tmp_path: Path) -> None:
+    view = a_view(path=str(run_with_firing(tmp_path)))
+
+    async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
+        newer = attrs.evolve(view, firings=(FIRING_B, attrs.evolve(FIRING_B, name="A", step=700.0)))
+        screen.show(newer, Look())
+        assert [firing.name for firing in screen.state.fired] == ["A", "B"]
+        assert screen.state.scenario is not None
+        assert screen.state.scenario.name == "B"
+        assert screen.state.plan is not None
+
+    on_stage(view, play)
+
+
+def test_without_a_checkpoint_it_begins_anew_and_says_so(tmp_path: Path) -> None:
+    run = run_with_firing(tmp_path, checkpoint_step=None)
+    state = looked_up(run)
+    text = text_of(rollback_content(a_view(path=str(run)), state, 100, Look()))
+    assert "goes on from the start" in text
+    assert "no checkpoint before the first sign can be used" in text
+
+
+def test_a_run_in_which_nothing_fired_says_so() -> None:
+    async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
+        assert "No scenario has fired" in words_on(screen)
+        await pilot.press("enter", "right", "c")
+
+    on_stage(a_view(firings=()), play)
+
+
+def test_a_run_directory_that_is_gone_is_a_problem_in_words(tmp_path: Path) -> None:
+    async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
+        assert "is not a run directory" in words_on(screen)
+
+    on_stage(a_view(path=str(tmp_path / "gone")), play)
+
+
+def test_where_the_run_went_on_is_shown() -> None:
+    view = a_view(firings=(), state="rolled_back", status=Status(state="rolled_back", child="mine-20261122-220000"))
+    text = text_of(rollback_content(view, RollbackState(fired=()), 80, Look()))
+    assert "goes on as mine-20261122-220000" in text
+
+
+def test_rollback_scenarios_come_first_and_findings_without_a_remedy_not_at_all() -> None:
+    remedied = attrs.evolve(FIRING_B, name="dead-loss", kind="scenario")
+    bare = attrs.evolve(FIRING_B, name="slow", kind="scenario", set={})
+    must = attrs.evolve(FIRING_B, name="must", kind="must")
+    names = [firing.name for firing in fired_scenarios((FIRING_B, remedied, bare, must))]
+    assert names == ["B", "dead-loss"]
+
+
+@pytest.mark.parametrize("width", [20, 40, 76, 120])
+def test_the_plan_can_be_read_at_any_width(tmp_path: Path, width: int) -> None:
+    run = run_with_firing(tmp_path)
+    content = rollback_content(a_view(path=str(run)), looked_up(run), width, Look(ascii=True))
+    text = text_of(content)
+    assert "0.025" in text
+    assert "600" in text
+
+
+def looked_up(run: Path) -> RollbackState:
+    found = look(run, "B", NOTHING_ASKED)
+    return RollbackState(fired=(FIRING_B,), stage="ready", plan=found.plan, problem=found.problem)
