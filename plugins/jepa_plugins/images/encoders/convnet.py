@@ -74,6 +74,8 @@ class ConvolutionalNetwork(nn.Module):
             blocks += [ResidualBlock(width, width, dropout=config.dropout) for _ in range(config.blocks - 1)]
         self.blocks = nn.Sequential(*blocks)
         self.norm = nn.LayerNorm(config.dim)
+        # The layout that convolutions are fastest in, on processors and on tensor cores.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub leaves it out
 
     def forward(self, observations: Observations) -> Embeddings:
         """`pixels` (M, C, H, W) to tokens (M, N, D), cells in scan order."""
@@ -81,7 +83,7 @@ class ConvolutionalNetwork(nn.Module):
         if self.coordinates is not None:
             places = self.coordinates.to(pixels.dtype).expand(len(pixels), -1, -1, -1)
             pixels = torch.cat([pixels, places], dim=1)
-        features_MDHW = self.blocks(self.stem(pixels))
+        features_MDHW = self.blocks(self.stem(pixels.contiguous(memory_format=torch.channels_last)))
         values = self.norm(features_MDHW.flatten(2).transpose(1, 2))
         return Embeddings(values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device))
 
