@@ -14,9 +14,9 @@ from jepa_core.recipe.difference import Change
 from jepa_core.recipe.engine_tables import ENGINE_TABLES
 from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
 from jepa_core.recipe.reading import LoadedRecipe
-from jepa_core.recipe.structuring import LossWeight
+from jepa_core.recipe.structuring import GENERIC_FIELDS
 from jepa_core.recipe.writing import value_to_toml
-from jepa_core.registry import Component, Registry
+from jepa_core.registry import Registry
 from jepa_core.visible_text import clean
 
 
@@ -50,28 +50,24 @@ def _sections(
     """Title, summary, values and fields of every table."""
     table = loaded.table
     for name, owner in layout.COMPONENT_TABLES.items():
-        component = _component(registry, owner.family, table[name]["kind"])
-        yield name, _summary(component), table[name], describe_fields(component.config_class)
-    for name, values in table[layout.LOSSES].items():
-        component = _component(registry, "loss", values["kind"])
-        fields = (*describe_fields(LossWeight), *describe_fields(component.config_class))
-        yield f"{layout.LOSSES}.{name}", _summary(component), values, fields
-    for name, values in table.get(layout.OBSERVERS, {}).items():
-        component = _component(registry, "observer", values["kind"])
-        yield f"{layout.OBSERVERS}.{name}", _summary(component), values, describe_fields(component.config_class)
+        yield name, *_component_section(registry, owner.family, table[name])
+    for group, family in layout.NAMED_TABLES.items():
+        for name, values in table.get(group, {}).items():
+            if "kind" in values:
+                yield f"{group}.{name}", *_component_section(registry, family, values)
     for name, engine_class in ENGINE_TABLES.items():
         if name != "watch":
             yield name, (engine_class.__doc__ or "").rstrip("."), table[name], describe_fields(engine_class)
 
 
-def _component(registry: Registry, family: str, kind: str) -> Component:
-    component = registry.get(family, kind)
+def _component_section(
+    registry: Registry, family: str, values: dict[str, Any]
+) -> tuple[str, dict[str, Any], tuple[FieldDescription, ...]]:
+    """Summary, values and fields of a component's table."""
+    component = registry.get(family, values["kind"])
     assert component is not None, "a loaded recipe names installed components only"
-    return component
-
-
-def _summary(component: Component) -> str:
-    return f"{component.name}: {component.summary}"
+    generic = describe_fields(GENERIC_FIELDS[family]) if family in GENERIC_FIELDS else ()
+    return f"{component.name}: {component.summary}", values, (*generic, *describe_fields(component.config_class))
 
 
 def _fields_table(values: dict[str, Any], fields: tuple[FieldDescription, ...]) -> Table:

@@ -55,7 +55,7 @@ class DataPlace:
 class AugmentationSwitch:
     """What every `[augmentation.NAME]` table has beside its component's fields."""
 
-    enabled: bool = setting("apply it; false leaves out what another recipe brought in", default=True)
+    enabled: bool = setting("change every batch with it; false leaves it to losses that look through it", default=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -63,6 +63,15 @@ class NullSwitch:
     """What every `[nulls.NAME]` table has beside its component's fields."""
 
     enabled: bool = setting("rank it; the verdict names those that are switched off", default=True)
+
+
+GENERIC_FIELDS: dict[str, type] = {
+    "augmentation": AugmentationSwitch,
+    "dataset": DataPlace,
+    "loss": LossWeight,
+    "null": NullSwitch,
+}
+"""By family, the fields of a component's table that belong to every component of the family."""
 
 
 @attrs.frozen

@@ -11,11 +11,13 @@ from rich.console import Console
 from jepa_core.presentation.recipe_view import differences_view, recipe_view
 from jepa_core.recipe.difference import Change, recipe_difference
 from jepa_core.recipe.reading import load_recipe
-from jepa_core.registry import Registry
+from jepa_core.registry import Registry, installed
 from jepa_core.settings import setting
 from tests.presentation.consoles import words_of
 from tests.recipe.small_registry import CellsConfig, small_registry
 from tests.recipe.writing_recipes import MINIMAL, load, write
+
+RECIPES = Path(__file__).parents[2] / "recipes"
 
 RULES = '\n[[watch.must]]\nid = "all[b]"\nwhen = "loss.total < 3"\n'
 
@@ -41,6 +43,21 @@ def bold(loaded: object) -> str:
     console = Console(file=out, width=160, force_terminal=True, color_system="standard", markup=False, highlight=False)
     console.print(recipe_view(loaded, small_registry()))  # type: ignore[arg-type]  # a loaded recipe
     return "\n".join(line for line in out.getvalue().splitlines()[1:] if "\x1b[1m" in line)
+
+
+def test_what_belongs_to_every_component_of_a_family_is_shown_and_so_are_augmentations_and_nulls() -> None:
+    registry = installed()
+    loaded = load_recipe(RECIPES / "digits.toml", overrides=["nulls.motion.enabled=false"], registry=registry)
+    lines = words_of(recipe_view(loaded, registry))
+    for title, field in {
+        "[data] moving_digits": 'place "auto" ',
+        "[augmentation.shift] shift": "enabled false ",
+        "[losses.view_contrast] view_contrast": "weight 1.0 ",
+        "[nulls.motion] motion": "enabled false ",
+    }.items():
+        (start,) = [number for number, line in enumerate(lines) if line.startswith(title)]
+        section = lines[start + 1 : start + 4]
+        assert any(line.startswith(field) for line in section), (title, section)
 
 
 def test_values_of_its_own_are_bold_and_defaults_are_not(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_files_of_a_folder_are_frames_in_the_order_of_their_numbers(recordings: 
     assert tasks.tolist() == [0, 0, 0, 1, 1, 1, 1]
     assert dataset.task_names == ("a", "b")
     assert dataset.places() == ("frame", "frame", "frame")
-    assert dataset.description == "2 recordings, 7 sequences"
+    assert dataset.description == "2 recordings, 7 sequences of 3 images of 1 × 4 × 6 pixels"
     assert dataset.train.labels == {}
 
 

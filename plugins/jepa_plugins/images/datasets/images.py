@@ -31,6 +31,7 @@ from jepa_core.errors import DataError, PluginError
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
+from jepa_core.spaces import shape_text
 from jepa_core.task_split import TaskSplit, fingerprint
 from jepa_plugins.data_path import require_there
 from jepa_plugins.images.space import ImageSpace
@@ -110,7 +111,7 @@ class ImageFolderConfig:
             train=train,
             validation=validation,
             task_names=sequences.task_names,
-            description=f"{len(sequences.task_names):,} {what}, {len(sequences.tasks):,} sequences",
+            description=f"{len(sequences.task_names):,} {what}, {sequences.summary()}",
             fingerprint=fingerprint(train, validation),
             notes=notes,
         )
@@ -184,6 +185,13 @@ class _Sequences:
     """(S,) int64."""
     task_names: tuple[str, ...]
     labels: dict[str, Tensor]
+    num_classes: int
+
+    def summary(self) -> str:
+        """What the files were read as."""
+        num_sequences, num_places, *shape = self.pixels.shape
+        classes = f", {self.num_classes:,} classes" if self.labels else ""
+        return f"{num_sequences:,} sequences of {num_places} images of {shape_text(shape)} pixels{classes}"
 
     @classmethod
     def of(cls, pixels: Tensor, tasks: list[int], names: list[str], kinds: list[str]) -> _Sequences:
@@ -195,6 +203,7 @@ class _Sequences:
             tasks=torch.tensor(tasks),
             task_names=tuple(names),
             labels={"class": of_tasks[torch.tensor(tasks)]} if len(classes) > 1 else {},
+            num_classes=len(classes),
         )
 
 
