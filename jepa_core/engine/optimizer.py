@@ -67,7 +67,14 @@ class GatedAdam:
         self._adam.state.clear()
         for name, moments in state.items():
             parameter = self.parameters[name]
-            self._adam.state[parameter] = {key: value.to(parameter.device, copy=True) for key, value in moments.items()}
+            self._adam.state[parameter] = {key: _laid_out_as(parameter, value) for key, value in moments.items()}
+
+
+def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:
+    """A copy on the parameter's device, in its layout: fused kernels walk both in the order of memory."""
+    if moment.shape != parameter.shape:
+        return moment.to(parameter.device, copy=True)
+    return torch.empty_like(parameter, dtype=moment.dtype).copy_(moment)
 
 
 def clip_gradients(parameters: list[nn.Parameter], grad_norm: Tensor, max_norm: float | None) -> Tensor:

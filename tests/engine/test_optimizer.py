@@ -57,6 +57,21 @@ def test_a_restored_optimizer_goes_on_as_if_it_had_never_stopped() -> None:
     assert torch.equal(straight, resumed)
 
 
+def test_moments_are_restored_in_the_layout_of_their_parameter_whatever_the_files_is() -> None:
+    torch.manual_seed(0)
+    gradients = torch.randn(2, 4, 3, 3, 3)
+    straight, resumed = (nn.Parameter(torch.zeros(4, 3, 3, 3).to(memory_format=torch.channels_last)) for _ in range(2))
+    first, second = (GatedAdam(Optimizer(lr=0.1), {"w": parameter}) for parameter in (straight, resumed))
+    straight.grad = gradients[0].to(memory_format=torch.channels_last)
+    first.step(0.1, YES)
+    resumed.data.copy_(straight.data)
+    second.restore({"w": {key: value.contiguous() for key, value in first.state()["w"].items()}})
+    for parameter, adam in ((straight, first), (resumed, second)):
+        parameter.grad = gradients[1].to(memory_format=torch.channels_last)
+        adam.step(0.1, YES)
+    assert torch.equal(straight, resumed)
+
+
 def test_adamw_decays_matrices_only() -> None:
     matrix, bias = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2))
     for parameter in (matrix, bias):
