@@ -100,13 +100,15 @@ def comes_split(config: ComponentConfig) -> bool:
 def candidate_findings(dataset: SequenceDataset, config: ComponentConfig) -> Iterator[Finding]:
     """That validation has too few distinct targets, or tasks, for a verdict; `config` is the dataset's."""
     count = len(dataset.space.keys(dataset.validation.observations[:, -1]).unique())
+    tasks = len(dataset.validation.tasks.unique())
+    advice = _more_tasks(dataset, config)
     if count == 1:
         yield Finding(
             name="few candidates",
             severity="critical",
             message="Validation has one distinct target: whatever the model does, it is found first.",
             evidence={"candidates": count},
-            advice=_more_tasks(dataset, config),
+            advice=advice,
         )
         return
     if count < FEWEST_CANDIDATES:
@@ -116,9 +118,8 @@ def candidate_findings(dataset: SequenceDataset, config: ComponentConfig) -> Ite
             message=f"Validation has {count} distinct targets: under {FEWEST_CANDIDATES} retrieval says nothing, "
             "and no verdict is made of it.",
             evidence={"candidates": count},
-            advice=_more_tasks(dataset, config),
+            advice=advice,
         )
-    tasks = len(dataset.validation.tasks.unique())
     if tasks < FEWEST_TASKS:
         yield Finding(
             name="few tasks",
@@ -126,7 +127,7 @@ def candidate_findings(dataset: SequenceDataset, config: ComponentConfig) -> Ite
             message=f"Validation has {tasks} task{'' if tasks == 1 else 's'}: under {FEWEST_TASKS} a difference to a "
             "null says nothing, and no verdict is made of it.",
             evidence={"tasks": tasks},
-            advice=_more_tasks(dataset, config),
+            advice=advice,
         )
 
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.audit.held_encoder import HeldEncoder, TriedTarget
-from jepa_core.contracts import ComponentConfig, ViewTransform
+from jepa_core.contracts import ComponentConfig
 from jepa_core.engine.augmentation import named_augmentations
-from jepa_core.engine.network import OnlineNetwork, Parts
+from jepa_core.engine.network import Parts, loss_facts
 from jepa_core.engine.seeds import seed_phase
-from jepa_core.facts import AggregatorFacts, LossFacts, PredictorFacts, QuantizerFacts
+from jepa_core.facts import AggregatorFacts, PredictorFacts, QuantizerFacts
 from jepa_core.recipe.tables import Recipe
 
 
@@ -53,30 +53,14 @@ def held_parts(start: Parts, base: Recipe, change: Change) -> Parts:
         old, new = getattr(base, name), getattr(change.recipe, name)
         if old != new:
             setattr(online, name, _rebuilt(getattr(online, name), (old, fact), (new, fact), base.train.seed))
+    augmentations = named_augmentations(change.recipe, shape)
     for name, entry in change.recipe.losses.items():
         old_entry = base.losses[name]
         if entry != old_entry:
-            augmentations = named_augmentations(change.recipe, shape)
-            old, new = (
-                (e.config, _loss_facts(base, e.weight, online, length, augmentations)) for e in (old_entry, entry)
-            )
+            old, new = ((e.config, loss_facts(base, e, online, shape, augmentations)) for e in (old_entry, entry))
             losses[name] = _rebuilt(losses[name], old, new, base.train.seed)
     target = TriedTarget(online, frozen=change.frozen_target, by_memory=not change.own_encoders)
     return Parts(online, target, losses)
-
-
-def _loss_facts(
-    recipe: Recipe, weight: float, online: OnlineNetwork, length: int, augmentations: Mapping[str, ViewTransform]
-) -> LossFacts:
-    return LossFacts(
-        embedding_dim=online.embedding_dim,
-        projection_dim=recipe.projector.dim,
-        context_length=length,
-        num_tokens=online.num_tokens,
-        batch_size=recipe.train.batch_size,
-        weight=weight,
-        augmentations=augmentations,
-    )
 
 
 def _rebuilt(

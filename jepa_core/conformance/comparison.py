@@ -7,6 +7,7 @@ from torch import Tensor
 
 from jepa_core.conformance.situations import Tensors
 from jepa_core.conformance.violation import Violation
+from jepa_core.contracts import Observations, Space
 
 
 def require_equal(actual: Tensors, expected: Tensors, why: str) -> None:
@@ -38,6 +39,18 @@ def require_finite(tensors: Tensors, why: str) -> None:
         # Rows of statistics may hold anything: they are between a component and itself.
         if not name.startswith("rows.") and bad.any():
             raise Violation(f"{why}: {_element(name, tensor, bad)} ({_share(bad)} are not finite)")
+
+
+def require_of_space(space: Space, observations: Observations, name: str) -> None:
+    """Observations (S, T+1, …) are of the space.
+
+    Raises:
+        Violation: they are not; the text starts with `name`.
+    """
+    try:
+        space.check(observations)
+    except ValueError as error:
+        raise Violation(f"{name} is not of {space.describe()}: {error}") from error
 
 
 def detached(tensors: Tensors) -> Tensors:

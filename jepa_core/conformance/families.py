@@ -5,8 +5,8 @@ Datasets are no modules: theirs are checks of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import attrs
 import torch
@@ -30,6 +30,8 @@ from jepa_core.contracts import (
 )
 from jepa_core.facts import AggregatorFacts, EncoderFacts, LossFacts, PredictorFacts, QuantizerFacts
 from jepa_core.spaces import Space
+
+AnyView = TypeVar("AnyView", bound=TargetView)
 
 Callee = Callable[..., Any]
 """A component's module, or what `torch.compile` made of it."""
@@ -110,10 +112,6 @@ def _loss_outputs(loss: Callee, inputs: Tensors) -> Tensors:
 
 def as_forward(tensors: Tensors) -> Forward:
     """The `Forward` whose tensors go by their path in it."""
-    views, target_views = (
-        dict.fromkeys(name.split(".")[1] for name in tensors if name.startswith(group))
-        for group in ("views.", "target_views.")
-    )
     mask = tensors["context_embeddings.mask"]
     return Forward(
         **{name: tensors[name] for name in ("z_context", "z_target", "predicted", "state", "target")},
@@ -127,16 +125,15 @@ def as_forward(tensors: Tensors) -> Forward:
             tensors["target_tokens.values"], tensors["target_tokens.mask"], tensors["target_tokens.neighbours"]
         ),
         z_observed=tensors["z_observed"],
-        views={
-            view: View(**{part: tensors[f"views.{view}.{part}"] for part in situations.PARTS_OF_VIEW}) for view in views
-        },
-        target_views={
-            view: TargetView(
-                **{part: tensors[f"target_views.{view}.{part}"] for part in situations.PARTS_OF_TARGET_VIEW}
-            )
-            for view in target_views
-        },
+        views=_views_in(tensors, "views", View, situations.PARTS_OF_VIEW),
+        target_views=_views_in(tensors, "target_views", TargetView, situations.PARTS_OF_TARGET_VIEW),
     )
+
+
+def _views_in(tensors: Tensors, group: str, kind: type[AnyView], parts: Iterable[str]) -> dict[str, AnyView]:
+    """Views by name, from tensors named `group.NAME.PART`."""
+    names = dict.fromkeys(path.split(".")[1] for path in tensors if path.startswith(f"{group}."))
+    return {name: kind(**{part: tensors[f"{group}.{name}.{part}"] for part in parts}) for name in names}
 
 
 def statistics_in(outputs: Tensors) -> Statistics:

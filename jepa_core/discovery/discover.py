@@ -19,7 +19,7 @@ from jepa_core.discovery.source import ENTRY_POINT_GROUP, InstalledPlugin, Local
 from jepa_core.errors import PluginError
 
 SLOW_SECONDS = 2.0
-"""A plugin that takes longer is told of."""
+"""Importing a plugin for longer is reported."""
 
 
 def discover(

@@ -6,6 +6,7 @@ B sequences, T observations of context, N tokens of an observation, D embedding 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import attrs
@@ -21,6 +22,7 @@ from jepa_core.contracts import (
     Quantized,
     Quantizer,
     QuantizesTargets,
+    ViewTransform,
 )
 from jepa_core.engine.augmentation import named_augmentations
 from jepa_core.engine.building import built
@@ -28,7 +30,7 @@ from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.projector import build_projector
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.facts import AggregatorFacts, EncoderFacts, LossFacts, PredictorFacts, QuantizerFacts
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipe.tables import LossEntry, Recipe
 
 if TYPE_CHECKING:  # the contract's protocols, of modules
 
@@ -172,14 +174,24 @@ def build_parts(recipe: Recipe, shape: DataShape, device: torch.device) -> Parts
     losses = nn.ModuleDict()
     augmentations = named_augmentations(recipe, shape)
     for name, entry in recipe.losses.items():
-        facts = LossFacts(
-            embedding_dim=online.embedding_dim,
-            projection_dim=recipe.projector.dim,
-            context_length=shape.context_length,
-            num_tokens=online.num_tokens,
-            batch_size=recipe.train.batch_size,
-            weight=entry.weight,
-            augmentations=augmentations,
-        )
-        losses[name] = built(entry.config, facts)
+        losses[name] = built(entry.config, loss_facts(recipe, entry, online, shape, augmentations))
     return Parts(online.to(device), TargetNetwork(online).to(device), losses.to(device))
+
+
+def loss_facts(
+    recipe: Recipe,
+    entry: LossEntry,
+    online: OnlineNetwork,
+    shape: DataShape,
+    augmentations: Mapping[str, ViewTransform],
+) -> LossFacts:
+    """What a loss of the recipe is told when it is built; `augmentations` are the recipe's, by name."""
+    return LossFacts(
+        embedding_dim=online.embedding_dim,
+        projection_dim=recipe.projector.dim,
+        context_length=shape.context_length,
+        num_tokens=online.num_tokens,
+        batch_size=recipe.train.batch_size,
+        weight=entry.weight,
+        augmentations=augmentations,
+    )

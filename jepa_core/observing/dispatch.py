@@ -26,7 +26,7 @@ FINISH_SECONDS = 15.0
 """What all observers together have at the end for what still waits."""
 
 FAILURE_SECONDS = 3.0
-"""The same after a failure, when somebody waits for the program to end."""
+"""What they have after a failure: less, since the user waits for the program to end."""
 
 _CHECKPOINT = "checkpoint"
 
@@ -73,7 +73,7 @@ class Observers:
             worker.tell("row", dict(row))
 
     def event(self, event: Event) -> None:
-        """Tell of an event; one that says that a checkpoint is written is told as such too."""
+        """Pass an event on; one of a checkpoint also calls `checkpoint`."""
         for worker in self._workers:
             worker.tell("event", copy.deepcopy(attrs.asdict(event, recurse=False)))
             if event.name == _CHECKPOINT and event.step is not None:

@@ -28,7 +28,7 @@ _UNTIMED = frozenset({"start", "end"})
 
 @attrs.frozen
 class SwitchedOff:
-    """Why an observer is told no more."""
+    """Why an observer was switched off."""
 
     cause: str
     num_faults: int

@@ -12,7 +12,7 @@ from rich.text import Text
 from jepa_core.discovery.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark, SlowPlugin
 from jepa_core.metrics import Metric
 from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
-from jepa_core.recipe.structuring import GENERIC_FIELDS
+from jepa_core.recipe.structuring import generic_fields
 from jepa_core.recipe.writing import value_to_toml
 from jepa_core.registry import Component
 from jepa_core.visible_text import clean
@@ -47,8 +47,7 @@ def component_view(component: Component) -> RenderableType:
     """Fields with defaults, units, ranges and meaning; metrics; how a recipe names it."""
     head = f"{component.family} {component.name} · {component.summary} · {component.origin}"
     parts: list[RenderableType] = [Text(clean(head), style="bold"), Text()]
-    generic = describe_fields(GENERIC_FIELDS[component.family]) if component.family in GENERIC_FIELDS else ()
-    fields = (*describe_fields(component.config_class), *generic)
+    fields = (*describe_fields(component.config_class), *generic_fields(component.family))
     parts.append(_fields_table(fields) if fields else Text("It has no fields."))
     if component.config_class.metrics:
         parts += [Text(), _metrics_table(component.config_class.metrics)]

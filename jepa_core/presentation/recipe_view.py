@@ -14,7 +14,7 @@ from jepa_core.recipe.difference import Change
 from jepa_core.recipe.engine_tables import ENGINE_TABLES
 from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
 from jepa_core.recipe.reading import LoadedRecipe
-from jepa_core.recipe.structuring import GENERIC_FIELDS
+from jepa_core.recipe.structuring import generic_fields
 from jepa_core.recipe.writing import value_to_toml
 from jepa_core.registry import Registry
 from jepa_core.visible_text import clean
@@ -66,8 +66,8 @@ def _component_section(
     """Summary, values and fields of a component's table."""
     component = registry.get(family, values["kind"])
     assert component is not None, "a loaded recipe names installed components only"
-    generic = describe_fields(GENERIC_FIELDS[family]) if family in GENERIC_FIELDS else ()
-    return f"{component.name}: {component.summary}", values, (*generic, *describe_fields(component.config_class))
+    fields = (*generic_fields(family), *describe_fields(component.config_class))
+    return f"{component.name}: {component.summary}", values, fields
 
 
 def _fields_table(values: dict[str, Any], fields: tuple[FieldDescription, ...]) -> Table:

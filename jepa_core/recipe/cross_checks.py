@@ -129,7 +129,7 @@ def _augmentation_problems(recipe: Recipe) -> Iterator[Problem]:
     """Losses that name augmentations which the recipe does not have."""
     there = list(recipe.augmentation)
     for name, entry in recipe.losses.items():
-        for asked in getattr(entry.config, "augmentations", ()):
+        for asked in entry.augmentations:
             if asked not in there:
                 yield Problem(
                     path=("losses", name, "augmentations"),

@@ -16,7 +16,7 @@ from jepa_core.recipe import layout
 from jepa_core.recipe.engine_tables import ENGINE_TABLES
 from jepa_core.recipe.expectations import is_mapping, is_sequence, is_union, without_none
 from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
-from jepa_core.recipe.structuring import AugmentationSwitch, DataPlace, LossWeight, NullSwitch
+from jepa_core.recipe.structuring import GENERIC_FIELDS, NullSwitch
 from jepa_core.registry import Component, Registry
 from jepa_core.settings import Setting, setting_of
 
@@ -116,13 +116,7 @@ def _reference(component: Component) -> Schema:
 
 
 def _component(component: Component) -> Schema:
-    owners: dict[str, type[Any]] = {
-        "augmentation": AugmentationSwitch,
-        "dataset": DataPlace,
-        "loss": LossWeight,
-        "null": NullSwitch,
-    }
-    owner = owners.get(component.family)
+    owner = GENERIC_FIELDS.get(component.family)
     generic = _object(owner)["properties"] if owner else {}
     schema = _object(component.config_class)
     kind = {"const": component.name, "description": component.summary}

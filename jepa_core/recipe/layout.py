@@ -36,14 +36,6 @@ AUGMENTATION = "augmentation"
 NAMED_TABLES: dict[str, str] = {AUGMENTATION: "augmentation", LOSSES: "loss", NULLS: "null", OBSERVERS: "observer"}
 """Tables of tables, each a component of the family: its kind is its own name where it gives none."""
 
-GENERIC_KEYS = {
-    "augmentation": ("kind", "enabled"),
-    "dataset": ("kind", "place"),
-    "loss": ("kind", "weight"),
-    "null": ("kind", "enabled"),
-}
-"""Keys of a component's table that belong to every component of the family."""
-
 RULE_LISTS = ("must", "nice", "abort", "rollback", "scenario")
 """Arrays below `watch` that merge by `id`."""
 

@@ -18,6 +18,7 @@ from jepa_core.recipe import layout
 from jepa_core.recipe.engine_tables import ENGINE_TABLES, all_keys
 from jepa_core.recipe.expectations import value_words
 from jepa_core.recipe.faults import Problem, did_you_mean
+from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
 from jepa_core.recipe.key_path import KeyPath
 from jepa_core.recipe.recorded_extras import IGNORED_KEYS
 from jepa_core.recipe.refusals import TableReader
@@ -72,6 +73,12 @@ GENERIC_FIELDS: dict[str, type] = {
     "null": NullSwitch,
 }
 """By family, the fields of a component's table that belong to every component of the family."""
+
+
+def generic_fields(family: str) -> tuple[FieldDescription, ...]:
+    """Those fields, described; none where a family has none."""
+    owner = GENERIC_FIELDS.get(family)
+    return describe_fields(owner) if owner else ()
 
 
 @attrs.frozen
@@ -272,7 +279,7 @@ class _Structuring:
         if component is None:
             self._refuse_kind(path, family, kind, named="kind" in table)
             return None
-        generic = layout.GENERIC_KEYS.get(family, ("kind",))
+        generic = ("kind", *(field.key for field in generic_fields(family)))
         own = {key: value for key, value in table.items() if key not in generic}
         config: ComponentConfig | None = self._read(path, own, component.config_class, component.name, generic)
         return config

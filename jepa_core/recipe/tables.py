@@ -28,7 +28,7 @@ class Projector:
     hidden_dim: int | None = setting(
         "width between the layers; the embedding's when not given", default=None, at_least=1
     )
-    final_relu: bool = setting("end in a ReLU, as the seed's did", default=False)
+    final_relu: bool = setting("end in a ReLU", default=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -137,6 +137,11 @@ class LossEntry:
     """Factor in the objective."""
     config: ComponentConfig
 
+    @property
+    def augmentations(self) -> tuple[str, ...]:
+        """Names of the augmentations that it looks at its views through, where its configuration has such a field."""
+        return tuple(getattr(self.config, "augmentations", ()))
+
 
 @attrs.frozen(kw_only=True)
 class ObserverEntry:
@@ -187,5 +192,5 @@ class Recipe:
     @property
     def used_augmentations(self) -> dict[str, AugmentationEntry]:
         """Those that change batches, and those that a loss looks at its views through, enabled or not."""
-        asked = {name for entry in self.losses.values() for name in getattr(entry.config, "augmentations", ())}
+        asked = {name for entry in self.losses.values() for name in entry.augmentations}
         return {name: entry for name, entry in self.augmentation.items() if entry.enabled or name in asked}

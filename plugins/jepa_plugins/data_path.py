@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from itertools import islice
 from pathlib import Path
 
 from jepa_core.errors import DataError
+from jepa_core.recipe.faults import nearest
 
 _MOST_NAMES = 10_000
 """Names of a folder that are looked through for one that is near."""
@@ -47,10 +47,9 @@ def _near(path: Path) -> str:
     lacking = path
     while lacking.parent != lacking and not os.path.lexists(lacking.parent):
         lacking = lacking.parent
-    names = _names_in(lacking.parent)
-    found = difflib.get_close_matches(lacking.name, names, n=1)
+    found = nearest(lacking.name, _names_in(lacking.parent))
     if found:
-        return str(lacking.with_name(found[0]) / path.relative_to(lacking))
+        return str(lacking.with_name(found) / path.relative_to(lacking))
     return path.name if path.name and path.parent != Path() and Path(path.name).exists() else ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from jepa_core.conformance.comparison import require_equal
+from jepa_core.conformance.comparison import require_equal, require_of_space
 from jepa_core.conformance.host_sync import no_host_sync
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import NotApplicable, require
@@ -45,10 +45,7 @@ def require_transform(trial: Trial, transform: ViewTransform, name: str, *, num_
     for key, tensor in view.tensors.items():
         same = (tensor.shape, tensor.dtype) == (given[key].shape, given[key].dtype)
         require(same, f"{name} has {key} {tuple(tensor.shape)} of {tensor.dtype}, unlike the batch")
-    try:
-        space.check(view)
-    except ValueError as error:
-        require(False, f"{name} is not of {space.describe()}: {error}")
+    require_of_space(space, view, name)
 
 
 def _transforms(trial: Trial) -> list[ViewTransform]:

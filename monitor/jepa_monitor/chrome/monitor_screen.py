@@ -29,7 +29,7 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
 
     def take_look(self, look: Look) -> None:
         """Draw everything in this look from now on."""
-        raise NotImplementedError
+        raise NotImplementedError  # by each screen; Textual's metaclass leaves no room for an abstract class
 
 
 def bindings(keys: Iterable[Key]) -> list[BindingType]:

@@ -68,7 +68,7 @@ class FramedLines(Widget, can_focus=True):
 
     def draw(self, width: int, height: int, look: Look) -> Content:
         """What to show in `width` × `height` columns and rows within the frame."""
-        raise NotImplementedError
+        raise NotImplementedError  # by each panel
 
     def redraw(self, look: Look | None = None) -> None:
         """Draw again, because what is shown has changed."""

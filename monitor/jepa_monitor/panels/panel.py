@@ -26,7 +26,7 @@ class Panel(FramedLines):
 
     def content(self, view: RunView, width: int, height: int, look: Look) -> Content:
         """What to show in `width` × `height` columns and rows."""
-        raise NotImplementedError
+        raise NotImplementedError  # by each panel
 
     def draw(self, width: int, height: int, look: Look) -> Content:
         """What to show of the newest view."""

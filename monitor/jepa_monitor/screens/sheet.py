@@ -42,7 +42,7 @@ class Sheet(ModalScreen[None]):
 
     def content(self, width: int, height: int) -> Content:
         """What to show in `width` × `height` columns and rows."""
-        raise NotImplementedError
+        raise NotImplementedError  # by each sheet
 
     def show(self, view: RunView, look: Look) -> None:
         """Show another view of the run."""

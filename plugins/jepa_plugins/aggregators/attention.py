@@ -2,6 +2,7 @@
 
 With T observations it has T² weights and T biases. It knows nothing of single tokens: it sees each observation's mean
 only.
+
 Shapes: B sequences, T context observations, N tokens, D embedding dimension.
 """
 
@@ -37,13 +38,13 @@ class Attention(nn.Module):
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         """Tokens (B, T, N, D) and mask (B, T, N) to the state (B, D)."""
-        grids_BTD = masked_mean(values, mask)
-        return (self._weights(grids_BTD) * grids_BTD).sum(1)
+        means_BTD = masked_mean(values, mask)
+        return (self._weights(means_BTD) * means_BTD).sum(1)
 
     def time_weights(self, values: Tensor, mask: Tensor) -> Tensor:
         """(B, T): the weight of each observation, averaged over dimensions; each row sums to one."""
         return self._weights(masked_mean(values, mask)).mean(-1)
 
-    def _weights(self, grids_BTD: Tensor) -> Tensor:
-        scores_BDT: Tensor = self.scores(grids_BTD.transpose(1, 2))
+    def _weights(self, means_BTD: Tensor) -> Tensor:
+        scores_BDT: Tensor = self.scores(means_BTD.transpose(1, 2))
         return scores_BDT.float().softmax(-1).transpose(1, 2)

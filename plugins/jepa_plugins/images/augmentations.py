@@ -1,7 +1,7 @@
 """Augmentations of images: one draw per sequence, the same for all its images, on their device.
 
-What goes on in a sequence of images still goes on when all of them are changed alike: mirrored, moved,
-turned, or lighter.
+What goes on in a sequence of images still goes on when all of them are changed alike: mirrored, moved, turned, or made
+lighter.
 
 Shapes: B sequences of T + 1 images of C channels and H × W pixels.
 """

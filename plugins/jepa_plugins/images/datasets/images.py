@@ -185,12 +185,11 @@ class _Sequences:
     """(S,) int64."""
     task_names: tuple[str, ...]
     labels: dict[str, Tensor]
-    num_classes: int
 
     def summary(self) -> str:
         """What the files were read as."""
         num_sequences, num_places, *shape = self.pixels.shape
-        classes = f", {self.num_classes:,} classes" if self.labels else ""
+        classes = f", {len(self.labels['class'].unique()):,} classes" if self.labels else ""
         return f"{num_sequences:,} sequences of {num_places} images of {shape_text(shape)} pixels{classes}"
 
     @classmethod
@@ -203,7 +202,6 @@ class _Sequences:
             tasks=torch.tensor(tasks),
             task_names=tuple(names),
             labels={"class": of_tasks[torch.tensor(tasks)]} if len(classes) > 1 else {},
-            num_classes=len(classes),
         )
 
 
