@@ -74,7 +74,7 @@ def compare_runs(runs: Sequence[RecordedRun], metrics: Sequence[str] = ()) -> Co
         judged=tuple(align(name, runs) for name in judged),
         metrics=tuple(declared.get(name, Metric(name, "")) for name in shown),
         tests=tuple(_tests(grouping.groups, judged, declared)),
-        notes=(*_notes_on_runs(runs), *_notes_on_repeats(grouping)),
+        notes=(*_notes_on_runs(runs), *_notes_on_ends(runs), *_notes_on_repeats(grouping)),
     )
 
 
@@ -154,6 +154,16 @@ def _notes_on_runs(runs: Sequence[RecordedRun]) -> Iterator[str]:
             yield f"{run.name} has recorded no figure"
         elif run.state not in _ENDED:
             yield f"{run.name} is {run.state}: its figures so far count"
+
+
+def _notes_on_ends(runs: Sequence[RecordedRun]) -> Iterator[str]:
+    """Runs of different length: what they came to is not what they were at equal steps."""
+    ends = sorted({run.last_step for run in runs if run.last_step is not None})
+    if len(ends) > 1:
+        yield (
+            f"these runs end between step {ends[0]:,} and step {ends[-1]:,}: final figures and tests are of where each "
+            "one ended"
+        )
 
 
 def _notes_on_repeats(grouping: Grouping) -> Iterator[str]:

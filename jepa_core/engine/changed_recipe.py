@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from jepa_core.engine.fitting_rules import fitting_rules
-from jepa_core.errors import RunDirectoryError
+from jepa_core.errors import RecipeError, RunDirectoryError
 from jepa_core.recipe.declared_metrics import declared_metrics
 from jepa_core.recipe.difference import Change, recipe_difference
 from jepa_core.recipe.faults import RecipeFaultsError
@@ -22,6 +22,7 @@ from jepa_core.recipe.merging import MergedRecipe
 from jepa_core.recipe.reading import LoadedRecipe, load_layers, with_scenarios
 from jepa_core.recipe.scenarios import expand_scenarios, scenario_problems
 from jepa_core.recipe.structuring import structure_recipe
+from jepa_core.recipe.tables import Train
 from jepa_core.recipe.writing import recipe_to_toml
 from jepa_core.registry import Registry
 from jepa_core.run_directory.layout import RECIPE
@@ -35,6 +36,7 @@ from jepa_core.run_directory.rollback_changes import (
     worth_telling,
 )
 from jepa_core.run_directory.rollback_plan import RollbackPlan
+from jepa_core.run_directory.status import Status, read_status
 
 _OWN = (*KEPT_TABLES, "name", "resolved")
 """Top-level keys that stay the parent's when another recipe is used whole."""
@@ -56,6 +58,7 @@ def changed_recipe(plan: RollbackPlan, parent: Path, registry: Registry) -> Chan
 
     Raises:
         RecipeFaultsError: the changes do not make a recipe; every fault of them.
+        RecipeError: the plan's checkpoint lies where the changed run would be over.
         RunDirectoryError: the parent's recipe cannot be read.
     """
     reader = RunReader(parent)
@@ -75,8 +78,27 @@ def changed_recipe(plan: RollbackPlan, parent: Path, registry: Registry) -> Chan
         table={**loaded.table, "resolved": table.get("resolved", {})},
         overrides=tuple(kept),
     )
+    if plan.checkpoint is not None:
+        _refuse_trained_out(plan.checkpoint.step, read_status(parent), table.get("train", {}), loaded.recipe.train)
     changes = _changes(table, loaded, _given(layers, flags, plan.use))
     return ChangedRecipe(loaded=loaded, changes=changes, notes=(*left, *left_out))
+
+
+def _refuse_trained_out(step: int, parent: Status | None, before: Mapping[str, Any], train: Train) -> None:
+    """A checkpoint at which the changed run would be over: nothing would be trained, and that is no success.
+
+    Raises:
+        RecipeError: it is one.
+    """
+    if parent is None or not parent.epoch:
+        return
+    sequences = parent.step / parent.epoch * before.get("accumulate", 1) * before.get("batch_size", train.batch_size)
+    run_steps = round(train.epochs * sequences / train.batch_size / train.accumulate)
+    if step >= run_steps:
+        raise RecipeError(
+            f"Step {step:,} lies at the changed run's end or beyond it: {train.epochs:,} epochs are {run_steps:,} "
+            "steps, so nothing would be trained. Go back further with --to, or train longer with --set train.epochs=…"
+        )
 
 
 def _given(layers: Sequence[Layer], flags: Sequence[Layer], use: str) -> set[str]:

@@ -187,7 +187,7 @@ def _finals(comparison: Comparison, columns: Sequence[_Column]) -> RenderableTyp
     for metric in _comparable(comparison):
         finals = [column.final(metric.name) for column in columns]
         means = [math.nan if final is None else final.mean for final in finals]
-        cells = _marked(means, metric, [_interval_text(final, metric.unit) for final in finals])
+        cells = _marked(means, metric, [_interval_text(_possible(final, metric), metric.unit) for final in finals])
         table.add_row(f"  {clean(metric.name)}", *cells, *([_change(*means)] if with_change else []))
     return table
 
@@ -207,6 +207,17 @@ def _strongest_null(column: _Column) -> str:
 def _last_steps(column: _Column) -> str:
     steps = sorted({run.last_step for run in column.runs if run.last_step is not None})
     return " to ".join(f"{step:,}" for step in dict.fromkeys([*steps[:1], *steps[-1:]]))
+
+
+def _possible(figure: MeanInterval | None, metric: Metric) -> MeanInterval | None:
+    """The interval within what the metric can be: Student's knows of no bounds."""
+    if figure is None or figure.low is None or figure.high is None:
+        return figure
+    least = -math.inf if metric.minimum is None else metric.minimum
+    most = math.inf if metric.maximum is None else metric.maximum
+    return attrs.evolve(
+        figure, low=max(figure.low, min(least, figure.mean)), high=min(figure.high, max(most, figure.mean))
+    )
 
 
 def _interval_text(figure: MeanInterval | None, unit: str) -> str:
@@ -254,7 +265,13 @@ def _difference(test: GroupTest, unit: str) -> str:
     if difference is None:
         return ""
     sign = "+" if difference.mean > 0 else ""
-    return sign + _interval_text(difference, unit)
+    return sign + _interval_text(*_in_points(difference) if unit == "%" else (difference, unit))
+
+
+def _in_points(share: MeanInterval) -> tuple[MeanInterval, str]:
+    """A difference of shares in percentage points: a per cent sign stands for relative changes."""
+    low, high = (None if value is None else value * 100 for value in (share.low, share.high))
+    return attrs.evolve(share, mean=share.mean * 100, low=low, high=high), "points"
 
 
 def _table(first: str, *others: str, justify: str = "right") -> Table:

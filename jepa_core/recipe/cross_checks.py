@@ -30,6 +30,7 @@ Metrics = Sequence[Metric] | None
 """What may be named; None while the components, which declare it, are at fault themselves."""
 
 _WATCH = "watch"
+_EMPTY = '""'
 
 
 @attrs.frozen(kw_only=True)
@@ -126,9 +127,19 @@ def _inferred(data: Any) -> tuple[str, ...]:
 
 
 def _augmentation_problems(recipe: Recipe) -> Iterator[Problem]:
-    """Losses that name augmentations which the recipe does not have."""
+    """Losses that look through augmentations which the recipe does not have."""
     there = list(recipe.augmentation)
     for name, entry in recipe.losses.items():
+        if entry.looks_through_all and not recipe.used_augmentations:
+            yield Problem(
+                path=("losses", name),
+                message=f"{entry.config.kind} looks at its views through augmentations, and this recipe enables none",
+                notes=(
+                    'name some of its tables: augmentations = ["NAME"]; one with enabled = false changes no batch',
+                    f"it has: {', '.join(there) or 'no [augmentation.NAME]'}",
+                ),
+                at_key=True,
+            )
         for asked in entry.augmentations:
             if asked not in there:
                 yield Problem(
@@ -195,11 +206,14 @@ def _judging_problems(watch: Watch, metrics: Metrics) -> Iterator[Problem]:
     named: list[tuple[KeyPath, str]] = [((_WATCH, "judge", index), name) for index, name in enumerate(own)]
     if watch.early_stop is not None:
         named.append(((_WATCH, "early_stop", "metric"), watch.early_stop.metric))
+    for index, name in enumerate(own):
+        if name in own[:index]:
+            yield Problem(path=(_WATCH, "judge", index), message=f"{name} stands in watch.judge already")
     for path, name in named:
         metric = declaration_of(name, metrics)
         if metric is None:
             hint = did_you_mean(name, [known.name for known in metrics if known.better != "neither"])
-            yield Problem(path=path, message=f"no metric of this recipe is named {name}.{hint}")
+            yield Problem(path=path, message=f"no metric of this recipe is named {name or _EMPTY}.{hint}")
         elif metric.better == "neither":
             yield Problem(path=path, message=f"{name} cannot be judged: neither higher nor lower is better")
 

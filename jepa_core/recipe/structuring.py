@@ -86,7 +86,7 @@ class Structured:
     """A recipe as far as it could be read, and what is wrong with it."""
 
     recipe: Recipe | None
-    """None when a component is at fault. Engine tables at fault are replaced by their defaults."""
+    """None when a component is at fault. What is at fault in an engine's table is replaced by its default."""
     watch: Watch
     problems: tuple[Problem, ...]
 
@@ -152,8 +152,18 @@ class _Structuring:
 
     def engine_tables(self) -> dict[str, Any]:
         """The engine's tables; defaults for what is at fault."""
-        owners = ENGINE_TABLES.items()
-        return {name: self._read((name,), self.table.get(name, {}), owner) or owner() for name, owner in owners}
+        return {name: self._engine_table(name, owner) for name, owner in ENGINE_TABLES.items()}
+
+    def _engine_table(self, name: str, owner: type[Any]) -> Any:
+        """As far as it can be read, so that one fault does not hide what the checks of the rest would find."""
+        table = self.table.get(name, {})
+        reader = TableReader(root=self.table, path=(name,))
+        instance, problems = reader.read(table, owner)
+        self.problems.extend(problems)
+        if problems and isinstance(table, dict):
+            at_fault = {problem.path[1] for problem in problems if len(problem.path) > 1}
+            instance, _ = reader.read({key: value for key, value in table.items() if key not in at_fault}, owner)
+        return instance or owner()
 
     def place(self) -> Place:
         """Where the data lies; the default for what is at fault."""

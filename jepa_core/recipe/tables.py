@@ -142,6 +142,11 @@ class LossEntry:
         """Names of the augmentations that it looks at its views through, where its configuration has such a field."""
         return tuple(getattr(self.config, "augmentations", ()))
 
+    @property
+    def looks_through_all(self) -> bool:
+        """Whether it has such a field and names none, which means all that are enabled."""
+        return hasattr(self.config, "augmentations") and not self.augmentations
+
 
 @attrs.frozen(kw_only=True)
 class ObserverEntry:

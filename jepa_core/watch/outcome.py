@@ -15,6 +15,7 @@ null beyond chance means that the 95 % bootstrap interval of the paired differen
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -116,6 +117,7 @@ def reach_verdict(
         outcome, reason = "no effect", _NO_EFFECT.format(baseline=baseline.name)
     else:
         outcome, reason = _of_comparison(compared, musts_held, baseline.name)
+        reason += _passed_over(judge, baseline, compared)
         outcome, reason = _beside_null(retrieval, outcome, reason)
     return Verdict(
         run=run.name,
@@ -225,6 +227,14 @@ def _of_comparison(compared: Sequence[ComparedFigure], musts_held: bool, baselin
         outcome: Outcome = "neutral" if math.isfinite(figure.value) else "regression"
         return outcome, f"{figure.name}: {figure.value:g} cannot be set against {figure.baseline:g}"
     return _by_change(figure, figure.change, musts_held, baseline)
+
+
+def _passed_over(judge: Judge, baseline: BaselineValues, compared: Sequence[ComparedFigure]) -> str:
+    """Which figures would have decided before the one that did, had the baseline reported them."""
+    decided = compared[0].name if compared else ""
+    before = itertools.takewhile(lambda name: name != decided, judge.judged)
+    lacking = [name for name in before if name in judge.finals and baseline.final(name) is None]
+    return f"; {baseline.name} has no {' and no '.join(lacking)} to judge by" if lacking else ""
 
 
 def _by_change(figure: ComparedFigure, change: float, musts_held: bool, baseline: str) -> tuple[Outcome, str]:

@@ -12,7 +12,7 @@ import pytest
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
 from jepa_core.engine.rollback import Child, make_child
 from jepa_core.engine.session import Conclusion, train_recipe
-from jepa_core.errors import CheckpointError, RunDirectoryError
+from jepa_core.errors import CheckpointError, RecipeError, RunDirectoryError
 from jepa_core.recipe.faults import RecipeFaultsError
 from jepa_core.recipe.reading import load_recipe, with_scenarios
 from jepa_core.registry import installed
@@ -22,6 +22,7 @@ from jepa_core.run_directory.lineage import generation_of, read_lineage
 from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.rollback_plan import RollbackPlan, plan_rollback
+from jepa_core.run_directory.status import Status
 from jepa_core.watch.rules import Baseline
 from tests.engine.test_session import Watcher
 from tests.engine.training import lasting
@@ -48,6 +49,12 @@ def train_on(run: Path, **more: Any) -> Conclusion:
 
 def final_state(run: Path) -> dict[str, Any]:
     return load_checkpoint(CheckpointFolder(run / "checkpoints", keep=2).all()[-1])
+
+
+def status_of(run: Path) -> Status:
+    status = RunReader(run).status()
+    assert status is not None
+    return status
 
 
 def rows(run: Path) -> list[dict[str, float]]:
@@ -171,6 +178,21 @@ def test_a_change_that_makes_no_recipe_leaves_nothing(tiny_recipe_file: Path) ->
         child_of(parent, plan)
     assert len(refused.value.faults) == 2
     assert sorted(parent.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("change", [{"epochs": 1}, {"batch_size": 32}, {"accumulate": 2}, {"lr": 1e-3}])
+def test_a_child_that_would_be_over_at_once_is_refused(tiny_recipe_file: Path, change: dict[str, Any]) -> None:
+    parent = start(tiny_recipe_file, *EVERY_STEP).path
+    steps = status_of(parent).total_steps
+    before = sorted(parent.parent.rglob("*"))
+    to = steps if "lr" in change else steps // 2
+    table = {"optimizer": change} if "lr" in change else {"train": change}
+    with pytest.raises(RecipeError, match=f"Step {to} lies at the changed run's end or beyond it: .* nothing would be"):
+        child_of(parent, plan_rollback(parent, to=to, set=table))
+    assert sorted(parent.parent.rglob("*")) == before
+    child = child_of(parent, plan_rollback(parent, to=to - 1, set=table))
+    assert train_on(child.path).exit_code == 0
+    assert status_of(child.path).step > to - 1
 
 
 def test_a_parent_that_another_process_trains_is_left_alone(tiny_recipe_file: Path) -> None:

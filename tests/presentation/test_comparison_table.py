@@ -9,6 +9,7 @@ from rich.console import Console
 
 from jepa_core.comparison.comparing import Comparison, compare_runs
 from jepa_core.comparison.recorded_run import RecordedRun
+from jepa_core.metrics import Metric
 from jepa_core.presentation.comparison_table import comparison_table
 from jepa_core.watch.nulls import NullFigures, RankedNulls
 from tests.comparison.recorded import recorded
@@ -55,6 +56,27 @@ def test_each_run_stands_beside_its_strongest_null() -> None:
     lines = [" ".join(line.split()) for line in table_of(validated("a", 0.3), validated("b", 0.4)).splitlines()]
     assert "strongest null pair analogy 0.346 pair analogy 0.346" in lines
     assert "candidates 400 400" in lines
+
+
+def test_a_share_has_an_interval_within_what_it_can_be_and_differs_in_points() -> None:
+    top1 = Metric("val.retrieval.top1", "", "higher", "%", maximum=1, minimum=0)
+    runs = [
+        attrs.evolve(
+            recorded(f"{kind}{seed}", {top1.name: {1: value}}, seed=seed, aggregator={"kind": kind}),
+            declared={top1.name: top1},
+        )
+        for kind, values in (("mean", (0.1, 0.9)), ("attention", (0.2, 0.96)))
+        for seed, value in enumerate(values)
+    ]
+    shown = text_of(compare_runs(runs, [top1.name]))
+    assert "50.0 % [0.0 %, 100.0 %]" in shown
+    assert "+8.00 points [−17.4 points, 33.4 points]" in shown
+
+
+def test_runs_that_end_at_different_steps_are_told_of() -> None:
+    runs = (recorded("a", {MRR: {16: 0.1}}), recorded("b", {MRR: {16: 0.2, 1048: 0.3}}, aggregator={"kind": "mean"}))
+    assert "these runs end between step 16 and step 1,048: final figures and tests are of where" in table_of(*runs)
+    assert "these runs end" not in table_of(runs[0], attrs.evolve(runs[0], name="c", path="runs/c"))
 
 
 @pytest.mark.parametrize("other", [{"data": "e"}, {"candidates": 399.0}])

@@ -143,6 +143,34 @@ def test_whatever_has_a_direction_may_be_judged_and_stopped_on(tmp_path: Path, n
     assert (watch.judge, watch.early_stop.metric) == ((name,), name)
 
 
+def test_a_metric_is_judged_by_once(tmp_path: Path) -> None:
+    text = MINIMAL + '[watch]\njudge = ["loss.total", "val.retrieval.mrr", "loss.total"]\n'
+    fault = only_fault(write(tmp_path, "small", text))
+    assert (fault.key, fault.message) == ("watch.judge[2]", "loss.total stands in watch.judge already")
+
+
+def test_a_name_of_nothing_is_told_as_such(tmp_path: Path) -> None:
+    fault = only_fault(write(tmp_path, "small", MINIMAL + '[watch.early_stop]\npatience = 3\nmetric = ""\n'))
+    assert fault.message.startswith('no metric of this recipe is named "".')
+
+
+def test_one_fault_of_watch_hides_no_other(tmp_path: Path) -> None:
+    text = (
+        MINIMAL
+        + '[watch]\njudge = ["vq.usag"]\nmax_rollbacks = -1\nnope = 1\n'
+        + '[watch.early_stop]\nmetric = "lr"\npatience = 3\n'
+        + RULE.format("epochh > 1")
+    )
+    keys = [fault.key for fault in faults_of(write(tmp_path, "small", text))]
+    assert sorted(keys) == [
+        "watch.early_stop.metric",
+        "watch.judge[0]",
+        "watch.max_rollbacks",
+        "watch.must[a].when",
+        "watch.nope",
+    ]
+
+
 def test_by_default_what_a_recipe_reports_of_the_usual_is_judged(tmp_path: Path) -> None:
     loaded = load(write(tmp_path, "small", MINIMAL))
     assert loaded.recipe.watch.judge == ("val.retrieval.mrr", "val.loss.info_nce.raw")

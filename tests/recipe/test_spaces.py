@@ -74,6 +74,14 @@ def test_a_loss_that_names_augmentations_finds_them_in_the_recipe_and_of_its_spa
         loaded(tmp_path, "moving_digits", "vit", named.format("colours", "colours"))
 
 
+@pytest.mark.parametrize("more", ["", "[augmentation.shift]\nenabled = false\n"])
+def test_a_loss_that_looks_through_all_augmentations_needs_one_that_is_enabled(tmp_path: Path, more: str) -> None:
+    with pytest.raises(JepaError, match="and this recipe enables none") as refused:
+        loaded(tmp_path, "moving_digits", "vit", more + "[losses.view_contrast]")
+    assert "paired.toml" in str(refused.value)
+    loaded(tmp_path, "moving_digits", "vit", "[augmentation.shift]\n[losses.view_contrast]")
+
+
 def test_arrays_give_what_they_are_said_or_seen_to_hold(tmp_path: Path) -> None:
     more = 'observed_as = "series"'
     text = TEXT.format(data="arrays", encoder="series", more="").replace('"arrays"\n', f'"arrays"\n{more}\n')

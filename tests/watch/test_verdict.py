@@ -99,6 +99,17 @@ def test_a_metric_that_the_recipe_names_decides_in_its_declared_direction(
     assert verdict.compared[0].change == pytest.approx(change)
 
 
+def test_a_judged_figure_that_the_baseline_lacks_is_told_of() -> None:
+    names, mine = ("mine.spread", "mine.waste"), {"mine.spread": 0.5, "mine.waste": 0.1}
+    verdict = judged_by(names, mine, {"mine.waste": 0.2})
+    assert verdict.reason == "mine.waste 50.0 % better than gentle; gentle has no mine.spread to judge by"
+    # What would have come after the one that decided is no news.
+    assert "to judge by" not in judged_by(names, mine, {"mine.spread": 0.4}).reason
+    nothing = judged_by(names, mine, {})
+    assert nothing.outcome == "neutral"
+    assert nothing.reason.endswith("; gentle has no mine.spread and no mine.waste to judge by")
+
+
 def test_a_compared_figure_has_its_declared_unit() -> None:
     (figure,) = judged_by(("mine.spread",), {"mine.spread": 0.6}, {"mine.spread": 0.5}).compared
     assert figure.unit == "%"

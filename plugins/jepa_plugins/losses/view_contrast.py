@@ -38,7 +38,7 @@ class ViewContrastConfig:
 
     augmentations: tuple[str, ...] = setting(
         "names of [augmentation] tables, applied one after the other; one with enabled = false changes this view and "
-        "no batch. None: all that are enabled",
+        "no batch. When it names none: all that are enabled",
         default=(),
     )
     temperature: float = setting("similarities are divided by it", default=0.1, above=0)
