@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from jepa_core.metrics import Metric
+
 CONFIDENCE = 0.95
 """Probability that an interval is made for."""
 
@@ -27,6 +29,14 @@ class MeanInterval:
     """None where there is no interval: fewer than two values, or a sum that is not finite."""
     high: float | None
     count: int
+
+    def within(self, metric: Metric) -> MeanInterval:
+        """Cut to what the metric can be: Student's t knows of no bounds."""
+        if self.low is None or self.high is None:
+            return self
+        least = -math.inf if metric.minimum is None else min(metric.minimum, self.mean)
+        most = math.inf if metric.maximum is None else max(metric.maximum, self.mean)
+        return attrs.evolve(self, low=max(self.low, least), high=min(self.high, most))
 
 
 def mean_interval(values: Sequence[float]) -> MeanInterval:

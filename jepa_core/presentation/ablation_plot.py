@@ -12,6 +12,7 @@ from jepa_core.ablation.effects import AblationResult, CellResult, FactorResult
 from jepa_core.comparison.alignment import align
 from jepa_core.comparison.recorded_run import RecordedRun
 from jepa_core.comparison.student_t import MeanInterval, mean_interval
+from jepa_core.metrics import Metric
 from jepa_core.presentation.ablation_table import null_text
 from jepa_core.presentation.comparison_plot import save_figure
 from jepa_core.visible_text import clean
@@ -52,7 +53,7 @@ def _draw_curves(axes: Axes, result: AblationResult) -> dict[str, Line2D]:
     axes.set_xlabel("epoch")
     lines: dict[str, Line2D] = {}
     for index, cell in enumerate(result.cells):
-        line = _draw_cell(axes, cell, result.metric.name, f"C{index}")
+        line = _draw_cell(axes, cell, result.metric, f"C{index}")
         if line is not None:
             # matplotlib leaves labels that begin with an underscore out of the legend.
             seeds = len(cell.finals())
@@ -64,14 +65,14 @@ def _draw_curves(axes: Axes, result: AblationResult) -> dict[str, Line2D]:
     return lines
 
 
-def _draw_cell(axes: Axes, cell: CellResult, metric: str, color: str) -> Line2D | None:
+def _draw_cell(axes: Axes, cell: CellResult, metric: Metric, color: str) -> Line2D | None:
     """Its finished runs at the steps that they share; None when there is nothing to draw."""
     runs = [run.recorded for run in cell.runs if run.final is not None and run.recorded is not None]
     if not runs:
         return None
-    shared = align(metric, runs)
+    shared = align(metric.name, runs)
     epochs = [_epoch(runs[0], step) for step in shared.steps]
-    means = [mean_interval(values) for values in zip(*shared.values, strict=True)]
+    means = [mean_interval(values).within(metric) for values in zip(*shared.values, strict=True)]
     marker = "o" if len(epochs) <= _MOST_MARKED else ""
     bands = [(m.low, m.high) for m in means if m.low is not None and m.high is not None]
     if bands and len(bands) == len(means):

@@ -115,7 +115,7 @@ def _effects(result: AblationResult) -> RenderableType:
 
 
 def _mean(level: LevelResult, metric: Metric) -> Text:
-    text = Text(interval_text(level.mean, metric.unit) or "–")
+    text = Text(interval_text(level.mean and level.mean.within(metric), metric.unit) or "–")
     missing = level.planned - level.finished
     return text.append(f" {missing} of {level.planned} runs missing", style="yellow") if missing else text
 
@@ -145,7 +145,10 @@ def _cells(result: AblationResult) -> RenderableType:
         against = cell.against_reference.difference if cell.against_reference else None
         table.add_row(
             Text(f"  {clean(cell.label, 80)}"),
-            Text(interval_text(cell.final, unit) or "–", style="bold green" if index == result.best_cell else ""),
+            Text(
+                interval_text(cell.final and cell.final.within(result.metric), unit) or "–",
+                style="bold green" if index == result.best_cell else "",
+            ),
             Text(figure_text(cell.best.mean, unit) if cell.best else "", style="dim"),
             Text(interval_text(against, unit, signed=True)),
             _states(cell),

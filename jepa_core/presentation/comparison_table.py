@@ -187,7 +187,9 @@ def _finals(comparison: Comparison, columns: Sequence[_Column]) -> RenderableTyp
     for metric in _comparable(comparison):
         finals = [column.final(metric.name) for column in columns]
         means = [math.nan if final is None else final.mean for final in finals]
-        cells = _marked(means, metric, [_interval_text(_possible(final, metric), metric.unit) for final in finals])
+        cells = _marked(
+            means, metric, [_interval_text(final and final.within(metric), metric.unit) for final in finals]
+        )
         table.add_row(f"  {clean(metric.name)}", *cells, *([_change(*means)] if with_change else []))
     return table
 
@@ -207,17 +209,6 @@ def _strongest_null(column: _Column) -> str:
 def _last_steps(column: _Column) -> str:
     steps = sorted({run.last_step for run in column.runs if run.last_step is not None})
     return " to ".join(f"{step:,}" for step in dict.fromkeys([*steps[:1], *steps[-1:]]))
-
-
-def _possible(figure: MeanInterval | None, metric: Metric) -> MeanInterval | None:
-    """The interval within what the metric can be: Student's knows of no bounds."""
-    if figure is None or figure.low is None or figure.high is None:
-        return figure
-    least = -math.inf if metric.minimum is None else metric.minimum
-    most = math.inf if metric.maximum is None else metric.maximum
-    return attrs.evolve(
-        figure, low=max(figure.low, min(least, figure.mean)), high=min(figure.high, max(most, figure.mean))
-    )
 
 
 def _interval_text(figure: MeanInterval | None, unit: str) -> str:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from jepa_core.comparison.student_t import mean_interval, t_quantile
+from jepa_core.metrics import Metric
 
 
 @given(st.floats(0.5, 0.9999), st.integers(1, 200))
@@ -58,3 +59,13 @@ def test_values_whose_sum_no_float_holds_have_no_interval() -> None:
 def test_quantiles_that_there_are_not_are_refused(probability: float, degrees: int) -> None:
     with pytest.raises(ValueError, match="no quantile"):
         t_quantile(probability, degrees)
+
+
+def test_an_interval_is_cut_to_what_the_metric_can_be_but_never_past_its_mean() -> None:
+    share = Metric("mine.share", "", minimum=0, maximum=1)
+    wide = mean_interval([0.1, 0.9])
+    assert (wide.within(share).low, wide.within(share).high) == (0, 1)
+    assert wide.within(Metric("mine.any", "")) == wide
+    beyond = mean_interval([1.1, 1.3])
+    assert beyond.within(share).high == beyond.mean
+    assert mean_interval([0.5]).within(share) == mean_interval([0.5])

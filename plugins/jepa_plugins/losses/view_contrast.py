@@ -33,7 +33,13 @@ class ViewContrastConfig:
 
     kind: ClassVar[str] = "view_contrast"
     metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric("view_contrast.top1", "share of transformed targets that are nearest to their own", "higher", maximum=1),
+        Metric(
+            "view_contrast.top1",
+            "share of transformed targets that are nearest to their own",
+            "higher",
+            minimum=0,
+            maximum=1,
+        ),
     )
 
     augmentations: tuple[str, ...] = setting(
