@@ -28,7 +28,7 @@ from jepa_core.engine.representation import effective_rank, rank_by_cosine
 from jepa_core.engine.retrieval import CandidateList, figures_of
 from jepa_core.engine.stored_model import choose_checkpoint, load_model
 from jepa_core.facts import DatasetFacts
-from jepa_core.recipe.reading import load_recipe
+from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.reading import RunReader

@@ -33,9 +33,9 @@ from jepa_core.engine.recording import RunRecord
 from jepa_core.engine.session import Opening, train_recipe
 from jepa_core.presentation.terminal import console_for
 from jepa_core.presentation.training_screen import TrainingScreen
-from jepa_core.recipe.declared_metrics import declared_metrics
-from jepa_core.recipe.reading import LoadedRecipe, load_recipe, with_scenarios
-from jepa_core.recipe.recipe_path import find_recipe
+from jepa_core.recipes.declared_metrics import declared_metrics
+from jepa_core.recipes.reading import LoadedRecipe, load_recipe, with_scenarios
+from jepa_core.recipes.recipe_path import find_recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.watch.judge import Judge

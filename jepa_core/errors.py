@@ -2,7 +2,7 @@
 
 JepaError                   anything that stops the program with a message instead of a traceback
 ├── RecipeError             a recipe, a flag or a rule is at fault: exit code 2
-│   └── (carries every `Fault` found, see `jepa_core.recipe.faults`)
+│   └── (carries every `Fault` found, see `jepa_core.recipes.faults`)
 ├── PluginError             a plugin cannot be loaded or breaks its contract
 ├── DataError               data is missing, malformed, or does not fit the recipe
 ├── RunDirectoryError       a run directory cannot be read, written or locked

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from jepa_core.recipe.reading import load_recipe
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.reading import load_recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 
 TINY = """

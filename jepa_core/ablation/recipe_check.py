@@ -18,11 +18,11 @@ import attrs
 from jepa_core.ablation.grid import Cell, cells_of, settings_of
 from jepa_core.ablation.variation import Variation
 from jepa_core.metrics import Metric, declaration_of
-from jepa_core.recipe.faults import Fault, RecipeFaultsError, did_you_mean
+from jepa_core.recipes.faults import Fault, RecipeFaultsError, did_you_mean
 
 if TYPE_CHECKING:
     from jepa_core.discovery.components import Registry
-    from jepa_core.recipe.reading import LoadedRecipe
+    from jepa_core.recipes.reading import LoadedRecipe
 
 _NAMED_TABLES = ("losses", "observers")
 """Tables of tables: a key below a name that is not there would add a component instead of varying one."""
@@ -75,8 +75,8 @@ def check_grid(request: GridRequest) -> CheckedGrid:
 
 def load_grid(request: GridRequest) -> CheckedGrid:
     """The same in this process, which loads torch."""
-    from jepa_core.recipe.recipe_path import find_recipe
-    from jepa_core.recipe.writing import recipe_to_toml
+    from jepa_core.recipes.recipe_path import find_recipe
+    from jepa_core.recipes.writing import recipe_to_toml
     from jepa_core.registry import chosen_plugins
 
     registry = chosen_plugins(request.plugin_files, request.blocked_plugins)
@@ -100,7 +100,7 @@ def _load_cells(request: GridRequest, path: Path, registry: Registry) -> list[Lo
     Raises:
         RecipeFaultsError: with the faults of all cells, each once.
     """
-    from jepa_core.recipe.reading import load_recipe
+    from jepa_core.recipes.reading import load_recipe
 
     loaded, faults = [], _absent_tables(request, path)
     told = {fault.where for fault in faults}
@@ -128,8 +128,8 @@ def _at_variation(fault: Fault, variations: Sequence[Variation], cell: Cell) -> 
 
 def _absent_tables(request: GridRequest, path: Path) -> list[Fault]:
     """Losses and observers to vary that are not in the recipe."""
-    from jepa_core.recipe.layers import override_layers, read_file_layers
-    from jepa_core.recipe.merging import MergedRecipe
+    from jepa_core.recipes.layers import override_layers, read_file_layers
+    from jepa_core.recipes.merging import MergedRecipe
 
     table = MergedRecipe([*read_file_layers(path), *override_layers(request.overrides)]).table
     return [
@@ -181,7 +181,7 @@ def _refuse_equal_cells(request: GridRequest, loaded: Sequence[LoadedRecipe]) ->
 
 
 def _fingerprint(request: GridRequest, loaded: Sequence[LoadedRecipe], registry: Registry) -> str:
-    from jepa_core.recipe.writing import recipe_to_toml
+    from jepa_core.recipes.writing import recipe_to_toml
 
     tables = ({key: value for key, value in one.table.items() if key != "resolved"} for one in loaded)
     parts = [
@@ -197,7 +197,7 @@ def _metric(name: str, loaded: Sequence[LoadedRecipe]) -> Metric:
     Raises:
         RecipeFaultsError: no cell reports a metric of this name.
     """
-    from jepa_core.recipe.declared_metrics import declared_metrics
+    from jepa_core.recipes.declared_metrics import declared_metrics
 
     declared = [metric for one in loaded for metric in declared_metrics(one.recipe)]
     if metric := declaration_of(name, declared):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from jepa_core.recipe.faults import Fault, RecipeFaultsError
+from jepa_core.recipes.faults import Fault, RecipeFaultsError
 
 SEED_KEY = "train.seed"
 

@@ -19,7 +19,7 @@ from jepa_core.audit.step_audit import audit_step, step_findings
 from jepa_core.audit.trial import NUM_STEPS
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.device import Compute
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.findings import Finding, by_severity
 
 SETTING_SEQUENCES = 8

@@ -25,7 +25,7 @@ from jepa_core.engine.network import Parts, build_parts
 from jepa_core.engine.objective import Outcome
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.step import TrainingStep
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 
 if TYPE_CHECKING:
     from jepa_core.engine.network import EncoderModule

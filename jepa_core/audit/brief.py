@@ -19,7 +19,7 @@ from jepa_core.audit.report import EffectRow
 from jepa_core.audit.trial import relative_change
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.device import Compute
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.findings import Finding, by_severity
 
 NUM_SEQUENCES = 8

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.optimizer import learning_rate
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.closures import Scene
 from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.history import History

@@ -15,7 +15,7 @@ from jepa_core.audit.report import DataFigures
 from jepa_core.contracts import ComponentConfig, Observations, SequenceDataset, Sequences
 from jepa_core.engine.nulls import ChosenNulls, rank_nulls
 from jepa_core.engine.retrieval import CandidateList
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.nulls import FEWEST_CANDIDATES, FEWEST_TASKS, RankedNulls

@@ -15,7 +15,7 @@ from jepa_core.audit.report import EffectRow, Kind
 from jepa_core.audit.trial import CLEAR, NO_EFFECT, Effect, relative_change
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.facts import EncoderFacts
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 
 ROUNDING = 1e-5
 """Relative changes of embeddings and loss below this are rounding in fp32."""

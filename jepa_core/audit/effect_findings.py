@@ -9,7 +9,7 @@ import attrs
 
 from jepa_core.audit.fields import with_value
 from jepa_core.audit.report import EffectRow
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.findings import Finding
 
 _LONGER_CONTEXT = 'Use data with more than one observation before the target (data.kind = "traces" or "arc")'

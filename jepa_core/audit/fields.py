@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
-from jepa_core.recipe.structuring import recipe_table
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.structuring import recipe_table
+from jepa_core.recipes.tables import Recipe
 from jepa_core.settings import Setting, setting_of
 from jepa_core.watch.findings import Finding
 

@@ -24,7 +24,7 @@ from jepa_core.audit.report import LossFigures
 from jepa_core.contracts import Forward, HasState
 from jepa_core.engine.objective import Outcome
 from jepa_core.engine.seeds import seed_phase
-from jepa_core.recipe.tables import LossEntry
+from jepa_core.recipes.tables import LossEntry
 from jepa_core.watch.findings import Finding
 
 CONSTANT = 1e-4

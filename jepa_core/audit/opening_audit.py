@@ -13,7 +13,7 @@ from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.device import Compute
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import JepaError
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.findings import Finding
 
 

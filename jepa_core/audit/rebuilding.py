@@ -16,7 +16,7 @@ from jepa_core.engine.augmentation import named_augmentations
 from jepa_core.engine.network import Parts, loss_facts
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.facts import AggregatorFacts, PredictorFacts, QuantizerFacts
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 
 
 @attrs.frozen(kw_only=True)

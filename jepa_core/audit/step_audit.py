@@ -21,7 +21,7 @@ from jepa_core.engine.device import Compute
 from jepa_core.engine.network import build_parts
 from jepa_core.engine.objective import Outcome
 from jepa_core.engine.step import TrainingStep
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.findings import Finding
 
 WARM_UP_STEPS, MEASURED_STEPS = 2, 3

@@ -64,8 +64,8 @@ def audit(
     from jepa_core.engine.device import choose_compute
     from jepa_core.presentation.audit_table import audit_table, findings_list
     from jepa_core.presentation.terminal import console_for
-    from jepa_core.recipe.reading import load_recipe
-    from jepa_core.recipe.recipe_path import find_recipe
+    from jepa_core.recipes.reading import load_recipe
+    from jepa_core.recipes.recipe_path import find_recipe
     from jepa_core.recorded_numbers import encode
 
     loaded = load_recipe(find_recipe(recipe), overrides=overrides, registry=registry).recipe

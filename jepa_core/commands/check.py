@@ -125,9 +125,9 @@ def _recorded_rules(reader: RunReader | None) -> _Rules:
 
 def _rules_of_recipe(text: str, plugin: tuple[Path, ...], no_plugin: tuple[str, ...]) -> _Rules:
     """With the installed scenarios, as a run of the recipe would have them; this needs its components."""
-    from jepa_core.recipe.declared_metrics import declared_metrics
-    from jepa_core.recipe.reading import load_recipe, with_scenarios
-    from jepa_core.recipe.recipe_path import find_recipe
+    from jepa_core.recipes.declared_metrics import declared_metrics
+    from jepa_core.recipes.reading import load_recipe, with_scenarios
+    from jepa_core.recipes.recipe_path import find_recipe
     from jepa_core.registry import chosen_plugins
 
     registry = chosen_plugins(plugin, no_plugin)

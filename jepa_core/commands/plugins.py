@@ -98,7 +98,7 @@ def show(
     """
     from jepa_core.presentation.component_tables import component_view
     from jepa_core.presentation.terminal import console_for
-    from jepa_core.recipe.component_search import describe, find_components
+    from jepa_core.recipes.component_search import describe, find_components
     from jepa_core.registry import listed_plugins
 
     components = find_components(listed_plugins(plugin, no_plugin), name, family)

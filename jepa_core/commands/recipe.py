@@ -12,7 +12,7 @@ from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
 from jepa_core.errors import RecipeError
 
 if TYPE_CHECKING:
-    from jepa_core.recipe.reading import LoadedRecipe
+    from jepa_core.recipes.reading import LoadedRecipe
     from jepa_core.registry import Registry
 
 app = App(name="recipe", help="Show, check and compare recipes.")
@@ -50,7 +50,7 @@ def show(
     """
     from jepa_core.presentation.recipe_view import recipe_view
     from jepa_core.presentation.terminal import console_for
-    from jepa_core.recipe.writing import recipe_to_toml
+    from jepa_core.recipes.writing import recipe_to_toml
     from jepa_core.registry import chosen_plugins
 
     registry = chosen_plugins(plugin, no_plugin)
@@ -138,7 +138,7 @@ def diff(
 
     from jepa_core.presentation.recipe_view import differences_view
     from jepa_core.presentation.terminal import console_for
-    from jepa_core.recipe.difference import recipe_difference
+    from jepa_core.recipes.difference import recipe_difference
     from jepa_core.registry import chosen_plugins
 
     registry = chosen_plugins(plugin, no_plugin)
@@ -158,21 +158,21 @@ def schema(*, plugin: PluginFiles = (), no_plugin: NoPlugins = ()) -> None:
 
     A recipe that starts with the line `#:schema ./schema.json` is then completed and checked by Taplo.
     """
-    from jepa_core.recipe.json_schema import recipe_schema
+    from jepa_core.recipes.json_schema import recipe_schema
     from jepa_core.registry import chosen_plugins
 
     _write_json(recipe_schema(chosen_plugins(plugin, no_plugin)))
 
 
 def _load(recipe: str, registry: Registry, overrides: tuple[str, ...] = ()) -> LoadedRecipe:
-    from jepa_core.recipe.reading import load_recipe
-    from jepa_core.recipe.recipe_path import find_recipe
+    from jepa_core.recipes.reading import load_recipe
+    from jepa_core.recipes.recipe_path import find_recipe
 
     return load_recipe(find_recipe(recipe), overrides=overrides, registry=registry)
 
 
 def _checked(recipe: str, error: RecipeError | None) -> dict[str, Any]:
-    from jepa_core.recipe.faults import Fault, RecipeFaultsError
+    from jepa_core.recipes.faults import Fault, RecipeFaultsError
 
     faults: tuple[Fault, ...] = ()
     if error is not None:

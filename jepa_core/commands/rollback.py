@@ -123,7 +123,7 @@ def rollback(
         return 0
 
     from jepa_core.engine.rollback import make_child
-    from jepa_core.recipe.reading import load_recipe
+    from jepa_core.recipes.reading import load_recipe
 
     child = make_child(plan, parent, registry, beside(parent), changed=changed)
     if not json:

@@ -68,8 +68,8 @@ def run(
     registry = chosen_plugins(plugin, no_plugin)
 
     from jepa_core.presentation.terminal import console_for
-    from jepa_core.recipe.reading import load_recipe, with_scenarios
-    from jepa_core.recipe.recipe_path import find_recipe
+    from jepa_core.recipes.reading import load_recipe, with_scenarios
+    from jepa_core.recipes.recipe_path import find_recipe
     from jepa_core.run_directory.recorded_files import check_same_files
 
     if path:

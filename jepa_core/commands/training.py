@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from jepa_core.engine.session import Conclusion, Opening
     from jepa_core.presentation.training_screen import TrainingScreen
-    from jepa_core.recipe.reading import LoadedRecipe
+    from jepa_core.recipes.reading import LoadedRecipe
     from jepa_core.registry import Registry
 
 
@@ -41,7 +41,7 @@ def train_and_show(
     """
     from jepa_core.audit.opening_audit import opening_audit
     from jepa_core.engine.session import train_recipe
-    from jepa_core.recipe.reading import load_recipe
+    from jepa_core.recipes.reading import load_recipe
 
     while True:
         conclusion = train_recipe(

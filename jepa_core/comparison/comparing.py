@@ -16,7 +16,7 @@ from jepa_core.comparison.recorded_run import RecordedRun
 from jepa_core.comparison.seed_groups import Grouping, SeedGroup, group_by_recipe
 from jepa_core.errors import RecipeError
 from jepa_core.metrics import Metric
-from jepa_core.recipe.faults import did_you_mean
+from jepa_core.recipes.faults import did_you_mean
 
 _FALLBACK = "loss.total"
 """Where no run reports what its recipe names."""

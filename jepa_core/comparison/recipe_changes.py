@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from jepa_core.recipe.difference import recipe_difference
+from jepa_core.recipes.difference import recipe_difference
 
 _TEXTS = ("name", "description")
 SEED_KEY = "train.seed"

@@ -10,7 +10,7 @@ import attrs
 from jepa_core.comparison.recipe_changes import ChangedKey, changed_keys, differs_by_seed_only
 from jepa_core.comparison.recorded_run import RecordedRun
 from jepa_core.comparison.student_t import MeanInterval, mean_interval
-from jepa_core.recipe.writing import value_to_toml
+from jepa_core.recipes.writing import value_to_toml
 
 _KEYS_IN_LABEL = 2
 

@@ -14,7 +14,7 @@ from typing import Any
 from jepa_core.discovery.choice import canonical
 from jepa_core.errors import PluginError, RecipeError
 from jepa_core.hookspecs import FAMILIES
-from jepa_core.recipe.component_search import find_components as find_by_name
+from jepa_core.recipes.component_search import find_components as find_by_name
 from jepa_core.registry import ENTRY_POINT_GROUP, Component, Registry, discover, installed
 
 

@@ -6,7 +6,7 @@ from jepa_core.contracts import Observations, ViewTransform
 from jepa_core.engine.building import built_by
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.facts import AugmentationFacts
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 
 
 def built_augmentations(recipe: Recipe, shape: DataShape) -> ViewTransform:

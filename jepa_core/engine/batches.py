@@ -16,7 +16,7 @@ from torch import Tensor
 from jepa_core.contracts import Observations, Sequences
 from jepa_core.engine.seeds import derived_seed
 from jepa_core.errors import RecipeError
-from jepa_core.recipe.tables import Place
+from jepa_core.recipes.tables import Place
 
 MOST_OF_THE_DEVICE = 0.4
 """Share of the device's free memory that a split may take before it stays on the host."""

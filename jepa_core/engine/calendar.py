@@ -6,7 +6,7 @@ import math
 
 import attrs
 
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 
 
 @attrs.frozen

@@ -14,16 +14,16 @@ import attrs
 
 from jepa_core.engine.fitting_rules import fitting_rules
 from jepa_core.errors import RecipeError, RunDirectoryError
-from jepa_core.recipe.declared_metrics import declared_metrics
-from jepa_core.recipe.difference import Change, recipe_difference
-from jepa_core.recipe.faults import RecipeFaultsError
-from jepa_core.recipe.layers import Layer, override_layers, read_file_layers
-from jepa_core.recipe.merging import MergedRecipe
-from jepa_core.recipe.reading import LoadedRecipe, load_layers, with_scenarios
-from jepa_core.recipe.scenarios import expand_scenarios, scenario_problems
-from jepa_core.recipe.structuring import structure_recipe
-from jepa_core.recipe.tables import Train
-from jepa_core.recipe.writing import recipe_to_toml
+from jepa_core.recipes.declared_metrics import declared_metrics
+from jepa_core.recipes.difference import Change, recipe_difference
+from jepa_core.recipes.faults import RecipeFaultsError
+from jepa_core.recipes.layers import Layer, override_layers, read_file_layers
+from jepa_core.recipes.merging import MergedRecipe
+from jepa_core.recipes.reading import LoadedRecipe, load_layers, with_scenarios
+from jepa_core.recipes.scenarios import expand_scenarios, scenario_problems
+from jepa_core.recipes.structuring import structure_recipe
+from jepa_core.recipes.tables import Train
+from jepa_core.recipes.writing import recipe_to_toml
 from jepa_core.registry import Registry
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.reading import RunReader

@@ -23,10 +23,10 @@ from jepa_core.engine.objective import Objective, declared_views
 from jepa_core.engine.probe import Probe, Readouts, probes_of
 from jepa_core.engine.retrieval import Retrieval
 from jepa_core.engine.stored_model import StoredModel, choose_checkpoint, load_model
-from jepa_core.recipe.faults import Fault, RecipeFaultsError
-from jepa_core.recipe.layers import Layer, override_layers
-from jepa_core.recipe.reading import load_recipe
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.faults import Fault, RecipeFaultsError
+from jepa_core.recipes.layers import Layer, override_layers
+from jepa_core.recipes.reading import load_recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.reading import RunReader

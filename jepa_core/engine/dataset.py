@@ -8,7 +8,7 @@ from jepa_core.engine.building import REMEDY, origin_of
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import DataError, JepaError
 from jepa_core.facts import DatasetFacts
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 
 
 def built_dataset(recipe: Recipe) -> SequenceDataset:

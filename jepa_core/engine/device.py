@@ -11,7 +11,7 @@ import attrs
 import torch
 
 from jepa_core.errors import DeviceError
-from jepa_core.recipe.tables import Precision
+from jepa_core.recipes.tables import Precision
 
 
 @attrs.frozen

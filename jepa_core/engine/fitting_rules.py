@@ -12,8 +12,8 @@ from typing import Any
 import attrs
 
 from jepa_core.metrics import Metric
-from jepa_core.recipe.declared_metrics import undeclared
-from jepa_core.recipe.layout import RULE_LISTS
+from jepa_core.recipes.declared_metrics import undeclared
+from jepa_core.recipes.layout import RULE_LISTS
 from jepa_core.watch.language import RuleError, parse_rule
 from jepa_core.watch.rules import JUDGED, Scenario
 

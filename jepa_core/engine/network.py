@@ -30,7 +30,7 @@ from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.projector import build_projector
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.facts import AggregatorFacts, EncoderFacts, LossFacts, PredictorFacts, QuantizerFacts
-from jepa_core.recipe.tables import LossEntry, Recipe
+from jepa_core.recipes.tables import LossEntry, Recipe
 
 if TYPE_CHECKING:  # the contract's protocols, of modules
 

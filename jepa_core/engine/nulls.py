@@ -22,8 +22,8 @@ from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.retrieval import CandidateList, figures_of
 from jepa_core.errors import PluginError
 from jepa_core.facts import NullFacts
-from jepa_core.recipe.layout import UNTRAINED
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.layout import UNTRAINED
+from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry
 from jepa_core.watch.nulls import NullFigures, RankedNulls, are_weights
 

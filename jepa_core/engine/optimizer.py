@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
-from jepa_core.recipe.tables import Optimizer, Schedule
+from jepa_core.recipes.tables import Optimizer, Schedule
 
 
 class GatedAdam:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from jepa_core.recipe.tables import Projector
+from jepa_core.recipes.tables import Projector
 
 
 def build_projector(config: Projector, embedding_dim: int) -> nn.Sequential:

@@ -7,7 +7,7 @@ import sys
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.device import Compute, device_name, processor_model
 from jepa_core.errors import DataError
-from jepa_core.recipe.reading import LoadedRecipe
+from jepa_core.recipes.reading import LoadedRecipe
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.reading import RunReader

@@ -22,7 +22,7 @@ import orjson
 
 from jepa_core.engine.changed_recipe import ChangedRecipe, changed_recipe
 from jepa_core.errors import CheckpointError, RunDirectoryError
-from jepa_core.recipe.difference import Change
+from jepa_core.recipes.difference import Change
 from jepa_core.registry import Registry
 from jepa_core.run_directory.clock import SYSTEM_CLOCK
 from jepa_core.run_directory.environment import describe_environment

@@ -24,9 +24,9 @@ from jepa_core.engine.rollback_orders import RollbackOrders
 from jepa_core.engine.starting import Resumption, failure_recorded, removed_unless_begun
 from jepa_core.engine.trainer import Trainer
 from jepa_core.observing.dispatch import Observers
-from jepa_core.recipe.declared_metrics import declared_metrics
-from jepa_core.recipe.reading import LoadedRecipe
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.declared_metrics import declared_metrics
+from jepa_core.recipes.reading import LoadedRecipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry, installed
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
 from jepa_core.run_directory.layout import CHECKPOINTS, VERDICT

@@ -17,7 +17,7 @@ from jepa_core.engine.objective import Objective, Outcome, declared_views
 from jepa_core.engine.optimizer import GatedAdam, LossScale, clip_gradients, ema_decay, learning_rate
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.vote import Vote
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 
 
 class TrainingStep:

@@ -15,7 +15,7 @@ from jepa_core.engine.network import build_parts
 from jepa_core.engine.objective import Objective
 from jepa_core.engine.state_registry import StateRegistry
 from jepa_core.errors import CheckpointError, RecipeError, RunDirectoryError
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.stored_checkpoints import Checkpoint

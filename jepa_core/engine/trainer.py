@@ -30,7 +30,7 @@ from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.state_registry import Entry, StateRegistry
 from jepa_core.engine.step import TrainingStep
 from jepa_core.errors import CheckpointError
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Severity

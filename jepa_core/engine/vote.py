@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jepa_core.recipe.tables import NonFinite
+from jepa_core.recipes.tables import NonFinite
 
 OVERFLOWS_IN_A_ROW = 20
 """An fp16 run whose scaler finds no working scale in so many steps has failed."""

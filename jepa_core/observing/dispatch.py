@@ -18,7 +18,7 @@ from jepa_core.discovery.offer import in_words
 from jepa_core.errors import JepaError, PluginError
 from jepa_core.facts import ObserverFacts
 from jepa_core.observing.worker import ObserverWorker
-from jepa_core.recipe.tables import ObserverEntry
+from jepa_core.recipes.tables import ObserverEntry
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.layout import CHECKPOINTS
 

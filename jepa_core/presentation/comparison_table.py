@@ -20,7 +20,7 @@ from jepa_core.comparison.student_t import MeanInterval, mean_interval
 from jepa_core.metrics import Metric
 from jepa_core.presentation.figures import change_text, figure_text
 from jepa_core.presentation.null_lines import null_title
-from jepa_core.recipe.writing import value_to_toml
+from jepa_core.recipes.writing import value_to_toml
 from jepa_core.visible_text import clean
 
 _MOST_STEPS = 8

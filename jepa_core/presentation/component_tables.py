@@ -11,9 +11,9 @@ from rich.text import Text
 
 from jepa_core.discovery.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark, SlowPlugin
 from jepa_core.metrics import Metric
-from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
-from jepa_core.recipe.structuring import generic_fields
-from jepa_core.recipe.writing import value_to_toml
+from jepa_core.recipes.field_descriptions import FieldDescription, describe_fields
+from jepa_core.recipes.structuring import generic_fields
+from jepa_core.recipes.writing import value_to_toml
 from jepa_core.registry import Component
 from jepa_core.visible_text import clean
 

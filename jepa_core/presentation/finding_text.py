@@ -8,7 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
-from jepa_core.recipe.writing import toml_key, value_to_toml
+from jepa_core.recipes.writing import toml_key, value_to_toml
 from jepa_core.watch.findings import Finding, Severity
 
 SEVERITY_MARKS: dict[Severity, tuple[str, str]] = {

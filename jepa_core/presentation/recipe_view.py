@@ -9,13 +9,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jepa_core.recipe import layout
-from jepa_core.recipe.difference import Change
-from jepa_core.recipe.engine_tables import ENGINE_TABLES
-from jepa_core.recipe.field_descriptions import FieldDescription, describe_fields
-from jepa_core.recipe.reading import LoadedRecipe
-from jepa_core.recipe.structuring import generic_fields
-from jepa_core.recipe.writing import value_to_toml
+from jepa_core.recipes import layout
+from jepa_core.recipes.difference import Change
+from jepa_core.recipes.engine_tables import ENGINE_TABLES
+from jepa_core.recipes.field_descriptions import FieldDescription, describe_fields
+from jepa_core.recipes.reading import LoadedRecipe
+from jepa_core.recipes.structuring import generic_fields
+from jepa_core.recipes.writing import value_to_toml
 from jepa_core.registry import Registry
 from jepa_core.visible_text import clean
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import RecipeError
-from jepa_core.recipe.difference import Change, recipe_difference
-from jepa_core.recipe.layers import Layer, is_file, override_layers, read_file_layers
-from jepa_core.recipe.layout import COMPONENT_TABLES, LOSSES, TEXT_KEYS
-from jepa_core.recipe.merging import MergedRecipe
-from jepa_core.recipe.recipe_path import find_recipe
-from jepa_core.recipe.writing import toml_key, value_to_toml
+from jepa_core.recipes.difference import Change, recipe_difference
+from jepa_core.recipes.layers import Layer, is_file, override_layers, read_file_layers
+from jepa_core.recipes.layout import COMPONENT_TABLES, LOSSES, TEXT_KEYS
+from jepa_core.recipes.merging import MergedRecipe
+from jepa_core.recipes.recipe_path import find_recipe
+from jepa_core.recipes.writing import toml_key, value_to_toml
 
 KEPT_TABLES = ("data", "watch", "observers")
 SEED = "train.seed"

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from jepa_core.errors import CheckpointError, RecipeError
-from jepa_core.recipe.difference import Change
+from jepa_core.recipes.difference import Change
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.lineage import parent_of, read_lineage

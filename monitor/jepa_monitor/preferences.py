@@ -73,7 +73,7 @@ def write_preferences(path: Path | None, preferences: Preferences) -> str:
     """Remember. Returns what is wrong when that cannot be done, else nothing."""
     if path is None:
         return ""
-    from jepa_core.recipe.writing import recipe_to_toml
+    from jepa_core.recipes.writing import recipe_to_toml
     from jepa_core.run_directory.replacing import replace_file
 
     try:

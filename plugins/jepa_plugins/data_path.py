@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from jepa_core.errors import DataError
-from jepa_core.recipe.faults import nearest
+from jepa_core.recipes.faults import nearest
 
 _MOST_NAMES = 10_000
 """Names of a folder that are looked through for one that is near."""

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from jepa_core.ablation.grid import Cell, cell_label, cells_of, settings_of
 from jepa_core.ablation.variation import Variation
-from jepa_core.recipe.structuring import _NAME
+from jepa_core.recipes.structuring import _NAME
 
 KIND = Variation("aggregator.kind", ("mean", "attention"))
 WEIGHT = Variation("losses.relational.weight", ("0.02", "0.025", "0.03"))

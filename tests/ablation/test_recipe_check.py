@@ -8,8 +8,8 @@ import pytest
 from jepa_core.ablation.recipe_check import GridRequest, load_grid
 from jepa_core.ablation.variation import parse_variations
 from jepa_core.errors import DeviceError
-from jepa_core.recipe.faults import Fault, RecipeFaultsError
-from jepa_core.recipe.reading import load_recipe
+from jepa_core.recipes.faults import Fault, RecipeFaultsError
+from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
 
 

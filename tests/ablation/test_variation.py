@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jepa_core.ablation.variation import Variation, parse_variations, split_values
-from jepa_core.recipe.faults import RecipeFaultsError
+from jepa_core.recipes.faults import RecipeFaultsError
 
 
 def test_a_flag_is_a_key_and_its_values_in_order() -> None:

@@ -15,7 +15,7 @@ from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.network import build_parts
 from jepa_core.engine.objective import Objective
-from jepa_core.recipe.reading import load_recipe
+from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jepa_core.recipe.reading import load_recipe
+from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import ENTRY_POINT_GROUP, discover
 
 FOLDER = Path(__file__).parents[2] / "recipes"

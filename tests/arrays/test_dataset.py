@@ -18,7 +18,7 @@ from jepa_core.dataset_checks import check_dataset
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.errors import DataError, JepaError, RecipeError
 from jepa_core.facts import DatasetFacts
-from jepa_core.recipe.reading import load_recipe
+from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import Component, installed
 from jepa_plugins.arrays.dataset import ArraysConfig
 from jepa_plugins.images.space import ImageSpace

@@ -14,7 +14,7 @@ from jepa_core.contracts import Forward, LossTerm, SequenceDataset, Sequences
 from jepa_core.engine.device import Compute
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
-from jepa_core.recipe.tables import LossEntry, Recipe
+from jepa_core.recipes.tables import LossEntry, Recipe
 
 COMPUTE = Compute(torch.device("cpu"), "fp32")
 

@@ -12,7 +12,7 @@ from torch import nn
 from jepa_core.audit.bench import Bench, _SavedBytes, audited
 from jepa_core.audit.held_encoder import HeldEncoder
 from jepa_core.audit.rebuilding import Change
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from tests.audit.recipes import COMPUTE, Detached, ScaledLossConfig, data_of, encoded, recorded, repeated, with_loss
 
 RecipeMaker = Callable[..., Recipe]

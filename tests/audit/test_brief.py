@@ -11,7 +11,7 @@ import pytest
 
 from jepa_core.audit.brief import brief_audit
 from jepa_core.cli import main
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from tests.audit.recipes import COMPUTE, LengthAfterNormalising, ScaledLossConfig, data_of, repeated, with_loss
 
 RecipeMaker = Callable[..., Recipe]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from jepa_core.audit.brief import brief_audit
 from jepa_core.audit.budget import budget_findings, run_findings
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.rules import Abort, Criterion, Rollback, Watch
 from tests.audit.recipes import COMPUTE, data_of

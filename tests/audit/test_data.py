@@ -20,9 +20,9 @@ from jepa_core.audit.data_audit import (
 )
 from jepa_core.audit.fields import without_what_is_set
 from jepa_core.contracts import Observations, SequenceDataset, Sequences
-from jepa_core.recipe.reading import load_recipe
-from jepa_core.recipe.structuring import recipe_table
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.reading import load_recipe
+from jepa_core.recipes.structuring import recipe_table
+from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.nulls import says_little

@@ -13,7 +13,7 @@ from jepa_core.audit.effect_findings import effect_findings
 from jepa_core.audit.report import EffectRow, Kind
 from jepa_core.contracts import Space
 from jepa_core.metrics import Metric
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.settings import setting
 from jepa_core.watch.findings import Finding
 from jepa_plugins.grids.space import GridSpace

@@ -12,7 +12,7 @@ from jepa_core.audit.effect_audit import part_rows, setting_rows
 from jepa_core.audit.fields import fields_of, with_value
 from jepa_core.audit.rebuilding import Change
 from jepa_core.audit.report import EffectRow
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from tests.audit.recipes import COMPUTE, Detached, ScaledLossConfig, data_of, encoded, recorded, repeated, with_loss
 
 RecipeMaker = Callable[..., Recipe]

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jepa_core.audit.fields import fields_of, with_value
-from jepa_core.recipe.structuring import recipe_table
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.structuring import recipe_table
+from jepa_core.recipes.tables import Recipe
 
 RecipeMaker = Callable[..., Recipe]
 FACTORS = {"+20 %": 1.2, "−20 %": 0.8, "×2": 2.0, "×½": 0.5}

@@ -11,7 +11,7 @@ from jepa_core.audit.bench import Bench
 from jepa_core.audit.held_encoder import HeldEncoder
 from jepa_core.audit.rebuilding import Change, held_parts
 from jepa_core.contracts import Embeddings, Observations
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from tests.audit.recipes import encoded, recorded
 
 RecipeMaker = Callable[..., Recipe]

@@ -16,7 +16,7 @@ from jepa_core.audit.loss_audit import audit_losses, degree_of, loss_findings, s
 from jepa_core.audit.report import LossFigures
 from jepa_core.contracts import Forward, LossTerm
 from jepa_core.metrics import Metric
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.findings import Finding
 from tests.audit.recipes import (
     Detached,

@@ -20,8 +20,8 @@ from jepa_core.engine.device import Compute
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import DataError
 from jepa_core.metrics import Metric
-from jepa_core.recipe.reading import LoadedRecipe
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.reading import LoadedRecipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.run_directory.reading import RunReader
 from jepa_plugins.grids.space import GridSpace
 from tests.audit.recipes import COMPUTE, data_of, repeated

@@ -16,7 +16,7 @@ from jepa_core.audit.rebuilding import Change, held_parts, take_over_state
 from jepa_core.audit.replacements import Average, AverageConfig
 from jepa_core.audit.trial import state_of
 from jepa_core.engine.network import Parts
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from tests.audit.recipes import encoded
 
 RecipeMaker = Callable[..., Recipe]

@@ -10,8 +10,8 @@ import pytest
 
 from jepa_core.audit.brief import brief_audit
 from jepa_core.audit.budget import budget_findings
-from jepa_core.recipe.reading import load_recipe
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.reading import load_recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.watch.findings import Finding
 from tests.audit.recipes import COMPUTE, data_of

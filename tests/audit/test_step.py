@@ -16,8 +16,8 @@ from jepa_core.audit.bench import Bench
 from jepa_core.audit.report import StepFigures
 from jepa_core.audit.step_audit import audit_step, step_findings
 from jepa_core.contracts import Observations, Sequences
-from jepa_core.recipe.reading import load_recipe
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.reading import load_recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.watch.findings import Finding
 from tests.audit.recipes import COMPUTE, data_of, dataset_like

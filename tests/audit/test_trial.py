@@ -15,7 +15,7 @@ from jepa_core.audit.bench import Bench
 from jepa_core.audit.fields import with_value
 from jepa_core.audit.rebuilding import Change
 from jepa_core.audit.trial import CLEAR, NO_EFFECT, Glimpse, Trace, relative_change
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from tests.audit.recipes import recorded
 
 RecipeMaker = Callable[..., Recipe]

@@ -10,7 +10,7 @@ import pytest
 from jepa_core.cli import main
 from jepa_core.commands.evaluate import evaluate
 from jepa_core.errors import DataError
-from jepa_core.recipe.faults import RecipeFaultsError
+from jepa_core.recipes.faults import RecipeFaultsError
 from jepa_core.run_directory.reading import RunReader
 from tests.conftest import TINY
 

@@ -8,9 +8,9 @@ import torch
 from jepa_core.contracts import Observations, Sequences
 from jepa_core.engine.batches import MOST_OF_THE_DEVICE, BatchStream, chosen_place
 from jepa_core.errors import JepaError
-from jepa_core.recipe.reading import load_recipe
+from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
-from tests.recipe.writing_recipes import write
+from tests.recipes.writing_recipes import write
 
 CUDA = torch.device("cuda")
 

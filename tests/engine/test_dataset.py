@@ -14,7 +14,7 @@ from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.facts import DatasetFacts
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_plugins.grids.space import GridSpace
 
 RecipeMaker = Callable[..., Recipe]

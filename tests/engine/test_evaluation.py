@@ -33,7 +33,7 @@ from jepa_core.engine.objective import Objective
 from jepa_core.engine.representation import unique_candidates
 from jepa_core.errors import PluginError
 from jepa_core.facts import DatasetFacts, NullFacts
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.watch.nulls import NullFigures, RankedNulls
 from jepa_plugins.grids.space import GridSpace

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from jepa_core.engine.fitting_state import StartedAnew, load_fitting, parameters_anew
 from jepa_core.engine.optimizer import GatedAdam
-from jepa_core.recipe.tables import Optimizer
+from jepa_core.recipes.tables import Optimizer
 
 
 class Memory(nn.Module):

@@ -14,7 +14,7 @@ from jepa_core.ablation.variation import parse_variations
 from jepa_core.commands.check import check
 from jepa_core.commands.compare import compare
 from jepa_core.engine.session import Conclusion, train_recipe
-from jepa_core.recipe.reading import load_recipe, with_scenarios
+from jepa_core.recipes.reading import load_recipe, with_scenarios
 from jepa_core.registry import chosen_plugins
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_recipe import recorded_metrics, recorded_watch

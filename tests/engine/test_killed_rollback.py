@@ -12,7 +12,7 @@ import pytest
 
 from jepa_core.engine.rollback import make_child
 from jepa_core.errors import RunDirectoryError
-from jepa_core.recipe.reading import load_recipe
+from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.lineage import read_lineage
 from jepa_core.run_directory.naming import runs_in

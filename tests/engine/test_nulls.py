@@ -15,7 +15,7 @@ from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.nulls import ChosenNulls, MeasuredNulls, rank_nulls
 from jepa_core.engine.retrieval import CandidateList
 from jepa_core.facts import DatasetFacts, NullFacts
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.nulls import RankedNulls
 from jepa_plugins.grids.nulls.equal_cells import EqualCells
 from jepa_plugins.grids.space import GridSpace

@@ -12,7 +12,7 @@ from torch import nn
 
 from jepa_core.engine.checkpoint import same_tree
 from jepa_core.engine.optimizer import GatedAdam, LossScale, clip_gradients, ema_decay, learning_rate
-from jepa_core.recipe.tables import Optimizer, Schedule
+from jepa_core.recipes.tables import Optimizer, Schedule
 
 YES, NO = torch.tensor(True), torch.tensor(False)
 

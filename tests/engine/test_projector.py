@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from jepa_core.engine.projector import build_projector
-from jepa_core.recipe.tables import Projector
+from jepa_core.recipes.tables import Projector
 
 
 @settings(max_examples=25, deadline=None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from jepa_core.engine.checkpoint import load_checkpoint, same_tree
 from jepa_core.engine.trainer import Trainer
-from jepa_core.recipe.tables import Precision, Recipe
+from jepa_core.recipes.tables import Precision, Recipe
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from tests.engine.training import KeptRecord, RecipeMaker, a_trainer, lasting, snapshot, train
 

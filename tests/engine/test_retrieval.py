@@ -19,7 +19,7 @@ from jepa_core.engine.network import build_parts
 from jepa_core.engine.objective import Objective
 from jepa_core.engine.retrieval import CandidateList, figures_of, paired_difference
 from jepa_core.facts import DatasetFacts
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_plugins.grids.colours import OUTSIDE
 from jepa_plugins.grids.nulls.equal_cells import EqualCellsConfig
 from jepa_plugins.grids.space import GridSpace

@@ -13,8 +13,8 @@ from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_
 from jepa_core.engine.rollback import Child, make_child
 from jepa_core.engine.session import Conclusion, train_recipe
 from jepa_core.errors import CheckpointError, RecipeError, RunDirectoryError
-from jepa_core.recipe.faults import RecipeFaultsError
-from jepa_core.recipe.reading import load_recipe, with_scenarios
+from jepa_core.recipes.faults import RecipeFaultsError
+from jepa_core.recipes.reading import load_recipe, with_scenarios
 from jepa_core.registry import installed
 from jepa_core.run_directory import stored_checkpoints
 from jepa_core.run_directory.baseline_runs import resolve_baseline

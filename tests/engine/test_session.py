@@ -20,7 +20,7 @@ from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.session import Conclusion, Opening, train_recipe
 from jepa_core.errors import CheckpointError, DataError, DeviceError, PluginError, RecipeError, RunDirectoryError
-from jepa_core.recipe.reading import LoadedRecipe, load_recipe
+from jepa_core.recipes.reading import LoadedRecipe, load_recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.reading import RunReader

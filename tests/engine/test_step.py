@@ -19,7 +19,7 @@ from jepa_core.engine.trainer import Trainer
 from jepa_core.errors import RecipeError
 from jepa_core.facts import LossFacts
 from jepa_core.metrics import Metric
-from jepa_core.recipe.tables import LossEntry
+from jepa_core.recipes.tables import LossEntry
 from tests.engine.training import RecipeMaker, a_trainer, snapshot, take_steps
 
 VARIED = (

@@ -14,7 +14,7 @@ from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.network import Parts, build_parts
 from jepa_core.engine.stored_model import choose_checkpoint, load_model
 from jepa_core.errors import CheckpointError, RecipeError
-from jepa_core.recipe.tables import Recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.writing import RunWriter

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jepa_core.commands.check import check
 from jepa_core.engine.session import Conclusion, train_recipe
-from jepa_core.recipe.reading import load_recipe, with_scenarios
+from jepa_core.recipes.reading import load_recipe, with_scenarios
 from jepa_core.registry import installed
 from jepa_core.run_directory.baseline_runs import resolve_baseline
 from jepa_core.run_directory.reading import RunReader

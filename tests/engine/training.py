@@ -17,8 +17,8 @@ from jepa_core.engine.ending import Ending
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.trainer import Trainer
 from jepa_core.facts import DatasetFacts
-from jepa_core.recipe.declared_metrics import declared_metrics
-from jepa_core.recipe.tables import Precision, Recipe
+from jepa_core.recipes.declared_metrics import declared_metrics
+from jepa_core.recipes.tables import Precision, Recipe
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Severity
 from jepa_core.watch.judge import Judge

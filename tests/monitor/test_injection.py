@@ -16,7 +16,7 @@ from textual.app import App, ComposeResult
 from textual.strip import Strip
 
 from jepa_core.metrics import Metric
-from jepa_core.recipe.difference import Change
+from jepa_core.recipes.difference import Change
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.requests import PendingRequest, RequestAnswer, RollbackRequest
 from jepa_core.run_directory.rollback_plan import RollbackPlan

@@ -15,7 +15,7 @@ from jepa_core.errors import PluginError
 from jepa_core.facts import ObserverFacts
 from jepa_core.metrics import Metric
 from jepa_core.observing.dispatch import Observers
-from jepa_core.recipe.tables import ObserverEntry
+from jepa_core.recipes.tables import ObserverEntry
 from jepa_core.run_directory.events import Event
 
 

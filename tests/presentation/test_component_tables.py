@@ -6,7 +6,7 @@ from rich.console import Console, RenderableType
 
 from jepa_core.presentation.component_tables import component_view, components_table
 from jepa_core.registry import BrokenPlugin, Component
-from tests.recipe.small_registry import small_registry
+from tests.recipes.small_registry import small_registry
 
 
 def shown(renderable: RenderableType) -> list[str]:

@@ -30,7 +30,7 @@ from jepa_core.presentation.replay_table import replay_table
 from jepa_core.presentation.rollback_table import rollback_table
 from jepa_core.presentation.runs_table import runs_table
 from jepa_core.presentation.verdict_table import verdict_table
-from jepa_core.recipe.difference import Change
+from jepa_core.recipes.difference import Change
 from jepa_core.run_directory.rollback_plan import RollbackPlan
 from jepa_core.spaces import SpaceAudit
 from jepa_core.watch.findings import Finding, Firing

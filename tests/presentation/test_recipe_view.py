@@ -9,13 +9,13 @@ import attrs
 from rich.console import Console
 
 from jepa_core.presentation.recipe_view import differences_view, recipe_view
-from jepa_core.recipe.difference import Change, recipe_difference
-from jepa_core.recipe.reading import load_recipe
+from jepa_core.recipes.difference import Change, recipe_difference
+from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import Registry, installed
 from jepa_core.settings import setting
 from tests.presentation.consoles import words_of
-from tests.recipe.small_registry import CellsConfig, small_registry
-from tests.recipe.writing_recipes import MINIMAL, load, write
+from tests.recipes.small_registry import CellsConfig, small_registry
+from tests.recipes.writing_recipes import MINIMAL, load, write
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jepa_core.errors import CheckpointError, RecipeError
-from jepa_core.recipe.difference import Change
+from jepa_core.recipes.difference import Change
 from jepa_core.run_directory.rollback_changes import changes_of, flags_of, planned_changes
 from jepa_core.run_directory.rollback_flag import rollback_flag
 from jepa_core.run_directory.rollback_plan import plan_rollback, plan_to_json

@@ -19,7 +19,7 @@ from jepa_core.cli import main
 from jepa_core.conformance import check_component
 from jepa_core.errors import RecipeError
 from jepa_core.hookspecs import FAMILIES
-from jepa_core.recipe.reading import load_recipe
+from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import Registry
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.scaffold.new_plugin import NewPlugin

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jepa_core.metrics import Metric
-from jepa_core.recipe.declared_metrics import declared_metrics
-from jepa_core.recipe.reading import LoadedRecipe, load_recipe, with_scenarios
+from jepa_core.recipes.declared_metrics import declared_metrics
+from jepa_core.recipes.reading import LoadedRecipe, load_recipe, with_scenarios
 from jepa_core.registry import installed
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.rules import Watch

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jepa_core.recipe.declared_metrics import declared_metrics
-from jepa_core.recipe.reading import load_recipe, with_scenarios
+from jepa_core.recipes.declared_metrics import declared_metrics
+from jepa_core.recipes.reading import load_recipe, with_scenarios
 from jepa_core.registry import installed
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.rules import Watch

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from jepa_core.errors import JepaError
-from jepa_core.recipe.reading import load_recipe, with_scenarios
-from jepa_core.recipe.structuring import recipe_table
-from jepa_core.recipe.tables import Recipe
-from jepa_core.recipe.writing import toml_key, value_to_toml
+from jepa_core.recipes.reading import load_recipe, with_scenarios
+from jepa_core.recipes.structuring import recipe_table
+from jepa_core.recipes.tables import Recipe
+from jepa_core.recipes.writing import toml_key, value_to_toml
 from jepa_core.registry import installed
 from jepa_core.watch.rules import Scenario
 from tests.engine.training import a_trainer, take_steps

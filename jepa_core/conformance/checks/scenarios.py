@@ -8,9 +8,9 @@ from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import require
 from jepa_core.facts import ScenarioFacts
 from jepa_core.metrics import ENGINE_METRICS, loss_metrics
-from jepa_core.recipe import layout
-from jepa_core.recipe.engine_tables import ENGINE_TABLES
-from jepa_core.recipe.strict_converter import strict_converter
+from jepa_core.recipes import layout
+from jepa_core.recipes.engine_tables import ENGINE_TABLES
+from jepa_core.recipes.strict_converter import strict_converter
 from jepa_core.watch.language import RuleError, parse_rule
 from jepa_core.watch.rules import Scenario
 

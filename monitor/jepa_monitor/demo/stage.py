@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 from rich.console import Console
 
-from jepa_core.recipe.writing import recipe_to_toml
+from jepa_core.recipes.writing import recipe_to_toml
 from jepa_core.run_directory.clock import Clock
 from jepa_core.run_directory.recorded_recipe import recorded_metrics
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from jepa_core.recipe.difference import Change
-from jepa_core.recipe.writing import value_to_toml
+from jepa_core.recipes.difference import Change
+from jepa_core.recipes.writing import value_to_toml
 from jepa_monitor.charts.spec import Tone
 from jepa_monitor.panels.line import Line, Span, foreign, line
 

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from jepa_core.errors import RunDirectoryError
-from jepa_core.recipe.difference import recipe_difference
+from jepa_core.recipes.difference import recipe_difference
 from jepa_core.run_directory.reading import RunReader
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView

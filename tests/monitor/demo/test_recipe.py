@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 
-from jepa_core.recipe.declared_metrics import declared_metrics
-from jepa_core.recipe.reading import LoadedRecipe, load_recipe, with_scenarios
-from jepa_core.recipe.recipe_path import find_recipe
+from jepa_core.recipes.declared_metrics import declared_metrics
+from jepa_core.recipes.reading import LoadedRecipe, load_recipe, with_scenarios
+from jepa_core.recipes.recipe_path import find_recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.recorded_recipe import recorded_metrics, recorded_watch
 from jepa_monitor.demo.figures import NUM_CODES

@@ -10,7 +10,7 @@ import pytest
 from textual.binding import Binding
 from textual.pilot import Pilot
 
-from jepa_core.recipe.difference import Change
+from jepa_core.recipes.difference import Change
 from jepa_core.run_directory.status import Status
 from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.judgement import Judgement

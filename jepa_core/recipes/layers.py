@@ -1,0 +1,188 @@
+"""What a recipe is made of before it is merged: the file, the files it extends, and the `--set` flags.
+
+Files are data of strangers: at most 64 KiB, no path out of the recipe's own folder, no cycle.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from jepa_core.recipes.faults import Excerpt, Fault, Problem, RecipeFaultsError
+from jepa_core.recipes.key_path import KeyPath, dotted
+from jepa_core.recipes.positions import positions_of, syntax_fault
+
+MAX_BYTES = 64 * 1024
+
+
+@attrs.frozen(kw_only=True)
+class Layer:
+    """One file, or one `--set`."""
+
+    where: str
+    """The path as the user knows it, or the flag."""
+    table: dict[str, Any]
+    text: str | None = None
+    """The file's text; None for a flag."""
+    note: str = ""
+    """How it came in, such as `extended by recipes/optimized.toml`."""
+
+    def fault(self, problem: Problem, path: KeyPath, key: str) -> Fault:
+        """A problem traced to `path` in this layer."""
+        excerpt = None
+        if self.text is not None:
+            excerpt = positions_of(self.text).find(path, at_key=problem.at_key, span=problem.span)
+        return Fault(
+            where=_place(self.where, excerpt),
+            key=key,
+            message=problem.message,
+            notes=(*problem.notes, *([self.note] if self.note else [])),
+            component=problem.component,
+            excerpt=excerpt,
+            from_flag=self.text is None,
+        )
+
+
+def read_file_layers(path: Path) -> list[Layer]:
+    """The recipe at `path` and what it extends, the furthest ancestor first.
+
+    Raises:
+        RecipeFaultsError: a file is missing, too large, not TOML, or extends what it must not.
+    """
+    root = path.parent.resolve()
+    layers, paths = [_read_layer(path)], [path]
+    while "extends" in layers[0].table:
+        child = paths[0]
+        parent = _parent_path(layers[0], child, root)
+        if parent.resolve() in [known.resolve() for known in paths]:
+            circle = " → ".join(str(known) for known in [*reversed(paths), parent])
+            raise _extends_error(layers[0], child, f"the files extend each other in a circle: {circle}")
+        layers.insert(0, _read_layer(parent, note=f"extended by {child}"))
+        paths.insert(0, parent)
+    return layers
+
+
+def override_layers(overrides: Sequence[str]) -> list[Layer]:
+    """One layer for each `KEY=VALUE`, new kinds first so that the order of flags does not matter.
+
+    Raises:
+        RecipeFaultsError: a flag is not `KEY=VALUE`.
+    """
+    layers, faults = [], []
+    for override in overrides:
+        where = f"--set {override}"
+        path, equals, value = override.partition("=")
+        keys = _parsed_key(path)
+        if not equals or keys is None:
+            message = "expected KEY=VALUE, such as train.epochs=3 or data.path=FILE"
+            faults.append(Fault(where=where, key="", message=message, from_flag=True))
+        elif keys[0] == "extends":
+            message = "extends is set in a file only: give the other recipe's path instead"
+            faults.append(Fault(where=where, key="extends", message=message, from_flag=True))
+        else:
+            layers.append((keys[-1] != "kind", Layer(where=where, table=_nested(keys, _parsed_value(value)))))
+    if faults:
+        raise RecipeFaultsError("The command line", faults)
+    return [layer for _, layer in sorted(layers, key=lambda pair: pair[0])]
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; false, where `Path.is_file` raises, for what cannot be a path at all."""
+    return os.path.isfile(path)  # noqa: PTH113  # see above
+
+
+def _read_layer(path: Path, note: str = "") -> Layer:
+    text = _read_text(path)
+    try:
+        table = tomllib.loads(text)
+    except RecursionError:
+        raise _file_error(path, "nested too deeply to be a recipe") from None
+    except ValueError as error:
+        message, excerpt = syntax_fault(text, error)
+        message = f"not TOML: {message[:1].lower()}{message[1:]}"
+        raise _file_error(path, message, excerpt=excerpt, note=note) from None
+    return Layer(where=str(path), table=table, text=text, note=note)
+
+
+def _read_text(path: Path) -> str:
+    if not is_file(path):
+        raise _file_error(path, "no such file")
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _file_error(path, f"cannot be read: {error.strerror}") from None
+    if len(content) > MAX_BYTES:
+        raise _file_error(path, f"larger than {MAX_BYTES // 1024} KiB, the most a recipe may have")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise _file_error(path, f"not UTF-8, first in line {line}") from None
+
+
+def _parent_path(layer: Layer, path: Path, root: Path) -> Path:
+    """The file that a layer extends, checked."""
+    value = layer.table["extends"]
+    if not isinstance(value, str) or not value:
+        raise _extends_error(layer, path, "expected the path of another recipe as text")
+    parent = path.parent / value
+    found = is_file(parent)
+    if Path(value).is_absolute() or (found and not parent.resolve().is_relative_to(root)):
+        raise _extends_error(layer, path, f"a recipe only extends files in its own folder or below: {root}")
+    if not found:
+        beside = ", ".join(sorted(file.name for file in path.parent.glob("*.toml") if file.name != path.name))
+        raise _extends_error(layer, path, "no such file", f"recipes beside it: {beside}" if beside else "")
+    return parent
+
+
+def _extends_error(layer: Layer, path: Path, message: str, note: str = "") -> RecipeFaultsError:
+    problem = Problem(path=("extends",), message=message, notes=(note,) if note else ())
+    key = dotted(problem.path, layer.table)
+    return RecipeFaultsError(str(path), [layer.fault(problem, problem.path, key)])
+
+
+def _file_error(path: Path, message: str, *, excerpt: Excerpt | None = None, note: str = "") -> RecipeFaultsError:
+    notes = (note,) if note else ()
+    fault = Fault(where=_place(str(path), excerpt), key="", message=message, notes=notes, excerpt=excerpt)
+    return RecipeFaultsError(str(path), [fault])
+
+
+def _place(where: str, excerpt: Excerpt | None) -> str:
+    return where if excerpt is None else f"{where}:{excerpt.line}:{excerpt.column}"
+
+
+def _parsed_key(text: str) -> tuple[str, ...] | None:
+    """The keys of a dotted key; None when it is not one."""
+    try:
+        node = tomllib.loads(f"{text.strip()} = 0") if "\n" not in text else {}
+    except ValueError:
+        return None
+    keys: list[str] = []
+    while isinstance(node, dict):
+        if len(node) != 1:
+            return None
+        key, node = next(iter(node.items()))
+        keys.append(key)
+    return tuple(keys)
+
+
+def _parsed_value(text: str) -> Any:
+    """A TOML value; text that is none is taken as it stands."""
+    try:
+        document = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return document["value"] if len(document) == 1 else text
+
+
+def _nested(keys: tuple[str, ...], value: Any) -> dict[str, Any]:
+    for key in reversed(keys):
+        value = {key: value}
+    nested: dict[str, Any] = value
+    return nested
