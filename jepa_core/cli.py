@@ -21,9 +21,11 @@ COMMANDS = {
     "verdict": ("jepa_core.commands.verdict:verdict", "Show a run's verdict again."),
     "runs": ("jepa_core.commands.runs:runs", "List runs."),
     "eval": ("jepa_core.commands.evaluate:evaluate", "Evaluate a checkpoint, on any data."),
+    "embed": ("jepa_core.commands.embed:embed", "Write a model's embeddings of data to a file."),
+    "export": ("jepa_core.commands.export:export", "Write a model's encoder to a file of its own."),
     "compare": ("jepa_core.commands.compare:compare", "Compare runs: is a gain real?"),
     "ablate": ("jepa_core.commands.ablate:ablate", "Vary a recipe's values over seeds: what does each do?"),
-    "recipe": ("jepa_core.commands.recipe:app", "Show, check and compare recipes."),
+    "recipe": ("jepa_core.commands.recipe:app", "List, show, check and compare recipes."),
     "plugins": ("jepa_core.commands.plugins:app", "List, check and begin components."),
     "demo": ("jepa_monitor.demo.command:demo", "Watch a scripted run go wrong and be mended."),
 }

@@ -15,9 +15,40 @@ if TYPE_CHECKING:
     from jepa_core.recipes.reading import LoadedRecipe
     from jepa_core.registry import Registry
 
-app = App(name="recipe", help="Show, check and compare recipes.")
+app = App(name="recipe", help="List, show, check and compare recipes.")
 
 EXIT_FAULTY = 2
+
+
+@app.command(name="list")
+def list_recipes(*, json: Flag = False) -> None:
+    """List the recipes that are found by name: those of recipes/ here, and those that come with the package.
+
+    For example: jepa recipe list
+
+    Parameters
+    ----------
+    json
+        Print names, files and descriptions as JSON.
+    """
+    import orjson
+    from rich.table import Table
+    from rich.text import Text
+
+    from jepa_core.presentation.terminal import console_for
+    from jepa_core.recipes.recipe_path import described_recipes
+    from jepa_core.visible_text import clean
+
+    found = described_recipes()
+    if json:
+        plain = [{"name": name, "path": str(path), "description": text} for name, (path, text) in found.items()]
+        sys.stdout.write(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() + "\n")
+        return
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, (_, text) in found.items():
+        table.add_row(Text(clean(name), style="bold"), Text(clean(text)))
+    console_for().print(table)
+    print("\nOne of them: jepa run NAME, or jepa recipe show NAME")
 
 
 @app.command

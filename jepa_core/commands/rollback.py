@@ -12,8 +12,8 @@ from cyclopts import Parameter, Token
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
-from jepa_core.commands.training import train_and_show
 from jepa_core.errors import RecipeError
+from jepa_core.presentation.shown_training import train_and_show
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, beside, find_run
 from jepa_core.run_directory.resumable import refuse_rolled_back
@@ -137,7 +137,7 @@ def rollback(
         registry=registry,
         auto_rollback=auto_rollback,
         plugin_files=plugin,
-    )
+    ).exit_code
 
 
 def _print_json(plan: RollbackPlan) -> None:

@@ -12,8 +12,8 @@ from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
-from jepa_core.commands.training import plugin_flags, train_and_show
 from jepa_core.errors import RecipeError, RunDirectoryError
+from jepa_core.presentation.shown_training import plugin_flags, train_and_show
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import RUNS_DIR, find_run, typed_name
 from jepa_core.visible_text import clean
@@ -87,7 +87,7 @@ def run(
         audit_command="" if no_audit else audit_command(recipe, overrides, plugin),
         auto_rollback=auto_rollback,
         plugin_files=plugin,
-    )
+    ).exit_code
 
 
 def _run_to_resume(recipe: str, overrides: tuple[str, ...], resume: str, runs_dir: Path) -> Path | None:

@@ -1,13 +1,15 @@
 """SIGINT, SIGTERM and SIGUSR1. Once training has begun they are flags, read at the end of a step.
 
-Before that there is nothing to save, and a stop signal ends the program as an exception. A second one always ends the
-process at once.
+Before that there is nothing to save, and a stop signal ends the program as an exception. A second one ends the process
+at once; in a process that is not ours alone, such as a notebook's, it ends the training. Only a process's main thread
+gets signals: a run on another one hears of none.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 from types import FrameType
 
 SAVE = signal.SIGUSR1
@@ -20,14 +22,16 @@ class StoppedBeforeTraining(SystemExit):
 class Interruption:
     """While entered, the first SIGINT or SIGTERM asks the run to save and stop, and SIGUSR1 to save and go on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, owns_process: bool = True) -> None:
+        self.owns_process = owns_process
         self.stop_signal: signal.Signals | None = None
         self._save_requested = False
         self._has_state_to_save = False
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> Interruption:
-        for number in (signal.SIGINT, signal.SIGTERM, SAVE):
+        is_heard = threading.current_thread() is threading.main_thread()
+        for number in (signal.SIGINT, signal.SIGTERM, SAVE) if is_heard else ():
             self._previous[number] = signal.signal(number, self._note)
         return self
 
@@ -48,6 +52,8 @@ class Interruption:
         if number == SAVE:
             self._save_requested = True
         elif self.stop_signal is not None:
+            if not self.owns_process:
+                raise KeyboardInterrupt
             os._exit(128 + number)
         else:
             self.stop_signal = signal.Signals(number)

@@ -97,6 +97,7 @@ def train_recipe(
     audit: OpeningAudit | None = None,
     auto_rollback: bool = False,
     registry: Registry | None = None,
+    owns_process: bool = True,
 ) -> Conclusion:
     """Train, and conclude with a verdict.
 
@@ -112,6 +113,7 @@ def train_recipe(
         audit: what a new run begins with, such as `jepa_core.audit.opening_audit`.
         auto_rollback: a rollback rule that fires takes the run back, as often as `watch.max_rollbacks` allows.
         registry: where the components of a changed recipe come from; those installed when not given.
+        owns_process: a second stop signal may end it.
 
     Raises:
         JepaError: before training begins, for what is wrong with device, data, checkpoint or directory.
@@ -124,7 +126,7 @@ def train_recipe(
     resume_at = resumption.step if resumption else None
     path = resume or create_run(runs_dir, recipe.name)
     with (
-        Interruption() as interruption,
+        Interruption(owns_process=owns_process) as interruption,
         removed_unless_begun(path),
         RunWriter(path, resume_at=resume_at, recipe=recipe.name, total_epochs=recipe.train.epochs) as writer,
         Observers() as observers,

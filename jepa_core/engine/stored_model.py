@@ -8,13 +8,13 @@ from typing import Any
 import attrs
 import torch
 
-from jepa_core.contracts import Space
+from jepa_core.contracts import Space, spaces_of
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.network import build_parts
 from jepa_core.engine.objective import Objective
 from jepa_core.engine.state_registry import StateRegistry
-from jepa_core.errors import CheckpointError, RecipeError, RunDirectoryError
+from jepa_core.errors import CheckpointError, JepaError, RecipeError, RunDirectoryError
 from jepa_core.recipes.tables import Recipe
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.reading import RunReader
@@ -105,7 +105,7 @@ def load_model(recipe: Recipe, checkpoint: Checkpoint, device: torch.device) -> 
         CheckpointError: it cannot be read, or does not fit the recipe.
     """
     states = load_checkpoint(checkpoint)
-    shape, epoch = _shape_and_epoch(checkpoint.path, states, recipe.data.space)
+    shape, epoch = _shape_and_epoch(checkpoint.path, states, _space_class(recipe, states))
     parts = build_parts(recipe, shape, device)
     weights = StateRegistry()
     weights.add_module("online", parts.online)
@@ -114,6 +114,25 @@ def load_model(recipe: Recipe, checkpoint: Checkpoint, device: torch.device) -> 
     weights.write({name: states[name] for name in weights.names() if name in states})
     objective = Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()})
     return StoredModel(objective=objective.eval(), shape=shape, epoch=epoch)
+
+
+def _space_class(recipe: Recipe, states: dict[str, Any]) -> type[Space]:
+    """What the run's data is of; where that hangs on data which is no longer there, the encoder's space of this kind.
+
+    Raises:
+        JepaError: neither is known.
+    """
+    try:
+        space: type[Space] = recipe.data.space
+    except JepaError:
+        shape = states.get("data_shape")
+        written = shape.get("space") if isinstance(shape, dict) else None
+        kind = written.get("kind") if isinstance(written, dict) else None
+        named = [taken for taken in spaces_of(recipe.encoder) if taken.kind == kind]
+        if not named:
+            raise
+        return named[0]
+    return space
 
 
 def _shape_and_epoch(path: Path, states: dict[str, Any], space_class: type[Space]) -> tuple[DataShape, float]:

@@ -19,3 +19,11 @@ def duration_text(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes} min"
     return "{} d {} h".format(*divmod(hours, 24))
+
+
+def bytes_text(count: int) -> str:
+    """900 → "900 bytes", 4_200_000 → "4.2 MB"."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import codecs
 import io
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 import attrs
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 
 PLAIN_WIDTH = 160
@@ -29,6 +32,23 @@ def console_for(stream: TextIO | None = None) -> Console:
         out.reconfigure(errors=_ERRORS)
     width = None if out.isatty() else PLAIN_WIDTH
     return Console(file=out, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+
+@contextmanager
+def progress_on(console: Console, doing: str, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with what is done of all, and the time left; where the console is no terminal nothing is shown.
+
+    Yields what is called with the number done and of all.
+    """
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn(f"{{task.completed:,.0f}} of {{task.total:,.0f}} {what}"),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(doing, total=0)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def plain_text(text: str) -> str:

@@ -1,19 +1,23 @@
-"""Which file a recipe argument means: a path, or the bare name of a recipe below `recipes/`."""
+"""Which file a recipe argument means: a path, or the bare name of a recipe in `recipes/` or of one that comes along."""
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
+import jepa_core
 from jepa_core.errors import RecipeError
 from jepa_core.recipes.faults import did_you_mean
 from jepa_core.recipes.layers import is_file
 from jepa_core.visible_text import clean
 
-SHIPPED = Path("recipes")
+OWN = Path("recipes")
+"""Where a project keeps its own, below the working directory."""
 
 
 def find_recipe(text: str) -> Path:
-    """The file behind a path such as `mine/a.toml`, or a name such as `quickstart`.
+    """The file behind a path such as `mine/a.toml`, or a name such as `quickstart`: of `recipes/` here, else of those
+    that come with the package. `recipes/quickstart.toml` means that, too, where there is no such file.
 
     Raises:
         RecipeError: there is no such file; the text lists names that are near.
@@ -21,11 +25,42 @@ def find_recipe(text: str) -> Path:
     path = Path(text)
     if is_file(path):
         return path
-    named = SHIPPED / f"{text}.toml"
-    if path.name == text and is_file(named):
-        return named
-    shown, names = clean(text), sorted(file.stem for file in SHIPPED.glob("*.toml"))
-    if not names:
-        raise RecipeError(f"No recipe {shown}: no such file, and no folder {SHIPPED}/ with recipes here.")
-    hint = did_you_mean(path.stem, names)
-    raise RecipeError(f"No recipe {shown}: no such file.{hint}\nIn {SHIPPED}/: {', '.join(names)}")
+    name = path.name.removesuffix(".toml") if path.parent == OWN else text
+    if Path(name).name == name:
+        for folder in (OWN, shipped_recipes()):
+            if is_file(folder / f"{name}.toml"):
+                return folder / f"{name}.toml"
+    own, shipped = _names(OWN), _names(shipped_recipes())
+    hint = did_you_mean(path.stem, [*own, *shipped])
+    there = [f"In {OWN}/: {', '.join(own)}"] if own else []
+    there += [f"Found from anywhere: {', '.join(shipped)}"] if shipped != own else []
+    raise RecipeError("\n".join([f"No recipe {clean(text)}: no such file.{hint}", *there]))
+
+
+def shipped_recipes() -> Path:
+    """The folder of the recipes that come with the package: inside it in a wheel, beside it in a working copy."""
+    package = Path(jepa_core.__file__).parent
+    inside = package / "recipes" / "shipped"
+    return inside if inside.is_dir() else package.parent / "recipes"
+
+
+def described_recipes() -> dict[str, tuple[Path, str]]:
+    """File and description of every recipe that is found by its name; of one that is no TOML why."""
+    found: dict[str, tuple[Path, str]] = {}
+    for folder in (OWN, shipped_recipes()):
+        for name in _names(folder):
+            path = folder / f"{name}.toml"
+            found.setdefault(name, (path, _description(path)))
+    return found
+
+
+def _description(path: Path) -> str:
+    try:
+        return str(tomllib.loads(path.read_text("utf-8")).get("description", ""))
+    except (OSError, ValueError) as error:
+        return f"cannot be read: {error}"
+
+
+def _names(folder: Path) -> list[str]:
+    """Of the recipes in a folder."""
+    return sorted(file.stem for file in folder.glob("*.toml"))

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
 
 from jepa_core.cli import main
@@ -105,3 +106,31 @@ def test_schema_is_printed_as_json(jepa: Jepa) -> None:
     code, out, _ = jepa("recipe", "schema")
     assert code == 0
     assert "aggregator.attention" in json.loads(out)["$defs"]
+
+
+def test_recipes_that_are_found_by_name_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["recipe", "list"])
+    shown = capsys.readouterr().out
+    assert "quickstart" in shown
+    assert "frames of moving digits, never seen in training" in shown
+    with pytest.raises(SystemExit):
+        main(["recipe", "list", "--json"])
+    listed = {entry["name"]: entry for entry in orjson.loads(capsys.readouterr().out)}
+    assert Path(listed["digits"]["path"]).is_file()
+
+
+def test_ones_own_recipes_are_listed_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "arc.toml").write_text('description = "mine"')
+    (tmp_path / "recipes" / "broken.toml").write_text("x = ")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["recipe", "list", "--json"])
+    listed = {entry["name"]: entry["description"] for entry in orjson.loads(capsys.readouterr().out)}
+    assert list(listed)[:2] == ["arc", "broken"]
+    assert listed["arc"] == "mine"
+    assert listed["broken"].startswith("cannot be read: ")
+    assert "digits" in listed

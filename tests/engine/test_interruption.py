@@ -55,6 +55,14 @@ def test_handlers_are_put_back() -> None:
     assert [signal.getsignal(number) for number in numbers] == before
 
 
+def test_in_a_process_that_is_not_its_own_a_second_signal_ends_the_training() -> None:
+    with Interruption(owns_process=False) as interruption:
+        interruption.wait_for_steps()
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+
 def test_a_second_signal_ends_the_process_at_once() -> None:
     script = (
         "import signal, jepa_core.engine.interruption as i\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jepa_core.errors import RecipeError
-from jepa_core.recipes.recipe_path import find_recipe
+from jepa_core.recipes.recipe_path import find_recipe, shipped_recipes
 
 
 @pytest.fixture
@@ -47,7 +47,22 @@ def test_a_path_that_leaves_the_folder_of_recipes_is_no_bare_name(folder: Path) 
         find_recipe("../mine")
 
 
-def test_without_a_folder_of_recipes_the_error_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", ["arc", "recipes/arc.toml"])
+def test_from_any_folder_a_name_means_a_recipe_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RecipeError, match="no folder recipes/"):
-        find_recipe("arc")
+    assert find_recipe(text) == shipped_recipes() / "arc.toml"
+
+
+def test_ones_own_recipe_comes_before_one_of_the_package(folder: Path) -> None:
+    assert find_recipe("quickstart") == Path("recipes/quickstart.toml")
+
+
+def test_an_unknown_name_is_told_those_of_both(folder: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        find_recipe("nothing-like-it")
+    _, own, shipped = str(caught.value).splitlines()
+    assert own == "In recipes/: arc, quickstart"
+    assert shipped.startswith("Found from anywhere: arc, ")
+    assert "digits" in shipped

@@ -1,4 +1,4 @@
-"""Training as commands show it: the first lines, the screen, then the verdict or how to go on; and after a rollback
+"""Training as it is shown: the first lines, the screen, then the verdict or how to go on; and after a rollback
 the same with the run that goes on in its place."""
 
 from __future__ import annotations
@@ -34,10 +34,14 @@ def train_and_show(
     audit_command: str = "",
     auto_rollback: bool = False,
     plugin_files: Sequence[Path] = (),
-) -> int:
-    """Train until there is a verdict or an interruption, over rollbacks; the exit code of the last run.
+    owns_process: bool = True,
+) -> Conclusion:
+    """Train until there is a verdict or an interruption, over rollbacks; how the last run ended.
 
     `audit_command` is how the whole audit is typed; without it there is no brief one either.
+
+    Raises:
+        JepaError: see `train_recipe`.
     """
     from jepa_core.audit.opening_audit import opening_audit
     from jepa_core.engine.session import train_recipe
@@ -53,10 +57,11 @@ def train_and_show(
             audit=opening_audit if audit_command else None,
             auto_rollback=auto_rollback,
             registry=registry,
+            owns_process=owns_process,
         )
         if conclusion.child is None:
             _show(console, conclusion, plugin_files)
-            return conclusion.exit_code
+            return conclusion
         resume = conclusion.child
         loaded = load_recipe(resume / RECIPE, registry=registry)
 

@@ -1,0 +1,92 @@
+"""A run opened to be looked at: a checkpoint's weights, and the run's data or other. Nothing in the run is changed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from jepa_core.contracts import SequenceDataset
+from jepa_core.engine.dataset import built_dataset
+from jepa_core.engine.device import Compute, choose_compute, set_numerics
+from jepa_core.engine.stored_model import ChosenCheckpoint, StoredModel, choose_checkpoint, load_model
+from jepa_core.recipes.faults import Fault, RecipeFaultsError
+from jepa_core.recipes.layers import Layer, override_layers
+from jepa_core.recipes.reading import load_recipe
+from jepa_core.recipes.tables import Recipe
+from jepa_core.registry import Registry
+from jepa_core.run_directory.layout import RECIPE
+from jepa_core.run_directory.reading import RunReader
+
+_CHANGEABLE_TRAIN_KEYS = frozenset({"precision", "batch_size"})
+
+
+@attrs.frozen(kw_only=True)
+class OpenedRun:
+    """A run directory with one of its checkpoints."""
+
+    reader: RunReader
+    trained: Recipe
+    """The run's recipe."""
+    recipe: Recipe
+    """The same with data, precision or batch size changed for this look."""
+    chosen: ChosenCheckpoint
+    compute: Compute
+    model: StoredModel
+
+    def dataset(self) -> SequenceDataset:
+        """The data of `recipe`, as the weights take it.
+
+        Raises:
+            JepaError: it cannot be built, or does not fit.
+        """
+        given, shape = built_dataset(self.recipe), self.model.shape
+        return dataclasses.replace(given, train=shape.fitted(given.train), validation=shape.fitted(given.validation))
+
+
+def open_run(run: Path, *, overrides: Sequence[str], step: str, device: str, registry: Registry) -> OpenedRun:
+    """Load the checkpoint `step` (see `choose_checkpoint`) of a run directory.
+
+    A run of somebody else's is data: what is read is TOML, JSON and safetensors that fit their SHA-256 sums.
+
+    `overrides` are `KEY=VALUE`, for `data.*`, `train.precision` and `train.batch_size` only.
+
+    Raises:
+        JepaError: the run, its recipe, the flags, the checkpoint or the device is at fault.
+    """
+    _refuse_changes_to_the_model(override_layers(overrides))
+    trained = load_recipe(run / RECIPE, registry=registry).recipe
+    recipe = load_recipe(run / RECIPE, overrides=overrides, registry=registry).recipe
+    reader = RunReader(run)
+    chosen = choose_checkpoint(reader, step)
+    compute = choose_compute(device, recipe.train.precision)
+    set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
+    model = load_model(trained, chosen.checkpoint, compute.device)
+    return OpenedRun(reader=reader, trained=trained, recipe=recipe, chosen=chosen, compute=compute, model=model)
+
+
+def _refuse_changes_to_the_model(layers: Sequence[Layer]) -> None:
+    """
+    Raises:
+        RecipeFaultsError: a flag changes what the weights were trained with.
+    """
+    message = "not here: the weights were trained with the run's own value"
+    note = "can be set here: data.*, train.precision, train.batch_size"
+    faults = [
+        Fault(where=layer.where, key=key, message=message, notes=(note,), from_flag=True)
+        for layer in layers
+        for key in _keys_of_the_model(layer.table)
+    ]
+    if faults:
+        raise RecipeFaultsError("The command line", faults)
+
+
+def _keys_of_the_model(table: Mapping[str, Any]) -> list[str]:
+    tables = [name for name in table if name not in ("data", "train")]
+    train = table.get("train", {})
+    if not isinstance(train, Mapping):
+        return [*tables, "train"]
+    return [*tables, *(f"train.{key}" for key in sorted(train.keys() - _CHANGEABLE_TRAIN_KEYS))]
