@@ -12,6 +12,7 @@ Importing this loads nothing heavy: torch comes with the first name that needs i
 
 from __future__ import annotations
 
+import random
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,12 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
-            return getattr(import_module(home), name)
+            # Libraries draw numbers while they are imported; whoever seeded before this shall not notice.
+            before = random.getstate()
+            try:
+                return getattr(import_module(home), name)
+            finally:
+                random.setstate(before)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

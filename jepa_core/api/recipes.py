@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from jepa_core.api.process import undisturbed
 from jepa_core.errors import RecipeError
 from jepa_core.recipes.layers import Layer, override_layers
 from jepa_core.recipes.reading import LoadedRecipe, load_layers, load_recipe
@@ -67,8 +68,12 @@ def recipe(
         RecipeError: there is no such recipe.
         PluginError: a plugin file does not work.
     """
-    registry = chosen_plugins([Path(file) for file in plugins], ())
-    flags = flags_of(set or {})
+    with undisturbed():
+        return _read(source, flags_of(set or {}), [Path(file) for file in plugins])
+
+
+def _read(source: Source, flags: list[str], plugins: Sequence[Path]) -> Recipe:
+    registry = chosen_plugins(plugins, ())
     if not isinstance(source, Mapping):
         loaded = load_recipe(find_recipe(str(source)), overrides=flags, registry=registry)
         return Recipe(loaded=loaded, registry=registry)
