@@ -23,6 +23,7 @@ COMMANDS = {
     "eval": ("jepa_core.commands.evaluate:evaluate", "Evaluate a checkpoint, on any data."),
     "embed": ("jepa_core.commands.embed:embed", "Write a model's embeddings of data to a file."),
     "export": ("jepa_core.commands.export:export", "Write a model's encoder to a file of its own."),
+    "plot": ("jepa_core.commands.plot:plot", "Draw a model's embeddings: a map and nearest neighbours."),
     "compare": ("jepa_core.commands.compare:compare", "Compare runs: is a gain real?"),
     "ablate": ("jepa_core.commands.ablate:ablate", "Vary a recipe's values over seeds: what does each do?"),
     "recipe": ("jepa_core.commands.recipe:app", "List, show, check and compare recipes."),

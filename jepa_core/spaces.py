@@ -101,6 +101,15 @@ class HasFeatures(Protocol):
         ...
 
 
+@runtime_checkable
+class HasPictures(Protocol):
+    """A space whose observations can be looked at, as `jepa plot` shows nearest neighbours."""
+
+    def pictures(self, observations: Observations) -> Tensor:
+        """Observations (M, …) to (M, H, W, 3) float32 between 0 and 1, red, green and blue: for people's eyes alone."""
+        ...
+
+
 def require(kept: bool, message: str) -> None:
     """
     Raises:

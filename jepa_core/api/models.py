@@ -166,7 +166,7 @@ class Model:
             given = embedder.fitted(self._observations(observations))
             places = next(iter(given.tensors.values())).shape[1]
             names = embedder.names(arrays, has_target=places > self.context_length)
-            parts = [{name: part.cpu() for name, part in chunk.items()} for chunk in embedder.embed(given, names)]
+            parts = list(embedder.embed(given, names))
             embedded: dict[str, Array] = {name: torch.cat([part[name] for part in parts]).numpy() for name in names}
         if isinstance(observations, Sequences):
             beside = {"task": observations.tasks} | {f"labels.{k}": v for k, v in observations.labels.items()}

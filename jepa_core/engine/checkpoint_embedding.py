@@ -131,7 +131,7 @@ def _columns(
     """The file's columns for a split, a batch at a time; labels are named `labels.NAME`, as `arrays` reads them."""
     start = 0
     for arrays in embedder.embed(sequences.observations, names):
-        embedded: dict[str, Array] = {name: array.cpu().numpy() for name, array in arrays.items()}
+        embedded: dict[str, Array] = {name: array.numpy() for name, array in arrays.items()}
         stop = start + len(next(iter(embedded.values())))
         rows = slice(start, stop)
         yield {

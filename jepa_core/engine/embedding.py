@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Literal, get_args
 
 import attrs
+import torch
 from torch import Tensor
 
 from jepa_core.contracts import Observations
@@ -86,21 +87,45 @@ class Embedder:
         return fitted
 
     def embed(self, observations: Observations, names: Collection[Name]) -> Iterator[dict[Name, Tensor]]:
-        """Arrays of `names`, a chunk of sequences at a time, on the device; of real numbers in float32.
+        """Arrays of `names`, a chunk of sequences at a time, on the CPU; of real numbers in float32.
+
+        On CUDA a chunk is copied over while the next is computed.
 
         Args:
             observations: (S, T or T+1, …), as `fitted` gives them. A target needs T+1.
             names: see `names`.
         """
+        pending: _OnTheWay | None = None
         with evaluation_mode(self.model.objective), self.compute.autocast():
             for batch in observations.split(self.chunk):
-                context = batch[:, : self.model.shape.context_length].to(self.compute.device)
-                arrays = _of_context(self.model.objective, context, names)
-                if "target" in names:
-                    arrays["target"] = self.model.objective.encode_target(batch[:, -1].to(self.compute.device))[1]
-                yield {
-                    name: arrays[name].float() if arrays[name].is_floating_point() else arrays[name] for name in names
-                }
+                begun = _OnTheWay(self._arrays(batch.to(self.compute.device), names))
+                if pending is not None:
+                    yield pending.arrived()
+                pending = begun
+        if pending is not None:
+            yield pending.arrived()
+
+    def _arrays(self, batch: Observations, names: Collection[Name]) -> dict[Name, Tensor]:
+        """Of one chunk (B, …), on the device."""
+        arrays = _of_context(self.model.objective, batch[:, : self.model.shape.context_length], names)
+        if "target" in names:
+            arrays["target"] = self.model.objective.encode_target(batch[:, -1])[1]
+        return {name: arrays[name].float() if arrays[name].is_floating_point() else arrays[name] for name in names}
+
+
+class _OnTheWay:
+    """Tensors whose copy to the host has begun."""
+
+    def __init__(self, tensors: dict[Name, Tensor]) -> None:
+        self._copies = {name: tensor.to("cpu", non_blocking=True) for name, tensor in tensors.items()}
+        is_on_gpu = any(tensor.is_cuda for tensor in tensors.values())
+        self._copied = torch.cuda.current_stream().record_event() if is_on_gpu else None
+
+    def arrived(self) -> dict[Name, Tensor]:
+        """They, once all of it is there."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        return self._copies
 
 
 def _of_context(objective: Objective, context: Observations, names: Collection[Name]) -> dict[Name, Tensor]:

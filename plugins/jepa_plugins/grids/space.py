@@ -17,6 +17,7 @@ from jepa_core.spaces import Edit, Fill, SpaceAudit, require, shape_text
 from jepa_plugins.grids.audit import audited_grids
 from jepa_plugins.grids.colours import NUM_COLOURS, OUTSIDE
 from jepa_plugins.grids.edits import colours_of, edited
+from jepa_plugins.grids.pictures import pictures_of
 
 _KEYS_AT_ONCE = 4096
 _LISTS_AT_ONCE = 32
@@ -127,6 +128,10 @@ class GridSpace:
         """Cells, one number for each place and colour."""
         cells = observations["grid"].flatten(1).long()
         return {"cells": F.one_hot(cells, NUM_COLOURS).flatten(1).float()}
+
+    def pictures(self, observations: Observations) -> Tensor:
+        """(M, 4 · side, 4 · side, 3): ten colours on white, every grid enlarged as far as it fits."""
+        return pictures_of(observations["grid"], observations["size"])
 
     def audit(self, observations: Observations, encoder: Any) -> SpaceAudit:
         """Sizes, objects, empty grids; and the objects that the encoder leaves out."""

@@ -131,6 +131,11 @@ class ImageSpace:
         pixels = observations["pixels"]
         return {"pixels": pixels.flatten(1), "centred pixels": _centred(pixels).flatten(1)}
 
+    def pictures(self, observations: Observations) -> Tensor:
+        """(M, H, W, 3): colours of three channels, else the first channel as grey."""
+        pixels = observations["pixels"]
+        return (pixels if self.channels == 3 else pixels[:, :1].expand(-1, 3, -1, -1)).movedim(1, -1)
+
     def audit(self, observations: Observations, encoder: Any) -> SpaceAudit:  # noqa: ARG002  # every encoder suits them
         """Size, range and mean of the values, and images of a single value."""
         return audited_images(observations["pixels"])
