@@ -7,7 +7,7 @@ is the business of its space.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 import torch
@@ -16,6 +16,9 @@ from torch import Tensor
 from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
 from jepa_core.facts import Role
 from jepa_core.spaces import require
+
+_LABEL_DTYPES = (torch.int64, torch.float32, torch.float64)
+"""Of classes, and of numbers."""
 
 
 def check_dataset(dataset: object, space_class: type[Space]) -> None:
@@ -56,7 +59,7 @@ def check_texts(dataset: SequenceDataset) -> None:
 
 
 def check_form(dataset: SequenceDataset) -> None:
-    """Both splits have sequences, all equally long and alike in both; tasks and labels are whole numbers."""
+    """Both splits have sequences, all equally long and alike in both; tasks are whole numbers, labels also floats."""
     forms = []
     for name, split in _splits(dataset):
         require(isinstance(split, Sequences), f"{name} is a {type(split).__name__}, not Sequences")
@@ -76,13 +79,17 @@ def check_form(dataset: SequenceDataset) -> None:
         require(sequences > 0, f"{name} has no sequence")
         require(places >= 2, f"{name} has sequences of {places} observation: context and target are two")
         for key, tensor in {"tasks": split.tasks, **split.labels}.items():
-            require(tensor.dtype == torch.int64, f"{key} of {name} are {tensor.dtype}, not torch.int64")
+            dtypes = (torch.int64,) if tensor is split.tasks else _LABEL_DTYPES
+            allowed = " or ".join(map(str, dtypes))
+            require(tensor.dtype in dtypes, f"{key} of {name} are {tensor.dtype}, not {allowed}")
             shape = tuple(tensor.shape)
             require(shape == (sequences,), f"{key} of {name} are {shape}, not {(sequences,)}")
+            wrong = tensor[~tensor.isfinite()]
+            require(not len(wrong), f"{key} of {name} hold {wrong[:1].tolist()}, which is no finite number")
         forms.append({key: (tuple(tensor.shape[1:]), str(tensor.dtype)) for key, tensor in tensors.items()})
     require(forms[0] == forms[1], f"training and validation differ: {forms[0]} and {forms[1]}")
-    labels = [sorted(split.labels) for _, split in _splits(dataset)]
-    require(labels[0] == labels[1], f"training has the labels {labels[0]}, validation {labels[1]}")
+    labels = [{key: str(value.dtype) for key, value in sorted(split.labels.items())} for _, split in _splits(dataset)]
+    require(labels[0] == labels[1], f"labels of training are {_told(labels[0])}, of validation {_told(labels[1])}")
     places, roles = dataset.train.num_places, len(dataset.roles)
     require(roles in (0, places), f"{roles} roles are given for sequences of {places} observations")
 
@@ -122,5 +129,5 @@ def _form(value: object) -> str:
     return f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
-def _told(shapes: dict[str, tuple[int, ...]]) -> str:
-    return ", ".join(f"{key} {shape}" for key, shape in shapes.items())
+def _told(forms: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {form}" for key, form in forms.items()) or "none"

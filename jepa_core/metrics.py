@@ -130,6 +130,21 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     Metric(
         "val.rank.target", "effective rank of the target embeddings on validation, unit length", "higher", minimum=1
     ),
+    Metric(
+        "val.rank.lidar",
+        "LiDAR on validation: effective rank of what tells tasks apart in the context embeddings, unit length",
+        "higher",
+        minimum=1,
+    ),
+    Metric(
+        "val.probe.null.*", "what raw features and the untrained network tell, in the first validation row", maximum=1
+    ),
+    Metric(
+        "val.probe.*",
+        "what predictions tell of a label: accuracy by knn or linear, R² of numbers by knn_r2 or r2",
+        "higher",
+        maximum=1,
+    ),
     Metric("val.order.sensitivity", "order sensitivity on validation", minimum=0),
     Metric("time.step", "mean time of a step since the last row", "lower", "s"),
     Metric("time.data", "mean time to draw and augment a batch since the last row", "lower", "s"),

@@ -25,7 +25,9 @@ class Sequences:
     tasks: Tensor
     """(S,) int64: index into the dataset's `task_names`."""
     labels: Mapping[str, Tensor] = field(default_factory=dict)
-    """Named classes of each sequence, (S,) int64, for probes; such as `rule`."""
+    """What probes ask embeddings for, by name, such as `rule`: (S,) int64 are classes, (S,) float32 or float64 numbers.
+
+    Never trained on."""
 
     def __len__(self) -> int:
         return len(self.observations)

@@ -77,7 +77,7 @@ def ablate(
     Parameters
     ----------
     recipe
-        A file, or the name of one in recipes/. Not given with --show.
+        A file, or the name of a recipe (see jepa recipe list). Not given with --show.
     vary
         KEY=VALUE,VALUE: a key of the recipe and its values, the first is the reference; may be repeated.
     overrides

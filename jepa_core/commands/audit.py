@@ -36,7 +36,7 @@ def audit(
     Parameters
     ----------
     recipe
-        A file, or the name of one in recipes/.
+        A file, or the name of a recipe (see jepa recipe list).
     overrides
         KEY=VALUE, such as train.epochs=3; may be repeated.
     device

@@ -68,7 +68,7 @@ def show(
     Parameters
     ----------
     recipe
-        A file, or the name of one in recipes/.
+        A file, or the name of a recipe (see jepa recipe list).
     overrides
         KEY=VALUE, such as train.epochs=3; may be repeated.
     toml
@@ -107,7 +107,7 @@ def check(
     Parameters
     ----------
     recipes
-        Files, or names of files in recipes/.
+        Files, or names of recipes (see jepa recipe list).
     overrides
         KEY=VALUE, such as train.epochs=3; may be repeated.
     json
@@ -152,7 +152,7 @@ def diff(
     Parameters
     ----------
     left
-        A file, or the name of one in recipes/.
+        A file, or the name of a recipe (see jepa recipe list).
     right
         The other.
     overrides

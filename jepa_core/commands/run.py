@@ -42,7 +42,7 @@ def run(
     Parameters
     ----------
     recipe
-        A file, or the name of one in recipes/. Not given with --resume.
+        A file, or the name of a recipe (see jepa recipe list). Not given with --resume.
     overrides
         KEY=VALUE, such as train.epochs=3; may be repeated.
     resume

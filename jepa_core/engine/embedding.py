@@ -107,7 +107,9 @@ class Embedder:
 
     def _arrays(self, batch: Observations, names: Collection[Name]) -> dict[Name, Tensor]:
         """Of one chunk (B, …), on the device."""
-        arrays = _of_context(self.model.objective, batch[:, : self.model.shape.context_length], names)
+        arrays: dict[Name, Tensor] = {}
+        if set(names) != {"target"}:
+            arrays |= _of_context(self.model.objective, batch[:, : self.model.shape.context_length], names)
         if "target" in names:
             arrays["target"] = self.model.objective.encode_target(batch[:, -1])[1]
         return {name: arrays[name].float() if arrays[name].is_floating_point() else arrays[name] for name in names}

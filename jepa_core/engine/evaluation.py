@@ -25,17 +25,21 @@ from jepa_core.engine.hard_candidates import SHARE_OF_VALIDATION, HardCandidates
 from jepa_core.engine.network import masked_mean
 from jepa_core.engine.nulls import ChosenNulls, MeasuredNulls, rank_nulls
 from jepa_core.engine.objective import Objective
+from jepa_core.engine.probe import ProbedLabels, metric_names
 from jepa_core.engine.representation import (
     alignment,
     code_usage,
     effective_rank,
     eigenvalues,
+    lidar,
     mean_std,
     uniformity,
     unit_length,
 )
 from jepa_core.engine.retrieval import CandidateList, figures_of, paired_difference
 from jepa_core.engine.seeds import seed_phase
+from jepa_core.recipes.layout import UNTRAINED
+from jepa_core.spaces import HasFeatures
 from jepa_core.watch.nulls import RankedNulls, says_little
 
 
@@ -194,7 +198,11 @@ class Validation:
         self._observations = split.observations.to(compute.device)
         self._num_places = split.num_places
         self._tasks = split.tasks
-        self._num_tasks = len(split.tasks.unique())
+        members = split.tasks.unique(return_counts=True)[1]
+        self._num_tasks = len(members)
+        self._has_views = int((members > 1).sum()) > 1
+        self._probed = ProbedLabels.of(split)
+        self._untrained: Tensor | None = None
         self._compute = compute
         self._chunk = chunk
         self.candidates = CandidateList(space, self._observations)
@@ -219,7 +227,8 @@ class Validation:
         self.hard = HardCandidates.of(self._space, self._observations, self._tasks)
         ranks = None
         if untrained is not None and chosen.with_untrained:
-            ranks = self._ranks(gather(untrained, self._observations, self._compute, chunk=self._chunk))
+            gathered = gather(untrained, self._observations, self._compute, chunk=self._chunk)
+            ranks, self._untrained = self._ranks(gathered), gathered.z_context[self._probed.rows]
         self.nulls = rank_nulls(
             chosen,
             dataset,
@@ -240,16 +249,37 @@ class Validation:
         return gather(objective, self._observations, self._compute, chunk=self._chunk, views=views)
 
     def figures(self, objective: Objective, gathered: Gathered, *, with_hard: bool = False) -> dict[str, float]:
-        """Every `val.` figure of a look."""
+        """Every `val.` figure of a look.
+
+        LiDAR is measured here and not on the sample of training sequences, which rarely holds two of one task: on the
+        predictions of the whole split, which retrieval judges, with tasks in the place of the paper's images.
+        """
         figures = {name: value for name, value in gathered.losses.items() if name.endswith((".raw", ".total"))}
         figures |= self._over_candidates(objective, gathered, figures)
         figures |= representation_figures(gathered)
         figures |= code_figures(gathered, num_codes(objective))[0]
+        if self._has_views:
+            figures["rank.lidar"] = lidar(gathered.z_context, self._tasks)
         values = torch.stack([value.float() for value in figures.values()]).tolist()
-        rest = self._retrieval(gathered)
+        rest = self._retrieval(gathered) | self._probes(gathered.z_context[self._probed.rows], "probe")
         if with_hard and self.hard is not None:
             rest |= self._among_copies(objective, gathered, self.hard)
         return {f"val.{name}": value for name, value in [*zip(figures, values, strict=True), *rest.items()]}
+
+    def first_row(self) -> dict[str, float]:
+        """What the first validation row says beside a look: every null, and what raw features and the untrained
+        network's predictions tell of labels."""
+        readouts: dict[str, Tensor] = {}
+        if self._probed.questions and isinstance(self._space, HasFeatures):
+            readouts |= self._space.features(self._observations[:, -2][self._probed.rows])
+        if self._untrained is not None:
+            readouts[UNTRAINED] = self._untrained
+        names = metric_names(readouts)
+        probes = [self._probes(z, f"val.probe.null.{names[readout]}") for readout, z in readouts.items()]
+        return self.nulls.ranked.first_row() | {name: value for probe in probes for name, value in probe.items()}
+
+    def _probes(self, embeddings: Tensor, prefix: str) -> dict[str, float]:
+        return {f"{prefix}.{name}": value for name, value in self._probed.figures(embeddings).items()}
 
     def hard_every(self) -> int:
         """Every how many validations near copies may be ranked, so that they stay a small share of what is encoded."""

@@ -1,12 +1,18 @@
-"""What embeddings know of a label that they were not trained on: a weighted k-nearest-neighbour probe.
+"""What embeddings know of a label that they were not trained on: by their nearest neighbours, and by a linear map.
 
-Wu et al., arXiv 1805.01978: the K nearest by cosine s vote with weight exp(s / 0.07). Nothing is trained: each sequence
-is classified by the others. Knows labels and groups as numbers, not what they mean.
+Neighbours: the K nearest by cosine s count with weight exp(s / 0.07) (Wu et al., arXiv 1805.01978); nothing is trained.
+Linear: see `linear_probe`. A label of classes is scored by accuracy, a label of numbers by R² = 1 − SSE / SST.
+
+Sequences of one group, such as one task, share observations: none is told by another of its own group. V sequences, F
+features. Knows labels and groups as numbers, not what they mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import keyword
+import re
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain, count
 
 import attrs
 import torch
@@ -14,121 +20,241 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from jepa_core.contracts import Sequences
+from jepa_core.engine.linear_probe import NUM_FOLDS, folds_of, held_out_classes, held_out_numbers
 
 NUM_NEIGHBOURS = 20
 TEMPERATURE = 0.07
+
+MOST_FITTED = 2048
+"""Sequences that a linear map is fitted to and judged by, evenly chosen: enough for an accuracy to about 1 %."""
+
+MOST_CLASSES = 100
+"""With more classes a linear map is not fitted: it takes minutes, and each class has few of `MOST_FITTED` sequences."""
+
 _ROWS_AT_A_TIME = 1024
 """Rows of the similarity matrix held at once."""
 
 
 @attrs.frozen(kw_only=True)
+class Scores:
+    """How well one readout tells a label: accuracy of classes, R² of numbers."""
+
+    knn: float
+    """By the nearest neighbours."""
+    linear: float | None
+    """By a linear map; None for more than `MOST_CLASSES` classes."""
+
+
+@attrs.frozen(kw_only=True)
 class Probe:
-    """How well neighbours tell a label."""
+    """What the model knows of a label, beside what learned nothing."""
 
     label: str
-    accuracy: float
-    """Share of sequences whose label the neighbours of their predictions vote for."""
-    encoder: float
-    """The same by the mean of the encoder's tokens over the context."""
-    beside: Mapping[str, float]
-    """The same by what learned nothing, by name: plain features of the last observation of context, and the untrained
-    network's predictions and encoder."""
-    largest_class: float
-    """Share of the largest class: what always guessing it would reach."""
+    is_numeric: bool
+    """Whether scores are R² of numbers, not accuracies of classes."""
+    prediction: Scores
+    """By the model's predictions."""
+    encoder: Scores
+    """By the mean of the encoder's tokens over the context."""
+    beside: Mapping[str, Scores]
+    """By what learned nothing, by name: plain features of the last observation of context, and the untrained network's
+    predictions and encoder."""
+    constant: float
+    """What the best answer that is always the same would reach: the share of the largest class; 0 for numbers."""
     num_classes: int
+    """0 for numbers."""
     num_sequences: int
-    """Sequences judged: those of a class that has another member among the possible neighbours."""
+    """Sequences judged: of classes, those that another group has too."""
+    num_fitted: int
+    """Those among them that the linear map is fitted to and judged by."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Readouts:
-    """What a probe looks for neighbours in, each (V, F)."""
+    """What a probe reads labels off, each (V, F)."""
 
     prediction: Tensor
     encoder: Tensor
     beside: Mapping[str, Tensor] = attrs.field(factory=dict)
 
 
+@attrs.frozen(kw_only=True, eq=False)
+class Question:
+    """A label that embeddings can be asked for. Tensors are on the CPU."""
+
+    label: str
+    answers: Tensor
+    """(V,): classes as int64 counted from 0, or numbers as float64."""
+    groups: Tensor
+    """(V,) int64"""
+    judged: Tensor
+    """(V,) bool: sequences that can be told by others; of classes, those that another group has too."""
+    fitted: Tensor
+    """(≤ `MOST_FITTED`,) int64: those among them that a linear map is fitted to and judged by."""
+    folds: Tensor
+    """The fold of each of `fitted`."""
+
+    @staticmethod
+    def of(label: str, labels: Tensor, groups: Tensor) -> Question | None:
+        """Labels (V,), int64 classes or floating-point numbers, of groups (V,) int64.
+
+        None where nothing can be told: fewer than two classes that are in several groups each; numbers that are all
+        equal, or of fewer groups than there are folds.
+        """
+        labels, groups = labels.cpu(), groups.cpu()
+        if labels.is_floating_point():
+            answers, judged = labels.double(), torch.ones_like(labels, dtype=torch.bool)
+            has_answers = len(labels.unique()) > 1 and len(groups.unique()) >= NUM_FOLDS
+        else:
+            _, answers = labels.unique(return_inverse=True)
+            pairs = torch.stack([answers, groups]).unique(dim=1)
+            judged = (pairs[0].bincount() > 1)[answers]
+            has_answers = len(answers[judged].unique()) > 1
+        if not has_answers:
+            return None
+        fitted = judged.nonzero()[:, 0]
+        fitted = fitted[evenly_chosen(len(fitted), MOST_FITTED)]
+        folds = folds_of(answers[fitted], groups[fitted])
+        return Question(label=label, answers=answers, groups=groups, judged=judged, fitted=fitted, folds=folds)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether answers are numbers."""
+        return self.answers.is_floating_point()
+
+    @property
+    def num_classes(self) -> int:
+        """Classes judged; 0 for numbers."""
+        return 0 if self.is_numeric else len(self.answers[self.judged].unique())
+
+    @property
+    def constant(self) -> float:
+        """Score of the best answer that is always the same."""
+        judged = self.answers[self.judged]
+        return 0.0 if self.is_numeric else int(judged.bincount().max()) / len(judged)
+
+    def scores(self, embeddings: Tensor) -> Scores:
+        """How well embeddings (V, F) tell it, computed on their device."""
+        answers = self.answers.to(embeddings.device)
+        told = told_by_neighbours(embeddings, answers, self.groups.to(embeddings.device))
+        judged = self.judged.to(embeddings.device)
+        knn = self._score(told[judged], answers[judged])
+        if self.num_classes > MOST_CLASSES:
+            return Scores(knn=knn, linear=None)
+        rows = self.fitted.to(embeddings.device)
+        held_out = held_out_numbers if self.is_numeric else held_out_classes
+        told = held_out(embeddings[rows], answers[rows], self.folds.to(embeddings.device))
+        return Scores(knn=knn, linear=self._score(told, answers[rows]))
+
+    def _score(self, told: Tensor, answers: Tensor) -> float:
+        if not self.is_numeric:
+            return float((told == answers).double().mean())
+        return float(1 - (told - answers).square().sum() / (answers - answers.mean()).square().sum())
+
+
 def probes_of(readouts: Readouts, sequences: Sequences) -> tuple[Probe, ...]:
-    """A probe for every label, and for the task where tasks hold several sequences; those nobody can answer left out.
-
-    Sequences of one task share observations, so for any other label they are no neighbours of each other: finding the
-    task would answer it.
-    """
+    """A probe for every label, and for the task where tasks hold several sequences; those nobody can tell left out."""
     alone = torch.arange(len(sequences))
-    asked = {name: (labels, sequences.tasks) for name, labels in sequences.labels.items()}
-    asked["task"] = (sequences.tasks, alone)
-    probes = []
-    for name, (labels, groups) in asked.items():
-        found = knn_accuracy(readouts.prediction, labels, groups)
-        if found is not None:
-            encoder, *beside = (
-                _accuracy(embeddings, labels, groups) for embeddings in (readouts.encoder, *readouts.beside.values())
-            )
-            probes.append(
-                Probe(
-                    label=name,
-                    accuracy=found.accuracy,
-                    encoder=encoder,
-                    beside=dict(zip(readouts.beside, beside, strict=True)),
-                    largest_class=found.largest_class,
-                    num_classes=found.num_classes,
-                    num_sequences=found.num_sequences,
-                )
-            )
-    return tuple(probes)
-
-
-def _accuracy(embeddings: Tensor, labels: Tensor, groups: Tensor) -> float:
-    found = knn_accuracy(embeddings, labels, groups)
-    assert found is not None
-    return found.accuracy
-
-
-@attrs.frozen(kw_only=True)
-class Neighbours:
-    """How well neighbours tell a label."""
-
-    accuracy: float
-    largest_class: float
-    num_classes: int
-    num_sequences: int
-
-
-def knn_accuracy(embeddings: Tensor, labels: Tensor, groups: Tensor) -> Neighbours | None:
-    """Classify each of the embeddings (V, P) by its nearest neighbours of other groups.
-
-    `labels` and `groups` are (V,) int64. None when fewer than two classes are in several groups each: then there is
-    nothing to tell apart. An embedding that is not finite is never classified correctly.
-    """
-    device = embeddings.device
-    _, classes = labels.to(device).unique(return_inverse=True)
-    groups = groups.to(device)
-    with torch.autocast(device_type=device.type, enabled=False):
-        unit = F.normalize(embeddings.float(), dim=-1)
-        parts = [
-            _judged(rows, unit, classes, groups)
-            for rows in torch.arange(len(unit), device=device).split(_ROWS_AT_A_TIME)
-        ]
-    right, has_peer = (torch.cat(column) for column in zip(*parts, strict=True))
-    _, counts = classes[has_peer].unique(return_counts=True)
-    if len(counts) < 2:
-        return None
-    return Neighbours(
-        accuracy=float(right[has_peer].float().mean()),
-        largest_class=float(counts.max() / counts.sum()),
-        num_classes=len(counts),
-        num_sequences=int(counts.sum()),
+    asked = (*questions_of(sequences), Question.of("task", sequences.tasks, alone))
+    return tuple(
+        Probe(
+            label=question.label,
+            is_numeric=question.is_numeric,
+            prediction=question.scores(readouts.prediction),
+            encoder=question.scores(readouts.encoder),
+            beside={name: question.scores(embeddings) for name, embeddings in readouts.beside.items()},
+            constant=question.constant,
+            num_classes=question.num_classes,
+            num_sequences=int(question.judged.sum()),
+            num_fitted=len(question.fitted),
+        )
+        for question in asked
+        if question is not None
     )
 
 
-def _judged(rows: Tensor, unit: Tensor, classes: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
-    """For some rows: whether their neighbours vote for their class, and whether any neighbour could."""
+def questions_of(sequences: Sequences) -> Iterator[Question]:
+    """The labels that can be asked for. Tasks are the groups: finding the task would answer any other label."""
+    for name, labels in sequences.labels.items():
+        question = Question.of(name, labels, sequences.tasks)
+        if question is not None:
+            yield question
+
+
+def told_by_neighbours(embeddings: Tensor, answers: Tensor, groups: Tensor) -> Tensor:
+    """(V,): what the nearest of other groups say of each of the embeddings (V, F).
+
+    Answers (V,) are int64 classes, of which the one with the most weight is told, or −1 where there is no neighbour; or
+    float64 numbers, whose weighted mean is told, or the mean of all. `groups` is (V,) int64. Embeddings that are not
+    finite have no neighbour and are none.
+    """
+    with torch.autocast(device_type=embeddings.device.type, enabled=False):
+        unit = F.normalize(embeddings.float(), dim=-1)
+        rows = torch.arange(len(unit), device=unit.device).split(_ROWS_AT_A_TIME)
+        return torch.cat([_told(part, unit, answers, groups) for part in rows])
+
+
+def _told(rows: Tensor, unit: Tensor, answers: Tensor, groups: Tensor) -> Tensor:
     same_group = groups[rows, None] == groups
     similarity = (unit[rows] @ unit.T).nan_to_num(nan=-torch.inf).masked_fill(same_group, -torch.inf)
     nearest = similarity.topk(min(NUM_NEIGHBOURS, len(unit)), dim=1)
-    votes = torch.zeros(len(rows), int(classes.max()) + 1, device=unit.device)
-    votes.scatter_add_(1, classes[nearest.indices], (nearest.values / TEMPERATURE).exp())
+    weights = (nearest.values / TEMPERATURE).exp()
+    if answers.is_floating_point():
+        total = weights.sum(1).double()
+        mean = (weights * answers[nearest.indices]).sum(1) / total
+        return torch.where(total > 0, mean, answers.mean())
+    votes = weights.new_zeros(len(rows), int(answers.max()) + 1)
+    votes.scatter_add_(1, answers[nearest.indices], weights)
     most, elected = votes.max(1)
-    has_peer = ((classes[rows, None] == classes) & ~same_group).any(1)
-    return (elected == classes[rows]) & (most > 0), has_peer
+    return elected.masked_fill(most == 0, -1)
+
+
+def evenly_chosen(num: int, most: int) -> Tensor:
+    """(≤ most,) int64: some of `num` places, the same every time."""
+    chosen = min(num, most)
+    return torch.arange(chosen) * num // max(chosen, 1)
+
+
+@attrs.frozen(eq=False)
+class ProbedLabels:
+    """A split's labels as metrics: up to `MOST_FITTED` of its sequences, evenly chosen, and what they are asked for."""
+
+    rows: Tensor
+    """(≤ `MOST_FITTED`,) int64, on the CPU: which sequences of the split."""
+    questions: Mapping[str, Question]
+    """By the label's name in metrics."""
+
+    @staticmethod
+    def of(split: Sequences) -> ProbedLabels:
+        """Those of a split whose labels can be told."""
+        rows = evenly_chosen(len(split), MOST_FITTED)
+        questions = {question.label: question for question in questions_of(split.rows(rows))}
+        names = metric_names(questions)
+        return ProbedLabels(rows, {names[label]: question for label, question in questions.items()})
+
+    def figures(self, embeddings: Tensor) -> dict[str, float]:
+        """NAME.knn and NAME.linear of classes, NAME.knn_r2 and NAME.r2 of numbers, by embeddings of `rows`, (R, F)."""
+        figures: dict[str, float] = {}
+        for name, question in self.questions.items():
+            scores = question.scores(embeddings)
+            knn, linear = ("knn_r2", "r2") if question.is_numeric else ("knn", "linear")
+            figures[f"{name}.{knn}"] = scores.knn
+            if scores.linear is not None:
+                figures[f"{name}.{linear}"] = scores.linear
+        return figures
+
+
+def metric_names(names: Collection[str]) -> dict[str, str]:
+    """Each of some names as a part of a metric's name that rules can be written with: lower case, digits and _.
+
+    Words of the rule language end in _, and what two names would share is numbered: "Is left" → is_left, "class" →
+    class_.
+    """
+    safe: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+        plain = plain if plain[:1].isalpha() else f"label_{plain}".rstrip("_")
+        plain += "_" if keyword.iskeyword(plain) or plain == "null" else ""
+        numbered = (f"{plain}_{number}" for number in count(2))
+        safe[name] = next(free for free in chain([plain], numbered) if free not in safe.values())
+    return safe

@@ -24,6 +24,9 @@ TIE = 1e-6
 ROUNDING = 1e-6
 """Spread of embeddings, relative to their length, that is rounding."""
 
+LIDAR_RIDGE, LIDAR_SHARE = 1e-4, 1e-7
+"""δ, added to the spread within groups in every direction, and ε, added to the share of each eigenvalue."""
+
 
 @dataclass(frozen=True)
 class CodeUsage:
@@ -80,6 +83,39 @@ def effective_rank(z: Tensor) -> Tensor:
 def rank_of_spectrum(spectrum: Tensor) -> Tensor:
     """Effective rank for eigenvalues (P,) at hand; 1 when all are zero."""
     return _perplexity(spectrum / spectrum.sum().clamp(min=torch.finfo(spectrum.dtype).tiny))
+
+
+def lidar(z: Tensor, groups: Tensor) -> Tensor:
+    """Scalar from 1 to about min(P, groups − 1): LiDAR (Thilak et al., arXiv 2312.04000), how many directions tell
+    groups apart.
+
+    The effective rank of Σ_w^(−1/2) Σ_b Σ_w^(−1/2) over z (V, P) at unit length: Σ_b is the covariance of the groups'
+    means, Σ_w the mean of the covariances within groups, plus δ. In the paper a group is the views of one image; here
+    `groups` (V,) int64 say it, such as the sequences of one task. Groups of a single embedding are left out; NaN where
+    fewer than two are left, and when z is not finite.
+
+    A direction of noise, in which groups differ by chance alone, still has an eigenvalue of about 1 / members, and one
+    that tells groups apart far more. So compare runs on the same data.
+    """
+    with torch.autocast(device_type=z.device.type, enabled=False):
+        unit = unit_length(z).double()
+        groups, members = groups.to(z.device).unique(return_inverse=True, return_counts=True)[1:]
+        has_others = members[groups] > 1
+        unit, (group, size) = unit[has_others], groups[has_others].unique(return_inverse=True, return_counts=True)[1:]
+        is_measured = unit.isfinite().all() & (len(size) > 1)
+        unit = torch.where(is_measured, unit, 0.0)
+        means = unit.new_zeros(len(size), z.shape[1]).index_add(0, group, unit) / size[:, None]
+        # Each group counts the same, however many members it has.
+        within = (unit - means[group]) / (len(size) * size[group, None]).sqrt()
+        between = (means - means.mean(0)) / max(len(size), 1) ** 0.5
+        covariance = within.T @ within + LIDAR_RIDGE * torch.eye(z.shape[1], dtype=unit.dtype, device=unit.device)
+        # Σ_w = LL' turns Σ_b = B'B into (BL'⁻¹)'(BL'⁻¹), which has the same eigenvalues.
+        whitened = torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), between.T, upper=False)
+        spectrum = torch.linalg.svdvals(whitened).square()
+        spectrum = torch.where(spectrum > ROUNDING**2 / LIDAR_RIDGE, spectrum, 0.0)
+        spectrum = F.pad(spectrum, (0, z.shape[1] - len(spectrum)))
+        rank = _perplexity(spectrum / spectrum.sum().clamp(min=torch.finfo(spectrum.dtype).tiny) + LIDAR_SHARE)
+        return rank.masked_fill(~is_measured, torch.nan)
 
 
 def mean_std(z: Tensor) -> Tensor:

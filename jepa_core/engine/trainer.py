@@ -225,7 +225,7 @@ class Trainer:
             with_hard = calendar.is_last(done) or calendar.validations(done) % self.validation.hard_every() == 0
             row |= self.validation(self.step.objective, self.step.views, with_hard=with_hard)
             if not self.best:
-                row |= self.validation.nulls.ranked.first_row()
+                row |= self.validation.first_row()
             self._note_best(row)
         if self.compute.device.type == "cuda":
             row["memory.device_gib"] = torch.cuda.max_memory_allocated(self.compute.device) / 2**30

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jepa_core.engine.checkpoint_evaluation import EvaluatedData, Evaluation
+from jepa_core.engine.probe import Probe, Scores
 from jepa_core.presentation.figures import change_text, figure_text
 from jepa_core.presentation.null_lines import null_lines, null_title
 from jepa_core.visible_text import clean
@@ -95,20 +96,42 @@ def _beside_nulls(evaluation: Evaluation) -> Iterator[Text]:
 def _probes(evaluation: Evaluation) -> Table:
     """Each label by the model's predictions and its encoder, then by what learned nothing, best first."""
     table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column(Text("  nearest neighbours", style="none"), min_width=_LABEL_WIDTH)
-    table.add_column("accuracy", justify="right")
+    table.add_column(Text("  probes of labels", style="none"), min_width=_LABEL_WIDTH)
+    table.add_column("kNN", justify="right")
+    table.add_column("linear", justify="right")
     table.add_column()
     for probe in evaluation.probes:
-        beside = sorted(probe.beside.items(), key=lambda item: -item[1])
-        best = max([probe.largest_class, *probe.beside.values()])
-        classes = f"{probe.num_classes:,} classes, {probe.num_sequences:,} sequences"
-        table.add_row(Text(f"  {clean(probe.label, 40)}"), "", Text(classes, style="dim"))
-        for name, accuracy in (("prediction", probe.accuracy), ("encoder", probe.encoder)):
-            shown = Text(figure_text(accuracy, "%"), style=f"bold {_judgement(accuracy, best)}")
-            table.add_row(Text(f"    {name}"), shown, "")
-        for name, accuracy in (*beside, ("largest class", probe.largest_class)):
-            table.add_row(Text(f"    {clean(name, 40)}", style="dim"), figure_text(accuracy, "%"), "")
+        table.add_row(Text(f"  {clean(probe.label, 40)}"), "", "", Text(_asked(probe), style="dim"))
+        for row in _scores(probe):
+            table.add_row(*row)
     return table
+
+
+def _scores(probe: Probe) -> Iterator[tuple[Text, Text, Text]]:
+    """A probe's rows: name, and the scores by neighbours and by a linear map."""
+    has_linear = probe.prediction.linear is not None
+    constant = Scores(knn=probe.constant, linear=probe.constant if has_linear else None)
+    beside = sorted(probe.beside.items(), key=lambda item: (item[1].linear or 0.0, item[1].knn), reverse=True)
+    learned_nothing = dict([*beside, ("always the mean" if probe.is_numeric else "largest class", constant)])
+    knn = max(scores.knn for scores in learned_nothing.values())
+    linear = max((scores.linear for scores in learned_nothing.values() if scores.linear is not None), default=0.0)
+    unit = "" if probe.is_numeric else "%"
+    for name, scores in (("prediction", probe.prediction), ("encoder", probe.encoder)):
+        styles = f"bold {_judgement(scores.knn, knn)}", f"bold {_judgement(scores.linear or 0.0, linear)}"
+        yield Text(f"    {name}"), _score(scores.knn, unit, styles[0]), _score(scores.linear, unit, styles[1])
+    for name, scores in learned_nothing.items():
+        yield Text(f"    {clean(name, 40)}", style="dim"), _score(scores.knn, unit), _score(scores.linear, unit)
+
+
+def _score(score: float | None, unit: str, style: str = "") -> Text:
+    return Text("–", style="dim") if score is None else Text(figure_text(score, unit), style=style)
+
+
+def _asked(probe: Probe) -> str:
+    """What is scored, in words."""
+    fitted = f"\nlinear: {probe.num_fitted:,} of them" if probe.num_fitted < probe.num_sequences else ""
+    what = "R² over" if probe.is_numeric else f"{probe.num_classes:,} classes,"
+    return f"{what} {probe.num_sequences:,} sequences{fitted}"
 
 
 def _table(title: str, value: str, baseline: str) -> Table:
@@ -152,6 +175,8 @@ def _labelled_facts(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
         "effective rank",
         f"context {figure_text(context)} · target {figure_text(target)} · at most {evaluation.projection_dim}",
     )
+    if "val.rank.lidar" in figures:
+        yield "LiDAR", f"{figure_text(figures['val.rank.lidar'])}      effective rank of what tells tasks apart"
     if evaluation.num_codes:
         yield "codes", _codes(evaluation)
     moved = figure_text(figures["val.order.sensitivity"])

@@ -57,7 +57,8 @@ def both(dataset: SequenceDataset, name: str = "values") -> torch.Tensor:
 @pytest.mark.parametrize("kind", ["sequences", "recording", "recordings"])
 def test_it_keeps_the_contract(tmp_path: Path, kind: str) -> None:
     arrays = {"sequences": noise(30, 5, 6), "recording": noise(600, 2), "recordings": noise(12, 300, 2)}
-    config = ArraysConfig(path=saved(tmp_path, arrays[kind]))
+    labels = {"labels.kind": np.arange(len(arrays[kind])) % 2, "labels.pace": noise(len(arrays[kind]))}
+    config = ArraysConfig(path=saved(tmp_path, arrays[kind], **labels))
     component = Component(
         family="dataset", name="arrays", config_class=ArraysConfig, distribution="jepa-core", version="1"
     )
@@ -131,6 +132,25 @@ def test_several_recordings_are_tasks(tmp_path: Path) -> None:
             task, first = int(split.tasks[number]), 2 * (number % 19)
             np.testing.assert_array_equal(split.observations["values"][number], recordings[task, first : first + 4])
             assert split.labels["kind"][number] == task % 4
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_labels_that_are_floats_are_numbers_and_those_that_are_not_are_classes(tmp_path: Path, dtype: type) -> None:
+    pace: np.ndarray = np.linspace(-2, 3, 30).astype(dtype)
+    dataset = built(saved(tmp_path, noise(30, 4, 5), **{"labels.pace": pace, "labels.is_fast": pace > 0}))
+    for split in (dataset.train, dataset.validation):
+        assert split.labels["pace"].dtype == torch.float64
+        assert split.labels["pace"].tolist() == pace[split.tasks].tolist()
+        assert split.labels["is_fast"].dtype == torch.int64
+    assert not any("labels." in note for note in dataset.notes)
+
+
+def test_classes_saved_as_floats_are_told_of(tmp_path: Path) -> None:
+    dataset = built(saved(tmp_path, noise(30, 4, 5), **{"labels.kind": (np.arange(30) % 3).astype(float)}))
+    assert dataset.train.labels["kind"].dtype == torch.float64
+    assert dataset.notes[-1] == (
+        "labels.kind are floats, so they count as numbers; if they are classes, convert them with .astype(numpy.int64)"
+    )
 
 
 def test_bytes_become_brightness_and_doubles_floats(tmp_path: Path) -> None:
@@ -275,7 +295,10 @@ ERRORS: list[tuple[dict[str, np.ndarray], dict[str, Any], str]] = [
         r"int32 are read as images, one recording .*: images are byt",
     ),
     ({**own, "labels.kind": np.arange(29)}, {}, r"labels.kind have the shape \(29,\), and the .* have 30 sequences"),
-    ({**own, "labels.kind": noise(30)}, {}, r"labels.kind are torch.float32, not whole numbers"),
+    ({**own, "tasks": noise(30)}, {}, r"tasks are torch.float32, not whole numbers"),
+    ({**own, "labels.pace": np.array([0.5] * 9 + [np.nan] * 21)}, {}, r"labels.pace hold nan, at 9\. Fill it in"),
+    ({**own, "labels.pace": noise(29)}, {}, r"labels.pace have the shape \(29,\), and the .* have 30 sequences"),
+    ({**own, "labels.pace": noise(30).astype(complex)}, {}, r"labels.pace are torch.complex128, not whole numbers"),
     ({**own, "tasks": np.arange(30) - 1}, {}, r"tasks hold -1, at 0\. Count classes, tasks and sides from 0"),
     ({**own, "tasks": np.zeros(30, int)}, {}, r"all observations are of one task, and at least 2 are needed"),
     ({**own, "split": np.arange(30)}, {}, r"split holds 2\. Give each sequence 0 for training"),

@@ -66,12 +66,30 @@ def test_everything_stands_beside_what_learns_nothing(trained: Path, capsys: pyt
     assert null is not None
     assert f"retrieval model {null.title}" in lines
     assert any(line.startswith(f"nulls {null.title} {null.mrr:.3f} (") for line in lines)
-    assert "nearest neighbours accuracy" in lines
+    assert "probes of labels kNN linear" in lines
     for start in ("prediction", "encoder", "cells", "largest class"):
         assert sum(line.startswith(start) for line in lines) == 2, start  # for the rule and for the task
     for start in ("MRR", "top-1", "top-10", "rule", "task", "loss", "effective rank context", "codes", "order"):
         assert any(line.startswith(start) for line in lines), start
     assert "· the run's own data" in lines
+
+
+def test_json_has_every_probe_by_neighbours_and_by_a_linear_map(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate(str(trained), json=True, step="newest")
+    printed = orjson.loads(capsys.readouterr().out)
+    rule, task = printed["probes"]
+    assert (rule["label"], task["label"]) == ("rule", "task")
+    for probe in (rule, task):
+        assert set(probe["beside"]) == {"cells"}  # a codebook started from data: the untrained network is not known
+        for scores in (probe["prediction"], probe["encoder"], *probe["beside"].values()):
+            assert scores.keys() == {"knn", "linear"}
+            assert all(0 <= score <= 1 for score in scores.values())
+        assert 0 < probe["constant"] < 1
+    row = list(RunReader(trained).rows(containing="val.retrieval.mrr"))[-1]
+    recorded = {kind: row[f"val.probe.rule.{kind}"] for kind in ("knn", "linear")}
+    assert rule["prediction"] == pytest.approx(recorded)
 
 
 def test_other_data_is_said_and_smaller_grids_are_padded(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

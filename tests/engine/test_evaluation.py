@@ -30,11 +30,13 @@ from jepa_core.engine.hard_candidates import HardCandidates
 from jepa_core.engine.network import build_parts
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.objective import Objective
-from jepa_core.engine.representation import unique_candidates
+from jepa_core.engine.probe import Question
+from jepa_core.engine.representation import lidar, unique_candidates
 from jepa_core.errors import PluginError
 from jepa_core.facts import DatasetFacts, NullFacts
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
+from jepa_core.spaces import HasFeatures
 from jepa_core.watch.nulls import NullFigures, RankedNulls
 from jepa_plugins.grids.space import GridSpace
 from tests.engine.training import RecipeMaker
@@ -373,6 +375,95 @@ def test_near_copies_stay_a_tenth_of_what_validations_encode(subject: Callable[.
     validation.hard = hard
     encoded = len(model.split) * model.split.num_places
     assert hard.num_observations / validation.hard_every() <= 0.1 * encoded
+
+
+LABELLED = ("data.num_sequences=240", "data.validation_share=0.3")
+"""Of the tiny recipe: some validation tasks share a rule."""
+
+
+def numbered(split: Sequences) -> Sequences:
+    """With a number beside its classes: the share of cells of the target that are not empty."""
+    filled = (split.observations["grid"][:, -1] > 0).flatten(1).double().mean(1)
+    return dataclasses.replace(split, labels={**split.labels, "Share filled": filled})
+
+
+def test_labels_are_probed_by_predictions_at_every_look(subject: Callable[..., Subject]) -> None:
+    model = subject(*LABELLED)
+    model = attrs.evolve(model, split=numbered(model.split))
+    figures = model.validation()(model.objective, {})
+    probes = {name.removeprefix("val.probe."): value for name, value in figures.items() if ".probe." in name}
+    z_context = model.gather().z_context
+    rule, share = (Question.of("", labels, model.split.tasks) for labels in model.split.labels.values())
+    assert rule is not None
+    assert share is not None
+    expected = (rule.scores(z_context), share.scores(z_context))
+    assert probes == {
+        "rule.knn": expected[0].knn,
+        "rule.linear": expected[0].linear,
+        "share_filled.knn_r2": expected[1].knn,
+        "share_filled.r2": expected[1].linear,
+    }
+
+
+def test_raw_features_and_the_untrained_network_stand_in_the_first_row(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe(*LABELLED)
+    dataset = recipe.data.build(DatasetFacts(seed=0))
+    parts = build_parts(recipe, DataShape.of(dataset), CPU.device)
+    objective = Objective(parts, dict.fromkeys(recipe.losses, 1.0))
+    validation = Validation(dataset.space, dataset.validation, CPU, chunk=50)
+    validation.rank_nulls(ChosenNulls.of(recipe, installed()), dataset, objective)
+    looked, first = validation(objective, {}), validation.first_row()
+    assert validation.nulls.ranked.first_row().items() < first.items()
+    for kind in ("knn", "linear"):
+        assert first[f"val.probe.null.untrained.rule.{kind}"] == looked[f"val.probe.rule.{kind}"]
+    question = Question.of("rule", dataset.validation.labels["rule"], dataset.validation.tasks)
+    assert question is not None
+    assert isinstance(dataset.space, HasFeatures)
+    cells = question.scores(dataset.space.features(dataset.validation.observations[:, -2])["cells"])
+    assert (first["val.probe.null.cells.rule.knn"], first["val.probe.null.cells.rule.linear"]) == (
+        cells.knn,
+        cells.linear,
+    )
+    assert sum(".probe." in name for name in first) == 4
+
+
+def test_an_untrained_network_that_is_switched_off_is_not_probed(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe(*LABELLED, "nulls.untrained.enabled=false")
+    dataset = recipe.data.build(DatasetFacts(seed=0))
+    objective = Objective(build_parts(recipe, DataShape.of(dataset), CPU.device), dict.fromkeys(recipe.losses, 1.0))
+    validation = Validation(dataset.space, dataset.validation, CPU, chunk=50)
+    validation.rank_nulls(ChosenNulls.of(recipe, installed()), dataset, objective)
+    assert {name for name in validation.first_row() if ".probe." in name} == {
+        "val.probe.null.cells.rule.knn",
+        "val.probe.null.cells.rule.linear",
+    }
+
+
+def test_data_without_labels_have_no_probe(subject: Callable[..., Subject]) -> None:
+    model = subject(*LABELLED)
+    validation = attrs.evolve(model, split=dataclasses.replace(model.split, labels={})).validation()
+    assert not any(".probe." in name for name in {**validation(model.objective, {}), **validation.first_row()})
+
+
+def test_lidar_is_of_predictions_by_task_where_tasks_hold_several_sequences(subject: Callable[..., Subject]) -> None:
+    model = subject()
+    figures = model.validation()(model.objective, {})
+    expected = lidar(model.gather().z_context, model.split.tasks).item()
+    assert figures["val.rank.lidar"] == pytest.approx(expected)
+    assert 1 < expected < len(model.split.tasks.unique())
+    tasks = torch.arange(len(model.split))
+    alone = attrs.evolve(model, split=dataclasses.replace(model.split, tasks=tasks))
+    assert "val.rank.lidar" not in alone.validation()(alone.objective, {})
+
+
+def test_figures_of_a_look_draw_no_random_number(subject: Callable[..., Subject]) -> None:
+    model = subject(*LABELLED)
+    validation = model.validation()
+    looked = validation.look(model.objective, {})
+    before = torch.get_rng_state()
+    assert "val.probe.rule.linear" in validation.figures(model.objective, looked)
+    validation.first_row()
+    assert torch.get_rng_state().equal(before)
 
 
 def test_code_figures_count_the_tokens_of_the_context(subject: Callable[..., Subject]) -> None:

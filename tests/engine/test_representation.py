@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import sqrtm
 from scipy.stats import entropy, rankdata
 
 from jepa_core.engine import representation
@@ -16,6 +17,7 @@ from jepa_core.engine.representation import (
     code_usage,
     effective_rank,
     eigenvalues,
+    lidar,
     mean_reciprocal_rank,
     mean_std,
     rank_by_cosine,
@@ -76,6 +78,75 @@ class TestEffectiveRank:
     def test_a_spectrum_at_hand_gives_the_same_rank(self) -> None:
         z = torch.randn(50, 6)
         assert rank_of_spectrum(eigenvalues(z)) == effective_rank(z)
+
+
+def lidar_by_numpy(z: np.ndarray, groups: list[int]) -> float:
+    """As the paper writes it down, with the matrix roots; z at unit length."""
+    members = [z[[g == group for g in groups]] for group in dict.fromkeys(groups) if groups.count(group) > 1]
+    means = np.stack([views.mean(0) for views in members])
+    between = np.cov(means.T, bias=True)
+    within = np.mean([np.cov(views.T, bias=True) for views in members], axis=0) + 1e-4 * np.eye(z.shape[1])
+    root = np.linalg.inv(sqrtm(within))
+    spectrum = np.linalg.eigvalsh(root @ between @ root).clip(min=0)
+    shares = spectrum / spectrum.sum() + 1e-7
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+class TestLidar:
+    """Effective rank of what tells groups apart, arXiv 2312.04000."""
+
+    @settings(max_examples=20, deadline=None)
+    @given(st.integers(0, 999), st.integers(2, 12), st.integers(2, 10))
+    def test_it_equals_its_definition(self, seed: int, num_groups: int, dim: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        groups = torch.randint(num_groups, (40,), generator=generator) * 3
+        means = 2 * torch.randn(3 * num_groups, dim, generator=generator)
+        z = means[groups] + torch.rand(dim, generator=generator) * torch.randn(40, dim, generator=generator)
+        if (groups.bincount() > 1).sum() < 2:
+            return
+        unit = F.normalize(z.double(), dim=1).numpy()
+        assert lidar(z, groups).item() == pytest.approx(lidar_by_numpy(unit, groups.tolist()), rel=1e-4)
+
+    def test_it_counts_directions_that_tell_groups_apart_and_not_those_that_vary_within_them(self) -> None:
+        torch.manual_seed(0)
+        groups = torch.arange(400) // 20
+        signal = torch.randn(20, 3)[groups] * 3
+        z = torch.cat([signal + 0.05 * torch.randn(400, 3), torch.randn(400, 13)], dim=1)
+        assert lidar(z, groups) < 4
+        assert effective_rank(F.normalize(z, dim=1)) > 6
+
+    def test_a_group_of_one_counts_for_nothing(self) -> None:
+        torch.manual_seed(0)
+        z, groups = torch.randn(31, 5), torch.cat([torch.arange(30) // 3, torch.tensor([99])])
+        assert lidar(z, groups) == lidar(z[:30], groups[:30])
+
+    def test_a_group_with_more_members_counts_as_much_as_any_other(self) -> None:
+        torch.manual_seed(0)
+        z, groups = torch.randn(30, 5), torch.arange(30) // 3
+        repeated = torch.cat([z, z[:3], z[:3]]), torch.cat([groups, groups[:3], groups[:3]])
+        assert lidar(*repeated).item() == pytest.approx(lidar(z, groups).item(), rel=1e-9)
+
+    def test_length_does_not_matter(self) -> None:
+        torch.manual_seed(0)
+        z, groups = torch.randn(30, 5), torch.arange(30) // 3
+        assert lidar(z * torch.linspace(1, 1000, 30)[:, None], groups).item() == pytest.approx(lidar(z, groups).item())
+
+    def test_equal_embeddings_have_rank_one_even_when_rounding_tells_them_apart(self) -> None:
+        torch.manual_seed(0)
+        constant, groups = torch.randn(1, 16).expand(60, 16), torch.arange(60) // 3
+        assert lidar(constant, groups).item() == pytest.approx(1, abs=1e-3)
+        assert lidar(constant * (1 + 1e-7 * torch.randn(60, 16)), groups).item() == pytest.approx(1, abs=1e-3)
+
+    def test_fewer_than_two_groups_of_several_have_none(self) -> None:
+        z = torch.randn(6, 3)
+        assert lidar(z, torch.arange(6)).isnan()
+        assert lidar(z, torch.tensor([0, 0, 0, 1, 2, 3])).isnan()
+        assert lidar(z, torch.tensor([0, 0, 1, 1, 2, 3])).isfinite()
+
+    def test_embeddings_that_are_not_finite_have_none(self) -> None:
+        z = torch.randn(6, 3)
+        z[1, 1] = torch.inf
+        assert lidar(z, torch.arange(6) // 2).isnan()
 
 
 class TestSpread:

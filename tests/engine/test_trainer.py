@@ -12,7 +12,11 @@ import pytest
 import torch
 
 from jepa_core.engine.checkpoint import CheckpointFolder, same_tree
+from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.errors import CheckpointError
+from jepa_core.metrics import directed
+from jepa_core.recipes.declared_metrics import declared_metrics, undeclared
+from jepa_core.registry import installed
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from tests.engine.training import RARE, KeptRecord, RecipeMaker, a_trainer, lasting, snapshot, take_steps, train
 
@@ -28,6 +32,26 @@ def test_rows_come_when_they_are_due_and_at_the_end(tiny_recipe: RecipeMaker, tm
     assert [row["step"] for row in record.rows if "val.retrieval.mrr" in row] == [3, 6]
     assert (ending.kind, ending.step, ending.exit_code, ending.reason) == ("finished", 6, 0, "all epochs are done")
     assert record.rows[-1]["epoch"] == 1
+
+
+def test_labels_are_probed_in_every_validation_row_and_beside_what_learned_nothing_in_the_first(
+    tiny_recipe: RecipeMaker, tmp_path: Path
+) -> None:
+    record = KeptRecord()
+    recipe = tiny_recipe("data.num_sequences=240", "data.validation_share=0.3", "train.epochs=2")
+    trainer = a_trainer(recipe, tmp_path, record=record)
+    trainer.rank_nulls(ChosenNulls.of(recipe, installed()))
+    train(trainer)
+    first, second = (row for row in record.rows if "val.retrieval.mrr" in row)
+    kinds = ("knn", "linear")
+    for row in (first, second):
+        assert {f"val.probe.rule.{kind}" for kind in kinds} <= row.keys()
+    beside = {f"val.probe.null.{name}.rule.{kind}" for name in ("cells", "untrained") for kind in kinds}
+    assert {name for name in first if name.startswith("val.probe.null.")} == beside
+    assert not any(name.startswith("val.probe.null.") for name in second)
+    metrics = declared_metrics(recipe)
+    assert undeclared({name for row in record.rows for name in row}, metrics) == []
+    assert list(directed([*beside, "val.probe.rule.knn"], metrics)) == ["val.probe.rule.knn"]
 
 
 def test_a_row_is_the_mean_of_the_steps_since_the_last_one(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 
 import attrs
+from rich.console import Console
 
 from jepa_core.engine.checkpoint_evaluation import EvaluatedData, Evaluation
-from jepa_core.engine.probe import Probe
+from jepa_core.engine.probe import Probe, Scores
 from jepa_core.engine.retrieval import Retrieval
 from jepa_core.presentation.evaluation_table import evaluation_table
 from jepa_core.presentation.terminal import console_for
 from jepa_core.watch.nulls import NullFigures, RankedNulls
+from tests.presentation.consoles import printed
 
 EVALUATION = Evaluation(
     run="optimized-20261122-214501",
@@ -34,12 +37,40 @@ EVALUATION = Evaluation(
     probes=(
         Probe(
             label="rule",
-            accuracy=0.5,
-            encoder=0.25,
-            beside={"cells": 0.3, "untrained encoder": 0.4},
-            largest_class=0.125,
+            is_numeric=False,
+            prediction=Scores(knn=0.5, linear=0.55),
+            encoder=Scores(knn=0.25, linear=0.6),
+            beside={
+                "cells": Scores(knn=0.3, linear=0.2),
+                "untrained prediction": Scores(knn=0.2, linear=0.1),
+                "untrained encoder": Scores(knn=0.4, linear=0.35),
+            },
+            constant=0.125,
             num_classes=12,
+            num_sequences=2990,
+            num_fitted=2048,
+        ),
+        Probe(
+            label="pace",
+            is_numeric=True,
+            prediction=Scores(knn=0.91, linear=0.934),
+            encoder=Scores(knn=0.5, linear=-0.25),
+            beside={"cells": Scores(knn=-0.1, linear=-1.5)},
+            constant=0.0,
+            num_classes=0,
+            num_sequences=1000,
+            num_fitted=1000,
+        ),
+        Probe(
+            label="task",
+            is_numeric=False,
+            prediction=Scores(knn=0.1, linear=None),
+            encoder=Scores(knn=0.2, linear=None),
+            beside={},
+            constant=0.006,
+            num_classes=165,
             num_sequences=990,
+            num_fitted=990,
         ),
     ),
     num_codes=768,
@@ -50,6 +81,7 @@ EVALUATION = Evaluation(
         "val.loss.quantizer.raw": 0.0,
         "val.rank.context": 7.21,
         "val.rank.target": 8.3,
+        "val.rank.lidar": 5.41,
         "val.order.sensitivity": 0.41,
         "val.retrieval.above_null": 0.048,
         "val.retrieval.above_null_low": 0.031,
@@ -91,17 +123,29 @@ def test_a_whole_evaluation() -> None:
         "among near copies: extrapolation 0.390 · equal cells 0.331",
         "switched off: palette and size",
         "",
-        "nearest neighbours accuracy",
-        "rule 12 classes, 990 sequences",
-        "prediction 50.0 %",
-        "encoder 25.0 %",
-        "untrained encoder 40.0 %",
-        "cells 30.0 %",
-        "largest class 12.5 %",
+        "probes of labels kNN linear",
+        "rule 12 classes, 2,990 sequences",
+        "linear: 2,048 of them",
+        "prediction 50.0 % 55.0 %",
+        "encoder 25.0 % 60.0 %",
+        "untrained encoder 40.0 % 35.0 %",
+        "cells 30.0 % 20.0 %",
+        "untrained prediction 20.0 % 10.0 %",
+        "largest class 12.5 % 12.5 %",
+        "pace R² over 1,000 sequences",
+        "prediction 0.910 0.934",
+        "encoder 0.500 −0.250",
+        "cells −0.100 −1.50",
+        "always the mean 0 0",
+        "task 165 classes, 990 sequences",
+        "prediction 10.0 % –",
+        "encoder 20.0 % –",
+        "largest class 0.6 % –",
         "",
         "loss 5.30 in all",
         "without weights info_nce 5.20",
         "effective rank context 7.21 · target 8.30 · at most 256",
+        "LiDAR 5.41 effective rank of what tells tasks apart",
         "codes 14.1 % of 768 in use · perplexity 61.2 · 660 never chosen",
         "order sensitivity 0.410 how far the state moves when the context is rotated, relative to its norm",
     ]
@@ -111,7 +155,27 @@ def test_what_is_not_there_is_not_shown() -> None:
     data = attrs.evolve(EVALUATION.data, same_as_run=None)
     lines = shown(attrs.evolve(EVALUATION, probes=(), num_codes=0, notes=(), why="", data=data))
     assert "(" not in lines[0]
-    assert not any(line.startswith(("nearest", "codes", "·")) for line in lines)
+    assert not any(line.startswith(("probes", "codes", "·")) for line in lines)
+
+
+def test_a_figure_is_green_above_all_that_learned_nothing_and_red_below_the_best_of_it() -> None:
+    out = io.StringIO()
+    (rule, *_) = EVALUATION.probes
+    console = Console(file=out, force_terminal=True, color_system="standard", width=80, highlight=False)
+    console.print(evaluation_table(attrs.evolve(EVALUATION, probes=(rule,))), crop=False)
+    styled = [line for line in out.getvalue().splitlines() if "prediction" in line or "encoder" in line][:2]
+    assert [re.findall(r"\x1b\[1;(3\d)m([\d.]+ %)", line) for line in styled] == [
+        [("32", "50.0 %"), ("32", "55.0 %")],
+        [("31", "25.0 %"), ("32", "60.0 %")],
+    ]
+
+
+def test_probes_break_no_line_on_eighty_columns() -> None:
+    wide, narrow = (printed(evaluation_table(EVALUATION), width=width) for width in (200, 80))
+    first = next(number for number, line in enumerate(wide) if line.startswith("  probes"))
+    probes = wide[first : wide.index("", first)]
+    assert len(probes) == 18
+    assert "\n".join(probes) in "\n".join(narrow)
 
 
 def test_other_data_is_told_from_the_runs_own() -> None:

@@ -18,6 +18,7 @@ from rich.console import RenderableType
 from jepa_core.comparison.comparing import compare_runs
 from jepa_core.conformance import CheckResult
 from jepa_core.discovery.remarks import BrokenPlugin
+from jepa_core.engine.probe import Scores
 from jepa_core.metrics import Metric
 from jepa_core.presentation.ablation_table import ablation_table
 from jepa_core.presentation.audit_table import audit_table
@@ -157,7 +158,11 @@ def ablation(text: str, figure: float) -> RenderableType:
 def evaluation(text: str, figure: float) -> RenderableType:
     data = attrs.evolve(EVALUATION.data, description=text)
     figures = {**dict.fromkeys(EVALUATION.figures, figure), f"val.loss.{text}": figure}
-    probes = tuple(attrs.evolve(probe, label=text) for probe in EVALUATION.probes)
+    scores = Scores(knn=figure, linear=figure)
+    probes = tuple(
+        attrs.evolve(probe, label=text, prediction=scores, beside={text: scores}, constant=figure)
+        for probe in EVALUATION.probes
+    )
     return evaluation_table(
         attrs.evolve(
             EVALUATION, run=text, why=text, data=data, nulls=nulls(text, figure), probes=probes, figures=figures,

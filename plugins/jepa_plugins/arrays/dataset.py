@@ -1,7 +1,7 @@
 """The user's own arrays as a dataset: ready sequences, one long recording or several, of images, series or vectors.
 
-A file has `observations`, and may have `labels.NAME` (classes), `tasks` and `split` (0 trains, 1 validates), whole
-numbers for each row: each sequence, each of several recordings, each step of a single one.
+A file has `observations`, and may have `labels.NAME` (classes as whole numbers, or numbers as floats), `tasks` and
+`split` (0 trains, 1 validates) for each row: each sequence, each of several recordings, each step of a single one.
 
 What it costs in memory: float32 that is mapped from disk, none; other types one float32 copy. The sequences of a single
 recording are views of it. Those of several recordings, and what is chosen row by row, are one copy, in which a step
@@ -130,7 +130,7 @@ class ArraysConfig:
             task_names=split.task_names,
             description=f"{num_sequences:,} sequences of {source.file.path.name}, {num_tasks:,} tasks",
             fingerprint=self._fingerprint(digest, source.reading, rows, (train, validation)),
-            notes=(*source.notes, *self._left_out(source.understood)),
+            notes=(*source.notes, *self._left_out(source.understood), *rows.notes),
         )
 
     def _left_out(self, understood: Understood) -> tuple[str, ...]:

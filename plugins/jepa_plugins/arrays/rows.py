@@ -24,7 +24,7 @@ STEP = "step"
 
 @attrs.frozen(kw_only=True)
 class Rows:
-    """Of each row, as whole numbers."""
+    """What is said of each row."""
 
     tasks: Tensor
     """(rows,) int64: index into `task_names`; each row a task of its own where the file says nothing."""
@@ -32,9 +32,11 @@ class Rows:
     validates: Tensor
     """(rows,) bool"""
     labels: Mapping[str, Tensor]
-    """Name → (rows,) int64."""
+    """Name → (rows,): classes as int64, or numbers as float64."""
     has_tasks: bool
     has_split: bool
+    notes: tuple[str, ...] = ()
+    """What the user should know of them."""
 
     @staticmethod
     def of(
@@ -52,9 +54,13 @@ class Rows:
         Raises:
             DataError: an array has the wrong length or type, or a task is on both sides.
         """
-        numbers = {
-            name: _whole_numbers(f"{path}: {name}", array, num_rows, row, doubt)
+        for name, array in sorted(arrays.items()):
+            _check_one_for_each_row(f"{path}: {name}", array, num_rows, row, doubt)
+        numbers = {name: _whole_numbers(f"{path}: {name}", arrays[name]) for name in ROW_ARRAYS if name in arrays}
+        labels = {
+            name.removeprefix(LABEL_PREFIX): _label(f"{path}: {name}", array)
             for name, array in sorted(arrays.items())
+            if name not in ROW_ARRAYS
         }
         has_tasks, has_split = TASKS in numbers, SPLIT in numbers
         given = numbers.get(TASKS, torch.arange(num_rows))
@@ -72,11 +78,15 @@ class Rows:
             tasks=tasks,
             task_names=() if noun == STEP else tuple(f"{noun} {value}" for value in values.tolist()),
             validates=validates,
-            labels={
-                name.removeprefix(LABEL_PREFIX): label for name, label in numbers.items() if name not in ROW_ARRAYS
-            },
+            labels=labels,
             has_tasks=has_tasks,
             has_split=has_split,
+            notes=tuple(
+                f"{LABEL_PREFIX}{name} are floats, so they count as numbers; if they are classes, convert them with "
+                ".astype(numpy.int64)"
+                for name, label in labels.items()
+                if label.is_floating_point() and label.equal(label.round())
+            ),
         )
 
 
@@ -100,14 +110,28 @@ def check_types(path: str, headers: Mapping[str, Header]) -> None:
         raise DataError(f"{path}: {name} are {kind}, not whole numbers. {remedy}")
 
 
-def _whole_numbers(where: str, array: Tensor, num_rows: int, row: str, doubt: str) -> Tensor:
-    if array.is_floating_point() or array.is_complex():
-        raise DataError(f"{where} are {array.dtype}, not whole numbers. Convert them with .astype(numpy.int64).")
+def _check_one_for_each_row(where: str, array: Tensor, num_rows: int, row: str, doubt: str) -> None:
     if tuple(array.shape) != (num_rows,):
         raise DataError(
             f"{where} have the shape {tuple(array.shape)}, and the observations have {num_rows:,} {row}s. Give one "
             f"number for each {row}: shape ({num_rows},).{doubt}"
         )
+
+
+def _label(where: str, array: Tensor) -> Tensor:
+    """Numbers as float64, or classes as int64."""
+    if not array.is_floating_point():
+        return _whole_numbers(where, array)
+    numbers = array.double()
+    if not bool(numbers.isfinite().all()):
+        place = int((~numbers.isfinite()).nonzero()[0])
+        raise DataError(f"{where} hold {float(numbers[place])}, at {place}. Fill it in, or leave that row out.")
+    return numbers
+
+
+def _whole_numbers(where: str, array: Tensor) -> Tensor:
+    if array.is_floating_point() or array.is_complex():
+        raise DataError(f"{where} are {array.dtype}, not whole numbers. Convert them with .astype(numpy.int64).")
     numbers = array.long()
     if bool((numbers < 0).any()):
         place = int((numbers < 0).nonzero()[0])

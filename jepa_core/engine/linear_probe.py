@@ -1,0 +1,174 @@
+"""What a linear map reads off frozen features: L2-regularised logistic regression for classes, ridge for numbers.
+
+Held-out predictions by cross-validation over groups: no group is both fitted and judged. Features are standardised by
+the statistics of what is fitted alone. All in float64 on the features' device; no random number is drawn.
+
+Shapes: V sequences, F features, K classes. Knows labels and groups as numbers, not what they mean.
+"""
+
+from __future__ import annotations
+
+import attrs
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from jepa_core.engine.representation import ROUNDING
+
+NUM_FOLDS = 5
+
+LOGISTIC_PENALTY = 1.0
+"""Weight of half the squared coefficients beside the summed cross-entropy: scikit-learn's 1 / C."""
+
+RIDGE_PENALTIES = (1.0, 10.0, 100.0, 1e3, 1e4)
+"""Weights of the squared coefficients beside the summed squared error (scikit-learn's alpha). The one that does best
+within the fitted folds is taken: where features are as many as sequences, any single one would be far off for some."""
+
+_NEVER = -1e9
+"""Logit of a class that is not to be predicted; finite, so that nothing times it is nothing."""
+
+_MOST_ITERATIONS = 200
+"""Where features are nearly collinear and classes many, some more would raise an accuracy by about a percent."""
+
+_TOLERANCE = 1e-6
+"""Of the mean loss's gradient, at which a logistic regression is fitted: coefficients are then good to about 1e-3."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class LinearMaps:
+    """M linear maps of the same features."""
+
+    weights: Tensor
+    """(M, F, K), or (M, F, 1) of numbers: of features as they are, not standardised."""
+    bias: Tensor
+    """(M, K), or (M, 1) of numbers."""
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """(V, F) float64 to (M, V, K) logits, or (M, V, 1) numbers."""
+        return torch.einsum("vf,mfk->mvk", features, self.weights) + self.bias[:, None]
+
+
+def folds_of(labels: Tensor, groups: Tensor) -> Tensor:
+    """(V,) int64 below `NUM_FOLDS`: the fold of each sequence, the same for a whole group.
+
+    `labels` and `groups` are (V,). Groups are dealt in turn in the order of their smallest label, so that classes and
+    numbers are spread evenly over folds, and a class of two groups is in two.
+    """
+    _, group = groups.unique(return_inverse=True)
+    num_groups = int(group.max()) + 1
+    smallest = labels.new_zeros(num_groups).scatter_reduce(0, group, labels, "amin", include_self=False)
+    place = torch.empty_like(group[:num_groups])
+    place[smallest.argsort(stable=True)] = torch.arange(num_groups, device=group.device)
+    return (place % NUM_FOLDS)[group]
+
+
+def held_out_classes(features: Tensor, classes: Tensor, folds: Tensor) -> Tensor:
+    """(V,) int64: the class of each of the features (V, F) by a logistic regression on the other folds.
+
+    `classes` and `folds` are (V,) int64. −1, which is no class, where features are not finite.
+    """
+    features, is_finite = _usable(features)
+    is_held_out = folds == folds.unique()[:, None]
+    logits = fit_logistic(features, classes, int(classes.max()) + 1, ~is_held_out)(features)
+    predicted = logits.argmax(2).gather(0, is_held_out.long().argmax(0)[None])[0]
+    return predicted.masked_fill(~is_finite, -1)
+
+
+def held_out_numbers(features: Tensor, numbers: Tensor, folds: Tensor) -> Tensor:
+    """(V,) float64: the number of each of the features (V, F) by a ridge regression on the other folds.
+
+    `numbers` are (V,) float64, `folds` (V,) int64 with all `NUM_FOLDS` in it. The penalty is the one that does best on
+    the next fold when the remaining ones are fitted. The mean of all numbers where features are not finite.
+    """
+    features, is_finite = _usable(features)
+    predicted = torch.empty_like(numbers)
+    for fold in range(NUM_FOLDS):
+        held_out, tried = folds == fold, folds == (fold + 1) % NUM_FOLDS
+        inner = ~held_out & ~tried
+        told = fit_ridge(features[inner], numbers[inner], RIDGE_PENALTIES)(features[tried])[:, :, 0]
+        best = int((told - numbers[tried]).square().sum(1).argmin())
+        chosen = fit_ridge(features[~held_out], numbers[~held_out], RIDGE_PENALTIES[best : best + 1])
+        predicted[held_out] = chosen(features[held_out])[0, :, 0]
+    return torch.where(is_finite, predicted, numbers.mean())
+
+
+def fit_logistic(features: Tensor, classes: Tensor, num_classes: int, fitted: Tensor) -> LinearMaps:
+    """M multinomial logistic regressions, which are one problem for the optimizer: a device is asked once, not M times.
+
+    Of two classes one has coefficients, as in scikit-learn.
+
+    Args:
+        features: (V, F) float64.
+        classes: (V,) int64 below `num_classes`. One that no fitted sequence has is never predicted.
+        num_classes: K.
+        fitted: (M, V) bool: the sequences that each is fitted to, and by which its features are standardised.
+    """
+    # About their common mean, so that folding a fold's own into the bias costs no digits.
+    centre = features.mean(0)
+    features = features - centre
+    chosen = F.one_hot(classes, num_classes).to(features)
+    mean, scale = _statistics(features, fitted, centre)
+    share = fitted / fitted.sum(1, keepdim=True).to(features)
+    penalty = LOGISTIC_PENALTY * share.amax(1)[:, None, None]
+    absent = (share @ chosen == 0)[:, None]
+    first = 1 if num_classes == 2 else 0
+    weights = features.new_zeros(len(fitted), features.shape[1] + 1, num_classes - first)
+
+    def unscaled() -> tuple[Tensor, Tensor]:
+        slopes = weights[:, :-1] / scale[:, :, None]
+        return slopes, weights[:, -1:] - mean[:, None] @ slopes
+
+    def mean_losses() -> Tensor:
+        slopes, bias = unscaled()
+        logits = F.pad(torch.einsum("vf,mfk->mvk", features, slopes) + bias, (first, 0))
+        log_shares = logits.masked_fill(absent, _NEVER).log_softmax(2)
+        rest = ((log_shares.exp() - chosen) * share[:, :, None])[:, :, first:]
+        total = rest.sum(1, keepdim=True)
+        gradient = (torch.einsum("vf,mvk->mfk", features, rest) - mean[:, :, None] * total) / scale[:, :, None]
+        weights.grad = torch.cat([gradient + penalty * weights[:, :-1], total], dim=1)
+        return (penalty * weights[:, :-1].square()).sum() / 2 - (share[:, :, None] * chosen * log_shares).sum()
+
+    torch.optim.LBFGS(
+        [weights],
+        max_iter=_MOST_ITERATIONS,
+        max_eval=2 * _MOST_ITERATIONS,
+        tolerance_grad=_TOLERANCE,
+        tolerance_change=1e-12,
+        history_size=10,
+        line_search_fn="strong_wolfe",
+    ).step(mean_losses)
+    slopes, bias = unscaled()
+    bias = F.pad(bias - centre @ slopes[:, None], (first, 0)).masked_fill(absent, _NEVER)
+    return LinearMaps(weights=F.pad(slopes, (first, 0)), bias=bias[:, 0])
+
+
+def fit_ridge(features: Tensor, numbers: Tensor, penalties: tuple[float, ...]) -> LinearMaps:
+    """Ridge regressions in closed form, one for each penalty, of features (V, F) and numbers (V,), float64."""
+    everything = torch.ones(1, len(features), dtype=torch.bool, device=features.device)
+    mean, scale = (values[0] for values in _statistics(features, everything))
+    inputs, centre = (features - mean) / scale, numbers.mean()
+    # Whichever is smaller: (X'X + a)⁻¹ X'y = X' (XX' + a)⁻¹ y.
+    is_wide = inputs.shape[1] > inputs.shape[0]
+    gram = inputs @ inputs.T if is_wide else inputs.T @ inputs
+    right = (numbers - centre)[:, None] if is_wide else inputs.T @ (numbers - centre)[:, None]
+    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    solved = torch.stack([torch.linalg.solve(gram + penalty * identity, right) for penalty in penalties])
+    weights = (inputs.T @ solved if is_wide else solved) / scale[:, None]
+    return LinearMaps(weights=weights, bias=centre - mean @ weights)
+
+
+def _usable(features: Tensor) -> tuple[Tensor, Tensor]:
+    """(V, F) float64 with zeros for rows that are not finite, and (V,) bool, which are."""
+    is_finite = features.isfinite().all(1)
+    return torch.where(is_finite[:, None], features.double(), 0.0), is_finite
+
+
+def _statistics(features: Tensor, fitted: Tensor, centre: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+    """Means and standard deviations (M, F) over the `fitted` (M, V) of features (V, F), which were taken from `centre`.
+
+    A feature that varies by rounding alone says nothing: its deviation is infinite, which makes its coefficients 0.
+    """
+    mean = torch.stack([features[rows].mean(0) for rows in fitted])
+    std = torch.stack([features[rows].std(0, correction=0) for rows in fitted])
+    rounding = ROUNDING * (std.square() + (mean + centre).square()).sqrt()
+    return mean, torch.where(std > rounding, std, torch.inf)
