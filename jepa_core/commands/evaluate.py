@@ -29,8 +29,8 @@ def evaluate(
 
     For example: jepa eval optimized-2026 --set data.path=grids.jsonl.gz
 
-    Retrieval stands beside the strongest null, a method that learns nothing, and nearest-neighbour and linear probes for the
-    data's labels beside always guessing the largest class.
+    Retrieval stands beside the strongest null, a method that learns nothing, and nearest-neighbour and linear probes
+    for the data's labels beside raw observations, the untrained network and always guessing the largest class.
 
     Parameters
     ----------

@@ -9,7 +9,6 @@ Shapes: S sequences.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from jepa_core.engine.output_files import appearing_whole, check_output
 from jepa_core.errors import DataError
 
 Array = NDArray[Any]
@@ -65,7 +65,7 @@ class EmbeddingFile:
             DataError: the path has another ending, its folder is not there, a file is there already, or what the format
                 needs is not installed.
         """
-        check_output(path, _WRITERS, "embeddings", replace=replace)
+        check_output(path, ENDINGS, "embeddings", replace=replace)
         if path.suffix == ".parquet":
             _parquet()
         self.path, self.texts, self.about = path, texts, about
@@ -96,32 +96,13 @@ class EmbeddingFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
         try:
             if kind is None:
-                _WRITERS[self.path.suffix](self, partial)
-                partial.replace(self.path)
-        except OSError as error:
-            raise DataError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+                with appearing_whole(self.path) as draft:
+                    _WRITERS[self.path.suffix](self, draft)
         finally:
-            partial.unlink(missing_ok=True)
             for column in self.columns.values():
                 column.file.close()
-
-
-def check_output(path: Path, endings: Mapping[str, object], what: str, *, replace: bool) -> None:
-    """
-    Raises:
-        DataError: nothing can be written there.
-    """
-    if path.suffix not in endings:
-        known = ", ".join(endings)
-        ending = f"the ending {path.suffix!r}" if path.suffix else "no ending"
-        raise DataError(f"{path} has {ending}: {what} are written to {known}.")
-    if not path.parent.is_dir():
-        raise DataError(f"There is no folder {path.parent} to write {path.name} to. Make it first.")
-    if path.is_dir() or (path.exists() and not replace):
-        raise DataError(f"{path} is there already. Give another name, or --force to replace it.")
 
 
 def _write_npz(file: EmbeddingFile, path: Path) -> None:

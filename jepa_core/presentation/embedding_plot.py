@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from jepa_core.engine.checkpoint_map import Colouring, NeighbourRows, RunMap
-from jepa_core.engine.embedding_files import check_output
-from jepa_core.errors import DataError, JepaError
+from jepa_core.engine.output_files import appearing_whole, check_output
+from jepa_core.errors import JepaError
 from jepa_core.visible_text import clean
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def check_picture(path: Path, *, replace: bool) -> None:
         DataError: nothing can be written there.
         JepaError: matplotlib is not installed.
     """
-    check_output(path, dict.fromkeys(ENDINGS), "pictures", replace=replace)
+    check_output(path, ENDINGS, "pictures", replace=replace)
     try:
         import matplotlib.figure  # noqa: F401  # whether it is there
     except ImportError as error:
@@ -205,14 +204,7 @@ def _save(figure: Figure, path: Path) -> None:
     """
     import matplotlib as mpl
 
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    try:
-        # The same figures are the same file.
-        with mpl.rc_context({"svg.hashsalt": "jepa"}):
-            figure.savefig(partial, format=path.suffix[1:], dpi=150, metadata=undated.get(path.suffix))
-        partial.replace(path)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    # The same figures are the same file.
+    with appearing_whole(path) as draft, mpl.rc_context({"svg.hashsalt": "jepa"}):
+        figure.savefig(draft, dpi=150, metadata=undated.get(path.suffix))

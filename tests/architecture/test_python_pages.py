@@ -17,7 +17,8 @@ SMALL = {"train.epochs": 1, "data.num_sequences": 700}
 
 def blocks_of(page: str, language: str) -> list[str]:
     text = (DOCS / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [block for written_in, block in blocks if written_in == language]
 
 
 def run_blocks(page: str, blocks: list[str], names: dict[str, Any]) -> None:
@@ -51,11 +52,11 @@ def test_every_name_of_the_door_is_on_the_page() -> None:
 def test_commands_and_code_of_the_embeddings_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     jepa.train(jepa.recipe("digits", set=SMALL), device="cpu", audit=False)
-    typed = [line for block in blocks_of("embeddings.md", "") for line in block.splitlines() if "jepa embed" in line]
-    assert len(typed) == 3
-    for line in typed:
+    typed = [line.split()[1:] for block in blocks_of("embeddings.md", "") for line in block.splitlines()]
+    assert [command for command, *_ in typed] == ["embed", "embed", "embed", "eval", "export", "export", "plot"]
+    for arguments in typed:
         with pytest.raises(SystemExit) as left:
-            main([*line.split()[1:], "--device", "cpu"])
+            main([*arguments, *([] if arguments[0] == "export" else ["--device", "cpu"])])
         assert not left.value.code
     names: dict[str, Any] = {}
     run_blocks("embeddings.md", blocks_of("embeddings.md", "python"), names)

@@ -24,7 +24,7 @@ def built(trial: Trial) -> None:
 
 
 def typed(trial: Trial) -> None:
-    """Tensors by name, equally long and alike in both splits; tasks and labels whole numbers."""
+    """Tensors by name, equally long and alike in both splits; tasks whole numbers, labels that or floats."""
     _kept(trial, check_form)
 
 

@@ -124,7 +124,7 @@ def _coordinates(grids: Tensor) -> tuple[Tensor, Tensor]:
 
 def _open_sides(grids: Tensor) -> Tensor:
     """For each cell, 4 less its neighbours in the same component, (M, H, W) int64."""
-    framed = F.pad(grids.to(torch.int16), (1, 1, 1, 1), value=-1)
+    framed = F.pad(grids.to(torch.int8), (1, 1, 1, 1), value=-1)
     inner = framed[:, 1:-1, 1:-1]
     neighbours = (framed[:, :-2, 1:-1], framed[:, 2:, 1:-1], framed[:, 1:-1, :-2], framed[:, 1:-1, 2:])
     return torch.stack([inner != neighbour for neighbour in neighbours]).sum(0)

@@ -61,5 +61,5 @@ class MlpEncoder(nn.Module):
         stream_MD: Tensor = self.embed(observations["values"])
         for layer in self.layers:
             stream_MD = stream_MD + layer(stream_MD)
-        mask = torch.ones(len(stream_MD), 1, dtype=torch.bool, device=stream_MD.device)
+        mask = torch.ones(stream_MD.shape[0], 1, dtype=torch.bool, device=stream_MD.device)
         return Embeddings(self.norm(stream_MD).unsqueeze(1), mask)

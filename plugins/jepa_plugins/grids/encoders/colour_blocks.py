@@ -109,7 +109,7 @@ class ColourBlocks(nn.Module):
             stream_MCK = layer(stream_MCK, stream_MCK, everything)
         changed_MCK = start_MCK + (stream_MCK - named_MCK) / scale
         tokens_M1D = changed_MCK.flatten(1).unsqueeze(1)
-        return Embeddings(tokens_M1D, torch.ones(len(grids), 1, dtype=torch.bool, device=grids.device))
+        return Embeddings(tokens_M1D, torch.ones(grids.shape[0], 1, dtype=torch.bool, device=grids.device))
 
     def _projected(self, grids: Tensor, sizes: Tensor) -> Tensor:
         """(M, C, K): the start of the blocks."""

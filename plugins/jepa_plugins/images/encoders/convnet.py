@@ -81,7 +81,7 @@ class ConvolutionalNetwork(nn.Module):
         """`pixels` (M, C, H, W) to tokens (M, N, D), cells in scan order."""
         pixels = observations["pixels"]
         if self.coordinates is not None:
-            places = self.coordinates.to(pixels.dtype).expand(len(pixels), -1, -1, -1)
+            places = self.coordinates.to(pixels.dtype).expand(pixels.shape[0], -1, -1, -1)
             pixels = torch.cat([pixels, places], dim=1)
         features_MDHW = self.blocks(self.stem(pixels.contiguous(memory_format=torch.channels_last)))
         values = self.norm(features_MDHW.flatten(2).transpose(1, 2))
