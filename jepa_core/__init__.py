@@ -12,7 +12,6 @@ Importing this loads nothing heavy: torch comes with the first name that needs i
 
 from __future__ import annotations
 
-import random
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +52,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
+            import random
+
             # Libraries draw numbers while they are imported; whoever seeded before this shall not notice.
             before = random.getstate()
             try:

@@ -29,7 +29,6 @@ from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import Registry, chosen_plugins
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR
-from jepa_core.run_directory.recorded_files import check_same_files
 
 Given = Sequences | Observations | Mapping[str, Any] | Tensor | Array
 
@@ -223,7 +222,6 @@ def load(
     """
     path = directory_of(run, runs_dir)
     registry = chosen_plugins([Path(file) for file in plugins], ())
-    check_same_files(path, registry.files)
     with undisturbed():
         flags = [f"train.precision={precision}"] if precision else []
         opened = open_run(path, overrides=flags, step=str(step), device=device, registry=registry)

@@ -92,7 +92,7 @@ def flags_of(changes: Mapping[str, Any], prefix: str = "") -> list[str]:
     """
     flags = []
     for key, value in changes.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             flags += flags_of(value, f"{prefix}{key}.")
         else:
             flags.append(f"{prefix}{key}={value_to_toml(_plain(f'{prefix}{key}', value))}")

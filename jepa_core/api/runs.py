@@ -193,11 +193,13 @@ def train(
     """
     from jepa_core.api.recipes import Recipe
     from jepa_core.api.recipes import recipe as read
+    from jepa_core.presentation.shown_training import audit_command
     from jepa_core.recipes.reading import with_scenarios
 
     ready = recipe if isinstance(recipe, Recipe) else read(recipe)
     loaded = with_scenarios(ready.loaded, ready.registry)
-    command = f"jepa audit {ready.name}" if audit else ""
+    plugin_files = [file.path for file in loaded.plugin_files]
+    command = audit_command(str(loaded.path), loaded.overrides, plugin_files) if audit else ""
     return _trained(
         loaded,
         ready.registry,
@@ -264,11 +266,9 @@ def evaluate(
     from jepa_core.api.recipes import flags_of
     from jepa_core.engine.checkpoint_evaluation import evaluate_run
     from jepa_core.registry import chosen_plugins
-    from jepa_core.run_directory.recorded_files import check_same_files
 
     path = directory_of(run, runs_dir)
     registry = chosen_plugins([Path(file) for file in plugins], ())
-    check_same_files(path, registry.files)
     with undisturbed():
         return evaluate_run(path, overrides=flags_of(set or {}), step=str(step), device=device, registry=registry)
 

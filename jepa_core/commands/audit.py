@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
+from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
 
 CRITICAL_FOUND = 4
 
@@ -18,7 +18,7 @@ def audit(
     /,
     *,
     overrides: Overrides = (),
-    device: str = "auto",
+    device: Device = "auto",
     plugin: PluginFiles = (),
     no_plugin: NoPlugins = (),
     json: Flag = False,
@@ -39,8 +39,6 @@ def audit(
         A file, or the name of a recipe (see jepa recipe list).
     overrides
         KEY=VALUE, such as train.epochs=3; may be repeated.
-    device
-        auto, cpu, cuda or cuda:N.
     json
         Print everything as JSON.
     brief

@@ -12,7 +12,7 @@ import attrs
 import orjson
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, PluginFiles
+from jepa_core.commands.options import NoPlugins, PluginFiles, RunsDir
 from jepa_core.errors import RecipeError
 from jepa_core.presentation.replay_table import replay_table
 from jepa_core.presentation.terminal import console_for
@@ -49,7 +49,7 @@ def check(
     /,
     *,
     rules: str = "",
-    runs_dir: Path = RUNS_DIR,
+    runs_dir: RunsDir = RUNS_DIR,
     json: Flag = False,
     plugin: PluginFiles = (),
     no_plugin: NoPlugins = (),
@@ -67,8 +67,6 @@ def check(
         A run directory, the start of a run's name, or a file of metrics rows; the newest run when not given.
     rules
         Judge by this recipe's rules; needed for a file. A run is judged by its own when not given.
-    runs_dir
-        The folder with the run directories.
     json
         Print JSON instead of text.
 

@@ -10,6 +10,7 @@ import orjson
 from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
+from jepa_core.commands.options import RunsDir
 from jepa_core.comparison.as_json import comparison_to_json
 from jepa_core.comparison.comparing import compare_runs
 from jepa_core.comparison.recorded_run import read_run
@@ -23,7 +24,7 @@ from jepa_core.run_directory.reading import RunReader
 def compare(
     *runs: str,
     metric: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
-    runs_dir: Path = RUNS_DIR,
+    runs_dir: RunsDir = RUNS_DIR,
     plot: Path | None = None,
     rules: Flag = False,
     json: Flag = False,
@@ -41,8 +42,6 @@ def compare(
         Run directories, or starts of runs' names; two or more.
     metric
         Judge by this metric, such as val.rank.context; may be repeated.
-    runs_dir
-        The folder with the run directories.
     plot
         Draw the curves of the judged metrics into this .svg or .png file.
     rules

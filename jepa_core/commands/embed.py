@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
+from jepa_core.commands.options import Device, Force, NoPlugins, Overrides, PluginFiles, RunsDir, Step
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def embed(
     overrides: Overrides = (),
     split: str = "all",
     arrays: str = "state,prediction,target",
-    step: Annotated[str, Parameter(show_default=False)] = "",
-    device: str = "auto",
-    runs_dir: Path = RUNS_DIR,
-    force: Flag = False,
+    step: Step = "",
+    device: Device = "auto",
+    runs_dir: RunsDir = RUNS_DIR,
+    force: Force = False,
     plugin: PluginFiles = (),
     no_plugin: NoPlugins = (),
     json: Flag = False,
@@ -53,14 +53,6 @@ def embed(
     arrays
         Apart by commas: state, prediction and target are embeddings of a sequence; tokens, mask and codes are of every
         token of its context, and take many times as much.
-    step
-        A step's number, best or newest; the best where the run kept one, else the newest, when not given.
-    device
-        auto, cpu, cuda or cuda:N.
-    runs_dir
-        The folder with the run directories.
-    force
-        Replace a file that is there.
     json
         Print what was written as JSON.
 
@@ -81,9 +73,7 @@ def embed(
     from jepa_core.engine.opened_run import open_run
     from jepa_core.presentation.terminal import console_for, progress_on
     from jepa_core.recorded_numbers import encode
-    from jepa_core.run_directory.recorded_files import check_same_files
 
-    check_same_files(path, registry.files)
     opened = open_run(path, overrides=overrides, step=step, device=device, registry=registry)
     names = tuple(filter(None, map(str.strip, arrays.split(","))))
     with progress_on(console_for(sys.stderr), "embedding", "sequences") as progress:
@@ -99,13 +89,15 @@ def embed(
 def _lines(written: EmbeddedRun) -> list[Text]:
     from rich.text import Text
 
+    from jepa_core.presentation.checkpoint_line import checkpoint_line
     from jepa_core.presentation.quantity import bytes_text
     from jepa_core.visible_text import clean
 
-    why = f" ({clean(written.why)})" if written.why else ""
-    head = f"{clean(written.run)} · step {written.step:,}{why} · {written.device} · {clean(written.data, 200)}"
     size = bytes_text(written.num_bytes)
-    lines = [Text(head), Text(f"{written.num_sequences:,} sequences → {written.path} ({size})", style="bold")]
+    head = checkpoint_line(
+        run=written.run, step=written.step, why=written.why, device=written.device, data=written.data
+    )
+    lines = [head, Text(f"{written.num_sequences:,} sequences → {written.path} ({size})", style="bold")]
     lines += [Text(f"  · {clean(note)}", style="dim") for note in written.notes]
     width = max(map(len, written.shapes))
     lines += [Text(f"  {clean(name):{width}}  {' × '.join(map(str, shape))}") for name, shape in written.shapes.items()]

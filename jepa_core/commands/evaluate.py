@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
+from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles, RunsDir, Step
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
 
 
@@ -18,9 +14,9 @@ def evaluate(
     /,
     *,
     overrides: Overrides = (),
-    step: Annotated[str, Parameter(show_default=False)] = "",
-    device: str = "auto",
-    runs_dir: Path = RUNS_DIR,
+    step: Step = "",
+    device: Device = "auto",
+    runs_dir: RunsDir = RUNS_DIR,
     plugin: PluginFiles = (),
     no_plugin: NoPlugins = (),
     json: Flag = False,
@@ -39,12 +35,6 @@ def evaluate(
     overrides
         KEY=VALUE for data.*, train.precision and train.batch_size, such as data.path=grids.jsonl.gz; may be repeated.
         Of other data the validation split is looked at.
-    step
-        A step's number, best or newest; the best where the run kept one, else the newest, when not given.
-    device
-        auto, cpu, cuda or cuda:N.
-    runs_dir
-        The folder with the run directories.
     json
         Print everything as JSON.
 
@@ -65,9 +55,7 @@ def evaluate(
     from jepa_core.presentation.evaluation_table import evaluation_table
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recorded_numbers import encode
-    from jepa_core.run_directory.recorded_files import check_same_files
 
-    check_same_files(path, registry.files)
     evaluation = evaluate_run(path, overrides=overrides, step=step, device=device, registry=registry)
     if json:
         plain = encode(attrs.asdict(evaluation))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
+from jepa_core.commands.options import Force, NoPlugins, Overrides, PluginFiles, RunsDir, Step
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ def export(
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     part: Literal["online", "target"] = "online",
-    step: Annotated[str, Parameter(show_default=False)] = "",
+    step: Step = "",
     overrides: Overrides = (),
-    force: Flag = False,
-    runs_dir: Path = RUNS_DIR,
+    force: Force = False,
+    runs_dir: RunsDir = RUNS_DIR,
     plugin: PluginFiles = (),
     no_plugin: NoPlugins = (),
     json: Flag = False,
@@ -47,14 +47,8 @@ def export(
         The file: .pt2 for torch.export, which needs torch alone, or .onnx for ONNX: pip install 'jepa-core[onnx]'.
     part
         The encoder that was trained, online, or its moving average, target.
-    step
-        A step's number, best or newest; the best where the run kept one, else the newest, when not given.
     overrides
         KEY=VALUE for data.*, such as data.path=grids.jsonl.gz, to compare on other observations; may be repeated.
-    force
-        Replace the file if it is there.
-    runs_dir
-        The folder with the run directories.
     json
         Print everything as JSON.
 
@@ -75,9 +69,7 @@ def export(
     from jepa_core.engine.opened_run import open_run
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recorded_numbers import encode
-    from jepa_core.run_directory.recorded_files import check_same_files
 
-    check_same_files(path, registry.files)
     in_full_precision = (*overrides, "train.precision=fp32")
     opened = open_run(path, overrides=in_full_precision, step=step, device="cpu", registry=registry)
     with console_for(sys.stderr).status(f"writing {output.name} and comparing it with the encoder"):

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from jepa_core.commands.flag import Flag
+
 Overrides = Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)]
 PluginFiles = Annotated[
     tuple[Path, ...],
@@ -27,3 +29,13 @@ NoPlugins = Annotated[
         "JEPA_DISABLE_PLUGINS does the same, names apart by commas.",
     ),
 ]
+Step = Annotated[
+    str,
+    Parameter(
+        show_default=False,
+        help="A step's number, best or newest; the best where the run kept one, else the newest, when not given.",
+    ),
+]
+Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")]
+RunsDir = Annotated[Path, Parameter(help="The folder with the run directories.")]
+Force = Annotated[Flag, Parameter(help="Replace a file that is there.")]

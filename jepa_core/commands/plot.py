@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
+from jepa_core.commands.options import Device, Force, NoPlugins, Overrides, PluginFiles, RunsDir, Step
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
 
 if TYPE_CHECKING:
@@ -29,10 +28,10 @@ def plot(
     label: Annotated[str, Parameter(show_default=False)] = "",
     method: Annotated[str, Parameter(name="--map")] = "pca",
     neighbours: int = 6,
-    step: Annotated[str, Parameter(show_default=False)] = "",
-    device: str = "auto",
-    runs_dir: Path = RUNS_DIR,
-    force: Flag = False,
+    step: Step = "",
+    device: Device = "auto",
+    runs_dir: RunsDir = RUNS_DIR,
+    force: Force = False,
     plugin: PluginFiles = (),
     no_plugin: NoPlugins = (),
 ) -> None:
@@ -60,14 +59,6 @@ def plot(
         pca: the plane of the largest variance; or umap, which keeps neighbourhoods together and needs umap-learn.
     neighbours
         Rows of a sequence and its nearest of other tasks, where the data can be drawn; 0 leaves them out.
-    step
-        A step's number, best or newest; the best where the run kept one, else the newest, when not given.
-    device
-        auto, cpu, cuda or cuda:N.
-    runs_dir
-        The folder with the run directories.
-    force
-        Replace a file that is there.
 
     Raises
     ------
@@ -85,9 +76,7 @@ def plot(
     from jepa_core.engine.checkpoint_map import map_run
     from jepa_core.engine.opened_run import open_run
     from jepa_core.presentation.terminal import console_for, progress_on
-    from jepa_core.run_directory.recorded_files import check_same_files
 
-    check_same_files(path, registry.files)
     opened = open_run(path, overrides=overrides, step=step, device=device, registry=registry)
     with progress_on(console_for(sys.stderr), "embedding", "sequences") as progress:
         run_map = map_run(
@@ -101,15 +90,14 @@ def plot(
 def _lines(run_map: RunMap, output: Path) -> list[Text]:
     from rich.text import Text
 
+    from jepa_core.presentation.checkpoint_line import checkpoint_line
     from jepa_core.presentation.quantity import bytes_text
     from jepa_core.visible_text import clean
 
-    why = f" ({clean(run_map.why)})" if run_map.why else ""
-    head = f"{clean(run_map.run)} · step {run_map.step:,}{why} · {run_map.device} · {clean(run_map.data, 200)}"
     size = bytes_text(output.stat().st_size)
     by = f"coloured by {run_map.colouring.label}" if run_map.colouring else "without colours"
     return [
-        Text(head),
+        checkpoint_line(run=run_map.run, step=run_map.step, why=run_map.why, device=run_map.device, data=run_map.data),
         Text(f"{len(run_map.plane.points):,} {run_map.array}s → {output} ({size})", style="bold"),
         *(Text(f"  · {clean(note)}", style="dim") for note in run_map.notes),
         Text(f"  {clean(by)}; --label takes {clean(', '.join(run_map.labels))}"),

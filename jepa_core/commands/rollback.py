@@ -11,7 +11,7 @@ import attrs
 from cyclopts import Parameter, Token
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
+from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
 from jepa_core.errors import RecipeError
 from jepa_core.presentation.shown_training import train_and_show
 from jepa_core.run_directory.layout import RECIPE
@@ -49,7 +49,7 @@ def rollback(
     dry_run: Flag = False,
     auto_rollback: Flag = False,
     json: Flag = False,
-    device: str = "auto",
+    device: Device = "auto",
     runs_dir: Path = RUNS_DIR,
     plugin: PluginFiles = (),
     no_plugin: NoPlugins = (),
@@ -83,8 +83,6 @@ def rollback(
         Let rollback rules that fire later take the child back too, as jepa run does.
     json
         Print the plan as JSON.
-    device
-        auto, cpu, cuda or cuda:N.
     runs_dir
         The folder with the run directories; the child is made beside its parent.
 

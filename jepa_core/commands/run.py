@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +9,9 @@ import attrs
 from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
+from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
 from jepa_core.errors import RecipeError, RunDirectoryError
-from jepa_core.presentation.shown_training import plugin_flags, train_and_show
+from jepa_core.presentation.shown_training import audit_command, train_and_show
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import RUNS_DIR, find_run, typed_name
 from jepa_core.visible_text import clean
@@ -26,7 +24,7 @@ def run(
     overrides: Overrides = (),
     resume: Annotated[str, Parameter(show_default=False)] = "",
     runs_dir: Path = RUNS_DIR,
-    device: str = "auto",
+    device: Device = "auto",
     auto_rollback: Flag = False,
     no_audit: Flag = False,
     plugin: PluginFiles = (),
@@ -49,8 +47,6 @@ def run(
         Continue this run, a directory or the start of its name, from its newest checkpoint and with its own recipe.
     runs_dir
         The folder in which the run directory is made.
-    device
-        auto, cpu, cuda or cuda:N.
     auto_rollback
         When a rollback rule fires, go back to the last healthy checkpoint and go on with the rule's change, as a run of
         its own; at most watch.max_rollbacks times. Without it the rule is only flagged.
@@ -146,9 +142,3 @@ def _nothing_to_resume(run: Path) -> _Ended | None:
         )
         return _Ended(message, verdict.exit_code)
     return None
-
-
-def audit_command(recipe: str, overrides: Sequence[str], plugin_files: Sequence[Path]) -> str:
-    """The whole audit of the same recipe, as it would be typed."""
-    flags = [*(f"--set {shlex.quote(text)}" for text in overrides), *plugin_flags(plugin_files)]
-    return " ".join(["jepa audit", shlex.quote(recipe), *flags])

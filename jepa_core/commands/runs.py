@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import attrs
 import orjson
 
 from jepa_core.commands.flag import Flag
+from jepa_core.commands.options import RunsDir
 from jepa_core.presentation.runs_table import runs_table
 from jepa_core.presentation.terminal import console_for
 from jepa_core.recorded_numbers import encode
@@ -16,15 +16,13 @@ from jepa_core.run_directory.naming import RUNS_DIR, runs_in
 from jepa_core.run_directory.summary import summarise
 
 
-def runs(*, runs_dir: Path = RUNS_DIR, json: Flag = False) -> None:
+def runs(*, runs_dir: RunsDir = RUNS_DIR, json: Flag = False) -> None:
     """List runs, newest first: state, progress, best retrieval beside the strongest null, verdict.
 
     For example: jepa runs --runs-dir experiments
 
     Parameters
     ----------
-    runs_dir
-        The folder with the run directories.
     json
         Print a JSON array instead of a table.
     """

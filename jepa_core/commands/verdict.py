@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import orjson
 
 from jepa_core.commands.flag import Flag
+from jepa_core.commands.options import RunsDir
 from jepa_core.errors import RunDirectoryError
 from jepa_core.presentation.terminal import console_for
 from jepa_core.presentation.verdict_table import verdict_table
@@ -18,7 +18,7 @@ from jepa_core.visible_text import visible
 from jepa_core.watch.verdict import verdict_to_json
 
 
-def verdict(run: str = LATEST, /, *, runs_dir: Path = RUNS_DIR, json: Flag = False) -> None:
+def verdict(run: str = LATEST, /, *, runs_dir: RunsDir = RUNS_DIR, json: Flag = False) -> None:
     """Show the verdict on a run: every must and nice with value and margin, the comparison, what to do next.
 
     For example: jepa verdict optimized-2026
@@ -27,8 +27,6 @@ def verdict(run: str = LATEST, /, *, runs_dir: Path = RUNS_DIR, json: Flag = Fal
     ----------
     run
         A run directory, or the start of a run's name; the newest run when not given.
-    runs_dir
-        The folder with the run directories.
     json
         Print verdict.json, which has the exit code too.
 

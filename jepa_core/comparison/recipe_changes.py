@@ -40,8 +40,7 @@ def changed_keys(recipes: Sequence[Mapping[str, Any]]) -> tuple[ChangedKey, ...]
 
 
 def differs_by_seed_only(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
-    """Whether two recipes differ in nothing but the seed and what their runs are compared with, and by. Unreadable ones
-    do differ."""
+    """Whether two recipes are equal but for the seed, the baseline and the judged metrics. Unreadable ones are not."""
     if not left or not right:
         return False
     changes = recipe_difference(_as_chosen(left), _as_chosen(right))

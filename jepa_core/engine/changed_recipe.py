@@ -102,7 +102,7 @@ def _refuse_trained_out(step: int, parent: Status | None, before: Mapping[str, A
 
 
 def _given(layers: Sequence[Layer], flags: Sequence[Layer], use: str) -> set[str]:
-    """The keys that somebody gave a value, so that they are told even where they are new."""
+    """The keys that were given a value, which are listed as changes even where the parent had none."""
     given = MergedRecipe([*(layers if use else ()), *flags]).table
     return {flag.partition("=")[0] for flag in flags_of(given)}
 

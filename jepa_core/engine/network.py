@@ -185,7 +185,7 @@ def loss_facts(
     shape: DataShape,
     augmentations: Mapping[str, ViewTransform],
 ) -> LossFacts:
-    """What a loss of the recipe is told when it is built; `augmentations` are the recipe's, by name."""
+    """The facts that a loss of the recipe is built with; `augmentations` are the recipe's, by name."""
     return LossFacts(
         embedding_dim=online.embedding_dim,
         projection_dim=recipe.projector.dim,

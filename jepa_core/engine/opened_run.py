@@ -20,6 +20,7 @@ from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.recorded_files import check_same_files
 
 _CHANGEABLE_TRAIN_KEYS = frozenset({"precision", "batch_size"})
 
@@ -50,13 +51,14 @@ class OpenedRun:
 def open_run(run: Path, *, overrides: Sequence[str], step: str, device: str, registry: Registry) -> OpenedRun:
     """Load the checkpoint `step` (see `choose_checkpoint`) of a run directory.
 
-    A run of somebody else's is data: what is read is TOML, JSON and safetensors that fit their SHA-256 sums.
+    Only TOML, JSON and safetensors that fit their SHA-256 sums are read, so that anybody's run directory can be opened.
 
     `overrides` are `KEY=VALUE`, for `data.*`, `train.precision` and `train.batch_size` only.
 
     Raises:
-        JepaError: the run, its recipe, the flags, the checkpoint or the device is at fault.
+        JepaError: the run, its recipe, its local plugin files, the flags, the checkpoint or the device is at fault.
     """
+    check_same_files(run, registry.files)
     _refuse_changes_to_the_model(override_layers(overrides))
     trained = load_recipe(run / RECIPE, registry=registry).recipe
     recipe = load_recipe(run / RECIPE, overrides=overrides, registry=registry).recipe

@@ -3,8 +3,10 @@
 Neighbours: the K nearest by cosine s count with weight exp(s / 0.07) (Wu et al., arXiv 1805.01978); nothing is trained.
 Linear: see `linear_probe`. A label of classes is scored by accuracy, a label of numbers by R² = 1 − SSE / SST.
 
-Sequences of one group, such as one task, share observations: none is told by another of its own group. V sequences, F
-features. Knows labels and groups as numbers, not what they mean.
+Sequences of one group, such as one task, share observations: none is predicted from another of its own group. Knows
+labels and groups as numbers, not what they mean.
+
+Shapes: V sequences, F features.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ _ROWS_AT_A_TIME = 1024
 
 @attrs.frozen(kw_only=True)
 class Scores:
-    """How well one readout tells a label: accuracy of classes, R² of numbers."""
+    """How well one readout predicts a label: accuracy of classes, R² of numbers."""
 
     knn: float
     """By the nearest neighbours."""
@@ -88,7 +90,7 @@ class Question:
     groups: Tensor
     """(V,) int64"""
     judged: Tensor
-    """(V,) bool: sequences that can be told by others; of classes, those that another group has too."""
+    """(V,) bool: sequences that others can predict; of classes, those that another group has too."""
     fitted: Tensor
     """(≤ `MOST_FITTED`,) int64: those among them that a linear map is fitted to and judged by."""
     folds: Tensor
@@ -98,8 +100,8 @@ class Question:
     def of(label: str, labels: Tensor, groups: Tensor) -> Question | None:
         """Labels (V,), int64 classes or floating-point numbers, of groups (V,) int64.
 
-        None where nothing can be told: fewer than two classes that are in several groups each; numbers that are all
-        equal, or of fewer groups than there are folds.
+        None where nothing can be predicted: fewer than two classes that are in several groups each; numbers that are
+        all equal, or of fewer groups than there are folds.
         """
         labels, groups = labels.cpu(), groups.cpu()
         if labels.is_floating_point():
@@ -134,26 +136,26 @@ class Question:
         return 0.0 if self.is_numeric else int(judged.bincount().max()) / len(judged)
 
     def scores(self, embeddings: Tensor) -> Scores:
-        """How well embeddings (V, F) tell it, computed on their device."""
+        """How well embeddings (V, F) predict it, computed on their device."""
         answers = self.answers.to(embeddings.device)
-        told = told_by_neighbours(embeddings, answers, self.groups.to(embeddings.device))
+        predicted = predicted_by_neighbours(embeddings, answers, self.groups.to(embeddings.device))
         judged = self.judged.to(embeddings.device)
-        knn = self._score(told[judged], answers[judged])
+        knn = self._score(predicted[judged], answers[judged])
         if self.num_classes > MOST_CLASSES:
             return Scores(knn=knn, linear=None)
         rows = self.fitted.to(embeddings.device)
         held_out = held_out_numbers if self.is_numeric else held_out_classes
-        told = held_out(embeddings[rows], answers[rows], self.folds.to(embeddings.device))
-        return Scores(knn=knn, linear=self._score(told, answers[rows]))
+        predicted = held_out(embeddings[rows], answers[rows], self.folds.to(embeddings.device))
+        return Scores(knn=knn, linear=self._score(predicted, answers[rows]))
 
-    def _score(self, told: Tensor, answers: Tensor) -> float:
+    def _score(self, predicted: Tensor, answers: Tensor) -> float:
         if not self.is_numeric:
-            return float((told == answers).double().mean())
-        return float(1 - (told - answers).square().sum() / (answers - answers.mean()).square().sum())
+            return float((predicted == answers).double().mean())
+        return float(1 - (predicted - answers).square().sum() / (answers - answers.mean()).square().sum())
 
 
 def probes_of(readouts: Readouts, sequences: Sequences) -> tuple[Probe, ...]:
-    """A probe for every label, and for the task where tasks hold several sequences; those nobody can tell left out."""
+    """A probe for every label, and for the task where tasks hold several sequences; without what none can predict."""
     alone = torch.arange(len(sequences))
     asked = (*questions_of(sequences), Question.of("task", sequences.tasks, alone))
     return tuple(
@@ -181,20 +183,20 @@ def questions_of(sequences: Sequences) -> Iterator[Question]:
             yield question
 
 
-def told_by_neighbours(embeddings: Tensor, answers: Tensor, groups: Tensor) -> Tensor:
-    """(V,): what the nearest of other groups say of each of the embeddings (V, F).
+def predicted_by_neighbours(embeddings: Tensor, answers: Tensor, groups: Tensor) -> Tensor:
+    """(V,): what the nearest of other groups predict for each of the embeddings (V, F).
 
-    Answers (V,) are int64 classes, of which the one with the most weight is told, or −1 where there is no neighbour; or
-    float64 numbers, whose weighted mean is told, or the mean of all. `groups` is (V,) int64. Embeddings that are not
-    finite have no neighbour and are none.
+    Answers (V,) are int64 classes, of which the one with the most weight is predicted, or −1 where there is no
+    neighbour; or float64 numbers, whose weighted mean is predicted, or the mean of all. `groups` is (V,) int64.
+    Embeddings that are not finite have no neighbour and are none.
     """
     with torch.autocast(device_type=embeddings.device.type, enabled=False):
         unit = F.normalize(embeddings.float(), dim=-1)
         rows = torch.arange(len(unit), device=unit.device).split(_ROWS_AT_A_TIME)
-        return torch.cat([_told(part, unit, answers, groups) for part in rows])
+        return torch.cat([_predicted(part, unit, answers, groups) for part in rows])
 
 
-def _told(rows: Tensor, unit: Tensor, answers: Tensor, groups: Tensor) -> Tensor:
+def _predicted(rows: Tensor, unit: Tensor, answers: Tensor, groups: Tensor) -> Tensor:
     same_group = groups[rows, None] == groups
     similarity = (unit[rows] @ unit.T).nan_to_num(nan=-torch.inf).masked_fill(same_group, -torch.inf)
     nearest = similarity.topk(min(NUM_NEIGHBOURS, len(unit)), dim=1)
@@ -226,7 +228,7 @@ class ProbedLabels:
 
     @staticmethod
     def of(split: Sequences) -> ProbedLabels:
-        """Those of a split whose labels can be told."""
+        """Those of a split whose labels can be predicted."""
         rows = evenly_chosen(len(split), MOST_FITTED)
         questions = {question.label: question for question in questions_of(split.rows(rows))}
         names = metric_names(questions)

@@ -71,6 +71,12 @@ def plugin_flags(plugin_files: Sequence[Path]) -> list[str]:
     return [f"--plugin {shlex.quote(str(file))}" for file in plugin_files]
 
 
+def audit_command(recipe: str, overrides: Sequence[str], plugin_files: Sequence[Path]) -> str:
+    """The whole audit of the same recipe, as it would be typed."""
+    flags = [*(f"--set {shlex.quote(text)}" for text in overrides), *plugin_flags(plugin_files)]
+    return " ".join(["jepa audit", shlex.quote(recipe), *flags])
+
+
 def _open_screen(console: Console, opening: Opening, audit_command: str) -> TrainingScreen:
     """Print the run's first lines, and open the screen."""
     from rich.text import Text

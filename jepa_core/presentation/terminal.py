@@ -11,7 +11,6 @@ from typing import TextIO
 
 import attrs
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 
 PLAIN_WIDTH = 160
@@ -40,6 +39,8 @@ def progress_on(console: Console, doing: str, what: str) -> Iterator[Callable[[i
 
     Yields what is called with the number done and of all.
     """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = [
         TextColumn("{task.description}"),
         BarColumn(),

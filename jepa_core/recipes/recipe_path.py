@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import jepa_core
 from jepa_core.errors import RecipeError
-from jepa_core.recipes.faults import did_you_mean
-from jepa_core.recipes.layers import is_file
+from jepa_core.recipes.faults import RecipeFaultsError, did_you_mean
+from jepa_core.recipes.layers import is_file, read_file_layers
 from jepa_core.visible_text import clean
 
 OWN = Path("recipes")
@@ -55,10 +54,12 @@ def described_recipes() -> dict[str, tuple[Path, str]]:
 
 
 def _description(path: Path) -> str:
+    """The recipe's own, or that of the nearest which it extends."""
     try:
-        return str(tomllib.loads(path.read_text("utf-8")).get("description", ""))
-    except (OSError, ValueError) as error:
-        return f"cannot be read: {error}"
+        tables = [layer.table for layer in read_file_layers(path)]
+    except RecipeFaultsError as error:
+        return f"cannot be read: {error.faults[0].message}"
+    return str(next((table["description"] for table in reversed(tables) if "description" in table), ""))
 
 
 def _names(folder: Path) -> list[str]:

@@ -83,6 +83,11 @@ def test_an_unknown_recipe_is_refused_with_those_there_are(tmp_path: Path, monke
     assert "Found from anywhere: arc" in str(refused.value)
 
 
+def test_an_empty_table_is_a_value_too() -> None:
+    assert flags_of({"augmentation": {"shift": {}}}) == ["augmentation.shift={}"]
+    assert list(jepa.recipe(TABLES, set={"augmentation": {"shift": {}}}).table["augmentation"]) == ["shift"]
+
+
 def test_values_come_back_from_flags_as_they_were() -> None:
     values: dict[str, Any] = {
         "a": {"path": Path("x y/z.npz"), "text": 'q"\\', "list": [1, 2.5, "x"], "yes": True},

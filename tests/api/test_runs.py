@@ -76,8 +76,10 @@ def test_it_is_the_run_that_the_shell_makes_to_the_last_bit(
 def test_what_it_shows_is_what_the_shell_shows(
     tiny_recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = jepa.train(tiny_recipe_file, device="cpu", runs_dir=tmp_path, show=True)
+    recipe = jepa.recipe(tiny_recipe_file, set={"train.clip_norm": 2.0})
+    run = jepa.train(recipe, device="cpu", runs_dir=tmp_path, show=True)
     shown = capsys.readouterr().out
+    assert f"jepa audit {tiny_recipe_file} --set train.clip_norm=2.0" in shown
     assert shown.startswith("tiny · ")
     assert "Verdict: " in shown
     assert "Verdict: " in (run.path / "console.log").read_text()

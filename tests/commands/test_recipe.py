@@ -126,11 +126,14 @@ def test_ones_own_recipes_are_listed_first(
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes" / "arc.toml").write_text('description = "mine"')
     (tmp_path / "recipes" / "broken.toml").write_text("x = ")
+    (tmp_path / "recipes" / "child.toml").write_text('extends = "arc.toml"')
+    (tmp_path / "recipes" / "deep.toml").write_text("x = " + "[" * 20_000)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         main(["recipe", "list", "--json"])
     listed = {entry["name"]: entry["description"] for entry in orjson.loads(capsys.readouterr().out)}
-    assert list(listed)[:2] == ["arc", "broken"]
-    assert listed["arc"] == "mine"
+    assert list(listed)[:4] == ["arc", "broken", "child", "deep"]
+    assert listed["arc"] == listed["child"] == "mine"
     assert listed["broken"].startswith("cannot be read: ")
+    assert listed["deep"].startswith("cannot be read: ")
     assert "digits" in listed

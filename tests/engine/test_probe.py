@@ -23,8 +23,8 @@ from jepa_core.engine.probe import (
     Readouts,
     evenly_chosen,
     metric_names,
+    predicted_by_neighbours,
     probes_of,
-    told_by_neighbours,
 )
 from jepa_core.watch.language import parse_rule
 
@@ -83,7 +83,7 @@ def test_numbers_are_the_weighted_mean_of_neighbours_as_in_a_loop(seed: int, num
     for i in range(num):
         weights = weighted_neighbours(embeddings, groups, i)
         expected.append(sum(weight * float(numbers[j]) for j, weight in weights.items()) / sum(weights.values()))
-    told = told_by_neighbours(embeddings, numbers, groups)
+    told = predicted_by_neighbours(embeddings, numbers, groups)
     torch.testing.assert_close(told, torch.tensor(expected, dtype=torch.float64), rtol=1e-4, atol=1e-5)
     assert asked(numbers, groups).scores(embeddings).knn == pytest.approx(r2_score(numbers, expected), rel=1e-3)
 
@@ -91,9 +91,9 @@ def test_numbers_are_the_weighted_mean_of_neighbours_as_in_a_loop(seed: int, num
 def test_taking_rows_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     embeddings, labels = torch.randn(40, 5), torch.randint(3, (40,))
-    at_once = [told_by_neighbours(embeddings, answers, alone(40)) for answers in (labels, labels.double())]
+    at_once = [predicted_by_neighbours(embeddings, answers, alone(40)) for answers in (labels, labels.double())]
     monkeypatch.setattr(probe_module, "_ROWS_AT_A_TIME", 7)
-    in_parts = [told_by_neighbours(embeddings, answers, alone(40)) for answers in (labels, labels.double())]
+    in_parts = [predicted_by_neighbours(embeddings, answers, alone(40)) for answers in (labels, labels.double())]
     torch.testing.assert_close(in_parts, at_once)
 
 
