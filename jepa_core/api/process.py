@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from jepa_core.engine.device import set_deterministic
+
 _ONE_AT_A_TIME = threading.RLock()
 """Random state and switches are the whole process's: two trainings at once would disturb each other."""
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
@@ -45,7 +47,7 @@ def _switches() -> Callable[[], None]:
     workspace = os.environ.get(_WORKSPACE)
 
     def restore() -> None:
-        torch.use_deterministic_algorithms(is_deterministic, warn_only=warns_only)
+        set_deterministic(is_deterministic, warn_only=warns_only)
         torch.backends.cudnn.benchmark = benchmark
         torch.set_float32_matmul_precision(precision)
         torch.set_default_dtype(dtype)

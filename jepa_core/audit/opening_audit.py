@@ -10,7 +10,7 @@ import torch
 
 from jepa_core.audit.brief import brief_audit
 from jepa_core.contracts import SequenceDataset
-from jepa_core.engine.device import Compute
+from jepa_core.engine.device import Compute, set_deterministic
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import JepaError
 from jepa_core.recipes.tables import Recipe
@@ -45,7 +45,7 @@ def undisturbed(device: torch.device) -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(precision)
         torch.backends.cudnn.benchmark = benchmark
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        set_deterministic(deterministic, warn_only=warn_only)
         if on_cuda:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)

@@ -105,8 +105,12 @@ def embed_run(
 
 
 def embedder_of(opened: OpenedRun, chunk: int | None = None) -> Embedder:
-    """Embeds with the opened checkpoint, `chunk` sequences at a time: a training batch's when not given."""
-    return Embedder(model=opened.model, compute=opened.compute, chunk=chunk or opened.recipe.train.batch_size)
+    """Embeds with the opened checkpoint, `chunk` sequences at a time; when not given a training batch, on a GPU four.
+
+    Four without gradients need less memory than one with them, and keep a GPU busy for longer per launch.
+    """
+    batches = 4 if opened.compute.device.type == "cuda" else 1
+    return Embedder(model=opened.model, compute=opened.compute, chunk=chunk or batches * opened.recipe.train.batch_size)
 
 
 def about_of(opened: OpenedRun) -> dict[str, Any]:

@@ -70,9 +70,16 @@ def set_numerics(*, deterministic: bool, tf32: bool) -> None:
     """Process-wide switches: deterministic kernels, and TF32 for matrix products that stay in fp32."""
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(deterministic)
+    set_deterministic(deterministic)
     torch.backends.cudnn.benchmark = not deterministic
     torch.set_float32_matmul_precision("high" if tf32 and not deterministic else "highest")
+
+
+def set_deterministic(is_deterministic: bool, *, warn_only: bool = False) -> None:
+    """torch.use_deterministic_algorithms, which loads torch's compiler (seconds), where something changes by it."""
+    now = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if now != (is_deterministic, warn_only):
+        torch.use_deterministic_algorithms(is_deterministic, warn_only=warn_only)
 
 
 def device_name(device: torch.device) -> str:

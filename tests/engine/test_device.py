@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -80,3 +82,20 @@ def test_tf32_is_as_the_recipe_says(tf32: bool, precision: str) -> None:
     set_numerics(deterministic=False, tf32=tf32)
     assert torch.get_float32_matmul_precision() == precision
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_torchs_compiler_is_not_loaded_where_nothing_asks_for_it() -> None:
+    script = """
+import sys
+from jepa_core.engine.device import set_deterministic, set_numerics
+set_numerics(deterministic=False, tf32=True)
+assert "torch._inductor" not in sys.modules
+set_deterministic(True, warn_only=True)
+import torch
+assert torch.is_deterministic_algorithms_warn_only_enabled()
+set_deterministic(True)
+assert torch.are_deterministic_algorithms_enabled() and not torch.is_deterministic_algorithms_warn_only_enabled()
+set_deterministic(False)
+assert not torch.are_deterministic_algorithms_enabled()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
