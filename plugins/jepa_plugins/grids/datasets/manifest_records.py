@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ def read_records(path: Path, limit: int | None) -> list[Record]:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Numbered lines that are not blank."""
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+    # In a buffer of its own a .gz is cut into lines several times as fast.
+    with BufferedReader(gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
         yield from ((number, line) for number, line in enumerate(file, start=1) if not line.isspace())
 
 
