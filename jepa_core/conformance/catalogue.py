@@ -126,6 +126,12 @@ CHECKS: tuple[Check, ...] = (
         "dataset", "space-edits", "its space edits within itself, and to something else", spaces.edits_a_little
     ),
     _without_batch("dataset", "space-fits", "its space takes its own observations as they are", spaces.fits_itself),
+    _without_batch(
+        "dataset",
+        "space-readings",
+        "features and pictures of its space are as a probe and a plot take them",
+        spaces.is_read_and_pictured,
+    ),
     _without_batch("dataset", "space-state", "a checkpoint keeps its space", spaces.is_remembered),
     _without_batch("augmentation", "builds", "the defaults build a function of a batch", augmentations.built),
     _check(

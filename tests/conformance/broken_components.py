@@ -575,6 +575,11 @@ class FitsDark(LyingSpace):
         return Observations({"grid": observations["grid"] * 0, "size": observations["size"]})
 
 
+class PicturesBytes(LyingSpace):
+    def pictures(self, observations: Observations) -> Tensor:
+        return 255 * super().pictures(observations)
+
+
 @attrs.frozen(kw_only=True)
 class NamedSpace(LyingSpace):
     names: Any = attrs.field(factory=lambda: frozenset({"a"}))
@@ -607,6 +612,7 @@ breaks_by_space("space-keys", "keys of the same in another order", KeysByPlace)
 breaks_by_space("space-alike", "is no share of 0 … 1", CountsInCommon)
 breaks_by_space("space-edits", "6 of 6 edited observations have the key that they had before", EditsNothing)
 breaks_by_space("space-fits", "keys of its own, fitted", FitsDark)
+breaks_by_space("space-readings", "not within 0 … 1", PicturesBytes)
 breaks_by_space("space-state", "cannot be kept in a checkpoint", NamedSpace)
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 import torch
 
-from jepa_core.conformance.comparison import require_equal, require_of_space
+from jepa_core.conformance.comparison import require_equal, require_finite, require_of_space
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import NotApplicable, require
 from jepa_core.contracts import Observations, SequenceDataset, Space
-from jepa_core.spaces import Edit, space_of, space_state
+from jepa_core.spaces import Edit, HasFeatures, HasPictures, space_of, space_state
 
 _NUM_SEQUENCES = 8
 _NUM_DRAWN = 16
@@ -76,6 +76,27 @@ def fits_itself(trial: Trial) -> None:
     fitted = space.fitted(observations)
     require_of_space(space, fitted, "its own observations, fitted,")
     require_equal({"keys": space.keys(fitted)}, {"keys": space.keys(observations)}, "keys of its own, fitted")
+
+
+def is_read_and_pictured(trial: Trial) -> None:
+    """Features and pictures, where it has them, are finite and one per observation; what is given stays as it is."""
+    space, observations = _space(trial), _real(trial)[:, -1]
+    if not isinstance(space, HasFeatures | HasPictures):
+        raise NotApplicable("it has neither features nor pictures")
+    before, num = observations.map(torch.clone), len(observations)
+    if isinstance(space, HasFeatures):
+        features = space.features(observations)
+        require_finite(features, "features")
+        for name, values in features.items():
+            shape = tuple(values.shape)
+            require(len(shape) == 2 and shape[0] == num, f"features {name!r} have the shape {shape}, not ({num}, F)")
+    if isinstance(space, HasPictures):
+        pictures = space.pictures(observations)
+        shape = tuple(pictures.shape)
+        require(len(shape) == 4 and shape[::3] == (num, 3), f"pictures have the shape {shape}, not ({num}, H, W, 3)")
+        low, high = float(pictures.min()), float(pictures.max())
+        require(0 <= low <= high <= 1, f"pictures range over {low:g} … {high:g}, not within 0 … 1")
+    require_equal(dict(observations.tensors), dict(before.tensors), "features or pictures write to what they are given")
 
 
 def is_remembered(trial: Trial) -> None:

@@ -122,6 +122,8 @@ _FAMILIES = (
     ("moved.", "moved"),
     ("val.retrieval.null.", "val.retrieval.null"),
     ("val.hard.null.", "val.hard.null"),
+    ("val.probe.null.", "val.probe.null"),
+    ("val.probe.", "val.probe"),
 )
 _FORMER = {
     "val.retrieval.null_mrr": ("val.retrieval.null.equal_cells.mrr", "equal cells*"),

@@ -42,6 +42,13 @@ def test_where_the_strongest_null_has_a_curve_the_single_figures_of_all_stand_ap
     assert not by_key["val.retrieval.null"].matters
 
 
+def test_probes_of_labels_share_a_chart_apart_from_what_pixels_tell() -> None:
+    names = ["val.probe.digit.knn", "val.probe.digit.linear", "val.probe.null.pixels.digit.knn"]
+    by_key = {group.key: group for group in chart_groups(names)}
+    assert [line.label for line in by_key["val.probe"].lines] == ["digit.knn", "digit.linear"]
+    assert [line.label for line in by_key["val.probe.null"].lines] == ["pixels.digit.knn"]
+
+
 def test_the_paired_difference_stands_within_its_interval() -> None:
     (group,) = chart_groups([f"val.retrieval.above_null{end}" for end in ("", "_low", "_high")])
     assert group.matters
