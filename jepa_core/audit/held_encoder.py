@@ -140,7 +140,7 @@ class TriedTarget(TargetNetwork):
         assert isinstance(encoder, HeldEncoder)
         encoder.side, encoder.by_memory = "target", by_memory and not frozen
 
-    def follow(self, online: OnlineNetwork, decay: float, accept: Tensor) -> None:
+    def follow(self, online: OnlineNetwork, decay: float | Tensor, accept: Tensor) -> None:
         """Follow the unchanged run's online encoder, unless frozen."""
         encoder = online.encoder
         assert isinstance(encoder, HeldEncoder)

@@ -20,12 +20,8 @@ class Meters:
         self._notes: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
 
-    def add(self, micro_batches: Sequence[Mapping[str, Tensor]], step_figures: Mapping[str, Tensor]) -> None:
-        """One step's device scalars: those of each micro-batch are averaged."""
-        names = [*micro_batches[0], *step_figures]
-        rows = [torch.stack(list(figures.values())) for figures in micro_batches]
-        means = torch.stack(rows).mean(0) if len(rows) > 1 else rows[0]
-        values = torch.cat([means, torch.stack([value.float() for value in step_figures.values()])])
+    def add(self, names: list[str], values: Tensor) -> None:
+        """One step's figures (F,), as `together` gives them."""
         if self._names != names:
             self._names, self._sums, self._steps = names, torch.zeros_like(values), 0
         self._sums = self._sums + values
@@ -66,3 +62,13 @@ class Meters:
         self._sums = state["sums"].to(self._device)
         self._steps = int(state["steps"])
         self._notes = dict(state["notes"])
+
+
+def together(
+    micro_batches: Sequence[Mapping[str, Tensor]], step_figures: Mapping[str, Tensor]
+) -> tuple[list[str], Tensor]:
+    """Names and values (F,) of one step's device scalars: those of each micro-batch are averaged."""
+    rows = [torch.stack(list(figures.values())) for figures in micro_batches]
+    means = torch.stack(rows).mean(0) if len(rows) > 1 else rows[0]
+    values = torch.cat([means, torch.stack([value.float() for value in step_figures.values()])])
+    return [*micro_batches[0], *step_figures], values

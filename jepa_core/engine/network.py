@@ -107,7 +107,7 @@ class TargetNetwork(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def follow(self, online: OnlineNetwork, decay: float, accept: Tensor) -> None:
+    def follow(self, online: OnlineNetwork, decay: float | Tensor, accept: Tensor) -> None:
         """Move by (1 − decay) towards the online weights where `accept` (a bool scalar on the device) is true."""
         refused = (~accept).float()
         for mine, theirs in ((self.encoder, online.encoder), (self.projector, online.projector)):
@@ -119,7 +119,7 @@ class TargetNetwork(nn.Module):
                 average.copy_(torch.where(accept, source, average))
 
 
-def _fused_step(values: list[Tensor], directions: list[Tensor], size: float, refused: Tensor) -> None:
+def _fused_step(values: list[Tensor], directions: list[Tensor], size: float | Tensor, refused: Tensor) -> None:
     """Add `size` × direction in place, in one kernel that writes nothing at all where `refused` is 1.
 
     A weight of zero would not do: zero times a direction that is not finite is NaN.

@@ -28,9 +28,11 @@ class GatedAdam:
             lr=config.lr,
             betas=(config.beta1, config.beta2),
             fused=True,
+            # Says to torch that nothing but the device is needed for a step; on the CPU it is refused.
+            capturable=all(parameter.is_cuda for parameter in self.parameters.values()),
         )
 
-    def step(self, lr: float, accept: Tensor) -> None:
+    def step(self, lr: float | Tensor, accept: Tensor) -> None:
         """One update with this learning rate; none at all, moments included, where `accept` is false."""
         for group in self._adam.param_groups:
             group["lr"] = lr
@@ -137,8 +139,8 @@ class LossScale:
         good_steps = torch.where(finite, self.good_steps + 1, torch.zeros_like(self.good_steps))
         grow = good_steps >= self.GROWTH_INTERVAL
         factor = torch.where(finite, torch.where(grow, 2.0, 1.0), 0.5)
-        self.scale = (self.scale * factor).clamp(min=1.0, max=self.LARGEST)
-        self.good_steps = torch.where(grow, torch.zeros_like(good_steps), good_steps)
+        self.scale.copy_((self.scale * factor).clamp(min=1.0, max=self.LARGEST))
+        self.good_steps.copy_(torch.where(grow, torch.zeros_like(good_steps), good_steps))
 
     def state(self) -> dict[str, Tensor]:
         """For checkpoints."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 from jepa_core.contracts import HasState, Observations, Statistics, ViewTransform
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.device import Compute
-from jepa_core.engine.meters import Meters
+from jepa_core.engine.meters import Meters, together
 from jepa_core.engine.network import Parts
 from jepa_core.engine.objective import Objective, Outcome, declared_views
 from jepa_core.engine.optimizer import GatedAdam, LossScale, clip_gradients, ema_decay, learning_rate
+from jepa_core.engine.replay import WARM_UP, NotCapturableError, Replay
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.vote import Vote
 from jepa_core.recipes.tables import Recipe
@@ -54,47 +56,104 @@ class TrainingStep:
         self._forward: Callable[[Observations, Mapping[str, Observations]], Outcome] = (
             torch.compile(self.objective) if recipe.train.compile else self.objective
         )
+        self.replay = Replay(compute.device)
+        self.not_replayed = ""
+        """Why steps are launched kernel by kernel although they were to be replayed."""
+        self._first_step: int | None = None
 
     def __call__(self, step: int) -> None:
         """Take optimizer step `step`, counted from 0."""
-        train = self.recipe.train
-        parameters = list(self.parameters.values())
         self.parts.online.train()
-        self.optimizer.zero_grad()
+        take = partial(self._take, step)
+        self.meters.add(*(self._first_replayed(take) if self._is_replay_due(step) else take()))
+        self.meters.note({"lr": self._lr(step), "target.ema_decay": self._decay(step)})
 
+    def _take(self, step: int) -> tuple[list[str], Tensor]:
+        """The step, and its figures. What is between two seeds is a stage, which a GPU replays as it was captured."""
+        train, run = self.recipe.train, self.replay.run
+        self.optimizer.zero_grad()
         outcomes = []
         for micro in range(train.accumulate):
-            started = time.perf_counter()
-            batch, views = self.draw(step, micro)
-            self.meters.note_time("time.data", time.perf_counter() - started)
-            with self.compute.autocast():
-                outcome = self._forward(batch, views)
-            self.loss_scale.scaled(outcome.total / train.accumulate).backward()
-            outcomes.append(outcome)
+            batch = self._drawn(step, micro)
+            outcomes.append(run(f"micro-batch {micro}", self._learn, batch))
+        accept, figures = run("update", partial(self._update, outcomes), self._lr(step), self._decay(step), step)
+        seed_phase(train.seed, "step", step, "after")
+        run("state", partial(self._apply_statistics, outcomes, accept))
+        return figures
+
+    def _learn(self, batch: Observations) -> Outcome:
+        """Add a micro-batch's gradients to the parameters'."""
+        batch, views = self._augmented(batch)
+        with self.compute.autocast():
+            outcome = self._forward(batch, views)
+        self.loss_scale.scaled(outcome.total / self.recipe.train.accumulate).backward()
+        return outcome
+
+    @torch.no_grad()
+    def _update(
+        self, outcomes: list[Outcome], lr: float | Tensor, decay: float | Tensor, step: int | Tensor
+    ) -> tuple[Tensor, tuple[list[str], Tensor]]:
+        """Move the weights and their averages by the gradients, if these are finite; whether they are, and figures."""
+        parameters = list(self.parameters.values())
         loss = torch.stack([outcome.total.detach() for outcome in outcomes]).mean()
 
         self.loss_scale.unscale_(parameters)
         grad_norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None], foreach=True)
         accept = self.vote.cast(step, loss, grad_norm, scaled=self.loss_scale.enabled)
         self.loss_scale.update(grad_norm)
-        clipped = clip_gradients(parameters, grad_norm, train.clip_norm)
+        clipped = clip_gradients(parameters, grad_norm, self.recipe.train.clip_norm)
 
-        lr = learning_rate(self.recipe.schedule, self.recipe.optimizer.lr, step, self.run_steps)
-        decay = ema_decay(self.recipe.target.ema_decay, self.recipe.target.ema_decay_end, step, self.run_steps)
         self.optimizer.step(lr, accept)
         self.parts.target.follow(self.parts.online, decay, accept)
-        seed_phase(train.seed, "step", step, "after")
+        step_figures = {"grad.norm": grad_norm, "grad.clipped": clipped, "grad.skipped": (~accept).float()}
+        return accept, together([outcome.figures for outcome in outcomes], step_figures)
+
+    def _apply_statistics(self, outcomes: list[Outcome], accept: Tensor) -> None:
+        """Codebooks, queues and the like follow what the step has seen."""
         for name, component in self._stateful.items():
             apply_gated(component, Statistics.merge([outcome.statistics[name] for outcome in outcomes]), accept)
 
-        step_figures = {"grad.norm": grad_norm, "grad.clipped": clipped, "grad.skipped": (~accept).float()}
-        self.meters.add([outcome.figures for outcome in outcomes], step_figures)
-        self.meters.note({"lr": lr, "target.ema_decay": decay})
+    def _lr(self, step: int) -> float:
+        return learning_rate(self.recipe.schedule, self.recipe.optimizer.lr, step, self.run_steps)
+
+    def _decay(self, step: int) -> float:
+        return ema_decay(self.recipe.target.ema_decay, self.recipe.target.ema_decay_end, step, self.run_steps)
+
+    def _is_replay_due(self, step: int) -> bool:
+        """Once a process, when what first steps make is there."""
+        if self._first_step is None:
+            self._first_step = step
+        return self.recipe.train.replay and self.compute.device.type == "cuda" and step == self._first_step + WARM_UP
+
+    def _first_replayed(self, take: Callable[[], tuple[list[str], Tensor]]) -> tuple[list[str], Tensor]:
+        try:
+            return self.replay.start(take, self._memory)
+        except NotCapturableError as error:
+            self.not_replayed = str(error)
+            return take()
+
+    def _memory(self) -> dict[str, Tensor]:
+        """All that a step writes for the next one."""
+        owners = {"online": self.parts.online, "target": self.parts.target, "losses": self.parts.losses}
+        memory = {f"{owner}.{name}": t for owner, module in owners.items() for name, t in module.state_dict().items()}
+        for name, moments in self.optimizer.state().items():
+            memory |= {f"optimizer.{name}.{moment}": tensor for moment, tensor in moments.items()}
+        return memory | {f"vote.{k}": t for k, t in self.vote.state().items()} | dict(self.loss_scale.state())
 
     def draw(self, step: int, micro: int) -> tuple[Observations, dict[str, Observations]]:
         """The augmented micro-batch and its views. Seeds everything that the forward pass draws, too."""
+        return self._augmented(self._drawn(step, micro))
+
+    def _drawn(self, step: int, micro: int) -> Observations:
+        """The micro-batch as the dataset has it; seeds what is drawn after it."""
+        started = time.perf_counter()
+        batch = self.batches.draw(step * self.recipe.train.accumulate + micro)
+        self.meters.note_time("time.data", time.perf_counter() - started)
         seed_phase(self.recipe.train.seed, "step", step, "micro", micro)
-        batch = self.augment(self.batches.draw(step * self.recipe.train.accumulate + micro))
+        return batch
+
+    def _augmented(self, batch: Observations) -> tuple[Observations, dict[str, Observations]]:
+        batch = self.augment(batch)
         return batch, {name: transform(batch) for name, transform in self.views.items()}
 
 

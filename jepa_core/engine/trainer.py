@@ -179,6 +179,7 @@ class Trainer:
         while not self.calendar.is_last(self.steps_done) and not self.record.decision.ends:
             self.step(self.steps_done)
             self.steps_done += 1
+            self._tell_of_replay()
             ending = self._after_step(interruption)
             if ending is not None:
                 return ending
@@ -244,6 +245,12 @@ class Trainer:
 
     def _bad_step(self) -> int:
         return int(self.step.vote.bad_step)
+
+    def _tell_of_replay(self) -> None:
+        if self.step.not_replayed:
+            message = f"Steps are launched kernel by kernel, which is slower: {self.step.not_replayed}."
+            self.record.event("not_replayed", "info", message, step=self.steps_done)
+            self.step.not_replayed = ""
 
     def _tell_of_skipped(self, num_steps: float) -> None:
         """A step that was skipped has changed nothing. Where fp16 looks for its loss scale that is no fault."""

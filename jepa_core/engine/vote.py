@@ -26,8 +26,8 @@ class Vote:
         self.overflows = torch.zeros((), dtype=torch.int64, device=device)
         """fp16 gradient overflows in a row."""
 
-    def cast(self, step: int, loss: Tensor, grad_norm: Tensor, *, scaled: bool) -> Tensor:
-        """Whether this step may change state: a bool scalar on the device.
+    def cast(self, step: int | Tensor, loss: Tensor, grad_norm: Tensor, *, scaled: bool) -> Tensor:
+        """Whether this step may change state: a bool scalar on the device. Writes its flags in place.
 
         `scaled` says that the gradient was scaled for fp16, where an overflow alone is no fault.
         """
@@ -35,15 +35,13 @@ class Vote:
         finite = loss_finite & grads_finite
         overflows = torch.where(loss_finite & ~grads_finite, self.overflows + 1, torch.zeros_like(self.overflows))
         # Once the run has given up, the count stays what it was then: it tells why.
-        self.overflows = torch.where(self.bad_step < 0, overflows, self.overflows)
+        self.overflows.copy_(torch.where(self.bad_step < 0, overflows, self.overflows))
         bad = ~loss_finite | (self.overflows >= OVERFLOWS_IN_A_ROW) if scaled else ~finite
         if self._policy == "stop" or scaled:
             give_up = bad if self._policy == "stop" else self.overflows >= OVERFLOWS_IN_A_ROW
-            self.bad_step = torch.where(
-                (self.bad_step < 0) & give_up, torch.full_like(self.bad_step, step), self.bad_step
-            )
+            self.bad_step.copy_(torch.where((self.bad_step < 0) & give_up, step, self.bad_step))
         accept = finite & (self.bad_step < 0)
-        self.skipped = self.skipped + (~accept).long()
+        self.skipped.add_((~accept).long())
         return accept
 
     @property

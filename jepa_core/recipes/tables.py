@@ -90,6 +90,10 @@ class Train:
     seed: int = setting("fixes weights, order, augmentation and dropout", default=0, at_least=0)
     deterministic: bool = setting("bitwise the same result run to run, at some cost", default=False)
     compile: bool = setting("compile the step with torch.compile; takes about a minute at the start", default=False)
+    replay: bool = setting(
+        "on CUDA, capture the step once and replay it, which spares its launches; one that cannot be is launched",
+        default=False,
+    )
     non_finite: NonFinite = setting(
         "what a non-finite loss or gradient leads to", default="stop", choices=("stop", "skip")
     )

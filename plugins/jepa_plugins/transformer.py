@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from jepa_plugins.short_attention import is_short, short_attention
+
 
 class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention of queries over a memory, or over themselves."""
@@ -24,29 +26,34 @@ class MultiHeadAttention(nn.Module):
 
     def forward(self, queries_BQD: Tensor, memory_BKD: Tensor, allowed: Tensor) -> Tensor:
         """(B, Q, D). `allowed`, bool, broadcasts to (B, Q, K) and lets every query see at least one key."""
-        keys_BHKd, values_BHKd = (self._by_head(part) for part in self.keys_values(memory_BKD).chunk(2, dim=-1))
-        mixed_BHQd = F.scaled_dot_product_attention(
-            self._by_head(self.queries(queries_BQD)),
-            keys_BHKd,
-            values_BHKd,
-            # Fused attention on CUDA refuses a mask that is broadcast over keys.
-            attn_mask=allowed.expand(*allowed.shape[:-1], memory_BKD.shape[1]).contiguous().unsqueeze(1),
-            dropout_p=self.dropout if self.training else 0.0,
-        )
-        mixed: Tensor = self.output(mixed_BHQd.transpose(1, 2).flatten(2))
+        keys_BKHd, values_BKHd = (self._heads(part) for part in self.keys_values(memory_BKD).chunk(2, dim=-1))
+        queries_BQHd, dropout = self._heads(self.queries(queries_BQD)), self.dropout if self.training else 0.0
+        if is_short(queries_BQHd, keys_BKHd):
+            mixed_BQHd = short_attention(queries_BQHd, keys_BKHd, values_BKHd, allowed, dropout)
+        else:
+            mixed_BQHd = F.scaled_dot_product_attention(
+                queries_BQHd.transpose(1, 2),
+                keys_BKHd.transpose(1, 2),
+                values_BKHd.transpose(1, 2),
+                # Fused attention on CUDA refuses a mask that is broadcast over keys.
+                attn_mask=allowed.expand(*allowed.shape[:-1], memory_BKD.shape[1]).contiguous().unsqueeze(1),
+                dropout_p=dropout,
+            ).transpose(1, 2)
+        mixed: Tensor = self.output(mixed_BQHd.flatten(2))
         return mixed
 
     def weights(self, queries_BQD: Tensor, memory_BKD: Tensor, allowed: Tensor) -> Tensor:
         """(B, Q, K): what `forward` weighs the memory with, averaged over heads, without dropout."""
-        keys_BHKd = self._by_head(self.keys_values(memory_BKD).chunk(2, dim=-1)[0])
-        queries_BHQd = self._by_head(self.queries(queries_BQD))
+        keys_BHKd = self._heads(self.keys_values(memory_BKD).chunk(2, dim=-1)[0]).transpose(1, 2)
+        queries_BHQd = self._heads(self.queries(queries_BQD)).transpose(1, 2)
         scores_BHQK = queries_BHQd @ keys_BHKd.transpose(-1, -2) / queries_BHQd.shape[-1] ** 0.5
         possible_BHQK: Tensor = scores_BHQK.float().masked_fill(~allowed.unsqueeze(1), float("-inf"))
         return possible_BHQK.softmax(-1).mean(1)
 
-    def _by_head(self, tokens: Tensor) -> Tensor:
-        by_head: Tensor = tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        return by_head
+    def _heads(self, tokens: Tensor) -> Tensor:
+        """(B, N, D) to (B, N, H, d)."""
+        heads: Tensor = tokens.unflatten(-1, (self.heads, -1))
+        return heads
 
 
 class TransformerBlock(nn.Module):

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from jepa_core.engine.checkpoint import join_tree, split_tree
-from jepa_core.engine.meters import Meters
+from jepa_core.engine.meters import Meters, together
 
 CPU = torch.device("cpu")
 
 
 def add(meters: Meters, *losses: float, norm: float = 0.0) -> None:
     """One step of a micro-batch a loss."""
-    meters.add([{"loss": torch.tensor(loss)} for loss in losses], {"norm": torch.tensor(norm)})
+    meters.add(*together([{"loss": torch.tensor(loss)} for loss in losses], {"norm": torch.tensor(norm)}))
 
 
 def test_a_row_holds_means_over_steps_and_micro_batches() -> None:
@@ -56,7 +56,7 @@ def test_one_bad_step_shows_in_the_row() -> None:
 def test_other_figures_than_before_do_not_mix_with_them() -> None:
     meters = Meters(CPU)
     add(meters, 1.0)
-    meters.add([{"other": torch.tensor(5.0)}], {"norm": torch.tensor(1.0)})
+    meters.add(*together([{"other": torch.tensor(5.0)}], {"norm": torch.tensor(1.0)}))
     assert meters.take() == {"other": 5.0, "norm": 1.0}
 
 

@@ -90,7 +90,12 @@ def dataset_of(config: Hashable, seed: int) -> SequenceDataset:
 
 
 def a_trainer(
-    recipe: Recipe, folder: Path, *, record: KeptRecord | None = None, precision: Precision = "fp32"
+    recipe: Recipe,
+    folder: Path,
+    *,
+    record: KeptRecord | None = None,
+    precision: Precision = "fp32",
+    device: torch.device = CPU,
 ) -> Trainer:
     """A trainer that has not begun; checkpoints go to `folder`."""
     record = record or KeptRecord()
@@ -98,7 +103,7 @@ def a_trainer(
     return Trainer(
         recipe,
         dataset_of(cast(Hashable, recipe.data), recipe.train.seed),
-        Compute(CPU, precision),
+        Compute(device, precision),
         CheckpointFolder(folder, keep=100),
         record,
     )

@@ -119,7 +119,7 @@ class AttentionPool(nn.Module):
         if self.queries == "summary":
             return memory_BMD[:, :1], real_BM[:, :1]
         read_BM = real_BM.clone()
-        read_BM[:, 1:-num_tokens] = False
+        read_BM[:, 1:-num_tokens].fill_(False)
         if self.queries == "all":
             return memory_BMD, read_BM
         kept = [memory_BMD[:, :1], memory_BMD[:, -num_tokens:]]

@@ -87,7 +87,7 @@ def _patterns(is_colour_MCHW: Tensor, is_inside_MHW: Tensor) -> Tensor:
     counts = padded.new_zeros(*number_MCP.shape[:2], NUM_PATTERNS)
     counts.scatter_add_(2, number_MCP, padded.new_ones(1, 1, 1).expand_as(number_MCP))
     # Neighbourhoods without the colour, and what lies outside.
-    counts[..., 0] = 0
+    counts[..., 0].zero_()
     return F.normalize(counts.sqrt_().flatten(1), dim=1).view_as(counts)
 
 

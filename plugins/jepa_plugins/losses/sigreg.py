@@ -71,8 +71,8 @@ def epps_pulley(samples: Tensor, points: int) -> Tensor:
     step = REACH / (points // 2)
     weight = torch.full_like(t, 2 * step)
     # The trapezoid's end at REACH has half weight; so has t = 0 in each half of the line.
-    weight[0] = step
-    weight[-1] = step
+    weight[0].fill_(step)
+    weight[-1].fill_(step)
     angles_nSt = samples[..., None] * t
     real, imaginary = angles_nSt.cos().mean(0), angles_nSt.sin().mean(0)
     difference_St = (real - normal).square() + imaginary.square()

@@ -1,0 +1,134 @@
+"""Attention over a handful of tokens in one Triton kernel each way, for CUDA.
+
+A library's attention works in tiles of 64 × 128 queries and keys, made for long texts: of an observation's 16 tokens
+nine tenths of a tile are padding. Here one program holds a head of one sequence whole, in registers:
+
+    S = Q Kᵀ / √d,  P = softmax(S where allowed),  O = (P ∘ M / (1 − p)) V         with a drawn mask M of dropout p
+    dV = (P ∘ M / (1 − p))ᵀ dO,  dP = (dO Vᵀ) ∘ M / (1 − p),  dS = P ∘ (dP − rowsum(P ∘ dP)),
+    dQ = dS K / √d,  dK = dSᵀ Q / √d
+
+The way back draws the same M from the same seed and computes P again, so that neither is stored, and adds nothing up
+across programs: equal inputs give equal bits. Softmax is in float32, products in the inputs' number format.
+
+Shapes: B sequences, Q queries, K keys, H heads, d dimension of a head.
+"""
+
+# A custom operator's implementation, its fake and its gradient have one list of arguments, given by place.
+# ruff: noqa: ARG001, PLR0917
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+LONGEST = 64
+"""Queries or keys that a program holds."""
+WIDEST = 128
+"""Dimension of a head that a program holds."""
+
+_HAS_TRITON = importlib.util.find_spec("triton") is not None
+
+
+def is_short(queries: Tensor, keys: Tensor) -> bool:
+    """Whether `short_attention` takes queries (B, Q, H, d) and keys (B, K, H, d) on their device."""
+    lengths = queries.shape[1], keys.shape[1]
+    return _HAS_TRITON and queries.is_cuda and max(lengths) <= LONGEST and queries.shape[-1] <= WIDEST
+
+
+def short_attention(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, dropout: float) -> Tensor:
+    """(B, Q, H, d) of queries (B, Q, H, d), keys and values (B, K, H, d).
+
+    Args:
+        allowed: bool, broadcasts to (B, Q, K); every query sees at least one key.
+        dropout: share of the weights left out; the others grow to make up for it.
+    """
+    queries, keys, values = (part if part.stride(-1) == 1 else part.contiguous() for part in (queries, keys, values))
+    allowed = allowed.expand(len(queries), queries.shape[1], keys.shape[1])
+    # Drawn on the device, from the generator that everything else is drawn from: a captured step draws anew.
+    seed = torch.randint(2**31 - 1, (1,), device=queries.device) if dropout else None
+    mixed: Tensor = _forward(queries, keys, values, allowed, seed, dropout)
+    return mixed
+
+
+@torch.library.custom_op("jepa::short_attention", mutates_args=())
+def _forward(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
+    from jepa_plugins.short_attention_kernels import attend
+
+    mixed = torch.empty(queries.shape, dtype=queries.dtype, device=queries.device)
+    attend[_grid(queries)](
+        queries, keys, values, mixed, allowed.view(torch.uint8), seed, p, 1 / math.sqrt(queries.shape[-1]),
+        *_strides(queries, keys, values, mixed), *allowed.stride(), **_sizes(queries, keys, p),
+    )  # fmt: skip
+    return mixed
+
+
+@torch.library.custom_op("jepa::short_attention_backward", mutates_args=())
+def _backward(
+    grad: Tensor, queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, seed: Tensor | None, p: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    from jepa_plugins.short_attention_kernels import attend_backward
+
+    grad = grad if grad.stride(-1) == 1 else grad.contiguous()
+    grads = tuple(torch.empty(part.shape, dtype=part.dtype, device=part.device) for part in (queries, keys, values))
+    attend_backward[_grid(queries)](
+        queries, keys, values, grad, *grads, allowed.view(torch.uint8), seed, p, 1 / math.sqrt(queries.shape[-1]),
+        *_strides(queries, keys, values, grad, *grads), *allowed.stride(), **_sizes(queries, keys, p),
+    )  # fmt: skip
+    return grads[0], grads[1], grads[2]
+
+
+@_forward.register_fake
+def _(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
+    return torch.empty(queries.shape, dtype=queries.dtype, device=queries.device)
+
+
+@_backward.register_fake
+def _(
+    grad: Tensor,
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    allowed: Tensor,
+    seed: Tensor | None,
+    p: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    q, k, v = (torch.empty(part.shape, dtype=part.dtype, device=part.device) for part in (queries, keys, values))
+    return q, k, v
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *tensors, ctx.p = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    return *_backward(grad, *ctx.saved_tensors, ctx.p), None, None, None
+
+
+_forward.register_autograd(_differentiate, setup_context=_keep)
+
+
+def _grid(queries: Tensor) -> tuple[int, int]:
+    """A program for each head of each sequence; heads of a sequence run side by side, and share its cache lines."""
+    return queries.shape[2], queries.shape[0]
+
+
+def _strides(*parts: Tensor) -> list[int]:
+    """Of (B, N, H) of each; the last dimension is contiguous."""
+    return [stride for part in parts for stride in part.stride()[:3]]
+
+
+def _sizes(queries: Tensor, keys: Tensor, p: float) -> dict[str, Any]:
+    """Sizes as they are, and as blocks: powers of two, of at least 16 as tensor cores take them."""
+    num_queries, num_keys, dim = queries.shape[1], keys.shape[1], queries.shape[-1]
+    blocks = [max(16, 1 << (size - 1).bit_length()) for size in (num_queries, num_keys, dim)]
+    longest = max(blocks[:2])
+    return {
+        "num_queries": num_queries, "num_keys": num_keys, "dim": dim,
+        "BLOCK_Q": blocks[0], "BLOCK_K": blocks[1], "BLOCK_D": blocks[2],
+        "HAS_DROPOUT": p > 0, "num_warps": {16: 1, 32: 2, 64: 4}[longest],
+    }  # fmt: skip
