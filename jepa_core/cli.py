@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App
+from cyclopts import App, CycloptsError, MissingArgumentError, UnusedCliTokensError
 
 from jepa_core import __version__
 from jepa_core.errors import JepaError
@@ -32,6 +34,15 @@ COMMANDS = {
 }
 """Name → where it is, and its line in the list of commands."""
 
+_STOPPED = dict.fromkeys(("embed", "export", "plot"), "Stopped. Nothing was written.") | {"eval": "Stopped."}
+"""Name → what is said after Ctrl-C; others say it themselves, or have nothing to say."""
+
+_USAGE = 2
+"""Exit code where the arguments are at fault."""
+
+_EXAMPLE = re.compile(r"^ *For example: (jepa .+)$", re.MULTILINE)
+"""In the docstring of a command."""
+
 
 def program(called: str = "") -> App:
     """The command line. The help of a command is its docstring; only in the list, which imports none of them, a line
@@ -39,10 +50,13 @@ def program(called: str = "") -> App:
     app = App(
         name="jepa",
         help="Train joint-embedding predictive models, and know whether a run is any good.",
-        help_epilogue="First steps: jepa run recipes/quickstart.toml, and jepa demo",
+        help_epilogue="First steps: jepa run quickstart, and jepa demo",
         version=__version__,
         version_flags=["--version"],
         result_action="return_value",
+        suppress_keyboard_interrupt=False,
+        print_error=False,
+        exit_on_error=False,
     )
     for name, (command, summary) in COMMANDS.items():
         app.command(command, name=name, help=None if name == called else summary)
@@ -59,18 +73,52 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _exit_code(arguments: Sequence[str]) -> int:
+    called = next(iter(arguments), "")
     try:
-        result = program(next(iter(arguments), ""))(arguments)
+        result = program(called)(arguments)
     except JepaError as error:
-        print(error, file=sys.stderr)
+        print(_shown(error), file=sys.stderr)
         return error.exit_code
+    except CycloptsError as error:
+        print(_usage(error), file=sys.stderr)
+        return _USAGE
     except KeyboardInterrupt:
+        if called in _STOPPED:
+            print(_STOPPED[called], file=sys.stderr)
         return 130
     except BrokenPipeError:
         # Whoever read our output has left; keep Python from complaining again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _shown(error: JepaError) -> str:
+    if not sys.stderr.isatty():
+        return str(error)
+    from jepa_core.presentation.error_text import error_text
+    from jepa_core.presentation.terminal import console_for
+
+    return error_text(str(error), console_for(sys.stderr).width)
+
+
+def _usage(error: CycloptsError) -> str:
+    """What is wrong with the arguments, and what to type instead."""
+    command = " ".join(["jepa", *(error.command_chain or ())])
+    if isinstance(error, UnusedCliTokensError):
+        said = f"{command} has no place for {shlex.join(error.unused_tokens or ())}."
+    elif isinstance(error, MissingArgumentError) and error.argument is not None:
+        said = _missing(error.argument.name, error.keyword)
+    else:
+        said = str(error)
+    example = _EXAMPLE.search((error.target and error.target.__doc__) or "")
+    return f"{said}\n" + (f"For example: {example[1]}" if example else f"What there is: {command} --help")
+
+
+def _missing(name: str, typed: str | None) -> str:
+    """What has to be given, where it is not there (`typed` is None) or has no value."""
+    said = f"{name} is missing" if typed is None else f"{typed} has no value"
+    return f"{said}: where to write, as -o FILE." if name == "--output" else f"{said}."
 
 
 if __name__ == "__main__":

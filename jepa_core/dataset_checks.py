@@ -17,6 +17,9 @@ from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
 from jepa_core.facts import Role
 from jepa_core.spaces import require
 
+TASK = "task"
+"""What tasks are called beside the labels, by whoever shows or judges both."""
+
 _LABEL_DTYPES = (torch.int64, torch.float32, torch.float64)
 """Of classes, and of numbers."""
 
@@ -70,6 +73,8 @@ def check_form(dataset: SequenceDataset) -> None:
         require(bool(tensors), f"{name} has no tensor of observations")
         for key, value in {**tensors, "tasks": split.tasks, **split.labels}.items():
             require(isinstance(value, Tensor), f"{key} of {name} is a {type(value).__name__}, not a tensor")
+        for label in split.labels:
+            check_label(label)
         leading = {key: tuple(tensor.shape[:2]) for key, tensor in tensors.items()}
         require(
             all(len(shape) == 2 for shape in leading.values()) and len(set(leading.values())) == 1,
@@ -92,6 +97,12 @@ def check_form(dataset: SequenceDataset) -> None:
     require(labels[0] == labels[1], f"labels of training are {_told(labels[0])}, of validation {_told(labels[1])}")
     places, roles = dataset.train.num_places, len(dataset.roles)
     require(roles in (0, places), f"{roles} roles are given for sequences of {places} observations")
+
+
+def check_label(name: str) -> None:
+    """The name of a label is a text of its own."""
+    require(bool(name.strip()), f"a label's name is empty: {name!r}. Give it one")
+    require(name != TASK, f'a label is called "{TASK}", as every sequence\'s task is. Give it another name')
 
 
 def check_content(dataset: SequenceDataset) -> None:

@@ -61,3 +61,11 @@ def test_tasks_are_no_floats() -> None:
     wrong = dataclasses.replace(given, train=dataclasses.replace(given.train, tasks=tasks))
     with pytest.raises(ValueError, match=r"tasks of training are torch.float64, not torch.int64"):
         check_form(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("task", 'a label is called "task"'), (" ", "name is empty"), ("", "empty")]
+)
+def test_a_label_has_a_name_of_its_own(name: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        check_form(dataset({name: torch.arange(4)}))

@@ -62,6 +62,9 @@ def embed(
         The run, a flag, the checkpoint, the data or the output is at fault. Nothing half-written remains.
     """
     path = find_run(run, runs_dir)
+    from jepa_core.engine.embedding_files import check_embeddings
+
+    check_embeddings(output, replace=force)
     from jepa_core.registry import chosen_plugins
 
     registry = chosen_plugins(plugin, no_plugin)

@@ -58,6 +58,9 @@ def export(
         The run, a flag, the checkpoint or the data is at fault, or the encoder does not fit the format.
     """
     path = find_run(run, runs_dir)
+    from jepa_core.engine.exporting import check_export, export_encoder
+
+    check_export(output, force=force)
     from jepa_core.registry import chosen_plugins
 
     registry = chosen_plugins(plugin, no_plugin)
@@ -65,7 +68,6 @@ def export(
     import attrs
     import orjson
 
-    from jepa_core.engine.exporting import export_encoder
     from jepa_core.engine.opened_run import open_run
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recorded_numbers import encode

@@ -54,7 +54,7 @@ def plot(
     array
         prediction, state or target.
     label
-        A label of the data to colour by, or task; the first of 2 to 20 classes when not given.
+        A label of the data, or task, of 2 to 20 classes or of numbers; the first of 2 to 20 classes when not given.
     method
         pca: the plane of the largest variance; or umap, which keeps neighbourhoods together and needs umap-learn.
     neighbours
@@ -95,10 +95,16 @@ def _lines(run_map: RunMap, output: Path) -> list[Text]:
     from jepa_core.visible_text import clean
 
     size = bytes_text(output.stat().st_size)
-    by = f"coloured by {run_map.colouring.label}" if run_map.colouring else "without colours"
     return [
         checkpoint_line(run=run_map.run, step=run_map.step, why=run_map.why, device=run_map.device, data=run_map.data),
         Text(f"{len(run_map.plane.points):,} {run_map.array}s → {output} ({size})", style="bold"),
         *(Text(f"  · {clean(note)}", style="dim") for note in run_map.notes),
-        Text(f"  {clean(by)}; --label takes {clean(', '.join(run_map.labels))}"),
+        Text(f"  {clean(_colours(run_map))}"),
     ]
+
+
+def _colours(run_map: RunMap) -> str:
+    """What points are coloured by, or why by nothing, and what else there is where there is a choice."""
+    reason = run_map.why_no_colours
+    by = f"without colours: {reason}" if reason or not run_map.colouring else f"coloured by {run_map.colouring.label}"
+    return f"{by}; --label takes {', '.join(run_map.labels)}" if len(run_map.labels) > 1 else by

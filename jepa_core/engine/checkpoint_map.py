@@ -7,7 +7,7 @@ Shapes: S sequences on the map, Q queries, K neighbours of each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, get_args
 
 import attrs
@@ -15,23 +15,25 @@ import torch
 from torch import Tensor
 
 from jepa_core.contracts import SequenceDataset, Sequences, Space
+from jepa_core.dataset_checks import TASK
 from jepa_core.engine.checkpoint_embedding import embedder_of
 from jepa_core.engine.embedding_map import MAPS, Agreement, PlaneMap, agreement, evenly, nearest_of_others, require_umap
 from jepa_core.engine.opened_run import OpenedRun
+from jepa_core.engine.representation import unit_length
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.spaces import HasPictures
 
 MappedArray = Literal["state", "prediction", "target"]
 Split = Literal["validation", "train"]
 
+FEWEST_POINTS = 3
+"""Two points always lie on a line, and show nothing."""
 MOST_POINTS = 5000
 MOST_ROWS = 20
 NUM_NEIGHBOURS = 5
-TASK = "task"
-"""What tasks are called among the labels."""
 
-_FEWEST_CLASSES, _MOST_CLASSES = 2, 20
-"""Of a label that is chosen by itself."""
+FEWEST_CLASSES, MOST_CLASSES = 2, 20
+"""Of a label that is chosen by itself; the most are also what a legend holds."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -49,6 +51,16 @@ class Colouring:
         """Whether it has classes that several tasks may share."""
         return not (self.names or self.values.is_floating_point())
 
+    @property
+    def num_classes(self) -> int:
+        """0 for real numbers."""
+        return 0 if self.values.is_floating_point() else len(self.values.unique())
+
+    @property
+    def has_colours(self) -> bool:
+        """Whether points are drawn in its colours: numbers have a scale, and classes a legend that holds a few."""
+        return self.num_classes <= MOST_CLASSES
+
     def text(self, value: float) -> str:
         """One of the values in words."""
         return self.names.get(value, str(value)) if isinstance(value, int) else f"{value:.3g}"
@@ -60,6 +72,10 @@ class NeighbourRows:
 
     rows: Tensor
     """(Q, 1 + K) int64: positions on the map, the query first; −1 where there are no more."""
+    similarities: Tensor
+    """(Q, 1 + K) float32: cosines of the embeddings with the query's."""
+    tasks: tuple[tuple[str, ...], ...]
+    """Names of the tasks of `rows`; empty where there are no more."""
     pictures: Tensor
     """(Q, 1 + K, H, W, 3), red, green and blue between 0 and 1."""
     shown: str
@@ -89,6 +105,16 @@ class RunMap:
     """What there is to colour by."""
     neighbours: NeighbourRows | None
     notes: tuple[str, ...]
+
+    @property
+    def why_no_colours(self) -> str:
+        """Why points are drawn without colours; empty where they have them."""
+        if self.colouring is None:
+            found = f"no label has {FEWEST_CLASSES} to {MOST_CLASSES} classes"
+            return found if len(self.labels) > 1 else "this data has no labels besides its tasks"
+        if self.colouring.has_colours:
+            return ""
+        return f"{self.colouring.label} has {self.colouring.num_classes:,} classes, and a legend holds {MOST_CLASSES}"
 
 
 def map_run(
@@ -124,6 +150,7 @@ def map_run(
         require_umap()
     dataset = opened.dataset()
     whole = dataset.validation if split == "validation" else dataset.train
+    _check_enough(len(whole), split)
     sequences = whole.rows(evenly(len(whole), MOST_POINTS))
     colouring = _colouring(sequences, dataset, label)
     embeddings = _embedded(opened, sequences, array, progress)
@@ -144,7 +171,9 @@ def map_run(
         colouring=colouring,
         labels=_labels(sequences),
         neighbours=(
-            _neighbours(space, sequences, embeddings, colouring, array=array, num_rows=num_rows)
+            _neighbours(
+                space, sequences, embeddings, colouring, task_names=dataset.task_names, array=array, num_rows=num_rows
+            )
             if num_rows and isinstance(space, HasPictures) and not reason
             else None
         ),
@@ -161,8 +190,21 @@ def _check(flag: str, value: str, known: tuple[str, ...]) -> None:
         raise RecipeError(f"{flag} {value!r} is none. Use {', '.join(known)}.")
 
 
+def _check_enough(num: int, split: str) -> None:
+    """
+    Raises:
+        DataError: these are too few sequences for a map.
+    """
+    if num < FEWEST_POINTS:
+        raise DataError(
+            f"The {split} split has {num} sequence{'s' if num > 1 else ''}, and a map needs {FEWEST_POINTS} or more. "
+            f"Draw the other with --split {'train' if split == 'validation' else 'validation'}, or give more data "
+            "with --set, such as data.validation_share=0.3 or data.path=FILE."
+        )
+
+
 def _labels(sequences: Sequences) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*sequences.labels, TASK)))
+    return (*sequences.labels, TASK)
 
 
 def _colouring(sequences: Sequences, dataset: SequenceDataset, wanted: str) -> Colouring | None:
@@ -174,7 +216,7 @@ def _colouring(sequences: Sequences, dataset: SequenceDataset, wanted: str) -> C
     values = {TASK: sequences.tasks, **sequences.labels}
     if wanted and wanted not in values:
         raise RecipeError(f"--label {wanted!r}: the data has no such label. There are {', '.join(_labels(sequences))}.")
-    few = (name for name in _labels(sequences) if _FEWEST_CLASSES <= len(values[name].unique()) <= _MOST_CLASSES)
+    few = (name for name in _labels(sequences) if FEWEST_CLASSES <= len(values[name].unique()) <= MOST_CLASSES)
     label = wanted or next(few, None)
     if label is None:
         return None
@@ -222,6 +264,7 @@ def _neighbours(
     embeddings: Tensor,
     colouring: Colouring | None,
     *,
+    task_names: Sequence[str],
     array: str,
     num_rows: int,
 ) -> NeighbourRows:
@@ -231,10 +274,13 @@ def _neighbours(
     order = torch.arange(len(tasks)) if colouring is None else colouring.values.argsort(stable=True)
     queries = order[evenly(len(order), num_rows)]
     rows = torch.cat([queries[:, None], nearest[queries]], 1)
+    unit = unit_length(embeddings)
     place, shown = (-1, "target") if array == "target" else (-2, "last observation of context")
     pictures = space.pictures(sequences.observations[rows.clamp(min=0).flatten(), place])
     return NeighbourRows(
         rows=rows,
+        similarities=(unit[queries, None] * unit[rows]).sum(-1),
+        tasks=tuple(tuple(task_names[tasks[place]] if place >= 0 else "" for place in row) for row in rows.tolist()),
         pictures=pictures.cpu().unflatten(0, rows.shape),
         shown=shown,
         agreement=agreement(nearest, colouring.values, tasks) if colouring and colouring.is_shared else None,

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from jepa_core.engine.output_files import appearing_whole, check_output
+from jepa_core.engine.output_files import appearing_whole, check_output, place_of
 from jepa_core.errors import DataError
 
 Array = NDArray[Any]
@@ -48,6 +48,18 @@ class _Column:
             yield np.frombuffer(self.file.read(count * size), self.dtype).reshape(count, *self.shape)
 
 
+def check_embeddings(path: Path, *, replace: bool) -> None:
+    """Refuse early what cannot be written at the end.
+
+    Raises:
+        DataError: the path has another ending, its folder is not there, a file is there already and may not be
+            replaced, or what the format needs is not installed.
+    """
+    check_output(path, ENDINGS, "embeddings", replace=replace)
+    if path.suffix == ".parquet":
+        _parquet()
+
+
 class EmbeddingFile:
     """A file of embeddings in the making; `with` it, it is there when all went well, and else nothing is."""
 
@@ -62,12 +74,9 @@ class EmbeddingFile:
             replace: an existing file may be replaced.
 
         Raises:
-            DataError: the path has another ending, its folder is not there, a file is there already, or what the format
-                needs is not installed.
+            DataError: see `check_embeddings`.
         """
-        check_output(path, ENDINGS, "embeddings", replace=replace)
-        if path.suffix == ".parquet":
-            _parquet()
+        check_embeddings(path, replace=replace)
         self.path, self.texts, self.about = path, texts, about
         self.num_rows = 0
         self.columns: dict[str, _Column] = {}
@@ -85,7 +94,7 @@ class EmbeddingFile:
         try:
             for name, values in columns.items():
                 if name not in self.columns:
-                    file = TemporaryFile(dir=self.path.parent)  # noqa: SIM115  # closed in __exit__
+                    file = TemporaryFile(dir=place_of(self.path).parent)  # noqa: SIM115  # closed in __exit__
                     self.columns[name] = _Column(shape=values.shape[1:], dtype=values.dtype, file=file)
                 self.columns[name].file.write(np.ascontiguousarray(values).data)
         except OSError as error:

@@ -11,6 +11,7 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -100,7 +101,7 @@ class Format:
     def check_packages(self) -> None:
         """
         Raises:
-            ExportError: a package that writing needs is missing.
+            ExportError: a package that writing needs is missing; or one is installed, and cannot be imported.
         """
         missing = [package for package in self.needs if find_spec(package) is None]
         if missing:
@@ -108,6 +109,10 @@ class Format:
                 f"This kind of file is written with {' and '.join(self.needs)}; not installed: {', '.join(missing)}.\n"
                 f"Install them: pip install 'jepa-core[onnx]'. {self.otherwise}"
             )
+        for package in (*self.needs, *((self.runs_with,) if self.can_be_run() else ())):
+            remedy = f"Mend its installation: pip install --force-reinstall {package}. {self.otherwise}"
+            with _quiet(), _explained(f"{package} cannot be imported", remedy):
+                import_module(package)
 
     def can_be_run(self) -> bool:
         """Whether `run` has what it needs."""

@@ -100,6 +100,17 @@ class Exported:
     """What is wrong with checkpoints that came before."""
 
 
+def check_export(output: Path, *, force: bool) -> None:
+    """Refuse early what cannot be written at the end.
+
+    Raises:
+        ExportError: a package is missing, or cannot be imported.
+        DataError: nothing can be written there.
+    """
+    check_output(output, FORMATS, "encoders", replace=force)
+    FORMATS[output.suffix].check_packages()
+
+
 def export_encoder(opened: OpenedRun, output: Path, *, part: Part = "online", force: bool = False) -> Exported:
     """Write an opened run's encoder in the format of the output's suffix. The run is open on the CPU.
 
@@ -110,9 +121,8 @@ def export_encoder(opened: OpenedRun, output: Path, *, part: Part = "online", fo
         ExportError: the encoder does not fit the format, a package is missing, or what was written gives other tokens.
         JepaError: the output or the data is at fault.
     """
-    check_output(output, FORMATS, "encoders", replace=force)
+    check_export(output, force=force)
     form = FORMATS[output.suffix]
-    form.check_packages()
     model, chosen, recipe = opened.model, opened.chosen, opened.trained
     observations = _some_of(opened.dataset().validation.observations)
     network = model.objective.online if part == "online" else model.objective.target

@@ -13,6 +13,7 @@ from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.stored_model import ChosenCheckpoint, StoredModel, choose_checkpoint, load_model
+from jepa_core.errors import RunDirectoryError
 from jepa_core.recipes.faults import Fault, RecipeFaultsError
 from jepa_core.recipes.layers import Layer, override_layers
 from jepa_core.recipes.reading import load_recipe
@@ -21,6 +22,7 @@ from jepa_core.registry import Registry
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_files import check_same_files
+from jepa_core.run_directory.status import ALIVE
 
 _CHANGEABLE_TRAIN_KEYS = frozenset({"precision", "batch_size"})
 
@@ -58,16 +60,35 @@ def open_run(run: Path, *, overrides: Sequence[str], step: str, device: str, reg
     Raises:
         JepaError: the run, its recipe, its local plugin files, the flags, the checkpoint or the device is at fault.
     """
+    reader = RunReader(run)
+    path = recipe_of(reader)
     check_same_files(run, registry.files)
     _refuse_changes_to_the_model(override_layers(overrides))
-    trained = load_recipe(run / RECIPE, registry=registry).recipe
-    recipe = load_recipe(run / RECIPE, overrides=overrides, registry=registry).recipe
-    reader = RunReader(run)
+    trained = load_recipe(path, registry=registry).recipe
+    recipe = load_recipe(path, overrides=overrides, registry=registry).recipe
     chosen = choose_checkpoint(reader, step)
     compute = choose_compute(device, recipe.train.precision)
     set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
     model = load_model(trained, chosen.checkpoint, compute.device)
     return OpenedRun(reader=reader, trained=trained, recipe=recipe, chosen=chosen, compute=compute, model=model)
+
+
+def recipe_of(run: RunReader) -> Path:
+    """A run's recipe.toml.
+
+    Raises:
+        RunDirectoryError: it is not there, or not yet.
+    """
+    path = run.path / RECIPE
+    if path.exists():
+        return path
+    if run.state() in ALIVE:
+        raise RunDirectoryError(
+            f"{run.name} is starting: it has no recipe and no checkpoint yet. Try again in a while."
+        )
+    raise RunDirectoryError(
+        f"{run.path} has no {RECIPE}, so nobody can say what it trains. Copy it along, or start anew."
+    )
 
 
 def _refuse_changes_to_the_model(layers: Sequence[Layer]) -> None:

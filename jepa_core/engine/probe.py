@@ -3,8 +3,9 @@
 Neighbours: the K nearest by cosine s count with weight exp(s / 0.07) (Wu et al., arXiv 1805.01978); nothing is trained.
 Linear: see `linear_probe`. A label of classes is scored by accuracy, a label of numbers by R² = 1 − SSE / SST.
 
-Sequences of one group, such as one task, share observations: none is predicted from another of its own group. Knows
-labels and groups as numbers, not what they mean.
+Sequences of one group, such as one task, share observations: none is predicted from another of its own group. The task
+itself can only be told from other sequences of the same task, so there every sequence is a group of its own, and what
+sequences share counts. Knows labels and groups as numbers, not what they mean.
 
 Shapes: V sequences, F features.
 """
@@ -12,6 +13,7 @@ Shapes: V sequences, F features.
 from __future__ import annotations
 
 import keyword
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from itertools import chain, count
@@ -22,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from jepa_core.contracts import Sequences
+from jepa_core.dataset_checks import TASK
 from jepa_core.engine.linear_probe import NUM_FOLDS, folds_of, held_out_classes, held_out_numbers
 
 NUM_NEIGHBOURS = 20
@@ -86,7 +89,7 @@ class Question:
 
     label: str
     answers: Tensor
-    """(V,): classes as int64 counted from 0, or numbers as float64."""
+    """(V,): classes as int64 counted from 0, or numbers as float64, below 1 by a power of two."""
     groups: Tensor
     """(V,) int64"""
     judged: Tensor
@@ -105,7 +108,7 @@ class Question:
         """
         labels, groups = labels.cpu(), groups.cpu()
         if labels.is_floating_point():
-            answers, judged = labels.double(), torch.ones_like(labels, dtype=torch.bool)
+            answers, judged = _below_one(labels.double()), torch.ones_like(labels, dtype=torch.bool)
             has_answers = len(labels.unique()) > 1 and len(groups.unique()) >= NUM_FOLDS
         else:
             _, answers = labels.unique(return_inverse=True)
@@ -154,10 +157,20 @@ class Question:
         return float(1 - (predicted - answers).square().sum() / (answers - answers.mean()).square().sum())
 
 
+def _below_one(numbers: Tensor) -> Tensor:
+    """Float64 times a power of two, which costs no digit, so that no square is too large or too small: R² of numbers
+    is that of any multiple."""
+    _, exponent = math.frexp(float(numbers.abs().max()))
+    return numbers * math.ldexp(1.0, min(-exponent, 1023))
+
+
 def probes_of(readouts: Readouts, sequences: Sequences) -> tuple[Probe, ...]:
-    """A probe for every label, and for the task where tasks hold several sequences; without what none can predict."""
+    """A probe for every label, and for the task where tasks hold several sequences; without what none can predict.
+
+    The task is told from other sequences of the same task, a linear map's folds holding some of each.
+    """
     alone = torch.arange(len(sequences))
-    asked = (*questions_of(sequences), Question.of("task", sequences.tasks, alone))
+    asked = (*questions_of(sequences), Question.of(TASK, sequences.tasks, alone))
     return tuple(
         Probe(
             label=question.label,

@@ -22,6 +22,7 @@ import orjson
 
 from jepa_core.engine.changed_recipe import ChangedRecipe, changed_recipe
 from jepa_core.errors import CheckpointError, RunDirectoryError
+from jepa_core.plain_files import open_plain
 from jepa_core.recipes.difference import Change
 from jepa_core.registry import Registry
 from jepa_core.run_directory.clock import SYSTEM_CLOCK
@@ -179,7 +180,7 @@ def _hand_down_rows(parent: Path, child: Path, step: int) -> None:
 
 
 def _events_handed_down(parent: Path, step: int) -> Iterator[bytes]:
-    with (parent / EVENTS).open("rb") as lines:
+    with open_plain(parent / EVENTS) as lines:
         for line in lines:
             try:
                 event = event_from_json(orjson.loads(line))

@@ -72,10 +72,13 @@ def _best_if_kept(run: RunReader, folder: CheckpointFolder) -> ChosenCheckpoint:
 def _newest(folder: CheckpointFolder, *notes: str) -> ChosenCheckpoint:
     newest, faults = folder.newest()
     if newest is None:
-        raise CheckpointError(
-            f"No checkpoint in {folder.folder} can be used: {'; '.join(faults) or 'there is none'}.\n"
-            "A run writes its first one after checkpoint.every_epochs."
+        remedy = (
+            "Copy them anew from where the run was made, or train it again."
+            if faults
+            else "A run writes its first one after checkpoint.every_epochs."
         )
+        found = "; ".join(faults) or "there is none"
+        raise CheckpointError(f"No checkpoint in {folder.folder} can be used: {found}.\n{remedy}")
     return ChosenCheckpoint(checkpoint=newest, why="newest", notes=(*notes, *faults))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from jepa_core.plain_files import open_plain
 from jepa_core.recipes.faults import Excerpt, Fault, Problem, RecipeFaultsError
 from jepa_core.recipes.key_path import KeyPath, dotted
 from jepa_core.recipes.positions import positions_of, syntax_fault
@@ -28,9 +29,16 @@ class Layer:
     """The path as the user knows it, or the flag."""
     table: dict[str, Any]
     text: str | None = None
-    """The file's text; None for a flag."""
+    """The file's text; None for a flag, and for tables that stand in no file."""
+    is_recipe: bool = False
+    """Of tables without a text: they are a whole recipe, as a file is, and faults name the key in them."""
     note: str = ""
     """How it came in, such as `extended by recipes/optimized.toml`."""
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether `where` names the key already."""
+        return self.text is None and not self.is_recipe
 
     def fault(self, problem: Problem, path: KeyPath, key: str) -> Fault:
         """A problem traced to `path` in this layer."""
@@ -44,7 +52,7 @@ class Layer:
             notes=(*problem.notes, *([self.note] if self.note else [])),
             component=problem.component,
             excerpt=excerpt,
-            from_flag=self.text is None,
+            from_flag=self.is_flag,
         )
 
 
@@ -77,7 +85,7 @@ def override_layers(overrides: Sequence[str]) -> list[Layer]:
     for override in overrides:
         where = f"--set {override}"
         path, equals, value = override.partition("=")
-        keys = _parsed_key(path)
+        keys = parsed_key(path)
         if not equals or keys is None:
             message = "expected KEY=VALUE, such as train.epochs=3 or data.path=FILE"
             faults.append(Fault(where=where, key="", message=message, from_flag=True))
@@ -110,11 +118,11 @@ def _read_layer(path: Path, note: str = "") -> Layer:
 
 
 def _read_text(path: Path) -> str:
-    if not is_file(path):
-        raise _file_error(path, "no such file")
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             content = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for what cannot be a path at all
+        raise _file_error(path, "no such file") from None
     except OSError as error:
         raise _file_error(path, f"cannot be read: {error.strerror}") from None
     if len(content) > MAX_BYTES:
@@ -157,7 +165,7 @@ def _place(where: str, excerpt: Excerpt | None) -> str:
     return where if excerpt is None else f"{where}:{excerpt.line}:{excerpt.column}"
 
 
-def _parsed_key(text: str) -> tuple[str, ...] | None:
+def parsed_key(text: str) -> tuple[str, ...] | None:
     """The keys of a dotted key; None when it is not one."""
     try:
         node = tomllib.loads(f"{text.strip()} = 0") if "\n" not in text else {}

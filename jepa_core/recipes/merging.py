@@ -38,7 +38,7 @@ class MergedRecipe:
 
     def add(self, layer: Layer) -> None:
         """Put a child over what is there."""
-        if layer.text is not None:
+        if not layer.is_flag:
             self._drop(self.table, TEXT_KEYS, ())
             self._origins[()] = Origin(layer=layer, path=())
         child = {key: value for key, value in copy.deepcopy(layer.table).items() if key != "extends"}

@@ -18,7 +18,7 @@ from cattrs.errors import (
 from jepa_core.recipes.expectations import expected, value_words, without_none
 from jepa_core.recipes.faults import Problem, did_you_mean
 from jepa_core.recipes.key_path import KeyPath, dotted
-from jepa_core.recipes.strict_converter import RefusedError, key_of, strict_converter
+from jepa_core.recipes.strict_converter import LARGEST_INTEGER, RefusedError, key_of, strict_converter
 from jepa_core.settings import Setting, setting_of
 
 _NO_SETTING = Setting(doc="")
@@ -87,7 +87,19 @@ def _refusal(value: Any, kind: Any, setting: Setting) -> str:
     choices = setting.choices or _literal_choices(kind)
     words = [choice for choice in choices if isinstance(choice, str)]
     near = did_you_mean(value, words) if isinstance(value, str) else ""
-    return f"expected {expected(kind, setting)}, got {value_words(value)}" + (f".{near}" if near else "")
+    takes = _within_64_bits(expected(kind, setting), value, setting)
+    return f"expected {takes}, got {value_words(value)}" + (f".{near}" if near else "")
+
+
+def _within_64_bits(takes: str, value: Any, setting: Setting) -> str:
+    """What a field takes, with the limit of all whole numbers for a value beyond it that the field's range allows."""
+    limit = LARGEST_INTEGER if isinstance(value, int) and value > 0 else -LARGEST_INTEGER
+    if not isinstance(value, int) or abs(value) <= LARGEST_INTEGER or not setting.allows(limit):
+        return takes
+    bound = f"{'≤' if value > 0 else '≥'} {limit}"
+    if takes.startswith("a whole number"):
+        return f"{takes} and {bound}" if setting.range_text() else f"{takes} {bound}"
+    return f"{takes} and, of whole numbers, {bound}" if takes.startswith("a number") else takes
 
 
 def _literal_choices(kind: Any) -> tuple[Any, ...]:

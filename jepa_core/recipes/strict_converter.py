@@ -23,6 +23,7 @@ from jepa_core.settings import setting_of
 from jepa_core.watch.rules import Abort, Rollback, Scenario
 
 LARGEST_INTEGER = 2**63 - 1
+"""Whole numbers of a recipe, without their sign, take 63 bits."""
 
 _KEYS = {(alarm, "evaluations"): "for" for alarm in (Abort, Rollback, Scenario)}
 """Fields that are called differently in a recipe, since Python reserves the word."""

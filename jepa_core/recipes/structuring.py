@@ -234,7 +234,7 @@ class _Structuring:
             message = f"a number is short for a share, and {name} has none: write true, or a table"
             self._add((layout.AUGMENTATION, name), message)
             return {}
-        return {"share": float(value)}
+        return {"share": value}
 
     def _augmentation(self, name: str) -> AugmentationEntry | None:
         path = (layout.AUGMENTATION, name)

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import orjson
 
+from jepa_core.plain_files import open_plain
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.layout import EVENTS
@@ -112,7 +113,7 @@ def _last_sequence(path: Path) -> int:
     """The highest number given so far; 0 when there is none."""
     last = 0
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             for line in file:
                 try:
                     recorded = orjson.loads(line)

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.plain_files import open_plain
 from jepa_core.recorded_numbers import encode
 
 FAILURES_IN_A_ROW = 5
@@ -149,7 +150,7 @@ def end_of_last_line(descriptor: int) -> int:
 
 def _start_of_later_rows(path: Path, step: float) -> int:
     offset = 0
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         for line in file:
             try:
                 row_step = orjson.loads(line).get("step", 0)

@@ -10,6 +10,7 @@ import attrs
 import cattrs
 import orjson
 
+from jepa_core.plain_files import read_plain
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.layout import ROLLBACK, is_run
 from jepa_core.run_directory.replacing import replace_file
@@ -69,8 +70,7 @@ def write_lineage(run: Path, lineage: Lineage) -> None:
 def read_lineage(run: Path) -> Lineage | None:
     """Where a run comes from; None when no rollback made it, or when the file is damaged."""
     try:
-        with (run / ROLLBACK).open("rb") as file:
-            return cattrs.structure(orjson.loads(file.read(MAX_BYTES)), Lineage)
+        return cattrs.structure(orjson.loads(read_plain(run / ROLLBACK, MAX_BYTES)), Lineage)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, cattrs.BaseValidationError):
         return None
 

@@ -12,6 +12,7 @@ from types import TracebackType
 import orjson
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.plain_files import plain_descriptor
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock, local_time
 from jepa_core.run_directory.layout import LOCK
 
@@ -19,7 +20,7 @@ from jepa_core.run_directory.layout import LOCK
 def is_locked(run: Path) -> bool:
     """Whether a process holds the lock of a run directory now."""
     try:
-        descriptor = os.open(run / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = plain_descriptor(run / LOCK)
     except OSError:
         return False
     try:
@@ -44,7 +45,7 @@ class RunLock:
         """
         self._path = run / LOCK
         try:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._descriptor = plain_descriptor(self._path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise RunDirectoryError(f"{self._path} cannot be opened: {error.strerror}.") from error
         try:

@@ -139,7 +139,8 @@ def _not_found(text: str, runs_dir: Path, runs: Sequence[Path]) -> str:
 
 
 def _ambiguous(text: str, meant: Sequence[Path]) -> str:
-    return f"{len(meant)} runs start with {text!r}: give more of the name.\n{_newest(meant)}"
+    remedy = f"give more of the name, or {LATEST}, which is the newest run of all"
+    return f"{len(meant)} runs start with {text!r}: {remedy}.\n{_newest(meant)}"
 
 
 def _newest(runs: Sequence[Path]) -> str:

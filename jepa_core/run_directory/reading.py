@@ -13,6 +13,7 @@ import attrs
 import orjson
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.plain_files import NotPlainError, open_plain, read_plain
 from jepa_core.recorded_numbers import decode_row
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.events import Event, event_from_json
@@ -93,12 +94,20 @@ class RunReader:
         self._rows.go_on_from(position)
 
     def rows(self, *, containing: str = "") -> Iterator[dict[str, float]]:
-        """All rows so far, from the first; with `containing`, only those whose line has that text."""
+        """All rows so far, from the first; with `containing`, only those whose line has that text.
+
+        Raises:
+            RunDirectoryError: the file is no plain one.
+        """
         for record in _Records(self.path / METRICS, containing.encode()).all():
             yield decode_row(record)
 
     def events(self) -> Iterator[Event]:
-        """All events so far, from the first."""
+        """All events so far, from the first.
+
+        Raises:
+            RunDirectoryError: the file is no plain one.
+        """
         for record in _Records(self.path / EVENTS).all():
             yield event_from_json(record)
 
@@ -122,7 +131,7 @@ class RunReader:
         """
         path = self.path / VERDICT
         try:
-            return verdict_from_json(orjson.loads(_read_bounded(path)))
+            return verdict_from_json(orjson.loads(read_plain(path, MAX_FILE)))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -133,14 +142,14 @@ class RunReader:
     def recipe(self) -> dict[str, Any]:
         """The resolved recipe as plain tables; empty when it is missing or damaged."""
         try:
-            return tomllib.loads(_read_bounded(self.path / RECIPE).decode())
+            return tomllib.loads(read_plain(self.path / RECIPE, MAX_FILE).decode())
         except (OSError, ValueError, RecursionError):
             return {}
 
     def environment(self) -> dict[str, Any]:
         """Versions, devices, command line, data fingerprint; empty when missing or damaged."""
         try:
-            recorded = orjson.loads(_read_bounded(self.path / ENVIRONMENT))
+            recorded = orjson.loads(read_plain(self.path / ENVIRONMENT, MAX_FILE))
         except (OSError, ValueError):
             return {}
         return recorded if isinstance(recorded, dict) else {}
@@ -187,7 +196,11 @@ class RecordedRows:
 
 
 def recorded_rows(path: Path) -> RecordedRows:
-    """All rows of a metrics file so far; none where there is no file."""
+    """All rows of a metrics file so far; none where there is no file.
+
+    Raises:
+        RunDirectoryError: it is no plain file.
+    """
     records = _Records(path)
     rows = tuple(map(decode_row, records.all()))
     return RecordedRows(rows=rows, damaged=records.damaged)
@@ -224,6 +237,17 @@ class _Records:
         return self._parsed(self._tail.poll())
 
     def all(self) -> Iterator[dict[str, Any]]:
+        """
+        Raises:
+            RunDirectoryError: what is there is no plain file. Whoever polls is told of no records: it may become one.
+        """
+        path = self._tail.path
+        try:
+            open_plain(path).close()
+        except NotPlainError as error:
+            raise RunDirectoryError(f"{path} cannot be read: {error.strerror}.") from error
+        except OSError:
+            return
         more = True
         while more:
             new = self.poll()
@@ -262,11 +286,3 @@ def _with_bare_numbers(line: bytes) -> object:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
-
-
-def _read_bounded(path: Path) -> bytes:
-    with path.open("rb") as file:
-        content = file.read(MAX_FILE + 1)
-    if len(content) > MAX_FILE:
-        raise ValueError(f"larger than {MAX_FILE} bytes")
-    return content

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import attrs
 import orjson
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.plain_files import read_plain
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.layout import CONTROL
 from jepa_core.run_directory.replacing import replace_file
@@ -130,7 +130,9 @@ def answer_to(path: Path) -> RequestAnswer | None:
 def _pending(path: Path) -> PendingRequest:
     try:
         recorded = orjson.loads(_read_bounded(path))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        return PendingRequest(path=path, request=None, refusal=f"it cannot be read: {error.strerror}")
+    except ValueError as error:
         return PendingRequest(path=path, request=None, refusal=f"it cannot be read: {error}")
     fault = next(_faults(recorded), "")
     if fault:
@@ -167,12 +169,5 @@ def _is_recipe_value(value: Any, depth: int) -> bool:
 
 
 def _read_bounded(path: Path) -> bytes:
-    """A regular file within the limit; neither a link nor a pipe, which could lead elsewhere or never end."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is no regular file")
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"it is larger than {MAX_BYTES // 1024} KiB")
-    return content
+    """A file within the limit; no link, which could lead elsewhere."""
+    return read_plain(path, MAX_BYTES, follow_links=False)

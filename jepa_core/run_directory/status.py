@@ -12,6 +12,7 @@ import cattrs
 import orjson
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.plain_files import read_plain
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.layout import STATUS
 from jepa_core.run_directory.line_appender import FAILURES_IN_A_ROW
@@ -26,6 +27,7 @@ HEARTBEAT_SECONDS = 1.0
 """Least time between two heartbeats in the file."""
 STALE_SECONDS = 60.0
 """Age of the last heartbeat after which a run counts as stale."""
+_MAX_BYTES = 1 << 16
 
 
 @attrs.frozen(kw_only=True)
@@ -124,8 +126,7 @@ def write_status(run: Path, status: Status) -> None:
 def read_status(run: Path) -> Status | None:
     """What status.json says; None when it is missing or damaged."""
     try:
-        with (run / STATUS).open("rb") as file:
-            recorded = orjson.loads(file.read(1 << 16))
+        recorded = orjson.loads(read_plain(run / STATUS, _MAX_BYTES))
         if not isinstance(recorded, dict) or recorded.get("state") not in get_args(State):
             return None
         return cattrs.structure(recorded, Status)

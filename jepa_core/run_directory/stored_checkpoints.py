@@ -16,10 +16,13 @@ from typing import Any
 
 import attrs
 
+from jepa_core.plain_files import open_plain, read_plain
+
 FORMAT = 1
 FILES = ("tensors.safetensors", "state.json")
 """What a checkpoint holds beside its manifest."""
 MANIFEST = "manifest.json"
+_MAX_MANIFEST = 1 << 20
 
 _NAME = re.compile(r"step-(\d{1,18})")
 
@@ -35,17 +38,26 @@ class Checkpoint:
         """Why this checkpoint cannot be trusted; None when every byte is as it was written."""
         try:
             return next(self._faults(), None)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            return f"{type(error).__name__}: {error}"
+        except OSError as error:
+            name = Path(error.filename).name if error.filename else "a file"
+            if isinstance(error, FileNotFoundError):
+                return f"{name} is missing"
+            return f"{name} cannot be read: {error.strerror or error}"
+        except ValueError:
+            return f"{MANIFEST} is damaged: it is no JSON"
+        except (KeyError, TypeError, AttributeError, RecursionError):
+            return f"{MANIFEST} is damaged: it is no manifest of a checkpoint"
 
     def _faults(self) -> Iterator[str]:
-        manifest = json.loads((self.path / MANIFEST).read_bytes())
+        manifest = json.loads(read_plain(self.path / MANIFEST, _MAX_MANIFEST))
         if manifest["sum"] != manifest_sum(manifest):
-            yield "the manifest is damaged: its own sum does not fit"
-        if manifest["format"] != FORMAT or manifest["step"] != self.step:
-            yield "the manifest is of another format or step"
+            yield f"{MANIFEST} is damaged: its own sum does not fit"
+        if manifest["format"] != FORMAT:
+            yield f"{MANIFEST} is of another format"
+        if manifest["step"] != self.step:
+            yield f"{MANIFEST} is of another step"
         if manifest["files"].keys() != set(FILES):
-            yield f"the manifest names {sorted(manifest['files'])} instead of {sorted(FILES)}"
+            yield f"{MANIFEST} names {sorted(manifest['files'])} instead of {sorted(FILES)}"
         for name in FILES:
             if file_sum(self.path / name) != manifest["files"][name]["sha256"]:
                 yield f"{name} is damaged: its SHA-256 sum is not the manifest's"
@@ -94,5 +106,5 @@ def manifest_sum(manifest: Mapping[str, Any]) -> str:
 
 def file_sum(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import attrs
 
+from jepa_core.plain_files import plain_descriptor
+
 MAX_LINE = 1 << 20
 """Longest line that is given out, in bytes."""
 
@@ -91,7 +93,7 @@ class Tail:
     def poll(self) -> NewLines:
         """The complete lines since the last poll."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = plain_descriptor(self.path)
         except FileNotFoundError:
             return self._gone()
         except OSError:

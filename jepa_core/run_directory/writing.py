@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Any, TextIO
 import orjson
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.plain_files import plain_descriptor
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.events import Event, EventsWriter
@@ -129,7 +131,8 @@ class RunWriter:
     def _open_console(self) -> TextIO:
         path = self.path / CONSOLE
         try:
-            return path.open("a", encoding="utf-8", errors="replace", buffering=1)
+            descriptor = plain_descriptor(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            return os.fdopen(descriptor, "a", encoding="utf-8", errors="replace", buffering=1)
         except OSError as error:
             raise RunDirectoryError(f"{path} cannot be opened for writing: {error.strerror}.") from error
 

@@ -414,3 +414,20 @@ def test_a_file_that_is_not_there_is_told_and_not_its_encoder(tmp_path: Path) ->
     recipe = load_recipe(tmp_path / "own.toml", registry=installed()).recipe
     with pytest.raises(DataError, match="there is no such file"):
         built_dataset(recipe)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("labels.task", 'labels.task: a label is called "task"'), ("labels.", "name is empty: ''")]
+)
+def test_a_label_that_cannot_be_named_is_refused_with_what_to_do(tmp_path: Path, name: str, told: str) -> None:
+    with pytest.raises(DataError) as caught:
+        built(saved(tmp_path, noise(30, 4, 5), **{name: np.arange(30) % 2}))
+    assert told in str(caught.value)
+    assert str(caught.value).endswith("save the array as labels.NAME, or tell tasks by the array tasks.")
+
+
+def test_a_number_that_int64_does_not_hold_is_told_as_the_file_has_it(tmp_path: Path) -> None:
+    labels = np.array([2**63 - 1] * 29 + [2**64 - 1], np.uint64)
+    with pytest.raises(DataError, match=r"labels\.c hold 18446744073709551615, at 29, .* is 9223372036854775807\."):
+        built(saved(tmp_path, noise(30, 4, 5), **{"labels.c": labels}))
+    assert built(saved(tmp_path, noise(30, 4, 5), **{"labels.c": labels[:1].repeat(30)})).train.labels["c"][0] > 0

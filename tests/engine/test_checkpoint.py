@@ -130,3 +130,23 @@ def test_what_a_rollback_may_still_want_is_kept(tmp_path: Path) -> None:
     (tmp_path / "step-3" / "state.json").write_text("{}")
     assert folder.prune(best_step=None, healthy_before=(4, 5.5)) == [1, 3, 4]
     assert [checkpoint.step for checkpoint in folder.all()] == [2, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("manifest.json", b'{"format" 1}', "manifest.json is damaged: it is no JSON"),
+        ("manifest.json", b"[" * 100_000, "manifest.json is damaged: it is no manifest of a checkpoint"),
+        ("manifest.json", b"[]", "manifest.json is damaged: it is no manifest of a checkpoint"),
+        ("manifest.json", None, "manifest.json is missing"),
+        ("tensors.safetensors", None, "tensors.safetensors is missing"),
+        ("state.json", None, "state.json is missing"),
+    ],
+)
+def test_what_is_wrong_is_told_in_words(tmp_path: Path, name: str, content: bytes | None, told: str) -> None:
+    checkpoint = CheckpointFolder(tmp_path, keep=2).save(3, {"x": 1})
+    if content is None:
+        (checkpoint.path / name).unlink()
+    else:
+        (checkpoint.path / name).write_bytes(content)
+    assert checkpoint.verify() == told

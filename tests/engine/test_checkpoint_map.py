@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 import jepa_core as jepa
+from jepa_core.contracts import SequenceDataset
 from jepa_core.engine import checkpoint_map
 from jepa_core.engine.checkpoint_embedding import embedder_of
 from jepa_core.engine.checkpoint_map import Colouring, map_run
@@ -210,3 +212,18 @@ def test_what_is_asked_for_wrongly_is_told(grids: Path, arguments: dict[str, obj
     with pytest.raises(RecipeError) as refused:
         map_run(opened(grids), **arguments)  # type: ignore[arg-type]
     assert str(refused.value) == told
+
+
+@pytest.mark.parametrize("num", [1, 2])
+def test_too_few_sequences_for_a_map_are_counted(grids: Path, num: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = OpenedRun.dataset
+
+    def few(self: OpenedRun) -> SequenceDataset:
+        dataset = whole(self)
+        return dataclasses.replace(dataset, validation=dataset.validation.rows(torch.arange(num)))
+
+    monkeypatch.setattr(OpenedRun, "dataset", few)
+    with pytest.raises(
+        DataError, match=rf"The validation split has {num} sequences?, and a map needs 3 or more\. Draw"
+    ):
+        map_run(opened(grids))

@@ -225,3 +225,17 @@ def test_a_folder_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
     space = VectorSpace(dim=6)
     with pytest.raises(DataError, match=r"gone/mlp.pt2 cannot be written: No such file or directory"):
         write_compared(built("mlp", space), space.sample(3), tmp_path / "gone" / "mlp.pt2", "{}")
+
+
+@pytest.mark.parametrize("error", ["ImportError('no libprotobuf')", "RuntimeError('no libprotobuf')"])
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_package_that_cannot_be_imported_is_blamed_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, error: str
+) -> None:
+    (tmp_path / f"{package}.py").write_text(f"raise {error}")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, package, raising=False)
+    with pytest.raises(ExportError) as caught:
+        FORMATS[".onnx"].check_packages()
+    name = error.partition("(")[0]
+    assert str(caught.value).startswith(f"{package} cannot be imported: {name}: no libprotobuf\nMend its installation")

@@ -288,3 +288,13 @@ def test_any_names_can_be_told_apart_in_rules(names: list[str]) -> None:
     assert len(set(safe.values())) == len(names)
     for name in safe.values():
         assert parse_rule(f"val.probe.{name}.r2 > 0").names == {f"val.probe.{name}.r2"}
+
+
+@pytest.mark.parametrize("factor", [1e300, 2.0**1020, 1e-300, 1.0])
+def test_numbers_of_any_size_have_the_score_of_their_multiples(factor: float) -> None:
+    values = torch.linspace(0.5, 1, 40, dtype=torch.float64)
+    embeddings = torch.stack([values, values.square(), torch.ones(40)], 1).float()
+    expected, found = (asked(values * scale, alone(40)).scores(embeddings) for scale in (1.0, factor))
+    assert expected.linear is not None
+    assert expected.linear > 0.9
+    assert (found.knn, found.linear) == pytest.approx((expected.knn, expected.linear), rel=1e-9)

@@ -129,3 +129,12 @@ def test_a_checkpoint_that_does_not_fit_the_recipe_or_lacks_something_is_refused
         load_model(tiny_recipe(), folder.save(2, {k: v for k, v in states.items() if k != "target"}), CPU)
     with pytest.raises(CheckpointError, match="does not say what data its weights fit"):
         load_model(tiny_recipe(), folder.save(3, {k: v for k, v in states.items() if k != "data_shape"}), CPU)
+
+
+def test_checkpoints_that_are_there_and_damaged_are_not_waited_for(tmp_path: Path) -> None:
+    run = run_with(tmp_path, 10)
+    damage(run, 10)
+    with pytest.raises(CheckpointError) as caught:
+        choose_checkpoint(run, "")
+    assert "step-10: state.json is damaged" in str(caught.value)
+    assert str(caught.value).endswith("Copy them anew from where the run was made, or train it again.")

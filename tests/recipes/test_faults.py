@@ -65,6 +65,7 @@ def test_the_report_is_the_same_on_a_terminal(tmp_path: Path, monkeypatch: pytes
     assert console.render_str(str(caught.value), markup=False).plain.rstrip() == REPORT
 
 
+WIDTH, LEVEL = (f"a whole number ≥ {least} and ≤ 9223372036854775807" for least in (1, 2))
 ENCODER = MINIMAL.replace('kind = "cells"', 'kind = "cells"\n{}')
 
 
@@ -76,7 +77,10 @@ ENCODER = MINIMAL.replace('kind = "cells"', 'kind = "cells"\n{}')
         ("width = 1.0", "expected a whole number ≥ 1, got the number 1.0"),
         ("width = true", "expected a whole number ≥ 1, got true"),
         ("width = 0", "expected a whole number ≥ 1, got the number 0"),
-        ("width = 9223372036854775808", "expected a whole number ≥ 1, got the number 9223372036854775808"),
+        ("width = 9223372036854775808", f"expected {WIDTH}, got the number 9223372036854775808"),
+        (f"width = -1{'0' * 30}", f"expected a whole number ≥ 1, got the number -1{'0' * 30}"),
+        pytest.param(f"width = {10**400}", f"expected {WIDTH}, got the number 1{'0' * 58}…", id="400 digits"),
+        (f"levels = [2, 1{'0' * 30}]", f"expected {LEVEL}, got the number 1{'0' * 30}"),
         ("width = 2026-11-23", "expected a whole number ≥ 1, got the date or time 2026-11-23"),
         ("width = {}", "expected a whole number ≥ 1, got a table"),
         ("levels = 3", "expected a list of whole numbers ≥ 2, got the number 3"),
@@ -219,3 +223,20 @@ def test_a_fault_in_a_long_line_is_shown_with_its_surroundings(tmp_path: Path) -
     )
     assert shown[carets.index("^") : carets.rindex("^") + 1] == "1.5"
     assert max(map(len, report.splitlines()[2:])) < 140
+
+
+@pytest.mark.parametrize(
+    ("key", "power", "message"),
+    [
+        ("train.epochs", 400, "expected a whole number ≥ 1 and ≤ 9223372036854775807, got the number 1000"),
+        ("train.seed", 20, "expected a whole number ≥ 0 and ≤ 9223372036854775807, got the number 1000"),
+        ("losses.contrast.weight", 400, "and, of whole numbers, ≤ 9223372036854775807, got the number 1000"),
+    ],
+)
+def test_a_whole_number_of_too_many_digits_is_told_the_limit(
+    tmp_path: Path, key: str, power: int, message: str
+) -> None:
+    with pytest.raises(RecipeFaultsError) as caught:
+        load(write(tmp_path, "small", MINIMAL), f"{key}={10**power}")
+    (fault,) = caught.value.faults
+    assert message in fault.message

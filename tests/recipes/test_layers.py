@@ -54,7 +54,7 @@ def test_a_file_may_be_of_64_kib_and_no_larger(tmp_path: Path) -> None:
 def test_what_is_no_text_file_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"name = 'a'\ndescription = '\xe4'\n")
     assert only_fault(tmp_path / "latin.toml").message == "not UTF-8, first in line 2"
-    assert only_fault(tmp_path).message == "no such file"
+    assert only_fault(tmp_path).message == "cannot be read: it is no plain file"
     assert only_fault(tmp_path / "absent.toml").message == "no such file"
 
 

@@ -125,3 +125,8 @@ def test_what_is_no_augmentation_is_refused_with_those_there_are(tmp_path: Path)
 def test_a_number_for_an_augmentation_without_a_share_is_refused_for_that(tmp_path: Path) -> None:
     with pytest.raises(JepaError, match="a number is short for a share, and dihedral has none"):
         loaded(tmp_path, "traces", "cells", "[augmentation]\ndihedral = 0.5")
+
+
+def test_a_share_of_too_many_digits_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(JepaError, match=r"augmentation\.outputs\.share[\s\S]*, got the number 1000"):
+        loaded(tmp_path, "traces", "cells", f"[augmentation]\noutputs = 1{'0' * 400}")

@@ -108,3 +108,9 @@ def test_the_name_to_type_still_means_the_run_when_others_have_begun(
 def test_outside_runs_the_path_is_typed(tmp_path: Path) -> None:
     (run,) = made(tmp_path / "elsewhere", "a-20260101-000000")
     assert find_run(typed_name(run)) == run
+
+
+def test_a_start_of_several_names_says_what_means_the_newest_of_all(tmp_path: Path) -> None:
+    made(tmp_path, "a-20260101-000000", "a-20260102-000000")
+    with pytest.raises(RunDirectoryError, match=r"give more of the name, or latest, which is the newest run of all"):
+        find_run("a", tmp_path)

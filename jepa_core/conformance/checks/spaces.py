@@ -86,7 +86,7 @@ def is_read_and_pictured(trial: Trial) -> None:
     before, num = observations.map(torch.clone), len(observations)
     if isinstance(space, HasFeatures):
         features = space.features(observations)
-        require_finite(features, "features")
+        require_finite(dict(features), "features")
         for name, values in features.items():
             shape = tuple(values.shape)
             require(len(shape) == 2 and shape[0] == num, f"features {name!r} have the shape {shape}, not ({num}, F)")

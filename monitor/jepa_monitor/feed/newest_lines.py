@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from jepa_core.plain_files import open_plain
 from jepa_core.recorded_numbers import decode_number
 
 CONSOLE_BYTES = 1 << 16
@@ -47,7 +48,7 @@ def decode_record(line: bytes) -> dict[str, Any] | None:
 def _last_part(path: Path, num_bytes: int) -> bytes:
     """The last bytes of a file, from the first line that begins among them."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             size = file.seek(0, 2)
             start = file.seek(max(0, size - num_bytes))
             part = file.read(num_bytes)

@@ -65,6 +65,8 @@ _REMEDIES = {
 }
 """What to do with files of other kinds, by their ending: templates with the file's `path`, and it as `npz`."""
 
+_LARGEST = 2**63 - 1
+
 _UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, SafetensorError)
 
 
@@ -126,16 +128,17 @@ class ArrayFile:
         `.npy` and `.safetensors` stay on disk until their values are looked at; `.npz` is read whole.
 
         Raises:
-            DataError: the file is damaged.
+            DataError: the file is damaged, or has whole numbers that int64 does not hold.
         """
+        where = f"{self.path}: {OBSERVATIONS}"
         try:
             if self.path.suffix == ".safetensors":
                 with safe_open(self.path, framework="pt") as tensors:
                     return {name: tensors.get_tensor(name) for name in names}
             if self.path.suffix == ".npy":
-                return {OBSERVATIONS: _tensor(np.load(self.path, mmap_mode="r", allow_pickle=False))}
+                return {OBSERVATIONS: _tensor(np.load(self.path, mmap_mode="r", allow_pickle=False), where)}
             with np.load(self.path, allow_pickle=False) as archive:
-                return {name: _tensor(archive[name]) for name in names}
+                return {name: _tensor(archive[name], f"{self.path}: {name}") for name in names}
         except _UNREADABLE as error:
             raise DataError(f"{self.path}: it cannot be read ({_first_line(error)}). Save it anew.") from error
 
@@ -152,8 +155,19 @@ def _member_header(archive: zipfile.ZipFile, name: str) -> Header:
         return _numpy_header(stream)
 
 
-def _tensor(array: Any) -> Tensor:
-    """Without a copy, where torch has the type and byte order."""
+def _tensor(array: Any, where: str) -> Tensor:
+    """Without a copy, where torch has the type and byte order.
+
+    Raises:
+        DataError: there is a whole number that int64 does not hold.
+    """
+    if array.dtype.kind == "u" and array.dtype.itemsize == 8 and array.size and array.max() > _LARGEST:
+        place = int(np.flatnonzero(array > _LARGEST)[0])
+        raise DataError(
+            f"{where} hold {int(array.flat[place])}, at {place}, and the largest whole number that is read is "
+            f"{_LARGEST}. Save numbers as float32, or count classes from 0: "
+            "numpy.unique(labels, return_inverse=True)[1]."
+        )
     if array.dtype.kind in "ui" and array.dtype not in (np.uint8, np.int8, np.int16, np.int32, np.int64):
         array = array.astype(np.int64)
     elif not array.dtype.isnative or array.dtype == np.longdouble:

@@ -11,6 +11,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from jepa_core.dataset_checks import check_label
 from jepa_core.errors import DataError
 from jepa_core.task_split import TaskSplit
 from jepa_plugins.arrays.files import Header
@@ -94,9 +95,11 @@ def check_types(path: str, headers: Mapping[str, Header]) -> None:
     """Before anything is read: rows are described by numbers.
 
     Raises:
-        DataError: an array holds texts, Python objects or dates.
+        DataError: an array holds texts, Python objects or dates, or a label has no name of its own.
     """
     for name, header in sorted(headers.items()):
+        if name not in ROW_ARRAYS:
+            _check_label_name(path, name)
         if header.dtype.startswith(("bool", "uint", "int", "float", "bfloat", "complex")):
             continue
         what = {"object": "Python objects", "str": "texts", "bytes": "texts"}.get(header.dtype.rstrip("0123456789"))
@@ -108,6 +111,15 @@ def check_types(path: str, headers: Mapping[str, Header]) -> None:
         )
         kind = f"{what} (dtype {header.dtype})" if what else f"of type {header.dtype}"
         raise DataError(f"{path}: {name} are {kind}, not whole numbers. {remedy}")
+
+
+def _check_label_name(path: str, name: str) -> None:
+    try:
+        check_label(name.removeprefix(LABEL_PREFIX))
+    except ValueError as error:
+        raise DataError(
+            f"{path}: {name}: {error}: save the array as {LABEL_PREFIX}NAME, or tell tasks by the array {TASKS}."
+        ) from error
 
 
 def _check_one_for_each_row(where: str, array: Tensor, num_rows: int, row: str, doubt: str) -> None:

@@ -1,0 +1,52 @@
+"""What is said after Ctrl-C by commands that look at a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jepa_core.cli import main
+from jepa_core.commands import embed, evaluate, export, plot
+from tests.run_directory.runs import record_run
+
+
+def interrupted(*_: object) -> Path:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "told"),
+    [
+        ("embed", ["-o", "a.npz"], "Stopped. Nothing was written.\n"),
+        ("export", ["-o", "a.pt2"], "Stopped. Nothing was written.\n"),
+        ("plot", ["-o", "a.png"], "Stopped. Nothing was written.\n"),
+        ("eval", [], "Stopped.\n"),
+    ],
+)
+def test_ctrl_c_is_answered(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    command: str,
+    flags: list[str],
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for module in (embed, export, plot, evaluate):
+        monkeypatch.setattr(module, "find_run", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main([command, *flags])
+    assert ended.value.code == 130
+    assert capsys.readouterr() == ("", told)
+
+
+@pytest.mark.parametrize(("command", "name"), [("embed", "a.csv"), ("export", "a.pth"), ("plot", "a.gif")])
+def test_a_name_that_cannot_be_written_is_refused_before_the_run_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, name: str
+) -> None:
+    run = record_run(tmp_path / "run")  # its recipe is no whole one, so that it cannot be opened
+    with pytest.raises(SystemExit):
+        main([command, str(run), "-o", str(tmp_path / name)])
+    assert f"{name} has the ending" in capsys.readouterr().err
