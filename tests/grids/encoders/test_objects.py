@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from jepa_core.contracts import Observations
@@ -57,3 +58,26 @@ def test_the_canvas_tells_grids_of_equal_proportions_apart_when_asked() -> None:
     torch.testing.assert_close(with_size, torch.tensor([[2 / 9, 2 / 9], [4 / 9, 4 / 9]]))
     assert without.shape == (2, 0)
     assert not torch.allclose(*encoder(canvas_size=True)(observed(grids, sizes)).values[:, 0])
+
+
+def test_grids_of_many_sizes_have_the_tokens_that_each_has_beside_full_ones() -> None:
+    torch.manual_seed(1)
+    encode = encoder()
+    grids = torch.randint(0, 4, (40, 9, 9)).to(torch.uint8)
+    # From none to many objects.
+    grids *= torch.rand(40, 9, 9) < torch.linspace(0, 0.2, 40)[:, None, None]
+    batch = observed(grids, torch.full((40, 2), 9))
+    embeddings = encode(batch)
+    assert {0, 1, 2, 3, 4} <= set(embeddings.mask.sum(1).tolist())
+    # A program that is compiled or exported takes all grids together, padded.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.compiler, "is_compiling", lambda: True)
+        padded = encode(batch)
+    torch.testing.assert_close(embeddings.values, padded.values)
+    assert torch.equal(embeddings.mask, padded.mask)
+    embeddings.values.square().sum().backward()
+    by_size = [parameter.grad.clone() for parameter in encode.parameters() if parameter.grad is not None]
+    encode.zero_grad()
+    padded.values.square().sum().backward()
+    for ours, theirs in zip(by_size, (p.grad for p in encode.parameters() if p.grad is not None), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)

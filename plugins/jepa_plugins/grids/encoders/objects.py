@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import attrs
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jepa_core.contracts import Embeddings, Observations, Space
@@ -73,10 +74,34 @@ class ObjectEncoder(nn.Module):
         shares = self.canvas_shares(sizes).unsqueeze(1).expand(-1, self.num_tokens, -1)
         features = torch.cat([objects.features, shares], -1)
         allowed = objects.adjacency() | torch.eye(self.num_tokens, dtype=torch.bool, device=grids.device)
+        # Sorting by size asks the device how many there are, which a GPU's launches would wait for; and a program that
+        # is compiled or exported has one course for all.
+        is_free = not (grids.is_cuda or torch.compiler.is_compiling())
+        related = self._related_by_size if is_free else self._related
+        return Embeddings(related(features, allowed, objects.mask), objects.mask)
+
+    def _related(self, features: Tensor, allowed: Tensor, mask: Tensor) -> Tensor:
+        """Features (M, N, F), which attend where `allowed` (M, N, N), to tokens (M, N, D); zeros where masked."""
         stream = self.embed(features)
         for block in self.blocks:
             stream = block(stream, stream, allowed)
-        return Embeddings(self.norm(stream) * objects.mask.unsqueeze(-1), objects.mask)
+        tokens: Tensor = self.norm(stream) * mask.unsqueeze(-1)
+        return tokens
+
+    def _related_by_size(self, features: Tensor, allowed: Tensor, mask: Tensor) -> Tensor:
+        """The same with less padding: grids of up to 1, 2, 4, … objects together. A grid's objects are its first."""
+        num_grids, num_tokens = mask.shape
+        num_objects = mask.sum(1)
+        tokens = features.new_zeros(num_grids, num_tokens, self.embedding_dim)
+        fewer = 0
+        while fewer < num_tokens:
+            most = min(max(1, 2 * fewer), num_tokens)
+            rows = ((num_objects > fewer) & (num_objects <= most)).nonzero().squeeze(1)
+            if len(rows):
+                part = self._related(features[rows, :most], allowed[rows, :most, :most], mask[rows, :most])
+                tokens = tokens.to(part.dtype).index_put((rows,), F.pad(part, (0, 0, 0, num_tokens - most)))
+            fewer = most
+        return tokens
 
     def canvas_shares(self, sizes: Tensor) -> Tensor:
         """Sizes (M, 2) as shares of the largest, (M, 2); (M, 0) when not asked for."""
