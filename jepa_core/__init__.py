@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from jepa_core.api.metrics import Metrics
     from jepa_core.api.models import Embedded, Model, load
     from jepa_core.api.recipes import Recipe, recipe
-    from jepa_core.api.runs import Metrics, Run, evaluate, open_run, resume, runs, train, verdict
+    from jepa_core.api.runs import Run, evaluate, open_run, resume, runs, train, verdict
     from jepa_core.errors import JepaError
 
 __all__ = [
@@ -44,7 +45,8 @@ __all__ = [
 _HOMES = {
     "jepa_core.api.models": ("Embedded", "Model", "load"),
     "jepa_core.api.recipes": ("Recipe", "recipe"),
-    "jepa_core.api.runs": ("Metrics", "Run", "evaluate", "open_run", "resume", "runs", "train", "verdict"),
+    "jepa_core.api.metrics": ("Metrics",),
+    "jepa_core.api.runs": ("Run", "evaluate", "open_run", "resume", "runs", "train", "verdict"),
     "jepa_core.errors": ("JepaError",),
 }
 

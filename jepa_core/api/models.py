@@ -5,32 +5,31 @@ Shapes: S sequences, T observations of context, N tokens of an observation, D em
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
-import numpy as np
 import torch
-from torch import Tensor
 
+from jepa_core.api.arguments import PluginFiles, Step, device_text, names_of, registry_with, step_text
+from jepa_core.api.given_observations import Given, observations_of
 from jepa_core.api.process import undisturbed
 from jepa_core.api.recipes import flags_of
 from jepa_core.api.runs import RunLike, directory_of
-from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
+from jepa_core.api.wording import in_python_words
+from jepa_core.contracts import SequenceDataset, Sequences, Space
 from jepa_core.engine.checkpoint_embedding import about_of, embedder_of
 from jepa_core.engine.embedding import MEANINGS
 from jepa_core.engine.embedding_files import Array, EmbeddingFile
 from jepa_core.engine.objective import Objective
 from jepa_core.engine.opened_run import OpenedRun, open_run
-from jepa_core.errors import DataError, RecipeError
+from jepa_core.errors import RecipeError
 from jepa_core.recipes.layers import override_layers
 from jepa_core.recipes.reading import load_recipe
-from jepa_core.registry import Registry, chosen_plugins
+from jepa_core.registry import Registry
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR
-
-Given = Sequences | Observations | Mapping[str, Any] | Tensor | Array
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -62,6 +61,7 @@ class Embedded(Mapping[str, Array]):
         shapes = ", ".join(f"{name} {array.shape}" for name, array in self.arrays.items())
         return f"<Embedded {shapes}>"
 
+    @in_python_words()
     def save(self, path: str | Path, *, replace: bool = False) -> Path:
         """Write all arrays to a .npz, .safetensors or .parquet file; it is there whole or not at all.
 
@@ -124,6 +124,8 @@ class Model:
         takes = f"{self.context_length} observations of {self.space.describe()}"
         return f"<Model {self.opened.reader.name}, step {self.step}{why}: {takes} → {self.embedding_dim}>"
 
+    @in_python_words()
+    @undisturbed()
     def data(self, *, set: Mapping[str, Any] | None = None) -> SequenceDataset:  # noqa: A002  # as on the command line
         """The run's data, with its splits `train` and `validation`; with `set` other data, by keys of `data`.
 
@@ -132,17 +134,20 @@ class Model:
         Raises:
             JepaError: a value is at fault, or the data cannot be built or does not fit the weights.
         """
-        with undisturbed():
-            if not set:
-                return self.opened.dataset()
-            flags = flags_of(set)
-            others = sorted({key for layer in override_layers(flags) for key in layer.table if key != "data"})
-            if others:
-                raise RecipeError(f"{', '.join(others)} cannot be set here: only data.* can, such as data.path.")
-            recipe = load_recipe(self.path / RECIPE, overrides=flags, registry=self.registry).recipe
-            return attrs.evolve(self.opened, recipe=recipe).dataset()
+        flags = flags_of(set)
+        if not flags:
+            return self.opened.dataset()
+        others = sorted({key for layer in override_layers(flags) for key in layer.table if key != "data"})
+        if others:
+            raise RecipeError(f"{', '.join(others)} cannot be set here: only data.* can, such as data.path.")
+        recipe = load_recipe(self.path / RECIPE, overrides=flags, registry=self.registry).recipe
+        return attrs.evolve(self.opened, recipe=recipe).dataset()
 
-    def embed(self, observations: Given, arrays: Sequence[str] = (), *, batch_size: int | None = None) -> Embedded:
+    @in_python_words()
+    @undisturbed()
+    def embed(
+        self, observations: Given, arrays: str | Iterable[str] = (), *, batch_size: int | None = None
+    ) -> Embedded:
         """Embed sequences.
 
         Args:
@@ -160,50 +165,29 @@ class Model:
             DataError: they are not what the model takes.
             RecipeError: there is no such array.
         """
-        with undisturbed():
-            embedder = embedder_of(self.opened, batch_size)
-            given = embedder.fitted(self._observations(observations))
-            places = next(iter(given.tensors.values())).shape[1]
-            names = embedder.names(arrays, has_target=places > self.context_length)
-            parts = list(embedder.embed(given, names))
-            embedded: dict[str, Array] = {name: torch.cat([part[name] for part in parts]).numpy() for name in names}
+        embedder = embedder_of(self.opened, batch_size)
+        given = embedder.fitted(observations_of(observations, self.space))
+        places = next(iter(given.tensors.values())).shape[1]
+        names = embedder.names(names_of(arrays), has_target=places > self.context_length)
+        parts = list(embedder.embed(given, names))
+        embedded: dict[str, Array] = {name: torch.cat([part[name] for part in parts]).numpy() for name in names}
         if isinstance(observations, Sequences):
             beside = {"task": observations.tasks} | {f"labels.{k}": v for k, v in observations.labels.items()}
-            embedded |= {name: values.cpu().numpy() for name, values in beside.items()}
+            embedded |= {name: values.cpu().numpy().copy() for name, values in beside.items()}
         about = {**about_of(self.opened), "arrays": {name: MEANINGS[name] for name in names}}
         return Embedded(arrays=embedded, about=about)
 
-    def _observations(self, given: Given) -> Observations:
-        """
-        Raises:
-            DataError: they are no tensors, or lack names.
-        """
-        if isinstance(given, Sequences):
-            return given.observations
-        if isinstance(given, Observations):
-            return given
-        expected = tuple(self.space.sample(1).tensors)
-        if not isinstance(given, Mapping):
-            if len(expected) > 1:
-                raise DataError(f"{self.space.plural} are several tensors: name them, {' and '.join(expected)}.")
-            given = {expected[0]: given}
-        if set(given) != set(expected):
-            named = ", ".join(map(str, given)) or "nothing"
-            raise DataError(f"{self.space.plural} are {' and '.join(expected)}, and {named} was given.")
-        tensors = {name: _tensor(name, given[name]) for name in expected}
-        if not len(next(iter(tensors.values()))):
-            raise DataError("There is no sequence to embed.")
-        return Observations(tensors)
 
-
+@in_python_words()
+@undisturbed()
 def load(
     run: RunLike = LATEST,
     *,
-    step: int | str = "",
-    device: str = "auto",
-    precision: str = "",
+    step: Step = None,
+    device: str | torch.device | None = "auto",
+    precision: str | None = None,
     runs_dir: str | Path = RUNS_DIR,
-    plugins: Sequence[str | Path] = (),
+    plugins: PluginFiles = (),
 ) -> Model:
     """Load a checkpoint of a run: safetensors and JSON that fit their SHA-256 sums, and no code.
 
@@ -221,19 +205,7 @@ def load(
         JepaError: the run, the checkpoint, a value or the device is at fault.
     """
     path = directory_of(run, runs_dir)
-    registry = chosen_plugins([Path(file) for file in plugins], ())
-    with undisturbed():
-        flags = [f"train.precision={precision}"] if precision else []
-        opened = open_run(path, overrides=flags, step=str(step), device=device, registry=registry)
+    registry = registry_with(plugins)
+    flags = flags_of({"train.precision": precision}) if precision else []
+    opened = open_run(path, overrides=flags, step=step_text(step), device=device_text(device), registry=registry)
     return Model(opened=opened, registry=registry)
-
-
-def _tensor(name: str, values: Any) -> Tensor:
-    """
-    Raises:
-        DataError: it is none, and cannot become one.
-    """
-    try:
-        return values if isinstance(values, Tensor) else torch.as_tensor(np.ascontiguousarray(values))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"{name} is no array of numbers: {error}.") from error

@@ -5,70 +5,31 @@ Reading a run loads no torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import numpy as np
-from numpy.typing import NDArray
 
+from jepa_core.api.arguments import PluginFiles, Step, device_text, registry_with, step_text
+from jepa_core.api.metrics import Metrics, by_column
+from jepa_core.api.process import undisturbed
+from jepa_core.api.wording import in_python_words
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.events import Event
-from jepa_core.run_directory.layout import RECIPE
+from jepa_core.run_directory.layout import VERDICT
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, beside, find_run, runs_in
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.watch.verdict import Verdict
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import torch
 
     from jepa_core.api.models import Model
     from jepa_core.api.recipes import Recipe, Source
     from jepa_core.engine.checkpoint_evaluation import Evaluation
     from jepa_core.recipes.reading import LoadedRecipe
     from jepa_core.registry import Registry
-
-Series = NDArray[np.float64]
-
-
-@attrs.frozen(eq=False, repr=False)
-class Metrics(Mapping[str, Series]):
-    """The rows of a run by column, each (rows,) float64: NaN where a row does not report it."""
-
-    columns: Mapping[str, Series]
-
-    def __getitem__(self, name: str) -> Series:
-        return self.columns[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.columns)
-
-    def __len__(self) -> int:
-        return len(self.columns)
-
-    def __repr__(self) -> str:
-        rows = len(next(iter(self.columns.values()), ()))
-        return f"<Metrics: {rows} rows of {len(self)} figures>"
-
-    def series(self, name: str) -> tuple[Series, Series]:
-        """Steps and values where the metric is reported, (n,) each.
-
-        Raises:
-            KeyError: no row reports it.
-        """
-        is_there = ~np.isnan(self.columns[name])
-        return self.columns["step"][is_there], self.columns[name][is_there]
-
-    def frame(self) -> pd.DataFrame:
-        """The same as a pandas frame, a row for each that was recorded.
-
-        Raises:
-            ImportError: pandas is not installed.
-        """
-        import pandas as pd
-
-        return pd.DataFrame(dict(self.columns))
 
 
 @attrs.frozen(repr=False)
@@ -104,7 +65,7 @@ class Run:
     @property
     def metrics(self) -> Metrics:
         """Everything that was recorded so far."""
-        return _by_column(list(self._reader.rows()))
+        return by_column(list(self._reader.rows()))
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -116,7 +77,10 @@ class Run:
         """Every value of its recipe, as nested dictionaries."""
         return self._reader.recipe()
 
-    def load(self, *, step: int | str = "", device: str = "auto", plugins: Sequence[str | Path] = ()) -> Model:
+    @undisturbed()
+    def load(
+        self, *, step: Step = None, device: str | torch.device | None = "auto", plugins: PluginFiles = ()
+    ) -> Model:
         """See `jepa.load`."""
         from jepa_core.api.models import load
 
@@ -138,6 +102,7 @@ class Run:
 RunLike = Run | str | Path
 
 
+@in_python_words()
 def open_run(run: RunLike = LATEST, *, runs_dir: str | Path = RUNS_DIR) -> Run:
     """A run by its directory or the start of its name below `runs_dir`; the newest when not given.
 
@@ -161,14 +126,16 @@ def verdict(run: RunLike = LATEST, *, runs_dir: str | Path = RUNS_DIR) -> Verdic
     found = open_run(run, runs_dir=runs_dir)
     reached = found.verdict
     if reached is None:
-        raise RunDirectoryError(f"{found.name} is {found.state} and has no verdict yet: it is reached at a run's end.")
+        raise RunDirectoryError(f"{found.name} {_why_no_verdict(found)}")
     return reached
 
 
+@in_python_words()
+@undisturbed()
 def train(
     recipe: Recipe | Source,
     *,
-    device: str = "auto",
+    device: str | torch.device | None = "auto",
     runs_dir: str | Path = RUNS_DIR,
     show: bool = False,
     audit: bool = True,
@@ -204,50 +171,61 @@ def train(
         loaded,
         ready.registry,
         runs_dir=Path(runs_dir),
-        device=device,
+        device=device_text(device),
         show=show,
         audit_command=command,
         auto_rollback=auto_rollback,
     )
 
 
+@in_python_words()
+@undisturbed()
 def resume(
     run: RunLike = LATEST,
     *,
-    device: str = "auto",
+    device: str | torch.device | None = "auto",
     runs_dir: str | Path = RUNS_DIR,
     show: bool = False,
     auto_rollback: bool = False,
-    plugins: Sequence[str | Path] = (),
+    plugins: PluginFiles = (),
 ) -> Run:
     """Go on with a run that was interrupted or has crashed, from its newest checkpoint and with its own recipe.
 
     Raises:
         JepaError: the run is finished or was rolled back, or has no checkpoint that can be used.
     """
+    from jepa_core.engine.opened_run import recipe_of
     from jepa_core.recipes.reading import load_recipe
-    from jepa_core.registry import chosen_plugins
     from jepa_core.run_directory.recorded_files import check_same_files
 
     path = directory_of(run, runs_dir)
-    if RunReader(path).state() == "finished":
+    reader = RunReader(path)
+    if reader.state() == "finished":
         raise RunDirectoryError(f"{path.name} is finished: there is nothing left to train.")
-    registry = chosen_plugins([Path(file) for file in plugins], ())
+    recipe = recipe_of(reader)
+    registry = registry_with(plugins)
     check_same_files(path, registry.files)
-    loaded = load_recipe(path / RECIPE, registry=registry)
     return _trained(
-        loaded, registry, runs_dir=beside(path), resumed=path, device=device, show=show, auto_rollback=auto_rollback
+        load_recipe(recipe, registry=registry),
+        registry,
+        runs_dir=beside(path),
+        resumed=path,
+        device=device_text(device),
+        show=show,
+        auto_rollback=auto_rollback,
     )
 
 
+@in_python_words()
+@undisturbed()
 def evaluate(
     run: RunLike = LATEST,
     *,
     set: Mapping[str, Any] | None = None,  # noqa: A002  # as on the command line
-    step: int | str = "",
-    device: str = "auto",
+    step: Step = None,
+    device: str | torch.device | None = "auto",
     runs_dir: str | Path = RUNS_DIR,
-    plugins: Sequence[str | Path] = (),
+    plugins: PluginFiles = (),
 ) -> Evaluation:
     """Evaluate a checkpoint as `jepa eval` does: retrieval beside the nulls, and probes for what data has labels.
 
@@ -262,15 +240,17 @@ def evaluate(
     Raises:
         JepaError: the run, a value, the checkpoint, the data or the device is at fault.
     """
-    from jepa_core.api.process import undisturbed
     from jepa_core.api.recipes import flags_of
     from jepa_core.engine.checkpoint_evaluation import evaluate_run
-    from jepa_core.registry import chosen_plugins
 
     path = directory_of(run, runs_dir)
-    registry = chosen_plugins([Path(file) for file in plugins], ())
-    with undisturbed():
-        return evaluate_run(path, overrides=flags_of(set or {}), step=str(step), device=device, registry=registry)
+    return evaluate_run(
+        path,
+        overrides=flags_of(set),
+        step=step_text(step),
+        device=device_text(device),
+        registry=registry_with(plugins),
+    )
 
 
 def directory_of(run: RunLike, runs_dir: str | Path) -> Path:
@@ -279,6 +259,20 @@ def directory_of(run: RunLike, runs_dir: str | Path) -> Path:
         RunDirectoryError: no run is meant, or more than one.
     """
     return run.path if isinstance(run, Run) else find_run(str(run), Path(runs_dir))
+
+
+def _why_no_verdict(run: Run) -> str:
+    """What follows the run's name."""
+    state = run.state
+    if state in ("finished", "aborted"):
+        return f"is {state}, but its {VERDICT} is not there: it was deleted, or not copied along."
+    if state == "failed":
+        return "has failed and reached no verdict. Its last events say why: run.events."
+    if state == "rolled_back":
+        return "was rolled back and reaches no verdict: the run that goes on in its place does."
+    if state == "unknown":
+        return "has no verdict, and no status that says whether it has ended."
+    return f"is {state} and has no verdict yet: it is reached at a run's end."
 
 
 def _trained(
@@ -294,29 +288,22 @@ def _trained(
 ) -> Run:
     from rich.console import Console
 
-    from jepa_core.api.process import undisturbed
     from jepa_core.engine.interruption import StoppedBeforeTraining
     from jepa_core.presentation.shown_training import train_and_show
     from jepa_core.presentation.terminal import console_for
 
-    with undisturbed():
-        try:
-            conclusion = train_and_show(
-                console_for() if show else Console(quiet=True),
-                loaded,
-                device=device,
-                runs_dir=runs_dir,
-                resume=resumed,
-                registry=registry,
-                audit_command=audit_command,
-                auto_rollback=auto_rollback,
-                owns_process=False,
-            )
-        except StoppedBeforeTraining as stop:
-            raise KeyboardInterrupt from stop
+    try:
+        conclusion = train_and_show(
+            console_for() if show else Console(quiet=True),
+            loaded,
+            device=device,
+            runs_dir=runs_dir,
+            resume=resumed,
+            registry=registry,
+            audit_command=audit_command,
+            auto_rollback=auto_rollback,
+            owns_process=False,
+        )
+    except StoppedBeforeTraining as stop:
+        raise KeyboardInterrupt from stop
     return Run(conclusion.path)
-
-
-def _by_column(rows: Sequence[Mapping[str, float]]) -> Metrics:
-    names = dict.fromkeys(name for row in rows for name in row)
-    return Metrics({name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float64) for name in names})

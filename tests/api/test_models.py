@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import torch
 
 import jepa_core as jepa
 from jepa_core.contracts import Observations
-from jepa_core.errors import CheckpointError, DataError, RecipeError
+from jepa_core.errors import CheckpointError, DataError, RecipeError, RunDirectoryError
 
 FRAMES: dict[str, Any] = {
     "name": "frames",
@@ -97,6 +102,57 @@ def test_what_the_model_does_not_take_is_refused(
         model.embed(change(model.data().validation.observations["pixels"]))
 
 
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda data, _: data, "whole dataset. Give one of its splits, .train or .validation"),
+        (lambda *_: None, "None is nothing to embed. Give arrays or tensors, or a split"),
+        (lambda *_: "digits", "'digits' is nothing to embed"),
+        (lambda _, p: p.to_sparse(), "pixels is a sparse tensor. Give it dense"),
+        (lambda _, p: Observations({"pixels": p.to("meta")}), "pixels lies on the meta device"),
+        (lambda _, p: p.to("meta"), "pixels lies on the meta device"),
+        (lambda _, p: np.ma.masked_array(p.numpy(), p.numpy() > 0.5), "masked values. Say what stands there"),
+        (lambda _, p: p.numpy().astype(object), r"pixels is no array of numbers: can't .*[^.]\.$"),
+    ],
+)
+def test_what_holds_no_values_to_embed_is_refused(
+    model: jepa.Model, make: Callable[[Any, torch.Tensor], Any], told: str
+) -> None:
+    data = model.data()
+    with pytest.raises(DataError, match=told):
+        model.embed(make(data, data.validation.observations["pixels"]))
+
+
+def test_arrays_that_cannot_be_written_to_or_mask_nothing_are_taken(model: jepa.Model) -> None:
+    pixels = model.data().validation.observations["pixels"].numpy()
+    frozen = pixels.copy()
+    frozen.flags.writeable = False
+    # A warning of torch about it would be an error here.
+    for given in (frozen, np.ma.masked_array(pixels)):
+        assert np.array_equal(model.embed(given).state, model.embed(pixels).state)
+
+
+@pytest.mark.parametrize("arrays", ["state", ("state",), {"state"}, iter(["state"])])
+def test_names_of_arrays_come_in_many_forms(model: jepa.Model, arrays: Any) -> None:
+    assert list(model.embed(model.data().validation.observations, arrays)) == ["state"]
+
+
+def test_what_names_no_arrays_is_refused(model: jepa.Model) -> None:
+    with pytest.raises(RecipeError, match=r"arrays = 3: give a list of names"):
+        model.embed(model.data().validation, 3)  # type: ignore[arg-type]
+
+
+def test_what_was_embedded_shares_nothing_with_the_data(model: jepa.Model) -> None:
+    split = model.data().validation
+    before = {"task": split.tasks.clone()} | {f"labels.{name}": v.clone() for name, v in split.labels.items()}
+    embedded = model.embed(split, ["state"])
+    for name in before:
+        embedded[name][:] = -7
+    after = {"task": split.tasks} | {f"labels.{name}": values for name, values in split.labels.items()}
+    for name, values in before.items():
+        assert torch.equal(after[name], values)
+
+
 def test_arrays_that_are_not_there_are_refused(model: jepa.Model) -> None:
     split = model.data().validation
     with pytest.raises(RecipeError, match=r"no array 'states' of embeddings\. There are state, prediction"):
@@ -119,6 +175,50 @@ def test_a_checkpoint_is_chosen_by_step(run: jepa.Run, model: jepa.Model) -> Non
     assert f"step {model.step}" in repr(model)
     with pytest.raises(CheckpointError, match="no checkpoint of step 7"):
         jepa.load(run, step=7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"step": "newst"}, r"^step='newst' is no checkpoint"),
+        ({"device": "tpu"}, r"^device='tpu' is no device name"),
+        ({"device": "meta"}, r"^device='meta' is not supported"),
+        ({"precision": "fp8"}, r'set: train\.precision="fp8"'),
+    ],
+)
+def test_refusals_name_arguments(run: jepa.Run, arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(jepa.JepaError, match=told):
+        jepa.load(run, **arguments)
+
+
+def test_none_is_what_is_usual(run: jepa.Run, model: jepa.Model) -> None:
+    usual = jepa.load(run, step=None, device=None, precision=None, plugins=())
+    assert (usual.step, usual.why) == (model.step, model.why)
+    assert jepa.load(run, device=torch.device("cpu")).device == torch.device("cpu")
+
+
+@pytest.fixture
+def beginning(run: jepa.Run, tmp_path: Path) -> Path:
+    """A run as it is before its recipe is written."""
+    path = tmp_path / "beginning"
+    path.mkdir()
+    status = orjson.loads((run.path / "status.json").read_bytes())
+    alive = {"state": "starting", "pid": os.getpid(), "host": socket.gethostname(), "heartbeat": time.time()}
+    (path / "status.json").write_bytes(orjson.dumps(status | alive))
+    return path
+
+
+@pytest.mark.parametrize("ask", [jepa.load, jepa.resume, jepa.evaluate])
+def test_a_run_that_begins_says_so(ask: Callable[..., Any], beginning: Path) -> None:
+    with pytest.raises(RunDirectoryError, match="beginning is starting: it has no recipe and no checkpoint yet"):
+        ask(beginning)
+
+
+def test_a_run_without_its_recipe_says_so(run: jepa.Run, tmp_path: Path) -> None:
+    path = shutil.copytree(run.path, tmp_path / "copy")
+    (path / "recipe.toml").unlink()
+    with pytest.raises(RunDirectoryError, match=r"copy has no recipe\.toml"):
+        jepa.load(path)
 
 
 def test_a_checkpoint_that_was_changed_is_refused(tmp_path: Path) -> None:
@@ -155,6 +255,6 @@ def test_what_is_saved_is_there_whole(model: jepa.Model, tmp_path: Path, ending:
     embedded = model.embed(model.data().validation)
     path = embedded.save(tmp_path / f"mine{ending}")
     assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(DataError, match="is there already"):
+    with pytest.raises(DataError, match=r"is there already\. Give another name, or replace=True to replace it"):
         embedded.save(path)
     embedded.save(path, replace=True)

@@ -12,10 +12,11 @@ import torch
 
 import jepa_core as jepa
 from jepa_core.api.recipes import flags_of
-from jepa_core.errors import RecipeError
+from jepa_core.errors import PluginError, RecipeError
 from jepa_core.recipes.faults import RecipeFaultsError
 from jepa_core.recipes.layers import override_layers
 from jepa_core.recipes.merging import MergedRecipe
+from tests.engine.test_judged_metrics import PLUGIN
 
 TABLES: dict[str, Any] = {
     "name": "mine",
@@ -56,9 +57,90 @@ def test_all_faults_are_told_with_their_place() -> None:
         jepa.recipe({**TABLES, "encoder": {"kind": "convnte"}}, set={"train.epochs": 0})
     assert {(fault.where, fault.key) for fault in refused.value.faults} == {
         ("the dictionary", "encoder.kind"),
-        ("--set train.epochs=0", "train.epochs"),
+        ("set: train.epochs=0", "train.epochs"),
     }
     assert 'Did you mean "convnet"' in str(refused.value)
+    assert "\n  the dictionary  encoder.kind\n" in str(refused.value)
+
+
+def test_a_fault_of_a_dictionary_names_its_key_also_where_one_is_missing() -> None:
+    with pytest.raises(RecipeFaultsError) as refused:
+        jepa.recipe({**TABLES, "data": {}, "train": {"epochs": True, "batch_size": 0}})
+    told = [line.strip() for line in str(refused.value).splitlines() if line.startswith("  the dictionary")]
+    assert told == ["the dictionary  data", "the dictionary  train.epochs", "the dictionary  train.batch_size"]
+
+
+def test_a_recipe_stays_as_it_was_read() -> None:
+    recipe = jepa.recipe(TABLES)
+    recipe.table["encoder"]["dim"] = 999
+    assert recipe.table["encoder"]["dim"] == 16
+    assert "dim = 999" not in recipe.toml
+
+
+@pytest.mark.parametrize("name", ["digits", "no such recipe"])
+def test_a_dictionary_extends_nothing_and_says_what_does(name: str) -> None:
+    with pytest.raises(RecipeError) as refused:
+        jepa.recipe({**TABLES, "extends": name})
+    assert f"jepa.recipe({name!r}, set={{…}})" in str(refused.value)
+
+
+def endless(kind: type) -> Any:
+    holder: Any = kind()
+    if kind is dict:
+        holder["a"] = holder
+    else:
+        holder.append(holder)
+    return holder
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ("train.epochs=2", "set = 'train.epochs=2': give a dictionary"),
+        (["train.epochs=2"], "give a dictionary"),
+        ({1: 2}, "1 is no key: keys of a recipe are text"),
+        ({"train": {2: 3}}, "2 is no key in train"),
+        ({"train.epochs": 2, "train": {"epochs": 3}}, "set has train.epochs twice"),
+        ({"train.epochs": 2, "train": 3}, "set has train twice"),
+        ({"": 1}, "'' is no key of a recipe"),
+        ({"train.epochs=3 #": 1}, "'train.epochs=3 #' is no key of a recipe"),
+        (endless(dict), "contains itself"),
+        ({"name": endless(list)}, "contains itself"),
+        ({"train.epochs": np.array(1 + 2j)}, r"train.epochs = (1+2j) cannot stand in a recipe"),
+    ],
+)
+def test_what_changes_nothing_in_a_recipe_is_refused(changes: Any, told: str) -> None:
+    with pytest.raises(RecipeError) as refused:
+        jepa.recipe(TABLES, set=changes)
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("source", [{1: 2}, endless(dict), {**TABLES, "name": endless(list)}])
+def test_a_dictionary_that_is_no_recipe_is_refused(source: Any) -> None:
+    with pytest.raises(RecipeError, match=r"is no key|contains itself"):
+        jepa.recipe(source)
+
+
+@pytest.mark.parametrize(
+    ("plugins", "told"),
+    [
+        ("nope.py", r'^plugins=\["nope\.py"\]: cannot be read'),
+        (["nope.py"], r'^plugins=\["nope\.py"\]: cannot be read'),
+        (3, "plugins = 3: give a list of files"),
+        ([None], "plugins: None is no file"),
+    ],
+)
+def test_plugins_that_are_no_files_are_refused(plugins: Any, told: str) -> None:
+    with pytest.raises(PluginError, match=told):
+        jepa.recipe(TABLES, plugins=plugins)
+
+
+def test_one_plugin_is_a_list_of_one(tmp_path: Path) -> None:
+    file = tmp_path / "length.py"
+    file.write_text(PLUGIN)
+    for one in (file, str(file), [file]):
+        recipe = jepa.recipe({**TABLES, "losses": {"info_nce": {}, "length": {}}}, plugins=one)
+        assert list(recipe.table["losses"]) == ["info_nce", "length"]
 
 
 @pytest.mark.parametrize(

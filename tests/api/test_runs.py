@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import torch
 
@@ -44,7 +49,12 @@ def state_of_the_process() -> list[Any]:
         torch.is_deterministic_algorithms_warn_only_enabled(),
         torch.backends.cudnn.benchmark,
         torch.get_float32_matmul_precision(),
+        torch.get_default_device(),
+        torch.is_inference_mode_enabled(),
+        torch.is_autocast_enabled("cpu"),
+        list(warnings.filters),
         os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+        os.environ.get("TORCHINDUCTOR_CACHE_DIR"),
         [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)],
     ]
 
@@ -136,10 +146,99 @@ def test_switches_are_put_back_whatever_was_done() -> None:
         torch.set_float32_matmul_precision("medium")
         torch.set_num_threads(torch.get_num_threads() + 1)
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":16:8"
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = "/elsewhere"
+        warnings.simplefilter("ignore")
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError), undisturbed():
         disturb()
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        torch.no_grad,
+        torch.inference_mode,
+        lambda: default_dtype(torch.float64),
+        lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+        lambda: torch.device("meta"),
+    ],
+    ids=["no_grad", "inference_mode", "float64", "autocast", "meta"],
+)
+def test_what_the_caller_has_entered_changes_nothing(
+    tiny_recipe_file: Path, tmp_path: Path, run: jepa.Run, context: Callable[[], AbstractContextManager[Any]]
+) -> None:
+    usual = run.load(device="cpu").embed(run.load(device="cpu").data().validation)
+    with context():
+        before = state_of_the_process()
+        inside = jepa.train(tiny_recipe_file, device="cpu", runs_dir=tmp_path / "inside")
+        model = inside.load(device="cpu")
+        embedded = model.embed(model.data().validation)
+        evaluated = jepa.evaluate(inside, device="cpu").model.mrr
+        assert state_of_the_process() == before
+    assert rows_of(inside) == rows_of(run)
+    assert all(np.array_equal(embedded[name], usual[name]) for name in usual)
+    assert evaluated == run.metrics.series("val.retrieval.mrr")[1][-1]
+
+
+@pytest.mark.parametrize("call", ["train(recipe, device='cpu', runs_dir=runs)", "resume(run)", "evaluate(run)"])
+def test_the_first_call_of_a_process_disturbs_nothing_by_its_imports(
+    tiny_recipe_file: Path, run: jepa.Run, call: str
+) -> None:
+    script = (
+        "import os, random, sys, warnings, jepa_core as jepa, jepa_core.api.runs\n"
+        "recipe, run = sys.argv[1:]; runs = os.path.dirname(run)\n"
+        "random.seed(5)\n"
+        "state = lambda: (random.getstate(), list(warnings.filters), os.environ.get('TORCHINDUCTOR_CACHE_DIR'))\n"
+        "before = state()\n"
+        f"try: jepa.{call}\n"
+        "except jepa.JepaError: assert 'finished' in str(sys.exc_info()[1])\n"
+        "assert 'torch' in sys.modules\n"
+        "assert state() == before\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tiny_recipe_file), str(run.path)], check=True)
+
+
+def test_the_record_is_what_was_trained(tiny_recipe_file: Path, tmp_path: Path) -> None:
+    recipe = jepa.recipe(tiny_recipe_file)
+    recipe.table["encoder"]["dim"] = 32
+    trained = jepa.train(recipe, device="cpu", runs_dir=tmp_path / "runs")
+    assert trained.recipe["encoder"]["dim"] == trained.load(device="cpu").embedding_dim == 16
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("finished", r"is finished, but its verdict\.json is not there: it was deleted, or not copied along"),
+        ("aborted", r"is aborted, but its verdict\.json is not there"),
+        ("failed", r"has failed and reached no verdict\. Its last events say why: run\.events"),
+        ("rolled_back", "was rolled back and reaches no verdict"),
+        ("interrupted", "is interrupted and has no verdict yet: it is reached at a run's end"),
+    ],
+)
+def test_why_there_is_no_verdict(run: jepa.Run, state: str, told: str) -> None:
+    (run.path / "verdict.json").unlink()
+    status = orjson.loads((run.path / "status.json").read_bytes())
+    (run.path / "status.json").write_bytes(orjson.dumps(status | {"state": state}))
+    with pytest.raises(RunDirectoryError, match=told):
+        jepa.verdict(run)
+
+
+def test_why_there_is_no_verdict_where_no_status_is(run: jepa.Run) -> None:
+    (run.path / "verdict.json").unlink()
+    (run.path / "status.json").unlink()
+    with pytest.raises(RunDirectoryError, match="no status that says whether it has ended"):
+        jepa.verdict(run)
 
 
 def test_figures_are_columns_with_gaps(run: jepa.Run) -> None:
@@ -198,5 +297,7 @@ def test_evaluation_takes_other_data_and_refuses_another_model(run: jepa.Run) ->
     assert (
         jepa.evaluate(run, device="cpu", set={"data.num_sequences": 60}).data.num_sequences < usual.data.num_sequences
     )
-    with pytest.raises(RecipeError, match=r"encoder\.dim"):
+    with pytest.raises(RecipeError, match=r"^What set says has 1 fault\n\n  set: encoder\.dim=8"):
         jepa.evaluate(run, device="cpu", set={"encoder.dim": 8})
+    with pytest.raises(RecipeError, match="set = 'x': give a dictionary"):
+        jepa.evaluate(run, device="cpu", set="x")  # type: ignore[arg-type]
