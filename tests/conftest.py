@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from jepa_core.engine.device import set_deterministic
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
@@ -71,7 +72,13 @@ def numerics_of_the_process() -> Iterator[None]:
     yield
     torch.set_float32_matmul_precision(precision)
     torch.backends.cudnn.benchmark = benchmark
-    torch.use_deterministic_algorithms(deterministic)
+    set_deterministic(deterministic)
+
+
+@pytest.fixture(autouse=True)
+def no_terminal_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have a width, and pytest-xdist hands one on: output is as wide as without."""
+    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture

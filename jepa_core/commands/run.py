@@ -94,7 +94,7 @@ def _run_to_resume(recipe: str, overrides: tuple[str, ...], resume: str, runs_di
     """
     if not resume:
         if not recipe:
-            raise RecipeError("Which recipe? For example: jepa run recipes/quickstart.toml")
+            raise RecipeError("Which recipe? For example: jepa run quickstart")
         return None
     if recipe or overrides:
         raise RecipeError(

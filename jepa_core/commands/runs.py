@@ -34,4 +34,4 @@ def runs(*, runs_dir: RunsDir = RUNS_DIR, json: Flag = False) -> None:
         console = console_for()
         console.print(runs_table(summaries, console.width))
     else:
-        console_for().print(f"There are no runs in {runs_dir}/ yet. A first one: jepa run recipes/quickstart.toml")
+        console_for().print(f"There are no runs in {runs_dir}/ yet. A first one: jepa run quickstart")

@@ -275,12 +275,13 @@ def _neighbours(
     queries = order[evenly(len(order), num_rows)]
     rows = torch.cat([queries[:, None], nearest[queries]], 1)
     unit = unit_length(embeddings)
+    numbers = torch.where(rows >= 0, tasks[rows], -1)
     place, shown = (-1, "target") if array == "target" else (-2, "last observation of context")
     pictures = space.pictures(sequences.observations[rows.clamp(min=0).flatten(), place])
     return NeighbourRows(
         rows=rows,
         similarities=(unit[queries, None] * unit[rows]).sum(-1),
-        tasks=tuple(tuple(task_names[tasks[place]] if place >= 0 else "" for place in row) for row in rows.tolist()),
+        tasks=tuple(tuple(task_names[number] if number >= 0 else "" for number in row) for row in numbers.tolist()),
         pictures=pictures.cpu().unflatten(0, rows.shape),
         shown=shown,
         agreement=agreement(nearest, colouring.values, tasks) if colouring and colouring.is_shared else None,

@@ -17,6 +17,7 @@ from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.finding_text import flags_of
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.quantity import duration_text
+from jepa_core.presentation.wrapping import part_lines
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Finding
 
@@ -24,6 +25,10 @@ _STYLE = {"critical": "red", "warning": "yellow", "info": "dim"}
 _LABEL_WIDTH = 28
 _FIRST, _FURTHER = "audit   ", "        "
 """How the lines of the brief audit begin."""
+_BEFORE_COMMAND = 4
+"""Blanks at least between a fault and the command beside it."""
+AUDIT_INDENT = 12
+"""Where its words begin."""
 LARGE = 0.5
 """Relative changes above this are just large: their figure says no more."""
 
@@ -156,21 +161,26 @@ def _advice(finding: Finding) -> Iterator[str]:
 
 
 def audit_lines(findings: Sequence[Finding], command: str, width: int) -> Iterator[Text]:
-    """The brief audit at a run's start: what is in order in one line, and each fault in its own.
+    """The brief audit at a run's start: what is in order, in as few lines as it fits in, and each fault in its own.
 
     Args:
         findings: of the audit.
-        command: what shows the whole audit; at the right of the last fault where there is room.
+        command: what shows the whole audit; at the right of the last fault, or below it where there is no room.
         width: columns.
     """
     sound = [clean(finding.message).rstrip(".") for finding in findings if finding.severity == "info"]
     faults = [finding for finding in findings if finding.severity != "info"]
     if sound:
-        yield Text(_FIRST, style="dim").append("ok  ", style="green").append(" · ".join(sound), style="none")
+        label = Text().append(_FIRST, style="dim").append("ok  ", style="green")
+        yield from part_lines(list(map(Text, sound)), width, label=label, indent=AUDIT_INDENT, separator=" · ")
     for number, finding in enumerate(faults):
-        line = Text(_FURTHER if sound or number else _FIRST, style="dim")
-        line.append("!   ", style=_STYLE[finding.severity]).append(clean(finding.message), style="none")
-        if number == len(faults) - 1:
-            room = width - line.cell_len - len(command)
-            line.append(" " * max(room, 4) + command, style="cyan")
-        yield line
+        line = Text().append(_FURTHER if sound or number else _FIRST, style="dim")
+        line.append("!   ", style=_STYLE[finding.severity]).append(clean(finding.message))
+        room = width - line.cell_len - len(command)
+        if number < len(faults) - 1:
+            yield line
+        elif room >= _BEFORE_COMMAND:
+            yield line.append(" " * room + command, style="cyan")
+        else:
+            yield line
+            yield Text(" " * AUDIT_INDENT, no_wrap=True, overflow="ignore").append(command, style="cyan")

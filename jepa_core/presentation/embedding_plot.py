@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 
 ENDINGS = (".png", ".pdf", ".svg")
 
-_MAP_WIDTH, _MAP_HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _TITLE_HEIGHT = 7.2, 6.4, 0.9, 1.03, 1.0
+_MAP_WIDTH, _MAP_HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _TITLE_HEIGHT = 7.2, 6.4, 0.95, 1.2, 1.0
 """In inches."""
 _LEAST_ROWS = 6
 """Rows of tiles that are as high as the map."""
-_COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
-            "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")  # fmt: skip
-"""Told apart by colour-blind people, too (Petroff, arXiv 2107.02270)."""
-_MARKERS = "o^"
-"""What comes after the last colour has the next marker."""
-_MOST_IN_LEGEND = 12
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9",
+            "#d55e00", "#f0e442", "#666666", "#332288", "#882255")  # fmt: skip
+"""Told apart by colour-blind people, too: Okabe and Ito's eight (jfly.uni-koeln.de/color), with a grey for their black,
+which a dark ground would hide, and two of Tol's (personal.sron.nl/~pault)."""
+_MOST_OF_ONE_MARKER = 8
+_MARKERS = "o^s"
+"""Taken in turns by more classes than those: three and ten have no divisor in common, so that 30 classes differ."""
 _SCALE = "viridis"
-_SAME, _OTHER = "#3f90da", "0.75"
+_SAME, _OTHER = "#0072b2", "0.75"
 _MARK_FONTS = ["DejaVu Sans", "sans-serif"]
 """The first comes with matplotlib, and has the two marks."""
 
@@ -99,9 +100,9 @@ def _draw_points(figure: Figure | SubFigure, run_map: RunMap) -> None:
     shares = [f" ({100 * share:.0f} %)" for share in plane.explained] if plane.explained else ["", ""]
     axes.set_xlabel(plane.axes[0] + shares[0])
     axes.set_ylabel(plane.axes[1] + shares[1])
-    if colouring is None:
+    if colouring is None or not colouring.has_colours:
         _scatter(axes, plane.points, color=_COLOURS[0])
-    elif colouring.values.is_floating_point() or len(colouring.values.unique()) > _MOST_IN_LEGEND:
+    elif colouring.values.is_floating_point():
         points = _scatter(axes, plane.points, c=colouring.values.numpy(), cmap=_SCALE)
         bar = figure.colorbar(points, cax=axes.inset_axes((1.04, 0.1, 0.04, 0.8)))
         bar.set_label(clean(colouring.label, 40), parse_math=False)
@@ -123,9 +124,10 @@ def _draw_classes(axes: Axes, points: Tensor, colouring: Colouring) -> None:
     from matplotlib.lines import Line2D
 
     values, classes = colouring.values.unique(return_inverse=True)
-    looks = [(_COLOURS[number % len(_COLOURS)], _MARKERS[number // len(_COLOURS)]) for number in range(len(values))]
-    for number, marker in enumerate(_MARKERS):
-        of_marker = classes // len(_COLOURS) == number
+    markers = _MARKERS if len(values) > _MOST_OF_ONE_MARKER else _MARKERS[0]
+    looks = [(_COLOURS[number % len(_COLOURS)], markers[number % len(markers)]) for number in range(len(values))]
+    for number, marker in enumerate(markers):
+        of_marker = classes % len(markers) == number
         colours = [looks[place][0] for place in classes[of_marker].tolist()]
         _scatter(axes, points, of_marker, color=colours, marker=marker)
     handles = [Line2D([], [], linestyle="", color=colour, marker=marker) for colour, marker in looks]
@@ -166,19 +168,14 @@ def _draw_rows(figure: SubFigure, neighbours: NeighbourRows, colouring: Colourin
         axes.set_visible(False)
     tiles[0, 0].set_title("query", fontsize="small")
     tiles[0, 2].set_title("nearest", fontsize="small")
-    for line, letter, row, pictures in zip(
-        tiles, ascii_uppercase, neighbours.rows.tolist(), neighbours.pictures.numpy(), strict=False
-    ):
+    for number, (line, letter) in enumerate(zip(tiles[: len(neighbours.rows)], ascii_uppercase, strict=False)):
         line[0].set_ylabel(letter, rotation=0, weight="bold", horizontalalignment="right", verticalalignment="center")
-        for axes, place, picture in zip([line[0], *line[2:]], row, pictures, strict=True):
+        for column, axes in enumerate([line[0], *line[2:]]):
             axes.set(xticks=[], yticks=[])
-            axes.set_visible(place >= 0)
-            axes.imshow(picture, interpolation="nearest")
+            axes.set_visible(bool(neighbours.rows[number, column] >= 0))
+            axes.imshow(neighbours.pictures[number, column].numpy(), interpolation="nearest")
             axes.spines[:].set(color=_OTHER)
-            if colouring is not None and place >= 0:
-                value, of_query = colouring.values[place].item(), colouring.values[row[0]].item()
-                is_judged = neighbours.agreement is not None and place != row[0]
-                _label_tile(axes, colouring.text(value), value == of_query if is_judged else None)
+            _label_tile(axes, neighbours, colouring, (number, column))
 
 
 def _rows_title(neighbours: NeighbourRows, colouring: Colouring | None) -> str:
@@ -189,12 +186,20 @@ def _rows_title(neighbours: NeighbourRows, colouring: Colouring | None) -> str:
     return f"{title}\nsame {clean(colouring.label, 24)}: {share:.0f} % over the whole map, {chance:.0f} % by chance"
 
 
-def _label_tile(axes: Axes, text: str, is_same: bool | None) -> None:
-    """A value under its picture, with a mark and a frame where it is judged."""
-    mark = "" if is_same is None else "✔ " if is_same else "✘ "
-    axes.set_xlabel(f"{mark}{clean(text, 13)}", fontsize="small", fontfamily=_MARK_FONTS, labelpad=2, parse_math=False)
-    if is_same:
-        axes.spines[:].set(color=_SAME, linewidth=2.5)
+def _label_tile(axes: Axes, neighbours: NeighbourRows, colouring: Colouring | None, tile: tuple[int, int]) -> None:
+    """Under a picture its label, how similar it is to the query, and its task; where the label is judged, with a mark
+    and a frame."""
+    number, column = tile
+    words = [f"{neighbours.similarities[number, column]:.2f}".replace("-", "−")] if column else []
+    if colouring is not None and not colouring.names:
+        value, of_query = (colouring.values[neighbours.rows[number, place]].item() for place in (column, 0))
+        is_judged = neighbours.agreement is not None and column > 0
+        mark = "" if not is_judged else "✔ " if value == of_query else "✘ "
+        words.insert(0, f"{mark}{clean(colouring.text(value), 8)}")
+        if is_judged and value == of_query:
+            axes.spines[:].set(color=_SAME, linewidth=2.5)
+    caption = "\n".join((" · ".join(words), clean(neighbours.tasks[number][column], 14)))
+    axes.set_xlabel(caption, fontsize="x-small", fontfamily=_MARK_FONTS, labelpad=2, parse_math=False)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from jepa_core.dataset_checks import TASK
 from jepa_core.engine.checkpoint_evaluation import EvaluatedData, Evaluation
 from jepa_core.engine.probe import Probe, Scores
 from jepa_core.presentation.figures import change_text, figure_text
@@ -32,6 +33,10 @@ def evaluation_table(evaluation: Evaluation) -> RenderableType:
     parts += [Text(), _retrieval(evaluation), *_beside_nulls(evaluation)]
     if evaluation.probes:
         parts += [Text(), _probes(evaluation)]
+    if any(probe.label == TASK for probe in evaluation.probes):
+        parts.append(
+            Text("  task: other sequences of the same task are known, and may share observations", style="dim")
+        )
     return Group(*parts, Text(), _facts(evaluation))
 
 
@@ -94,7 +99,7 @@ def _beside_nulls(evaluation: Evaluation) -> Iterator[Text]:
 
 
 def _probes(evaluation: Evaluation) -> Table:
-    """Each label by the model's predictions and its encoder, then by what learned nothing, best first."""
+    """Each label by the model's predictions and its encoder, then by what learned nothing."""
     table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
     table.add_column(Text("  probes of labels", style="none"), min_width=_LABEL_WIDTH)
     table.add_column("kNN", justify="right")
@@ -111,8 +116,7 @@ def _scores(probe: Probe) -> Iterator[tuple[Text, Text, Text]]:
     """A probe's rows: name, and the scores by neighbours and by a linear map."""
     has_linear = probe.prediction.linear is not None
     constant = Scores(knn=probe.constant, linear=probe.constant if has_linear else None)
-    beside = sorted(probe.beside.items(), key=lambda item: (item[1].linear or 0.0, item[1].knn), reverse=True)
-    learned_nothing = dict([*beside, ("always the mean" if probe.is_numeric else "largest class", constant)])
+    learned_nothing = {**probe.beside, "always the mean" if probe.is_numeric else "largest class": constant}
     knn = max(scores.knn for scores in learned_nothing.values())
     linear = max((scores.linear for scores in learned_nothing.values() if scores.linear is not None), default=0.0)
     unit = "" if probe.is_numeric else "%"

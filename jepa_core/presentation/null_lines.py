@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.cells import cell_len
 from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
+from jepa_core.presentation.wrapping import part_lines
 from jepa_core.visible_text import clean
 from jepa_core.watch.nulls import NullFigures, RankedNulls, title_of
 
 NO_NULL = "no null fits this data: retrieval stands beside nothing"
 NONE_ON = "none is left on: retrieval stands beside nothing"
 """Where a run has none."""
+
+NULLS_INDENT = 8
+"""Where the words of their lines begin."""
 
 _LONGEST_TITLE = 40
 _LONGEST_REASON = 300
@@ -57,12 +60,5 @@ def _figures(null: NullFigures, is_strongest: bool) -> str:
 
 def _wrapped(label: str, parts: Sequence[str], width: int) -> Iterator[Text]:
     """The parts with points between them; a line ends between two parts."""
-    line = Text(label, style="dim")
-    for index, part in enumerate(parts):
-        shown = f"{' · ' if index else ''}{part}"
-        more = 2 if index < len(parts) - 1 else 0
-        if index and line.cell_len + cell_len(shown) + more > width:
-            yield line.append(" ·", style="none")
-            line, shown = Text(" " * 8), part
-        line.append(shown, style="none")
-    yield line
+    shown = [Text(part) for part in parts]
+    return part_lines(shown, width, label=Text().append(label, style="dim"), indent=NULLS_INDENT, separator=" · ")

@@ -81,10 +81,11 @@ def _open_screen(console: Console, opening: Opening, audit_command: str) -> Trai
     """Print the run's first lines, and open the screen."""
     from rich.text import Text
 
-    from jepa_core.presentation.audit_table import audit_lines
-    from jepa_core.presentation.null_lines import null_lines
+    from jepa_core.presentation.audit_table import AUDIT_INDENT, audit_lines
+    from jepa_core.presentation.null_lines import NULLS_INDENT, null_lines
     from jepa_core.presentation.quantity import count_text
     from jepa_core.presentation.training_screen import TrainingScreen
+    from jepa_core.presentation.wrapping import part_lines
     from jepa_core.visible_text import clean
 
     screen = TrainingScreen(
@@ -102,13 +103,15 @@ def _open_screen(console: Console, opening: Opening, audit_command: str) -> Trai
         f"{opening.compute.describe()}{compiled}",
         str(opening.path),
     ]
-    screen.print(Text().append(opening.loaded.recipe.name, style="bold").append(" · " + " · ".join(parts)))
+    title = [Text(opening.loaded.recipe.name, style="bold"), *map(Text, parts)]
+    for line in part_lines(title, console.width, label=Text(), indent=2, separator=" · "):
+        screen.print(line, indent=2)
     for note in filter(None, opening.notes):
-        screen.print(Text(f"  · {clean(note, LONGEST_NOTE)}", style="dim"))
+        screen.print(Text(f"  · {clean(note, LONGEST_NOTE)}", style="dim"), indent=4)
     for line in audit_lines(opening.audit, clean(audit_command), console.width):
-        screen.print(line)
+        screen.print(line, indent=AUDIT_INDENT)
     for line in null_lines(opening.nulls, console.width):
-        screen.print(line)
+        screen.print(line, indent=NULLS_INDENT)
     if opening.resumed_at is not None:
         screen.print(Text(f"  · goes on after step {opening.resumed_at} of {opening.total_steps}", style="dim"))
     return screen
@@ -120,6 +123,7 @@ def _show(console: Console, conclusion: Conclusion, plugin_files: Sequence[Path]
 
     from jepa_core.presentation.training_screen import plain_log
     from jepa_core.presentation.verdict_table import verdict_table
+    from jepa_core.presentation.wrapping import Hanging
     from jepa_core.run_directory.layout import CONSOLE
 
     if conclusion.verdict is None:
@@ -131,7 +135,8 @@ def _show(console: Console, conclusion: Conclusion, plugin_files: Sequence[Path]
         )
         return
     if conclusion.ending.kind == "early stop":
-        console.print(Text(f"  · {conclusion.ending.reason} (after step {conclusion.ending.step})", style="dim"))
+        reason = f"  · {conclusion.ending.reason} (after step {conclusion.ending.step})"
+        console.print(Hanging(Text(reason, style="dim"), indent=4))
     console.print()
     console.print(verdict_table(conclusion.verdict), crop=False)
     with (conclusion.path / CONSOLE).open("a", encoding="utf-8") as log:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 import attrs
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
 from rich.segment import Segment
 
 PLAIN_WIDTH = 160
-"""Columns where the output is a file or a pipe."""
+"""Columns where the output is a file or a pipe, and the environment's COLUMNS does not say how many."""
 
 _PLAINER = {"✔": "+", "✘": "x", "◌": "o", "▲": "!", "●": "*", "○": "o", "−": "-", "–": "-", "·": "-", "…": "~",
             "≥": ">", "≤": "<", "≠": "!", "τ": "t", "▸": ">", "◔": "~", "×": "x"}  # fmt: skip
@@ -25,12 +26,48 @@ _ERRORS = "jepa_core.plainer"
 
 
 def console_for(stream: TextIO | None = None) -> Console:
-    """A console on `stream`, or on the standard output. Signs that its encoding lacks print as ASCII ones."""
+    """A console on `stream`, or on the standard output. Signs that its encoding lacks print as ASCII ones.
+
+    Where it is no terminal its lines have no blanks at their ends.
+    """
     out = sys.stdout if stream is None else stream
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(errors=_ERRORS)
-    width = None if out.isatty() else PLAIN_WIDTH
-    return Console(file=out, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    width = None if out.isatty() else _plain_width()
+    console = Console(file=out, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    if not out.isatty():
+        console.push_render_hook(_Trimming())
+    return console
+
+
+def _plain_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) else PLAIN_WIDTH
+
+
+class _Trimming(RenderHook):
+    """Takes the blanks away with which tables fill their lines."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Trimmed(renderable) for renderable in renderables]
+
+
+@attrs.frozen
+class _Trimmed:
+    """A renderable without blanks at the ends of its lines."""
+
+    content: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line, is_ended in Segment.split_lines_terminator(console.render(self.content, options)):
+            while is_ended and line and not line[-1].control:
+                last = line.pop()
+                if shown := last.text.rstrip(" "):
+                    line.append(Segment(shown, last.style))
+                    break
+            yield from line
+            if is_ended:
+                yield Segment.line()
 
 
 @contextmanager

@@ -6,18 +6,22 @@ Knows metric names, not models; everything persistent it prints also goes into t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TextIO
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from jepa_core.presentation.null_lines import null_title
+from jepa_core.presentation.wrapping import Hanging, Parts
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Severity
+
+_BETWEEN = "   "
+"""Between two figures."""
 
 _MARKS = {"info": ("·", "dim"), "warning": ("▲", "yellow"), "critical": ("✘", "red")}
 
@@ -65,9 +69,9 @@ class TrainingScreen:
         if self._console.is_terminal:
             self._live.stop()
 
-    def print(self, line: Text) -> None:
-        """Print a line that stays, here and in the log."""
-        self._console.print(line, soft_wrap=True)
+    def print(self, line: Text, indent: int = 0) -> None:
+        """Print a line that stays, here and in the log; on a terminal what has no room goes on at `indent`."""
+        self._show(line, Hanging(line, indent, overflow="ignore"))
         self._log.print(line, soft_wrap=True)
 
     def progress(self, step: int, epoch: float) -> None:
@@ -79,12 +83,13 @@ class TrainingScreen:
         self._latest |= row
         rate = self._latest.get("throughput.samples_per_second")
         self._progress.update(self._task, rate="" if rate is None else f"{rate:,.0f} samples/s")
-        figures = figures_line(self._latest, self._null)
         if self._console.is_terminal:
-            self._live.update(Group(self._progress, Text("  ").append(figures)))
+            figures = Parts(list(_figures(self._latest, self._null)), _BETWEEN, indent=2, label=Text("  "))
+            self._live.update(Group(self._progress, figures))
         if "val.retrieval.mrr" in row:
             epoch = f"{row['epoch']:.2f}".rstrip("0").rstrip(".")
-            line = Text(f"epoch {epoch}/{self._epochs}  step {row['step']:.0f}  ").append(figures)
+            line = Text(f"epoch {epoch}/{self._epochs}  step {row['step']:.0f}  ")
+            line.append_text(figures_line(self._latest, self._null))
             self._log.print(line, soft_wrap=True)
             if not self._console.is_terminal:
                 self._console.print(line, soft_wrap=True)
@@ -92,16 +97,30 @@ class TrainingScreen:
     def event(self, severity: Severity, message: str, advice: str) -> None:
         """Show a warning or worse; information stays in the log."""
         mark, style = _MARKS[severity]
-        line = Text(f"  {mark} {clean(message)}", style=style).append(
-            f"  {clean(advice)}" if advice else "", style="dim"
-        )
+        label, said = Text(f"  {mark} ", style=style), [Text(clean(message), style=style)]
+        said += [_advice(part, style) for part in clean(advice).split("  ") if part]
+        line = label + Text("  ").join(said)
         self._log.print(line, soft_wrap=True)
         if severity != "info":
+            self._show(line, Parts(said, "  ", indent=4, label=label, overflow="ignore"))
+
+    def _show(self, line: Text, on_terminal: RenderableType) -> None:
+        if self._console.is_terminal:
+            self._console.print(on_terminal, crop=False)
+        else:
             self._console.print(line, soft_wrap=True)
 
     def _epoch_text(self, epoch: float) -> str:
         """The epoch that is going on, or the last one when all are done."""
         return f"epoch {min(max(1, math.ceil(epoch - 1e-9)), self._epochs)}/{self._epochs}"
+
+
+def _advice(part: str, style: str) -> Text:
+    """What to do, or a command, which is copied and so stays in one piece."""
+    shown = Text(part, style=f"{style} dim")
+    if part.startswith("jepa "):
+        shown.no_wrap, shown.overflow = True, "ignore"
+    return shown
 
 
 def plain_log(log: TextIO) -> Console:
@@ -111,19 +130,25 @@ def plain_log(log: TextIO) -> Console:
 
 def figures_line(row: Mapping[str, float], null: str = "") -> Text:
     """Loss terms, ranks, codes and retrieval beside the strongest null, as far as the row has them."""
-    parts = [f"{name.removeprefix('loss.').removesuffix('.raw')} {value:.3f}" for name, value in _loss_terms(row)]
+    return Text(_BETWEEN).join(_figures(row, null))
+
+
+def _figures(row: Mapping[str, float], null: str) -> Iterator[Text]:
+    """Each with its name."""
+    for name, value in _loss_terms(row):
+        yield Text(f"{name.removeprefix('loss.').removesuffix('.raw')} {value:.3f}")
     if "rank.context" in row:
-        parts.append(f"rank {row['rank.context']:.1f} / {row['rank.target']:.1f}")
+        yield Text(f"rank {row['rank.context']:.1f} / {row['rank.target']:.1f}")
     if "vq.usage" in row:
-        parts.append(f"codes {100 * row['vq.usage']:.1f} %")
+        yield Text(f"codes {100 * row['vq.usage']:.1f} %")
     if "temperature" in row:
-        parts.append(f"τ {row['temperature']:.3f}")
-    line = Text("   ".join(parts))
+        yield Text(f"τ {row['temperature']:.3f}")
     if "val.retrieval.mrr" in row:
-        line.append(f"   val MRR {row['val.retrieval.mrr']:.3f}", style="bold")
+        retrieval = Text().append(f"val MRR {row['val.retrieval.mrr']:.3f}", style="bold")
         if "val.retrieval.null_mrr" in row:
-            line.append(f"  ({null_title(null) or 'strongest null'} {row['val.retrieval.null_mrr']:.3f})", style="dim")
-    return line
+            beside = f"  ({null_title(null) or 'strongest null'} {row['val.retrieval.null_mrr']:.3f})"
+            retrieval.append(beside, style="dim")
+        yield retrieval
 
 
 def _loss_terms(row: Mapping[str, float]) -> list[tuple[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from rich.console import Group, RenderableType
@@ -11,6 +12,7 @@ from rich.text import Text
 from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, counted, flags_of
 from jepa_core.presentation.null_lines import failed_null, null_title
+from jepa_core.presentation.wrapping import Command, Hanging, Parts
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Finding
@@ -32,6 +34,9 @@ FEW_CANDIDATES = 100
 MOST_FINDINGS = 8
 """Findings that are shown; the verdict's file has all."""
 
+_LOWER_END = re.compile(r"\s*[\w.]+_low\s*[<>]=?[\d\s.e+-]*")
+"""A rule on the lower end of an interval, whose middle the headline has."""
+
 _OUTCOME_STYLES = {
     "success": "bold green",
     "neutral": "bold",
@@ -43,14 +48,13 @@ _OUTCOME_STYLES = {
 
 def verdict_table(verdict: Verdict) -> RenderableType:
     """The whole verdict; plain text where the console has no colour."""
-    parts: list[RenderableType] = [headline(verdict), Text()]
+    parts: list[RenderableType] = [Hanging(headline(verdict), indent=2), Text()]
     if verdict.musts or verdict.nices:
         parts += [_judgements(verdict), Text()]
     parts += [_facts(verdict), *_findings(verdict)]
     if verdict.next:
         command, _, why = verdict.next.partition("  # ")
-        line = Text("\nNext: ", no_wrap=True, overflow="ignore").append(clean(command), style="bold cyan")
-        parts.append(line.append(f"        {clean(why)}" if why else "", style="dim"))
+        parts += [Text(), Command("Next: ", clean(command), clean(why))]
     return Group(*parts)
 
 
@@ -102,11 +106,12 @@ def _judgements(verdict: Verdict) -> Table:
     return table
 
 
-def _judgement_row(judgement: Judgement) -> Iterable[Text]:
+def _judgement_row(judgement: Judgement) -> Iterable[RenderableType]:
     mark, style = MARKS[judgement.state]
-    yield Text("  ").append(mark, style=style).append(f" {clean(judgement.title, 60)}")
+    yield Hanging(Text("  ").append(mark, style=style).append(f" {clean(judgement.title, 60)}"), indent=4)
     value, margin = judgement.decisive_value, judgement.decisive_margin
-    yield Text("" if value is None else value_beside_limit(value, judgement.limit, judgement.unit))
+    end = Text("lower end " if value is not None and _LOWER_END.fullmatch(judgement.when) else "", style="dim")
+    yield end.append("" if value is None else value_beside_limit(value, judgement.limit, judgement.unit), style="none")
     yield Text("" if judgement.limit is None else limit_text(judgement.operator, judgement.limit, judgement.unit))
     yield Text(change_text(margin) if margin else "", style=style if judgement.state == "failed" else "")
     yield Text(_remark(judgement), style="dim")
@@ -131,7 +136,7 @@ def _facts(verdict: Verdict) -> Table:
     return table
 
 
-def _labelled_facts(verdict: Verdict) -> Iterator[tuple[str, Text]]:
+def _labelled_facts(verdict: Verdict) -> Iterator[tuple[str, RenderableType]]:
     if verdict.outcome == "no baseline" and verdict.ending in ("finished", "early stop"):
         yield "nothing compared", Text(clean(verdict.reason))
     if verdict.not_compared:
@@ -156,14 +161,14 @@ def _compared(figure: ComparedFigure) -> str:
     return f"{clean(figure.name, 60)} {value} beside {baseline}{change}"
 
 
-def _retrieval_facts(retrieval: Retrieval) -> Iterator[tuple[str, Text]]:
+def _retrieval_facts(retrieval: Retrieval) -> Iterator[tuple[str, RenderableType]]:
     line = Text(_retrieval(retrieval.mrr, retrieval.top1, "MRR "), style="bold")
     if retrieval.candidates is not None and retrieval.candidates < FEW_CANDIDATES:
         number = retrieval.candidates
         line.append(f" among {number} candidate{'' if number == 1 else 's'}", style="yellow")
     yield "retrieval on validation", line.append_text(_beside_null(retrieval))
     if retrieval.num_null_only:
-        yield "the null alone finds", Text(_null_only(retrieval))
+        yield "the null alone finds", _null_only(retrieval)
     if retrieval.hard is not None:
         yield "near copies", _near_copies(retrieval.hard)
     if retrieval.disabled:
@@ -193,11 +198,12 @@ def _signed(difference: float, plus: str = "+") -> str:
     return f"{plus if difference > 0 else '−' if difference < 0 else ''}{abs(difference):.3f}"
 
 
-def _null_only(retrieval: Retrieval) -> str:
+def _null_only(retrieval: Retrieval) -> RenderableType:
     """How many targets the null ranks first and the model does not, and some of their tasks."""
     number = f"{retrieval.num_null_only:,} target{'' if retrieval.num_null_only == 1 else 's'}"
-    named = ", ".join(clean(task, 40) for task in retrieval.null_only)
-    return f"{number} ranked first by it and not by the model" + (f", such as of {named}" if named else "")
+    words = f"{number} ranked first by it and not by the model"
+    named = [Text(clean(task, 40)) for task in retrieval.null_only]
+    return Parts(named, " · ", label=Text(f"{words}, such as of ")) if named else Text(words)
 
 
 def _near_copies(hard: HardRetrieval) -> Text:

@@ -138,7 +138,7 @@ def reach_verdict(
         story=tuple(story),
         # A success is gone on with, whatever fired on the way.
         next=(next_command if outcome != "success" else "")
-        or _next_command(outcome, run, baseline, judgements, name=typed or str(run), stopped=stopped),
+        or _next_command(outcome, run, baseline, judgements, judge.finals, name=typed or str(run), stopped=stopped),
     )
 
 
@@ -311,6 +311,7 @@ def _next_command(
     run: Path,
     baseline: BaselineValues | None,
     judgements: Sequence[Judgement],
+    finals: Mapping[str, float],
     *,
     name: str,
     stopped: bool,
@@ -318,7 +319,9 @@ def _next_command(
     if stopped or (baseline is None and any(j.kind == "must" and not j.held for j in judgements)):
         return f"jepa monitor {name} --once  # the last figures and events"
     if outcome == "success" or baseline is None:
-        return f"jepa eval {name}  # the best checkpoint with its probes; on other data with --set data.…"
+        has_labels = any(figure.startswith("val.probe.") for figure in finals)
+        shown = "the best checkpoint with its probes" if has_labels else "the best checkpoint beside every null"
+        return f"jepa eval {name}  # {shown}; on other data with --set data.…"
     if baseline.run:
         return f"jepa recipe diff {baseline.path}/recipe.toml {run}/recipe.toml  # what was changed"
     return f"jepa monitor {name} --once  # the last figures and events"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import jepa_core as jepa
@@ -52,6 +53,67 @@ def test_flags_reach_the_picture(run: Path, tmp_path: Path, capsys: pytest.Captu
         assert words in drawn
     assert "<!-- B -->" in drawn
     assert "<!-- C -->" not in drawn
+
+
+ARRAYS = """
+name = "arrays"
+
+[data]
+kind = "arrays"
+path = "{path}"
+observed_as = "vectors"
+holds = "sequences"
+context_length = 2
+
+[encoder]
+kind = "mlp"
+dim = 8
+
+[aggregator]
+kind = "mean"
+
+[predictor]
+kind = "identity"
+
+[losses.info_nce]
+
+[train]
+epochs = 1
+batch_size = 16
+"""
+
+
+@pytest.mark.parametrize(
+    ("labels", "flags", "told"),
+    [
+        ({}, [], "without colours: this data has no labels besides its tasks"),
+        (
+            {},
+            ["--label", "task"],
+            "without colours: task has 40 classes, and a legend holds 20",
+        ),
+        (
+            {"labels.pace": np.arange(80) / 8},
+            [],
+            "without colours: no label has 2 to 20 classes; --label takes pace, task",
+        ),
+        ({"labels.pace": np.arange(80) / 8}, ["--label", "pace"], "coloured by pace; --label takes pace, task"),
+    ],
+)
+def test_why_there_are_no_colours_is_said(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    labels: dict[str, np.ndarray],
+    flags: list[str],
+    told: str,
+) -> None:
+    observations = np.random.default_rng(0).normal(size=(80, 3, 4)).astype(np.float32)
+    np.savez(tmp_path / "data.npz", observations=observations, split=np.arange(80) % 2, **labels)  # type: ignore[arg-type]  # no key is allow_pickle
+    (tmp_path / "arrays.toml").write_text(ARRAYS.format(path=tmp_path / "data.npz"))
+    trained = jepa.train(tmp_path / "arrays.toml", device="cpu", runs_dir=tmp_path, audit=False).path
+    assert plot(trained, tmp_path / "a.svg", *flags) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"  {told}"
 
 
 def test_a_file_that_is_there_is_replaced_only_by_force(

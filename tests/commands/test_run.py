@@ -219,7 +219,7 @@ def test_a_finished_run_without_its_verdict_is_judged_again(jepa: Jepa, folder: 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], 2, "Which recipe? For example: jepa run recipes/quickstart.toml"),
+        ([], 2, "Which recipe? For example: jepa run quickstart"),
         (["nowhere.toml"], 2, "No recipe nowhere.toml: no such file"),
         (["tiny.toml", "--set", "train.epochs=0"], 2, "expected a whole number ≥ 1"),
         (["tiny.toml", "--set", "train.batch_size=500"], 2, "train.batch_size is 500, but there are only"),
@@ -238,6 +238,19 @@ def test_what_cannot_be_run_is_explained_and_leaves_nothing(
     assert message in err
     assert out == ""
     assert list(Path().glob("runs/*")) == []
+
+
+def test_on_a_narrow_terminal_the_first_lines_go_on_indented_and_the_path_is_whole(
+    jepa: Jepa, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "console_for", lambda: Console(force_terminal=True, width=50, markup=False))
+    assert jepa("run", "tiny.toml", "--no-audit", *TEN_TASKS) == 0
+    lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out).splitlines()]
+    end = next(number for number, line in enumerate(lines) if line.endswith(f"runs/{only_run(folder).name}"))
+    assert lines[0].startswith("tiny · ")
+    assert end > 0
+    assert all(line.startswith("  ") for line in lines[1 : end + 1])
+    assert max(map(len, lines[: end + 1])) <= 50
 
 
 def test_on_a_terminal_a_bar_is_drawn_and_taken_away(

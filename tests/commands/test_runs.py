@@ -57,4 +57,4 @@ def test_a_damaged_run_is_listed_too(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_an_empty_folder_says_how_to_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs(runs_dir=tmp_path)
-    assert "jepa run recipes/quickstart.toml" in capsys.readouterr().out
+    assert "jepa run quickstart" in capsys.readouterr().out

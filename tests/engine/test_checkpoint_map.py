@@ -105,6 +105,20 @@ def test_rows_show_what_was_embedded_beside_the_nearest_of_other_tasks(grids: Pa
         assert neighbours.shown == shown
 
 
+def test_rows_have_the_names_of_their_tasks_and_cosines_with_the_query(grids: Path) -> None:
+    run = opened(grids)
+    found = map_run(run, array="state", num_rows=3).neighbours
+    assert found is not None
+    dataset = run.dataset()
+    sequences = dataset.validation
+    name = embedder_of(run).names(("state",), has_target=True)[0]
+    states = torch.cat([part[name] for part in embedder_of(run).embed(sequences.observations, (name,))])
+    for row, names, similarities in zip(found.rows, found.tasks, found.similarities, strict=True):
+        assert names == tuple(dataset.task_names[task] for task in sequences.tasks[row])
+        torch.testing.assert_close(similarities, torch.cosine_similarity(states[row[:1]], states[row]))
+        assert similarities.tolist() == sorted(similarities.tolist(), reverse=True)
+
+
 def test_the_first_label_of_few_classes_gives_the_colours_and_queries_spread_over_it(grids: Path) -> None:
     run = opened(grids)
     found = map_run(run, num_rows=4)
@@ -144,6 +158,7 @@ def test_tasks_are_called_by_their_names(grids: Path) -> None:
 def test_real_numbers_are_no_classes() -> None:
     colouring = Colouring(label="speed", values=torch.tensor([0.5, 1.0, 1 / 3]))
     assert not colouring.is_shared
+    assert colouring.has_colours
     assert [colouring.text(value) for value in colouring.values.tolist()] == ["0.5", "1", "0.333"]
 
 
@@ -158,7 +173,7 @@ def test_observations_without_pictures_have_no_rows_and_a_label_of_many_classes_
     assert found.colouring.label == "few"
     by_many = map_run(opened(vectors), label="a_many", num_rows=0)
     assert by_many.colouring is not None
-    assert len(by_many.colouring.values.unique()) == 40
+    assert (by_many.colouring.num_classes, by_many.colouring.has_colours) == (40, False)
     assert not any("neighbours" in note for note in by_many.notes)
 
 

@@ -240,6 +240,15 @@ def test_every_label_is_probed_and_the_task_where_tasks_hold_several_sequences()
     assert (pace.label, pace.is_numeric, pace.num_classes, pace.constant) == ("pace", True, 0, 0.0)
 
 
+def test_the_task_is_told_from_other_sequences_of_it_by_neighbours_and_by_a_linear_map() -> None:
+    """What sequences of a task share gives it away, which any other label is kept from."""
+    tasks = [place // 5 for place in range(20)]
+    shared = torch.eye(4)[torch.tensor(tasks)]
+    rule, task = probes_of(read(shared), sequences(tasks, rule=[number % 2 for number in tasks]))
+    assert (task.prediction.knn, task.prediction.linear) == (1.0, 1.0)
+    assert rule.prediction.knn < 1
+
+
 def test_tasks_of_one_sequence_and_data_without_labels_give_no_probe() -> None:
     assert probes_of(read(torch.eye(3)), sequences([0, 1, 2])) == ()
 

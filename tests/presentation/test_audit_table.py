@@ -9,11 +9,12 @@ import attrs
 import pytest
 
 from jepa_core.audit.report import Audit, DataFigures, EffectRow, LossFigures, StepFigures
-from jepa_core.presentation.audit_table import audit_lines, audit_table, findings_list
+from jepa_core.presentation.audit_table import AUDIT_INDENT, audit_lines, audit_table, findings_list
+from jepa_core.presentation.wrapping import Hanging
 from jepa_core.spaces import SpaceAudit
 from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.nulls import NullFigures, RankedNulls
-from tests.presentation.consoles import words_of
+from tests.presentation.consoles import printed, words_of
 
 AUDIT = Audit(
     recipe="mine",
@@ -171,7 +172,7 @@ def test_what_is_in_order_is_one_line_and_each_fault_its_own_with_the_command_at
 
 def test_without_anything_in_order_the_first_fault_has_the_label() -> None:
     shown = lines(found("One.", "critical"), found("Two.", "warning"), width=20)
-    assert shown == ["audit   !   One.", f"        !   Two.    {COMMAND}"]
+    assert shown == ["audit   !   One.", "        !   Two.", f"            {COMMAND}"]
 
 
 def test_without_findings_there_is_no_line() -> None:
@@ -181,3 +182,16 @@ def test_without_findings_there_is_no_line() -> None:
 @pytest.mark.parametrize("severity", ["info", "warning"])
 def test_foreign_text_does_not_steer_the_terminal(severity: Severity) -> None:
     assert "\x1b" not in "".join(lines(found("\x1b[2Jx", severity)))
+
+
+def test_on_a_narrow_terminal_what_is_in_order_goes_on_below_its_first_word() -> None:
+    shown = lines(found("The aggregator matters on this data."), found("Every loss reaches the encoder."), width=60)
+    assert shown == [
+        "audit   ok  The aggregator matters on this data ·",
+        "            Every loss reaches the encoder",
+    ]
+
+
+def test_a_command_that_is_wider_than_the_terminal_is_not_broken() -> None:
+    *_, command = audit_lines([found("One.", "critical")], COMMAND, 20)
+    assert printed(Hanging(command, AUDIT_INDENT, overflow="ignore"), width=20) == [" " * AUDIT_INDENT + COMMAND]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgb
 from matplotlib.text import Annotation
 
 from jepa_core.engine.checkpoint_map import Colouring, NeighbourRows, RunMap
@@ -49,7 +51,14 @@ def neighbours(*, agreement: Agreement | None) -> NeighbourRows:
     """Two rows of a query and three others, the last of which is missing in the second row."""
     rows = torch.tensor([[0, 4, 5, 8], [1, 5, 2, -1]])
     pictures = torch.rand(2, 4, 6, 5, 3, generator=torch.Generator().manual_seed(0))
-    return NeighbourRows(rows=rows, pictures=pictures, shown="target", agreement=agreement)
+    return NeighbourRows(
+        rows=rows,
+        similarities=torch.tensor([[1.0, 0.9, 0.8, 0.75], [1.0, 0.5, -0.25, 0.0]]),
+        tasks=(("a", "a_$long$_name_of_a_task", "c", "d"), ("e", "f", "g", "")),
+        pictures=pictures,
+        shown="target",
+        agreement=agreement,
+    )
 
 
 def texts(run_map: RunMap, path: Path) -> list[str]:
@@ -71,7 +80,7 @@ def test_axes_that_explain_no_variance_have_their_names_alone(tmp_path: Path) ->
     assert {"UMAP 1", "UMAP 2"} <= set(texts(a_map(plane=plane), tmp_path / "a.svg"))
 
 
-@pytest.mark.parametrize("num", [1, 3, 10, 11, 12])
+@pytest.mark.parametrize("num", [1, 3, 10, 11, 20])
 def test_a_few_classes_have_a_legend_and_each_its_look(tmp_path: Path, num: int) -> None:
     shown = texts(a_map(classes(num) + 70), tmp_path / "a.svg")
     assert "digit" in shown
@@ -80,13 +89,32 @@ def test_a_few_classes_have_a_legend_and_each_its_look(tmp_path: Path, num: int)
     ]
 
 
-@pytest.mark.parametrize("values", [classes(13), torch.linspace(0, 1, 40)], ids=["13 classes", "real numbers"])
-def test_many_classes_and_real_numbers_have_a_scale(tmp_path: Path, values: torch.Tensor) -> None:
-    draw_map(a_map(values), tmp_path / "a.svg")
+def test_real_numbers_have_a_scale(tmp_path: Path) -> None:
+    draw_map(a_map(torch.linspace(0, 1, 40)), tmp_path / "a.svg")
     drawn = (tmp_path / "a.svg").read_text()
     assert "<!-- digit -->" in drawn
     assert "legend" not in drawn
     assert "<image" in drawn  # the scale
+
+
+def test_more_classes_than_a_legend_holds_have_no_colours_and_no_order(tmp_path: Path) -> None:
+    many, plain = a_map(classes(21)), a_map()
+    draw_map(many, tmp_path / "many.svg")
+    draw_map(plain, tmp_path / "plain.svg")
+    assert (tmp_path / "many.svg").read_bytes() == (tmp_path / "plain.svg").read_bytes()
+    assert many.why_no_colours == "digit has 21 classes, and a legend holds 20"
+    assert a_map(classes(20)).why_no_colours == ""
+
+
+@pytest.mark.parametrize("num", [2, 8, 9, 10, 20])
+def test_every_class_looks_unlike_all_others(num: int) -> None:
+    """In its marker, or in a colour that is far away in the cube of red, green and blue."""
+    legend = figure_of(a_map(classes(num))).axes[0].get_legend()
+    assert legend is not None
+    looks = [(line.get_marker(), np.array(to_rgb(line.get_color()))) for line in legend.get_lines()]
+    assert len({marker for marker, _ in looks}) == (1 if num <= 8 else 3)
+    for (marker, colour), (other_marker, other) in combinations(looks, 2):
+        assert marker != other_marker or np.linalg.norm(colour - other) > 0.25
 
 
 def test_names_are_no_formulas_and_begin_as_they_like(tmp_path: Path) -> None:
@@ -100,8 +128,27 @@ def test_neighbours_have_values_with_marks_and_queries_letters(tmp_path: Path) -
     shown = texts(a_map(classes(4), neighbours=judged), tmp_path / "a.svg")
     assert "Nearest sequences of other tasks, by cosine (target)" in shown
     assert "same digit: 62 % over the whole map, 10 % by chance" in shown
-    assert [text for text in shown if text.startswith(("✔", "✘"))] == ["✔ 0", "✘ 1", "✔ 0", "✔ 1", "✘ 2"]
+    assert [text for text in shown if text.startswith(("✔", "✘"))] == [
+        "✔ 0 · 0.90",
+        "✘ 1 · 0.80",
+        "✔ 0 · 0.75",
+        "✔ 1 · 0.50",
+        "✘ 2 · −0.25",
+    ]
     assert {"query", "A", "B"} <= set(shown)
+
+
+def test_pictures_have_their_task_and_how_similar_they_are_to_the_query(tmp_path: Path) -> None:
+    shown = texts(a_map(neighbours=neighbours(agreement=None)), tmp_path / "a.svg")
+    assert {"a", "a_$long$_name…", "0.90", "0.80", "c", "e", "g", "−0.25"} <= set(shown)
+    assert "1.00" not in shown  # of the query with itself
+
+
+def test_tasks_stand_once_under_pictures_when_they_are_the_colours() -> None:
+    colouring = Colouring(label="task", values=classes(4), names={0: "a", 1: "b", 2: "c", 3: "d"})
+    figure = figure_of(a_map(colouring=colouring, neighbours=neighbours(agreement=None)))
+    shown = [axes.get_xlabel() for axes in figure.axes if axes.get_visible() and axes.images]
+    assert shown[:2] == ["\na", "0.90\na_$long$_name…"]
 
 
 def test_letters_of_the_rows_stand_at_their_queries_on_the_map() -> None:
@@ -112,11 +159,13 @@ def test_letters_of_the_rows_stand_at_their_queries_on_the_map() -> None:
 
 def test_points_of_a_class_have_its_colour_and_marker() -> None:
     figure = figure_of(a_map(classes(11)))
-    of_ten, of_last = (part for part in figure.axes[0].collections if isinstance(part, PathCollection))
-    assert len(np.unique(np.asarray(of_ten.get_facecolor()), axis=0)) == 10
-    for part, chosen in ((of_ten, classes(11) < 10), (of_last, classes(11) == 10)):
+    parts = [part for part in figure.axes[0].collections if isinstance(part, PathCollection)]
+    for number, part in enumerate(parts):
+        chosen = classes(11) % 3 == number
         np.testing.assert_array_equal(np.asarray(part.get_offsets()), POINTS[chosen].numpy())
-    assert not np.array_equal(of_ten.get_paths()[0].vertices, of_last.get_paths()[0].vertices)
+        assert len(np.unique(np.asarray(part.get_facecolor()), axis=0)) == len(classes(11)[chosen].unique())
+    shapes = {np.asarray(part.get_paths()[0].vertices).tobytes() for part in parts}
+    assert len(shapes) == len(parts) == 3
 
 
 def test_a_neighbour_that_is_not_there_is_left_blank() -> None:
@@ -133,7 +182,7 @@ def test_what_tasks_cannot_share_is_shown_without_marks(tmp_path: Path) -> None:
     rows = neighbours(agreement=None)
     shown = texts(a_map(torch.linspace(0, 1, 40), neighbours=rows), tmp_path / "a.svg")
     assert not any(text.startswith(("✔", "✘")) for text in shown)
-    assert "0.128" in shown
+    assert "0.128 · 0.80" in shown
     assert not any("by chance" in text for text in shown)
     assert "query" in texts(a_map(neighbours=rows), tmp_path / "b.svg")
 

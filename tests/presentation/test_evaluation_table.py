@@ -128,9 +128,9 @@ def test_a_whole_evaluation() -> None:
         "linear: 2,048 of them",
         "prediction 50.0 % 55.0 %",
         "encoder 25.0 % 60.0 %",
-        "untrained encoder 40.0 % 35.0 %",
         "cells 30.0 % 20.0 %",
         "untrained prediction 20.0 % 10.0 %",
+        "untrained encoder 40.0 % 35.0 %",
         "largest class 12.5 % 12.5 %",
         "pace R² over 1,000 sequences",
         "prediction 0.910 0.934",
@@ -141,6 +141,7 @@ def test_a_whole_evaluation() -> None:
         "prediction 10.0 % –",
         "encoder 20.0 % –",
         "largest class 0.6 % –",
+        "task: other sequences of the same task are known, and may share observations",
         "",
         "loss 5.30 in all",
         "without weights info_nce 5.20",
@@ -149,6 +150,22 @@ def test_a_whole_evaluation() -> None:
         "codes 14.1 % of 768 in use · perplexity 61.2 · 660 never chosen",
         "order sensitivity 0.410 how far the state moves when the context is rotated, relative to its norm",
     ]
+
+
+def test_readouts_stand_in_one_order_under_every_label() -> None:
+    names = ("pixels", "untrained prediction", "untrained encoder")
+    rule, _, task = EVALUATION.probes
+    scores = [Scores(knn=0.1 * place, linear=None) for place in range(3)]
+    probes = (
+        attrs.evolve(rule, beside=dict(zip(names, scores, strict=True))),
+        attrs.evolve(task, beside=dict(zip(names, reversed(scores), strict=True))),
+    )
+    lines = shown(attrs.evolve(EVALUATION, probes=probes))
+    assert [name for line in lines for name in names if line.startswith(f"{name} ")] == [*names, *names]
+
+
+def test_what_is_said_of_the_task_is_said_where_it_is_asked_for() -> None:
+    assert not any(line.startswith("task:") for line in shown(attrs.evolve(EVALUATION, probes=EVALUATION.probes[:2])))
 
 
 def test_what_is_not_there_is_not_shown() -> None:
@@ -174,7 +191,7 @@ def test_probes_break_no_line_on_eighty_columns() -> None:
     wide, narrow = (printed(evaluation_table(EVALUATION), width=width) for width in (200, 80))
     first = next(number for number, line in enumerate(wide) if line.startswith("  probes"))
     probes = wide[first : wide.index("", first)]
-    assert len(probes) == 18
+    assert len(probes) == 19
     assert "\n".join(probes) in "\n".join(narrow)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -30,9 +31,9 @@ VALIDATED = ROW | {"val.retrieval.mrr": 0.412, "val.retrieval.null_mrr": 0.364}
 class Shown:
     """A screen with its outputs."""
 
-    def __init__(self, *, terminal: bool = False, steps_done: int = 0) -> None:
+    def __init__(self, *, terminal: bool = False, steps_done: int = 0, width: int = 100) -> None:
         self._out, self._log = io.StringIO(), io.StringIO()
-        console = Console(file=self._out, width=100, force_terminal=terminal, markup=False, highlight=False)
+        console = Console(file=self._out, width=width, force_terminal=terminal, markup=False, highlight=False)
         self.screen = TrainingScreen(
             console, self._log, epochs=30, total_steps=1440, steps_done=steps_done, null="extrapolation"
         )
@@ -145,3 +146,38 @@ def test_long_lines_are_not_cut_nor_broken_in_the_log() -> None:
     shown = Shown()
     shown.screen.print(Text("word " * 60))
     assert shown.out == shown.log == "word " * 60 + "\n"
+
+
+def visible(text: str) -> list[str]:
+    """Lines without control sequences."""
+    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).replace("\r", "\n").splitlines()]
+
+
+def test_on_a_narrow_terminal_no_label_parts_from_its_number() -> None:
+    shown = Shown(terminal=True, width=60)
+    with shown.screen:
+        shown.screen.row(VALIDATED)
+    lines = visible(shown.out)
+    assert "  info_nce 5.214   relational 0.031   rank 7.2 / 8.3" in lines
+    assert "  codes 14.1 %   τ 0.068" in lines
+    assert "  val MRR 0.412  (extrapolation 0.364)" in lines
+
+
+def test_on_a_narrow_terminal_a_warning_is_indented_and_its_command_whole() -> None:
+    shown = Shown(terminal=True, width=40)
+    command = "jepa rollback tiny-20261129-090720 --scenario attention_uniform"
+    shown.screen.event("warning", "The weights over time are uniform for long.", f"Go back.  {command}  (why)")
+    assert visible(shown.out) == [
+        "  ▲ The weights over time are uniform",
+        "    for long.",
+        "    Go back.",
+        f"    {command}",
+        "    (why)",
+    ]
+    assert shown.log.count("\n") == 1
+
+
+def test_on_a_narrow_terminal_a_line_goes_on_indented() -> None:
+    shown = Shown(terminal=True, width=20)
+    shown.screen.print(Text("  · one two three four"), indent=4)
+    assert visible(shown.out) == ["  · one two three", "    four"]

@@ -244,3 +244,51 @@ def test_foreign_text_neither_steers_the_terminal_nor_acts_as_markup(payload: st
     text = plain(verdict)
     assert not set(text) & set("\x1b\x07\x9b\u202e")
     assert "[" not in payload or payload.lstrip("\x1b\x9b")[:3] in text
+
+
+def test_on_eighty_columns_titles_headline_and_next_go_on_indented() -> None:
+    criterion = Criterion(id="a", title="near copies above the strongest null among them", when="rank.context > 5")
+    judge = Judge(Watch(must=(criterion,)), ENGINE_METRICS, None)
+    judge.observe({"step": 10, "epoch": 1.0, "rank.context": 4.0, "val.retrieval.mrr": 0.4})
+    command = f"jepa monitor {RUN.name}-with-a-longer-name --once"
+    verdict = attrs.evolve(
+        reach_verdict(judge, run=RUN),
+        reason="above values extrapolation, the strongest null: MRR +0.203 [0.120, 0.286]",
+        outcome="success",
+        next=f"{command}  # the last figures and events",
+    )
+    lines = plain(verdict, 60).splitlines()
+    assert lines[:2] == [
+        "Verdict: success · above values extrapolation, the strongest",
+        "  null: MRR +0.203 [0.120, 0.286] · 1 of 1 musts failed",
+    ]
+    (title,) = (number for number, line in enumerate(lines) if line.startswith("  ✘ near copies"))
+    assert lines[title + 1].startswith("    ")
+    assert lines[title + 1].strip()
+    assert lines[-2:] == [f"Next: {command}", "      the last figures and events"]
+
+
+def test_a_figure_that_is_the_lower_end_of_an_interval_is_called_so() -> None:
+    rows = {"step": 10, "epoch": 1.0, "val.retrieval.above_null": -0.123, "val.retrieval.above_null_low": -0.23}
+    criteria = (
+        Criterion(id="low", when="val.retrieval.above_null_low > 0"),
+        Criterion(id="middle", when="val.retrieval.above_null > 0"),
+    )
+    judge = Judge(Watch(must=criteria), ENGINE_METRICS, None)
+    judge.observe(rows)
+    low, middle = (
+        " ".join(line.split()) for line in plain(reach_verdict(judge, run=RUN)).splitlines() if "> 0" in line
+    )
+    assert low == "✘ low lower end −0.230 > 0"
+    assert middle == "✘ middle −0.123 > 0"
+
+
+def test_names_of_tasks_are_told_apart_and_stay_whole() -> None:
+    verdict = verdict_against(None)
+    assert verdict.retrieval is not None
+    tasks = ("image 633: 5", "image 1245: 6", "image 1049: 0")
+    verdict = attrs.evolve(verdict, retrieval=attrs.evolve(verdict.retrieval, num_null_only=9, null_only=tasks))
+    assert "such as of image 633: 5 · image 1245: 6 · image 1049: 0" in plain(verdict)
+    for width in range(60, 120):
+        shown = plain(verdict, width)
+        assert all(task in shown for task in tasks), width

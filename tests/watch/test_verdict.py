@@ -407,3 +407,14 @@ def test_what_another_version_wrote_into_a_verdict_is_passed_over() -> None:
 def test_what_is_no_verdict_is_a_value_error(recorded: object) -> None:
     with pytest.raises(ValueError, match="not a verdict"):
         verdict_from_json(recorded)
+
+
+@pytest.mark.parametrize(
+    ("figures", "shown"),
+    [
+        ({"val.probe.colour.knn": 0.4}, "the best checkpoint with its probes;"),
+        ({}, "the best checkpoint beside every null;"),
+    ],
+)
+def test_probes_are_promised_only_where_the_data_has_labels(figures: dict[str, float], shown: str) -> None:
+    assert shown in verdict_on(0.4, None, HOLDS, figures=figures).next

@@ -150,7 +150,7 @@ class Leg:
             findings=recorder.findings.all(),
             story=lineage.story if lineage else (),
             nulls=NULLS,
-            next_command="jepa run recipes/quickstart.toml  # a real one, in about a minute",
+            next_command="jepa run quickstart  # a real one, in about a minute",
         )
         writer.write_verdict(verdict)
         state: State = "finished" if ending == "finished" else "aborted"
