@@ -16,7 +16,7 @@ from jepa_core.observations import Observations
 from jepa_core.spaces import Space
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Sequences:
     """One split of a dataset: S sequences of T observations of context and the target, in order."""
 
@@ -31,6 +31,12 @@ class Sequences:
 
     def __len__(self) -> int:
         return len(self.observations)
+
+    def __repr__(self) -> str:
+        tensors = {**self.observations.tensors, "tasks": self.tasks}
+        tensors |= {f"labels.{name}": values for name, values in self.labels.items()}
+        shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())
+        return f"<Sequences {shapes}>"
 
     @property
     def num_places(self) -> int:
@@ -53,7 +59,7 @@ class Sequences:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SequenceDataset:
     """What a dataset configuration builds. No task is in both splits."""
 
@@ -70,6 +76,12 @@ class SequenceDataset:
     """What each of the T + 1 places of a sequence holds; empty where all are frames of one course."""
     notes: tuple[str, ...] = ()
     """What the user should know: tasks left out and why, and so on."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<SequenceDataset {self.description}: {len(self.train):,} training and "
+            f"{len(self.validation):,} validation sequences of {self.space.describe()}>"
+        )
 
     def places(self) -> tuple[Role, ...]:
         """The role of each of the T + 1 places."""

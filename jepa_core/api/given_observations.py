@@ -44,7 +44,8 @@ def _named(given: Any, space: Space) -> dict[str, Tensor]:
         given = given.observations
     if isinstance(given, Observations):
         return {name: _tensor(name, values) for name, values in given.tensors.items()}
-    expected = tuple(space.sample(1).tensors)
+    sample = space.sample(1).tensors
+    expected = tuple(sample)
     if not isinstance(given, Mapping):
         if len(expected) > 1:
             raise DataError(f"{space.plural} are several tensors: name them, {' and '.join(expected)}.")
@@ -52,7 +53,20 @@ def _named(given: Any, space: Space) -> dict[str, Tensor]:
     if set(given) != set(expected):
         named = ", ".join(map(str, given)) or "nothing"
         raise DataError(f"{space.plural} are {' and '.join(expected)}, and {named} was given.")
-    return {name: _tensor(name, given[name]) for name in expected}
+    tensors = {name: _tensor(name, given[name]) for name in expected}
+    for name, tensor in tensors.items():
+        # A sample (1, …) lacks the dimension of the observations of a sequence.
+        if tensor.dim() != sample[name].dim() + 1:
+            raise DataError(
+                f"{name} has the shape {tuple(tensor.shape)}, of {tensor.dim()} dimensions, and "
+                f"{sample[name].dim() + 1} are needed: sequences, observations, and those of one observation of "
+                f"{space.describe()}."
+            )
+    # Other libraries' real numbers are of double precision unless they are told otherwise.
+    return {
+        name: tensor.float() if tensor.dtype == torch.float64 and sample[name].dtype == torch.float32 else tensor
+        for name, tensor in tensors.items()
+    }
 
 
 def _tensor(name: str, values: Any) -> Tensor:

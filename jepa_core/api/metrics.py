@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import attrs
@@ -22,6 +23,13 @@ class Metrics(Mapping[str, Series]):
     columns: Mapping[str, Series]
 
     def __getitem__(self, name: str) -> Series:
+        """
+        Raises:
+            KeyError: no row reports it.
+        """
+        if name not in self.columns:
+            near = get_close_matches(str(name), self.columns, n=5, cutoff=0.4)
+            raise KeyError(f"no row reports {name!r}" + (f"; there are {', '.join(near)}" if near else ""))
         return self.columns[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -40,8 +48,9 @@ class Metrics(Mapping[str, Series]):
         Raises:
             KeyError: no row reports it.
         """
-        is_there = ~np.isnan(self.columns[name])
-        return self.columns["step"][is_there], self.columns[name][is_there]
+        values = self[name]
+        is_there = ~np.isnan(values)
+        return self["step"][is_there], values[is_there]
 
     def frame(self) -> pd.DataFrame:
         """The same as a pandas frame, a row for each that was recorded.
@@ -49,7 +58,10 @@ class Metrics(Mapping[str, Series]):
         Raises:
             ImportError: pandas is not installed.
         """
-        import pandas as pd
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("A frame needs pandas: pip install pandas.") from error
 
         return pd.DataFrame(dict(self.columns))
 

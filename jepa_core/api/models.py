@@ -5,7 +5,7 @@ Shapes: S sequences, T observations of context, N tokens of an observation, D em
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,12 @@ class Embedded(Mapping[str, Array]):
     """Run, step and precision that they come from."""
 
     def __getitem__(self, name: str) -> Array:
+        """
+        Raises:
+            KeyError: there is no such array.
+        """
+        if name not in self.arrays:
+            raise KeyError(f"there is no array {name!r}; there are {', '.join(self.arrays)}")
         return self.arrays[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -62,13 +68,20 @@ class Embedded(Mapping[str, Array]):
         return f"<Embedded {shapes}>"
 
     @in_python_words()
-    def save(self, path: str | Path, *, replace: bool = False) -> Path:
+    def save(self, path: str | Path, *, task_names: Sequence[str] = (), replace: bool = False) -> Path:
         """Write all arrays to a .npz, .safetensors or .parquet file; it is there whole or not at all.
+
+        Args:
+            path: where to.
+            task_names: the dataset's, for `task` by name, as `jepa embed` writes it; by number when not given.
+            replace: an existing file may be replaced.
 
         Raises:
             DataError: the ending is of no such format, the file is there already, or the disk refuses.
         """
-        with EmbeddingFile(Path(path), texts={}, about=self.about, replace=replace) as file:
+        with EmbeddingFile(
+            Path(path), texts={"task": task_names} if len(task_names) else {}, about=self.about, replace=replace
+        ) as file:
             file.append(self.arrays)
         return Path(path)
 

@@ -15,7 +15,7 @@ from jepa_core.api.arguments import PluginFiles, Step, device_text, registry_wit
 from jepa_core.api.metrics import Metrics, by_column
 from jepa_core.api.process import undisturbed
 from jepa_core.api.wording import in_python_words
-from jepa_core.errors import RunDirectoryError
+from jepa_core.errors import RecipeError, RunDirectoryError
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.layout import VERDICT
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, beside, find_run, runs_in
@@ -135,6 +135,7 @@ def verdict(run: RunLike = LATEST, *, runs_dir: str | Path = RUNS_DIR) -> Verdic
 def train(
     recipe: Recipe | Source,
     *,
+    set: Mapping[str, Any] | None = None,  # noqa: A002  # as on the command line
     device: str | torch.device | None = "auto",
     runs_dir: str | Path = RUNS_DIR,
     show: bool = False,
@@ -148,6 +149,7 @@ def train(
 
     Args:
         recipe: what `jepa.recipe` gives, or what it takes.
+        set: values to change, as `jepa.recipe` takes them, of a recipe that is not read yet.
         device: auto, cpu, cuda or cuda:N.
         runs_dir: the folder in which the run directory is made.
         show: print what `jepa run` prints; else only the run's console.log has it.
@@ -163,7 +165,9 @@ def train(
     from jepa_core.presentation.shown_training import audit_command
     from jepa_core.recipes.reading import with_scenarios
 
-    ready = recipe if isinstance(recipe, Recipe) else read(recipe)
+    if set and isinstance(recipe, Recipe):
+        raise RecipeError("This recipe is read already: give set= to jepa.recipe, or train by the recipe's name.")
+    ready = recipe if isinstance(recipe, Recipe) else read(recipe, set=set)
     loaded = with_scenarios(ready.loaded, ready.registry)
     plugin_files = [file.path for file in loaded.plugin_files]
     command = audit_command(str(loaded.path), loaded.overrides, plugin_files) if audit else ""

@@ -42,7 +42,7 @@ class EvaluatedData:
     """Distinct targets among them."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Evaluation:
     """What a checkpoint is worth on some data."""
 
@@ -64,6 +64,15 @@ class Evaluation:
     figures: Mapping[str, float]
     """Every figure of the run's validation, by metric name."""
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        strongest = self.nulls.strongest
+        null = f", {strongest.name} {strongest.mrr:.3f}" if strongest else ""
+        probes = ", ".join(sorted({probe.label for probe in self.probes}))
+        return (
+            f"<Evaluation of {self.run} at step {self.step} on {self.data.num_sequences:,} sequences: "
+            f"MRR {self.model.mrr:.3f}{null}{f'; probes of {probes}' if probes else ''}>"
+        )
 
 
 def evaluate_run(run: Path, *, overrides: Sequence[str], step: str, device: str, registry: Registry) -> Evaluation:

@@ -133,6 +133,8 @@ def typed_name(run: Path) -> str:
 
 
 def _not_found(text: str, runs_dir: Path, runs: Sequence[Path]) -> str:
+    if text and "\0" not in text and runs_in(Path(text)):
+        return f"{text[:100]} is a folder of runs, not a run. Look there with --runs-dir {text[:100]}."
     if not runs:
         return f"No run {text[:100]!r}: there are no runs in {runs_dir}/. Give a run directory, or --runs-dir."
     return f"No run directory is called {text[:100]!r}, and no run in {runs_dir}/ starts so.\n{_newest(runs)}"

@@ -85,7 +85,7 @@ def test_observations_come_in_many_forms(model: jepa.Model) -> None:
             lambda p: p[:, :2],
             r"pixels begins with \(\d+, 2\): the model takes",
         ),
-        (lambda p: p[0, 0], "the model takes"),
+        (lambda p: p[0, 0], "of 3 dimensions, and 5 are needed"),
         (lambda p: p * 255, "this is something else: a pixel is"),
         (lambda p: (p * 255).to(torch.uint8), "pixels are torch.uint8"),
         (lambda p: torch.nn.functional.pad(p, (0, 3)), "The weights take images of 12 × 12"),
@@ -258,3 +258,41 @@ def test_what_is_saved_is_there_whole(model: jepa.Model, tmp_path: Path, ending:
     with pytest.raises(DataError, match=r"is there already\. Give another name, or replace=True to replace it"):
         embedded.save(path)
     embedded.save(path, replace=True)
+
+
+def test_doubles_and_lists_of_them_are_taken_as_the_singles_that_they_hold(model: jepa.Model) -> None:
+    frames = np.random.default_rng(0).random((3, model.context_length, 1, 12, 12))
+    singles = model.embed(frames.astype(np.float32), ["state"])
+    for given in (frames, frames.tolist(), torch.as_tensor(frames)):
+        assert np.array_equal(model.embed(given, ["state"]).state, singles.state)
+
+
+def test_a_forgotten_dimension_is_told_from_a_wrong_one(model: jepa.Model) -> None:
+    with pytest.raises(DataError, match=r"shape \(5, 3, 12, 12\), of 4 dimensions, and 5 are needed"):
+        model.embed(torch.rand(5, 3, 12, 12))
+
+
+def test_saved_tasks_have_names_where_they_are_given(model: jepa.Model, tmp_path: Path) -> None:
+    data = model.data()
+    path = model.embed(data.validation, ["state"]).save(tmp_path / "e.npz", task_names=data.task_names)
+    named = [data.task_names[task] for task in data.validation.tasks.tolist()]
+    assert np.load(path)["task"].tolist() == named
+
+
+def test_what_is_not_there_is_told_with_what_is(run: jepa.Run, model: jepa.Model) -> None:
+    embedded = model.embed(model.data().validation, ["state"])
+    with pytest.raises(KeyError, match="no array 'sate'; there are state, task"):
+        embedded["sate"]
+    with pytest.raises(KeyError, match=r"no row reports 'loss\.totl'; there are loss\.total"):
+        run.metrics["loss.totl"]
+
+
+def test_what_holds_much_shows_itself_in_a_line(run: jepa.Run, model: jepa.Model) -> None:
+    data, evaluation = model.data(), jepa.evaluate(run)
+    assert repr(data).startswith("<SequenceDataset 300 ")
+    assert "validation sequences of images of 12" in repr(data)
+    assert repr(data.validation).startswith("<Sequences pixels (")
+    assert f"MRR {evaluation.model.mrr:.3f}, {evaluation.nulls.figures[0].name}" in repr(evaluation)
+    for shown in (data, data.validation, evaluation):
+        assert len(repr(shown).splitlines()) == 1
+        assert len(repr(shown)) < 300

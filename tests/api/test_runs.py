@@ -301,3 +301,18 @@ def test_evaluation_takes_other_data_and_refuses_another_model(run: jepa.Run) ->
         jepa.evaluate(run, device="cpu", set={"encoder.dim": 8})
     with pytest.raises(RecipeError, match="set = 'x': give a dictionary"):
         jepa.evaluate(run, device="cpu", set="x")  # type: ignore[arg-type]
+
+
+def test_values_may_be_changed_where_it_is_trained(tiny_recipe_file: Path, tmp_path: Path) -> None:
+    run = jepa.train(
+        str(tiny_recipe_file), set={"train.seed": 5}, device="cpu", runs_dir=tmp_path / "runs", audit=False
+    )
+    assert run.recipe["train"]["seed"] == 5
+    with pytest.raises(jepa.JepaError, match="read already"):
+        jepa.train(jepa.recipe(str(tiny_recipe_file)), set={"train.seed": 5}, runs_dir=tmp_path / "runs")
+
+
+def test_a_folder_of_runs_is_told_from_a_run(tiny_recipe_file: Path, tmp_path: Path) -> None:
+    jepa.train(str(tiny_recipe_file), device="cpu", runs_dir=tmp_path / "runs", audit=False)
+    with pytest.raises(jepa.JepaError, match=r"is a folder of runs, not a run\. Look there with runs_dir"):
+        jepa.open_run(str(tmp_path / "runs"))
