@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from jepa_core.engine.device import set_deterministic
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
+
+# readline, which pytest loads, writes a terminal's width into the environment of child processes alone.
+os.environ.setdefault("COLUMNS", "")
+del os.environ["COLUMNS"]
 
 TINY = """
 name = "tiny"
@@ -73,12 +78,6 @@ def numerics_of_the_process() -> Iterator[None]:
     torch.set_float32_matmul_precision(precision)
     torch.backends.cudnn.benchmark = benchmark
     set_deterministic(deterministic)
-
-
-@pytest.fixture(autouse=True)
-def no_terminal_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have a width, and pytest-xdist hands one on: output is as wide as without."""
-    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture

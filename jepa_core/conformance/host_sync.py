@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -38,8 +39,12 @@ _INDEXING = {"aten::index.Tensor", "aten::index_put", "aten::index_put_", "aten:
 
 @contextmanager
 def no_host_sync() -> Iterator[None]:
-    """Within it an operation that waits for the device raises Violation, with its name."""
-    with _NoCopyToHost(), _NoWaitingOperation():
+    """Within it an operation that waits for the device raises Violation, with its name.
+
+    `torch.compiler.is_compiling()` is true: a component that takes another course on the CPU, where nobody waits, asks
+    it to leave compiled programs their own, and that course is the one to look at.
+    """
+    with patch.object(torch.compiler, "_is_compiling_flag", True), _NoCopyToHost(), _NoWaitingOperation():
         yield
 
 
@@ -49,6 +54,13 @@ class _NoCopyToHost(TorchFunctionMode):
     ) -> Any:
         name = getattr(func, "__name__", "")
         require(func not in _COPYING, f"Tensor.{name} copies to the host, which waits for the device")
+        if func is Tensor.__setitem__:
+            message = "a number assigned to a part of a tensor is copied from the host: .fill_() writes it there"
+            require(isinstance(args[2], Tensor), message)
+        if func in (Tensor.__setitem__, Tensor.__getitem__):
+            places = args[1] if isinstance(args[1], tuple) else (args[1],)
+            message = "a list as an index is copied from the host: use slices, or a buffer of the module"
+            require(not any(isinstance(place, list) for place in places), message)
         return func(*args, **(kwargs or {}))
 
 
@@ -61,7 +73,7 @@ class _NoWaitingOperation(TorchDispatchMode):
     ) -> Any:
         name = func.name()
         require(name not in _WAITING, f"{name} makes the host wait for the device")
-        # A single number may come from an assignment, which fills in place; `torch.tensor` of several copies them.
+        # A single number is an operation's operand, which it takes along; `torch.tensor` of several copies them.
         require(name != "aten::lift_fresh" or args[0].dim() == 0, "torch.tensor(…) copies from the host")
         if name in _INDEXING:
             chosen_by_mask = any(index is not None and index.dtype in _MASKS for index in args[1])

@@ -19,6 +19,12 @@ def _assigned_by_mask(x: Tensor) -> Tensor:
     return y
 
 
+def _assigned_number(x: Tensor) -> Tensor:
+    y = x.clone()
+    y[0] = 2.0
+    return y
+
+
 @pytest.mark.parametrize(
     "waits",
     [
@@ -28,6 +34,8 @@ def _assigned_by_mask(x: Tensor) -> Tensor:
         lambda x: x.nonzero(),
         lambda x: x[x > 0],
         _assigned_by_mask,
+        _assigned_number,
+        lambda x: x[[0, 1]],
         lambda x: torch.masked_select(x, x > 0),
         lambda x: x.unique(),
         lambda x: torch.equal(x, x),
