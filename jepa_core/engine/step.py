@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from jepa_core.contracts import HasState, Observations, Statistics, ViewTransform
 from jepa_core.engine.batches import BatchStream
+from jepa_core.engine.cuda_graphs import WARM_UP, NotCapturableError, Replay
 from jepa_core.engine.device import Compute
 from jepa_core.engine.meters import Meters, together
 from jepa_core.engine.network import Parts
 from jepa_core.engine.objective import Objective, Outcome, declared_views
 from jepa_core.engine.optimizer import GatedAdam, LossScale, clip_gradients, ema_decay, learning_rate
-from jepa_core.engine.replay import WARM_UP, NotCapturableError, Replay
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.vote import Vote
 from jepa_core.recipes.tables import Recipe

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from jepa_core.contracts import Forward, HasState, LossTerm, Statistics
+from jepa_core.engine.cuda_graphs import WARM_UP, NotCapturableError, Replay
 from jepa_core.engine.device import set_numerics
-from jepa_core.engine.replay import WARM_UP, NotCapturableError, Replay
 from jepa_core.engine.trainer import Trainer
 from jepa_core.facts import LossFacts
 from jepa_core.metrics import Metric
