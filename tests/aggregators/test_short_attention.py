@@ -47,6 +47,16 @@ def leaves(*tensors: Tensor, dtype: torch.dtype) -> list[Tensor]:
     return [tensor.detach().to(dtype).requires_grad_() for tensor in tensors]
 
 
+def require_same(mixed: Tensor, ours: list[Tensor], expected: Tensor, exact: list[Tensor], grad: Tensor) -> None:
+    """Outputs, and the gradients that `grad` gives of their inputs."""
+    torch.testing.assert_close(mixed.double(), expected, rtol=1e-5, atol=1e-5)
+    mixed.backward(grad)
+    expected.backward(grad.double())
+    for mine, theirs in zip(ours, exact, strict=True):
+        assert mine.grad is not None
+        torch.testing.assert_close(mine.grad.double(), theirs.grad, rtol=1e-5, atol=1e-5)
+
+
 @needs_triton
 @cases
 def test_it_is_the_formula_forward_and_backward(sequences: int, queries: int, keys: int, heads: int, dim: int) -> None:
@@ -54,11 +64,7 @@ def test_it_is_the_formula_forward_and_backward(sequences: int, queries: int, ke
     ours, exact = leaves(*inputs, dtype=torch.float32), leaves(*inputs, dtype=torch.float64)
     mixed = short_attention(ours[0], ours[1], ours[2], allowed, 0.0)
     expected = formula(exact[0], exact[1], exact[2], allowed)
-    torch.testing.assert_close(mixed.double(), expected, rtol=1e-5, atol=1e-5)
-    mixed.backward(grad)
-    expected.backward(grad.double())
-    for mine, theirs in zip(ours, exact, strict=True):
-        torch.testing.assert_close(mine.grad.double(), theirs.grad, rtol=1e-5, atol=1e-5)  # type: ignore[union-attr]
+    require_same(mixed, ours, expected, exact, grad)
 
 
 @needs_triton
@@ -82,12 +88,7 @@ def test_dropout_leaves_out_the_same_weights_on_the_way_back() -> None:
     assert 0.6 < kept[possible].float().mean() < 0.8
     exact = leaves(queries, keys, unit, dtype=torch.float64)
     expected = formula(exact[0], exact[1], exact[2], allowed, kept / (1 - share))
-    torch.testing.assert_close(dropped.double(), expected, rtol=1e-5, atol=1e-5)
-    grad = torch.randn_like(dropped)
-    dropped.backward(grad)
-    expected.backward(grad.double())
-    for mine, theirs in zip(ours, exact, strict=True):
-        torch.testing.assert_close(mine.grad.double(), theirs.grad, rtol=1e-5, atol=1e-5)  # type: ignore[union-attr]
+    require_same(dropped, ours, expected, exact, torch.randn_like(dropped))
 
 
 @needs_triton
