@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
-from jepa_core.engine.device import set_deterministic
+from jepa_core.engine.device import numerics_kept
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
@@ -69,15 +68,40 @@ sample = 16
 """
 
 
+VECTORS = """
+name = "vectors"
+
+[data]
+kind = "arrays"
+path = "{path}"
+observed_as = "vectors"
+holds = "sequences"
+context_length = 2
+
+[encoder]
+kind = "mlp"
+dim = 8
+
+[aggregator]
+kind = "mean"
+
+[predictor]
+kind = "identity"
+
+[losses.info_nce]
+
+[train]
+epochs = 1
+batch_size = 16
+"""
+"""A recipe for vectors in a file, whose path is to be put in."""
+
+
 @pytest.fixture(autouse=True)
 def numerics_of_the_process() -> Iterator[None]:
     """A run sets torch's process-wide switches: put them back, so that no test depends on those before it."""
-    precision, benchmark = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.set_float32_matmul_precision(precision)
-    torch.backends.cudnn.benchmark = benchmark
-    set_deterministic(deterministic)
+    with numerics_kept():
+        yield
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ class Model:
                 `data()`, or tensors or arrays by name, (S, T or T+1, …) each; of a space with one tensor, such as
                 images, that alone.
             arrays: which of state, prediction, target, tokens, mask and codes; all that there are when not given.
-            batch_size: sequences at a time; a training batch's when not given.
+            batch_size: sequences at a time; a training batch when not given, on a GPU four.
 
         Returns:
             Arrays by name, float32, bool or int64: state, prediction, target (S, D); tokens (S, T, N, D); mask, codes

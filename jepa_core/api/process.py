@@ -31,7 +31,7 @@ def undisturbed() -> Iterator[None]:
         stack.callback(_random_states())
         stack.callback(_variables())
         stack.enter_context(warnings.catch_warnings())
-        stack.callback(_switches())
+        stack.callback(_dtype_and_threads())
         _enter_usual_torch(stack)
         yield
 
@@ -40,6 +40,9 @@ def _enter_usual_torch(stack: ExitStack) -> None:
     """What a caller's `with` has switched for this thread, such as autocast, would change figures or break training."""
     import torch
 
+    from jepa_core.engine.device import numerics_kept
+
+    stack.enter_context(numerics_kept())
     stack.enter_context(torch.inference_mode(False))
     stack.enter_context(torch.enable_grad())
     for kind in ("cpu", "cuda"):
@@ -78,25 +81,15 @@ def _variables() -> Callable[[], None]:
     return restore
 
 
-def _switches() -> Callable[[], None]:
-    """What puts torch's switches back to what they are."""
+def _dtype_and_threads() -> Callable[[], None]:
+    """What puts torch's default dtype and number of threads back to what they are."""
     import torch
 
-    from jepa_core.engine.device import set_deterministic
-
-    is_deterministic = torch.are_deterministic_algorithms_enabled()
-    warns_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    benchmark = torch.backends.cudnn.benchmark
-    precision = torch.get_float32_matmul_precision()
-    dtype, threads, has_grad = torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
 
     def restore() -> None:
-        set_deterministic(is_deterministic, warn_only=warns_only)
-        torch.backends.cudnn.benchmark = benchmark
-        torch.set_float32_matmul_precision(precision)
         torch.set_default_dtype(dtype)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
-        torch.set_grad_enabled(has_grad)
 
     return restore

@@ -10,7 +10,7 @@ import torch
 
 from jepa_core.audit.brief import brief_audit
 from jepa_core.contracts import SequenceDataset
-from jepa_core.engine.device import Compute, set_deterministic
+from jepa_core.engine.device import Compute, numerics_kept
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import JepaError
 from jepa_core.recipes.tables import Recipe
@@ -35,17 +35,11 @@ def opening_audit(recipe: Recipe, dataset: SequenceDataset, compute: Compute) ->
 @contextmanager
 def undisturbed(device: torch.device) -> Iterator[None]:
     """Afterwards torch's generators, switches and memory statistics are what they were."""
-    precision, benchmark = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     on_cuda = device.type == "cuda"
     try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_cuda else ()):
+        with numerics_kept(), torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_cuda else ()):
             yield
     finally:
-        torch.set_float32_matmul_precision(precision)
-        torch.backends.cudnn.benchmark = benchmark
-        set_deterministic(deterministic, warn_only=warn_only)
         if on_cuda:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import attrs
@@ -80,6 +81,20 @@ def set_deterministic(is_deterministic: bool, *, warn_only: bool = False) -> Non
     now = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     if now != (is_deterministic, warn_only):
         torch.use_deterministic_algorithms(is_deterministic, warn_only=warn_only)
+
+
+@contextmanager
+def numerics_kept() -> Iterator[None]:
+    """Afterwards the switches that `set_numerics` sets are what they were."""
+    precision, benchmark = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+    is_deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.backends.cudnn.benchmark = benchmark
+        set_deterministic(is_deterministic, warn_only=warn_only)
 
 
 def device_name(device: torch.device) -> str:

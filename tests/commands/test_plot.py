@@ -11,7 +11,7 @@ import pytest
 
 import jepa_core as jepa
 from jepa_core.cli import main
-from tests.conftest import TINY
+from tests.conftest import TINY, VECTORS
 
 
 @pytest.fixture(scope="module")
@@ -55,34 +55,6 @@ def test_flags_reach_the_picture(run: Path, tmp_path: Path, capsys: pytest.Captu
     assert "<!-- C -->" not in drawn
 
 
-ARRAYS = """
-name = "arrays"
-
-[data]
-kind = "arrays"
-path = "{path}"
-observed_as = "vectors"
-holds = "sequences"
-context_length = 2
-
-[encoder]
-kind = "mlp"
-dim = 8
-
-[aggregator]
-kind = "mean"
-
-[predictor]
-kind = "identity"
-
-[losses.info_nce]
-
-[train]
-epochs = 1
-batch_size = 16
-"""
-
-
 @pytest.mark.parametrize(
     ("labels", "flags", "told"),
     [
@@ -110,7 +82,7 @@ def test_why_there_are_no_colours_is_said(
 ) -> None:
     observations = np.random.default_rng(0).normal(size=(80, 3, 4)).astype(np.float32)
     np.savez(tmp_path / "data.npz", observations=observations, split=np.arange(80) % 2, **labels)  # type: ignore[arg-type]  # no key is allow_pickle
-    (tmp_path / "arrays.toml").write_text(ARRAYS.format(path=tmp_path / "data.npz"))
+    (tmp_path / "arrays.toml").write_text(VECTORS.format(path=tmp_path / "data.npz"))
     trained = jepa.train(tmp_path / "arrays.toml", device="cpu", runs_dir=tmp_path, audit=False).path
     assert plot(trained, tmp_path / "a.svg", *flags) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"  {told}"

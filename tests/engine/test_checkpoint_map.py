@@ -19,34 +19,7 @@ from jepa_core.engine.opened_run import OpenedRun, open_run
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.registry import installed
 from jepa_plugins.grids.space import GridSpace
-from tests.conftest import TINY
-
-VECTORS = """
-name = "vectors"
-
-[data]
-kind = "arrays"
-path = "{path}"
-observed_as = "vectors"
-holds = "sequences"
-context_length = 2
-
-[encoder]
-kind = "mlp"
-dim = 8
-
-[aggregator]
-kind = "mean"
-
-[predictor]
-kind = "identity"
-
-[losses.info_nce]
-
-[train]
-epochs = 1
-batch_size = 16
-"""
+from tests.conftest import TINY, VECTORS
 
 
 def opened(run: Path) -> OpenedRun:
