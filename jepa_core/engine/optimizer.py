@@ -10,43 +10,68 @@ from torch import Tensor, nn
 
 from jepa_core.recipes.tables import Optimizer, Schedule
 
+EPSILON = 1e-8
+"""Added to the root of the second moment."""
+
 
 class GatedAdam:
-    """torch's fused Adam or AdamW (arXiv 1412.6980, 1711.05101), which changes nothing on a refused step."""
+    """Adam or AdamW (arXiv 1412.6980, 1711.05101) by torch's fused kernels, which changes nothing on a refused step.
+
+    The kernels are called as `torch.optim` calls them, without its classes: these load torch's compiler, which takes
+    seconds of every start.
+    """
 
     def __init__(self, config: Optimizer, parameters: Mapping[str, nn.Parameter]) -> None:
         self.parameters = dict(parameters)
-        decayed = [p for p in self.parameters.values() if p.ndim >= 2 or config.kind == "adam"]
-        kept = [p for p in self.parameters.values() if p.ndim < 2 and config.kind == "adamw"]
-        groups = [
-            {"params": decayed, "weight_decay": config.weight_decay},
-            {"params": kept, "weight_decay": 0.0},
-        ]
-        kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
-        self._adam = kind(
-            [group for group in groups if group["params"]],
-            lr=config.lr,
-            betas=(config.beta1, config.beta2),
-            fused=True,
-            # Says to torch that nothing but the device is needed for a step; on the CPU it is refused.
-            capturable=all(parameter.is_cuda for parameter in self.parameters.values()),
-        )
+        self.config = config
+        self._update = torch._fused_adamw_ if config.kind == "adamw" else torch._fused_adam_
+        self._moments: dict[str, dict[str, Tensor]] = {}
+        """Name of a parameter → `step`, `exp_avg` and `exp_avg_sq`, as torch names them; from its first gradient on."""
 
+    @torch.no_grad()
     def step(self, lr: float | Tensor, accept: Tensor) -> None:
         """One update with this learning rate; none at all, moments included, where `accept` is false."""
-        for group in self._adam.param_groups:
-            group["lr"] = lr
-        # The fused kernels read this attribute as a gradient scaler would set it: 1 leaves everything as it was.
-        self._adam.found_inf = (~accept).float()  # type: ignore[attr-defined]  # not declared by torch
-        self._adam.step()
+        refused = (~accept).float()
+        for weight_decay, names in self._groups().items():
+            parameters = [self.parameters[name] for name in names]
+            moments = [self._moments.setdefault(name, _no_moments(self.parameters[name])) for name in names]
+            steps = [each["step"] for each in moments]
+            torch._foreach_add_(steps, 1)
+            self._update(
+                parameters,
+                [parameter.grad for parameter in parameters],
+                [each["exp_avg"] for each in moments],
+                [each["exp_avg_sq"] for each in moments],
+                [],
+                steps,
+                lr=lr,
+                beta1=self.config.beta1,
+                beta2=self.config.beta2,
+                weight_decay=weight_decay,
+                eps=EPSILON,
+                amsgrad=False,
+                maximize=False,
+                # As a gradient scaler would set it: 1 leaves everything as it was.
+                found_inf=refused,
+            )
+            torch._foreach_sub_(steps, [refused] * len(steps))
 
     def zero_grad(self) -> None:
-        self._adam.zero_grad(set_to_none=True)
+        for parameter in self.parameters.values():
+            parameter.grad = None
 
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Moments and step counts by parameter name, for checkpoints; empty before the first step."""
-        states = self._adam.state
-        return {name: dict(states[p]) for name, p in self.parameters.items() if p in states}
+        return {name: dict(self._moments[name]) for name in self.parameters if name in self._moments}
+
+    def _groups(self) -> dict[float, list[str]]:
+        """Names of parameters with a gradient, by weight decay, which AdamW keeps from vectors and scalars."""
+        groups: dict[float, list[str]] = {}
+        for name, parameter in self.parameters.items():
+            is_decayed = parameter.ndim >= 2 or self.config.kind == "adam"
+            if parameter.grad is not None:
+                groups.setdefault(self.config.weight_decay if is_decayed else 0.0, []).append(name)
+        return groups
 
     def restore_fitting(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         """From a checkpoint of another recipe: what parameters of its names and shapes remember."""
@@ -55,8 +80,7 @@ class GatedAdam:
     def forget(self, names: Collection[str]) -> None:
         """Drop what parameters remember that start anew."""
         for name in names:
-            if name in self.parameters:
-                self._adam.state.pop(self.parameters[name], None)
+            self._moments.pop(name, None)
 
     def _fits(self, name: str, moments: Mapping[str, Tensor]) -> bool:
         parameter = self.parameters.get(name)
@@ -66,10 +90,16 @@ class GatedAdam:
 
     def restore(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         """From a checkpoint."""
-        self._adam.state.clear()
-        for name, moments in state.items():
-            parameter = self.parameters[name]
-            self._adam.state[parameter] = {key: _laid_out_as(parameter, value) for key, value in moments.items()}
+        self._moments = {
+            name: {key: _laid_out_as(self.parameters[name], value) for key, value in moments.items()}
+            for name, moments in state.items()
+        }
+
+
+def _no_moments(parameter: Tensor) -> dict[str, Tensor]:
+    """As they are before the first step."""
+    step = torch.zeros((), device=parameter.device)
+    return {"step": step, "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
 
 
 def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:

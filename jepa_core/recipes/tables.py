@@ -92,7 +92,7 @@ class Train:
     compile: bool = setting("compile the step with torch.compile; takes about a minute at the start", default=False)
     replay: bool = setting(
         "on CUDA, capture the step once and replay it, which spares its launches; one that cannot be is launched",
-        default=False,
+        default=True,
     )
     non_finite: NonFinite = setting(
         "what a non-finite loss or gradient leads to", default="stop", choices=("stop", "skip")

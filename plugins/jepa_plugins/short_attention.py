@@ -18,25 +18,24 @@ Shapes: B sequences, Q queries, K keys, H heads, d dimension of a head.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from jepa_plugins.triton_use import has_kernels
+
 LONGEST = 64
 """Queries or keys that a program holds."""
 WIDEST = 128
 """Dimension of a head that a program holds."""
 
-_HAS_TRITON = importlib.util.find_spec("triton") is not None
-
 
 def is_short(queries: Tensor, keys: Tensor) -> bool:
     """Whether `short_attention` takes queries (B, Q, H, d) and keys (B, K, H, d) on their device."""
     lengths = queries.shape[1], keys.shape[1]
-    return _HAS_TRITON and queries.is_cuda and max(lengths) <= LONGEST and queries.shape[-1] <= WIDEST
+    return has_kernels(queries) and max(lengths) <= LONGEST and queries.shape[-1] <= WIDEST
 
 
 def short_attention(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, dropout: float) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from jepa_plugins.residual import added, added_and_normalised, normalised
 from jepa_plugins.short_attention import is_short, short_attention
 
 
@@ -76,11 +77,13 @@ class TransformerBlock(nn.Module):
 
     def forward(self, stream_BQD: Tensor, memory_BKD: Tensor, allowed: Tensor) -> Tensor:
         """(B, Q, D). With the stream itself as memory this is self-attention."""
-        normed_memory = self.norm(memory_BKD)
-        normed_stream = normed_memory if memory_BKD is stream_BQD else self.norm(stream_BQD)
-        stream_BQD = stream_BQD + self.dropout(self.attention(normed_stream, normed_memory, allowed))
-        changed: Tensor = stream_BQD + self.mlp(stream_BQD)
-        return changed
+        normed_memory = normalised(memory_BKD, self.norm)
+        normed_stream = normed_memory if memory_BKD is stream_BQD else normalised(stream_BQD, self.norm)
+        attended = self.attention(normed_stream, normed_memory, allowed)
+        norm, inner, gelu, outer, _ = self.mlp
+        dropout = self.dropout.p if self.training else 0.0
+        stream_BQD, normed_stream = added_and_normalised(stream_BQD, attended, dropout, norm)
+        return added(stream_BQD, outer(gelu(inner(normed_stream))), dropout)
 
     def weights(self, stream_BQD: Tensor, memory_BKD: Tensor, allowed: Tensor) -> Tensor:
         """(B, Q, K): the attention weights of this block, averaged over heads, without dropout."""

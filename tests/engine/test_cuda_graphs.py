@@ -44,7 +44,7 @@ class Waits(nn.Module):
 
     def forward(self, forward: Forward) -> LossTerm:
         value = (forward.z_context - forward.z_target).square().mean()
-        return LossTerm(value=value / max(1.0, float(value)))
+        return LossTerm(value=value / max(1.0, float(value.detach())))
 
 
 class Reallocates(nn.Module):

@@ -20,11 +20,15 @@ feature is divided so that it lies within 0–1, except where said:
 13 … colour bins      ten: the share of the object's cells that have colour 0, 1, …, 9
 ==== ================ =====================================================================
 
+On CUDA, where Triton is installed, one kernel does all of it: `jepa_plugins.grids.object_kernels`. Elsewhere, and for
+grids that a program cannot hold, it is made of torch's own operations.
+
 Knows nothing of embeddings. Shapes: M grids of H × W cells, N objects of a grid.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +42,9 @@ NUM_FEATURES = 23
 
 _NUM_BINS = 10
 _BACKGROUND = 0
+_MOST_CELLS = 4096
+"""Cells of a grid, padded, that a program of the kernel holds in registers."""
+_HAS_TRITON = importlib.util.find_spec("triton") is not None
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,59 @@ class Objects:
 
 @torch.no_grad()
 def find_objects(grids: Tensor, sizes: Tensor, *, max_objects: int) -> Objects:
-    """Grids (M, H, W) uint8 and sizes (M, 2) to the N = `max_objects` largest objects of each."""
+    """Grids (M, H, W) uint8 and sizes (M, 2) int64 to the N = `max_objects` largest objects of each."""
+    if _HAS_TRITON and grids.is_cuda and is_small(grids):
+        return objects_by_kernel(grids, sizes, max_objects=max_objects)
+    return objects_by_torch(grids, sizes, max_objects=max_objects)
+
+
+def is_small(grids: Tensor) -> bool:
+    """Whether a program of the kernel holds one of grids (M, H, W)."""
+    block_height, block_width = _block(grids)
+    return block_height * block_width <= _MOST_CELLS
+
+
+def objects_by_kernel(grids: Tensor, sizes: Tensor, *, max_objects: int) -> Objects:
+    """As `find_objects`, for grids that are small; needs Triton, and CUDA or Triton's interpreter."""
+    features, boxes, mask = _find_objects(grids, sizes, max_objects)
+    return Objects(features=features, boxes=boxes, mask=mask)
+
+
+@torch.library.custom_op("jepa::find_objects", mutates_args=())
+def _find_objects(grids: Tensor, sizes: Tensor, max_objects: int) -> tuple[Tensor, Tensor, Tensor]:
+    from jepa_plugins.grids.object_kernels import find
+
+    num_grids, height, width = grids.shape
+    features, boxes, mask = _empty_objects(grids, max_objects)
+    block_height, block_width = _block(grids)
+    find[(num_grids,)](
+        grids.contiguous(), sizes.contiguous(), features, boxes, mask.view(torch.uint8), height, width,
+        NUM_OBJECTS=max_objects, BLOCK_H=block_height, BLOCK_W=block_width,
+        num_warps=max(1, min(8, block_height * block_width // 256)),
+    )  # fmt: skip
+    return features, boxes, mask
+
+
+@_find_objects.register_fake
+def _(grids: Tensor, sizes: Tensor, max_objects: int) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001
+    return _empty_objects(grids, max_objects)
+
+
+def _empty_objects(grids: Tensor, max_objects: int) -> tuple[Tensor, Tensor, Tensor]:
+    shape = len(grids), max_objects
+    features = torch.empty(*shape, NUM_FEATURES, device=grids.device)
+    boxes = torch.empty(*shape, 4, dtype=torch.int64, device=grids.device)
+    return features, boxes, torch.empty(shape, dtype=torch.bool, device=grids.device)
+
+
+def _block(grids: Tensor) -> tuple[int, int]:
+    """Height and width as powers of two, of at least 8, so that there is a cell for every thread of a warp."""
+    height, width = (max(8, 1 << (side - 1).bit_length()) for side in grids.shape[1:])
+    return height, width
+
+
+def objects_by_torch(grids: Tensor, sizes: Tensor, *, max_objects: int) -> Objects:
+    """As `find_objects`, on every device and for grids of every size, in about 150 operations."""
     labels = connected_components(grids).flatten().long()
     is_object = (grids != _BACKGROUND) & (grids < OUTSIDE)
     areas = torch.zeros_like(labels).scatter_add(0, labels, is_object.flatten().long())

@@ -88,8 +88,8 @@ class SeedObjects(nn.Module):
         allowed = neighbours | torch.eye(self.num_tokens, dtype=torch.bool, device=mask.device)
         stream = self.features(reading["features"]) * mask.unsqueeze(-1)
         for block in self.blocks:
-            stream = block(stream, stream, allowed) * mask.unsqueeze(-1)
-        return Embeddings(stream, mask, neighbours)
+            stream = block(stream, stream, allowed)
+        return Embeddings(stream * mask.unsqueeze(-1), mask, neighbours)
 
     def reading_views(self) -> Mapping[str, ReadingTransform]:
         """Exchanged colours, moved and mirrored objects."""

@@ -24,6 +24,7 @@ from jepa_core.contracts import Embeddings, Observations, Space
 from jepa_core.facts import EncoderFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
+from jepa_plugins.grids.bag_of_patterns import bag_of_patterns
 from jepa_plugins.grids.colours import OUTSIDE
 from jepa_plugins.grids.encoders.cells import CellsConfig
 from jepa_plugins.grids.local_patterns import LocalPatterns
@@ -109,24 +110,14 @@ class PatternBag(nn.Module):
         self.patterns = LocalPatterns(radius, "colours" if kind == "colours" else "borders", config.bins)
         self.register_buffer("directions", torch.randn(config.bins, config.pattern_dim))
         self.weights = nn.Embedding(config.bins, 1)
-        self.dropout = nn.Dropout(config.pattern_dropout)
+        self.dropout = config.pattern_dropout
         nn.init.constant_(self.weights.weight, _PATTERN_SCALE)
 
     def forward(self, grids: Tensor) -> Tensor:
         """Grids (M, H, W) to (M, N, E): the sum over the kind's views of the pattern around each cell."""
-        views_VMHW = self._views(grids)
-        numbers, told = self.patterns(views_VMHW.flatten(0, 1))
-        weighted = self.directions[numbers] * self.dropout(self.weights(numbers) * told.unsqueeze(-1))
-        patterns_MNE: Tensor = weighted.unflatten(0, views_VMHW.shape[:2]).sum(0)
-        return patterns_MNE
-
-    def _views(self, grids: Tensor) -> Tensor:
-        """(V, M, H, W): the grid; or two colours, 0 and 1, for each level or mask, with the outside kept."""
-        if self.kind == "colours":
-            return grids.unsqueeze(0)
-        colours = torch.arange(OUTSIDE, device=grids.device, dtype=grids.dtype)[:, None, None, None]
-        chosen = grids > colours[:-1] if self.kind == "levels" else grids == colours
-        return torch.where(grids == OUTSIDE, grids, chosen.to(grids.dtype))
+        numbers_VC = self.patterns(grids, "whole" if self.kind == "colours" else self.kind).flatten(1)
+        dropout = self.dropout if self.training else 0.0
+        return bag_of_patterns(numbers_VC, self.weights.weight, self.directions, dropout).unflatten(0, (len(grids), -1))
 
 
 class GridSummary(nn.Module):

@@ -1,0 +1,217 @@
+"""A residual stream's steps: dropout of a branch, its addition, and the normal form of the sum, on CUDA in one kernel.
+
+    y = x + m ∘ b / (1 − p)          with a drawn mask m of dropout p
+    n = (y − mean y) / √(var y + ε) · w + c                                    layer normalisation, arXiv 1607.06450
+
+    dy = dL/dy + σ (g ∘ w − mean(g ∘ w) − u mean(g ∘ w ∘ u)),   db = m ∘ dy / (1 − p),   dw = Σ g ∘ u,   dc = Σ g
+
+with g = dL/dn, σ = 1 / √(var y + ε) and u = (y − mean y) σ. The way back draws m again from the seed, so that it is not
+stored, and adds up in a fixed order: equal inputs give equal bits. Sums are in float32; y is rounded to the stream's
+number format, and n to the one that autocast multiplies in. Without Triton, and on the CPU, torch does the same in
+steps.
+
+Shapes: rows of dimension D, in any leading shape.
+"""
+
+# A custom operator's implementation, its fake and its gradient have one list of arguments, given by place.
+# ruff: noqa: ARG001, PLR0917
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from jepa_plugins.triton_use import has_kernels
+
+WIDEST = 4096
+"""Dimension of a row that a program holds."""
+_NUMBERS = 1024
+"""Of a tensor, held by a program."""
+_PROGRAMS = 1056
+"""Of the way back: eight for each of an H200's 132 multiprocessors."""
+
+
+def normalised(stream: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """`norm` of the stream (..., D)."""
+    if not _is_fused(stream):
+        plain: Tensor = norm(stream)
+        return plain
+    normed: Tensor = _add_norm(stream, None, None, 0.0, norm.weight, norm.bias, norm.eps, _dtype(stream))[1]
+    return normed
+
+
+def added_and_normalised(stream: Tensor, branch: Tensor, dropout: float, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
+    """The stream (..., D) with a branch (..., D) added, and `norm` of it.
+
+    Args:
+        dropout: share of the branch's numbers left out; the others grow to make up for it.
+    """
+    if not _is_fused(stream):
+        total = stream + F.dropout(branch, dropout)
+        return total, norm(total)
+    seed, dtype = _seed(stream, dropout), _dtype(stream)
+    total, normed, *_ = _add_norm(stream, branch, seed, dropout, norm.weight, norm.bias, norm.eps, dtype)
+    return total, normed
+
+
+def added(stream: Tensor, branch: Tensor, dropout: float) -> Tensor:
+    """The stream (..., D) with a branch (..., D) added, as `added_and_normalised` adds it."""
+    if not dropout or not _is_fused(stream):
+        return stream + F.dropout(branch, dropout)
+    total: Tensor = _add(stream, branch, _seed(stream, dropout), dropout)
+    return total
+
+
+def _is_fused(stream: Tensor) -> bool:
+    return has_kernels(stream) and stream.shape[-1] <= WIDEST and stream.numel() > 0
+
+
+def _dtype(stream: Tensor) -> torch.dtype:
+    """That the layers behind a normalisation multiply in."""
+    device = stream.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else stream.dtype
+
+
+def _seed(stream: Tensor, dropout: float) -> Tensor | None:
+    # Drawn on the device, from the generator that everything else is drawn from: a captured step draws anew.
+    return torch.randint(2**31 - 1, (1,), device=stream.device) if dropout else None
+
+
+@torch.library.custom_op("jepa::add_norm", mutates_args=())
+def _add_norm(
+    stream: Tensor, branch: Tensor | None, seed: Tensor | None, p: float, weight: Tensor, bias: Tensor, eps: float,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """The total, which is empty without a branch; its normal form; mean and 1 / deviation of its rows."""
+    from jepa_plugins.residual_kernels import add_norm
+
+    total, normed, moments = _like_add_norm(stream, branch, seed, p, weight, bias, eps, dtype)
+    num_rows, rows, sizes = _sizes(stream)
+    add_norm[(-(-num_rows // rows),)](
+        stream.contiguous(), None if branch is None else branch.contiguous(), seed, p, weight, bias, eps,
+        total, normed, *moments, num_rows, stream.shape[-1],
+        HAS_BRANCH=branch is not None, HAS_DROPOUT=p > 0, HAS_NORM=True, **sizes,
+    )  # fmt: skip
+    return total, normed, moments
+
+
+@_add_norm.register_fake
+def _like_add_norm(
+    stream: Tensor, branch: Tensor | None, seed: Tensor | None, p: float, weight: Tensor, bias: Tensor, eps: float,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    total = stream.new_empty(0) if branch is None else _like_total(stream, branch, seed, p)
+    moments = stream.new_empty(2, *stream.shape[:-1], dtype=torch.float32)
+    return total, torch.empty(stream.shape, dtype=dtype, device=stream.device), moments
+
+
+@torch.library.custom_op("jepa::add_norm_backward", mutates_args=())
+def _add_norm_backward(
+    grad_total: Tensor | None, grad_normed: Tensor, total: Tensor, moments: Tensor, weight: Tensor,
+    seed: Tensor | None, p: float, dtype: torch.dtype, branch_dtype: torch.dtype | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """Gradients of stream, of the branch (empty without one), of weight and of bias."""
+    from jepa_plugins.residual_kernels import add_norm_backward
+
+    num_rows, rows, sizes = _sizes(total)
+    num_blocks = -(-num_rows // rows)
+    num_programs = min(_PROGRAMS, num_blocks)
+    grad_stream, grad_branch = _like_grads(total, dtype, branch_dtype)
+    partials = torch.empty(2, num_programs, len(weight), device=weight.device)
+    add_norm_backward[(num_programs,)](
+        None if grad_total is None else grad_total.contiguous(), grad_normed.contiguous(), total, *moments, weight,
+        seed, p, grad_stream, grad_branch, *partials, num_rows, len(weight), num_blocks,
+        HAS_TOTAL=grad_total is not None, HAS_BRANCH=branch_dtype is not None, HAS_DROPOUT=p > 0, **sizes,
+    )  # fmt: skip
+    of_weight, of_bias = partials.sum(1).to(weight.dtype)
+    return grad_stream, grad_branch, of_weight.clone(), of_bias.clone()
+
+
+@_add_norm_backward.register_fake
+def _(
+    grad_total: Tensor | None, grad_normed: Tensor, total: Tensor, moments: Tensor, weight: Tensor,
+    seed: Tensor | None, p: float, dtype: torch.dtype, branch_dtype: torch.dtype | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    return *_like_grads(total, dtype, branch_dtype), torch.empty_like(weight), torch.empty_like(weight)
+
+
+def _like_grads(total: Tensor, dtype: torch.dtype, branch_dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
+    of_branch = total.new_empty(0) if branch_dtype is None else total.new_empty(total.shape, dtype=branch_dtype)
+    return total.new_empty(total.shape, dtype=dtype), of_branch
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    stream, branch, seed, ctx.p, weight, *_ = inputs
+    total, _, moments = output
+    ctx.dtypes = stream.dtype, None if branch is None else branch.dtype
+    ctx.save_for_backward(stream if branch is None else total, moments, weight, seed)
+
+
+def _differentiate(ctx: Any, grad_total: Tensor, grad_normed: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    total, moments, weight, seed = ctx.saved_tensors
+    has_branch = ctx.dtypes[1] is not None
+    of_stream, of_branch, of_weight, of_bias = _add_norm_backward(
+        grad_total if has_branch else None, grad_normed, total.contiguous(), moments, weight, seed, ctx.p, *ctx.dtypes
+    )
+    return of_stream, of_branch if has_branch else None, None, None, of_weight, of_bias, None, None
+
+
+_add_norm.register_autograd(_differentiate, setup_context=_keep)
+
+
+@torch.library.custom_op("jepa::add_dropped", mutates_args=())
+def _add(stream: Tensor, branch: Tensor, seed: Tensor, p: float) -> Tensor:
+    from jepa_plugins.residual_kernels import add_norm
+
+    total = _like_total(stream, branch, seed, p)
+    num_rows, rows, sizes = _sizes(stream)
+    add_norm[(-(-num_rows // rows),)](
+        stream.contiguous(), branch.contiguous(), seed, p, None, None, 0.0, total, None, None, None,
+        num_rows, stream.shape[-1], HAS_BRANCH=True, HAS_DROPOUT=True, HAS_NORM=False, **sizes,
+    )  # fmt: skip
+    return total
+
+
+@_add.register_fake
+def _like_total(stream: Tensor, branch: Tensor, seed: Tensor | None, p: float) -> Tensor:
+    dtype = torch.promote_types(stream.dtype, branch.dtype)
+    return torch.empty(stream.shape, dtype=dtype, device=stream.device)
+
+
+@torch.library.custom_op("jepa::drop", mutates_args=())
+def _drop(grad: Tensor, seed: Tensor, p: float, dtype: torch.dtype) -> Tensor:
+    from jepa_plugins.residual_kernels import drop
+
+    of_branch = torch.empty(grad.shape, dtype=dtype, device=grad.device)
+    num_rows, rows, sizes = _sizes(grad)
+    drop[(-(-num_rows // rows),)](grad.contiguous(), seed, p, of_branch, num_rows, grad.shape[-1], **sizes)
+    return of_branch
+
+
+@_drop.register_fake
+def _(grad: Tensor, seed: Tensor, p: float, dtype: torch.dtype) -> Tensor:
+    return torch.empty(grad.shape, dtype=dtype, device=grad.device)
+
+
+def _keep_seed(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    stream, branch, seed, ctx.p = inputs
+    ctx.dtypes = stream.dtype, branch.dtype
+    ctx.save_for_backward(seed)
+
+
+def _differentiate_sum(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    return grad.to(ctx.dtypes[0]), _drop(grad, *ctx.saved_tensors, ctx.p, ctx.dtypes[1]), None, None
+
+
+_add.register_autograd(_differentiate_sum, setup_context=_keep_seed)
+
+
+def _sizes(stream: Tensor) -> tuple[int, int, dict[str, int]]:
+    """Rows of a tensor, rows of a program, and the kernels' blocks."""
+    dim = stream.shape[-1]
+    block = max(16, 1 << (dim - 1).bit_length())
+    rows = max(1, _NUMBERS // block)
+    return stream.numel() // dim, rows, {"ROWS": rows, "BLOCK": block, "num_warps": 2}
