@@ -28,7 +28,6 @@ Knows nothing of embeddings. Shapes: M grids of H × W cells, N objects of a gri
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +36,7 @@ from torch import Tensor
 
 from jepa_plugins.grids.colours import OUTSIDE
 from jepa_plugins.grids.connected_components import connected_components
+from jepa_plugins.triton_use import has_kernels
 
 NUM_FEATURES = 23
 
@@ -44,7 +44,6 @@ _NUM_BINS = 10
 _BACKGROUND = 0
 _MOST_CELLS = 4096
 """Cells of a grid, padded, that a program of the kernel holds in registers."""
-_HAS_TRITON = importlib.util.find_spec("triton") is not None
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Objects:
 @torch.no_grad()
 def find_objects(grids: Tensor, sizes: Tensor, *, max_objects: int) -> Objects:
     """Grids (M, H, W) uint8 and sizes (M, 2) int64 to the N = `max_objects` largest objects of each."""
-    if _HAS_TRITON and grids.is_cuda and is_small(grids):
+    if has_kernels(grids) and is_small(grids):
         return objects_by_kernel(grids, sizes, max_objects=max_objects)
     return objects_by_torch(grids, sizes, max_objects=max_objects)
 

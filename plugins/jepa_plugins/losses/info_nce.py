@@ -22,6 +22,7 @@ from jepa_core.contracts import Forward, LossTerm, Statistics
 from jepa_core.facts import LossFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
+from jepa_plugins.losses.fused_info_nce import fused_info_nce, is_fusable
 from jepa_plugins.losses.unit_length import unit_length
 
 
@@ -101,10 +102,7 @@ class InfoNce(nn.Module):
         with torch.autocast(device_type=forward.z_context.device.type, enabled=False):
             z_context, z_target = unit_length(forward.z_context), unit_length(forward.z_target.detach())
             temperature = self.temperature()
-            candidates_CP = torch.cat([z_target, self.queue])
-            logits_BC = (z_context / temperature) @ candidates_CP.T
-            logits_BC = logits_BC.masked_fill(self._left_out(z_target, candidates_CP), -torch.inf)
-            value = self._cross_entropy(logits_BC)
+            value = self._among_candidates(z_context, z_target, temperature)
             if self.config.context_weight and forward.z_observed is not None:
                 own = self._among_context(
                     z_context, z_target, unit_length(forward.z_observed.detach()), forward.is_target
@@ -137,6 +135,21 @@ class InfoNce(nn.Module):
 
     def _bounded(self, log_temperature: Tensor) -> Tensor:
         return log_temperature.clamp(math.log(self.config.temperature_min), math.log(self.config.temperature_max))
+
+    def _among_candidates(self, z_context: Tensor, z_target: Tensor, temperature: Tensor) -> Tensor:
+        """Scalar: contrast of the right target with the batch's others and the queue.
+
+        Logits of the other direction have to be there whole, so the symmetric form is not fused.
+        """
+        if is_fusable(z_context) and not self.config.symmetric:
+            return fused_info_nce(
+                z_context, z_target, self.queue, self.num_filled, temperature,
+                lowest_temperature=self.config.temperature_min,
+                duplicate_similarity=self.config.duplicate_similarity,
+            )  # fmt: skip
+        candidates_CP = torch.cat([z_target, self.queue])
+        logits_BC = (z_context / temperature) @ candidates_CP.T
+        return self._cross_entropy(logits_BC.masked_fill(self._left_out(z_target, candidates_CP), -torch.inf))
 
     def _cross_entropy(self, logits_BC: Tensor) -> Tensor:
         own_B = torch.arange(len(logits_BC), device=logits_BC.device)

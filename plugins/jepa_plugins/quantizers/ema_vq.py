@@ -25,7 +25,7 @@ from jepa_core.facts import QuantizerFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_plugins.quantizers.k_means import k_means
-from jepa_plugins.quantizers.nearest import nearest_codes
+from jepa_plugins.quantizers.nearest import code_sums, nearest_codes
 
 
 @attrs.frozen(kw_only=True)
@@ -111,7 +111,8 @@ class EmaVq(nn.Module):
             is_token_M = mask.flatten()
             tokens_MD = torch.where(mask[..., None], values.float(), 0.0).flatten(0, -2)
             tokens_GMd = self._split(tokens_MD.detach())
-            codes_GM = nearest_codes(tokens_GMd, self.codebook) + self._first_codes()
+            nearest_GM = nearest_codes(tokens_GMd, self.codebook)
+            codes_GM = nearest_GM + self._first_codes()
             chosen_MD = F.embedding(codes_GM, self.codebook.flatten(0, 1)).transpose(0, 1).flatten(1)
             error_M = torch.where(is_token_M, (tokens_MD - chosen_MD).square().mean(-1), 0.0)
             # Adding x − x keeps the codes exact, where x + (code − x) would round.
@@ -123,7 +124,7 @@ class EmaVq(nn.Module):
             values=quantized_MD.view_as(values).to(values.dtype),
             codes=codes_MG.view(mask.shape if self.config.groups == 1 else (*mask.shape, -1)),
             loss=self.config.commitment * commitment,
-            statistics=self._statistics(tokens_GMd, codes_GM, is_token_M, error_M.detach())
+            statistics=self._statistics(tokens_GMd, nearest_GM, is_token_M, error_M.detach())
             if collect
             else Statistics(),
         )
@@ -153,17 +154,12 @@ class EmaVq(nn.Module):
         epsilon = self.config.epsilon
         return (self.ema_counts + epsilon) * (total / (total + self.config.codes * epsilon))
 
-    def _statistics(self, tokens_GMd: Tensor, codes_GM: Tensor, is_token_M: Tensor, error_M: Tensor) -> Statistics:
+    def _statistics(self, tokens_GMd: Tensor, nearest_GM: Tensor, is_token_M: Tensor, error_M: Tensor) -> Statistics:
         """Count and sum of the tokens of each code, and candidates for revival."""
-        codes = codes_GM.flatten()
-        counts = torch.zeros_like(self.ema_counts).flatten()
-        sums = torch.zeros_like(self.ema_sums).flatten(0, 1)
+        # Masked tokens are zeros by now, and add nothing.
+        counts_GK, sums_GKd = code_sums(tokens_GMd, nearest_GM, is_token_M.float(), self.config.codes)
         return Statistics(
-            sums={
-                "counts": counts.index_add(0, codes, is_token_M.float().repeat(self.config.groups)),
-                # Masked tokens are zeros by now, and add nothing.
-                "sums": sums.index_add(0, codes, tokens_GMd.flatten(0, 1)),
-            },
+            sums={"counts": counts_GK.flatten(), "sums": sums_GKd.flatten(0, 1)},
             rows=self._candidates(tokens_GMd, error_M),
         )
 

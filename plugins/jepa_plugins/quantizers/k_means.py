@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jepa_plugins.quantizers.nearest import nearest_codes
+from jepa_plugins.quantizers.nearest import code_sums, nearest_codes
 
 ROWS_PER_CENTRE = 10
 """Rows beyond this many times the number of centres refine the start too little for their cost."""
@@ -48,9 +48,9 @@ def _seeds(rows: Tensor, num_centres: int) -> Tensor:
 
 def _assigned(rows: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     """Number (K,) and sum (K, d) of the rows nearest to each centre."""
-    nearest = nearest_codes(rows[None], centres[None])[0]
-    counts = torch.zeros(len(centres), device=rows.device).index_add(0, nearest, torch.ones_like(rows[:, 0]))
-    return counts, torch.zeros_like(centres).index_add(0, nearest, rows)
+    nearest = nearest_codes(rows[None], centres[None])
+    counts, sums = code_sums(rows[None], nearest, torch.ones_like(rows[:, 0]), len(centres))
+    return counts[0], sums[0]
 
 
 def _exponential_like(values: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from jepa_core.contracts import Quantized, Statistics
 from jepa_core.facts import QuantizerFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
-from jepa_plugins.quantizers.nearest import nearest_codes
+from jepa_plugins.quantizers.nearest import code_sums, nearest_codes
 
 RECENT = 50
 """Steps over which `vq.recent_usage` looks back: 100 micro-batches in the recipes."""
@@ -149,11 +149,9 @@ class SeedEmaVq(nn.Module):
     def _statistics(self, tokens_MD: Tensor, codes_M: Tensor, errors_M: Tensor) -> Statistics:
         """Count and sum of the slots of each code, and the tokens of the largest error."""
         errors_R, chosen_R = errors_M.topk(min(self.num_codes, len(errors_M)))
+        counts_1K, sums_1KD = code_sums(tokens_MD[None], codes_M[None], torch.ones_like(errors_M), self.num_codes)
         return Statistics(
-            sums={
-                "counts": torch.zeros_like(self.ema_counts).index_add(0, codes_M, torch.ones_like(errors_M)),
-                "sums": torch.zeros_like(self.ema_sums).index_add(0, codes_M, tokens_MD),
-            },
+            sums={"counts": counts_1K[0], "sums": sums_1KD[0]},
             rows={"tokens": tokens_MD[chosen_R], "errors": errors_R},
         )
 
