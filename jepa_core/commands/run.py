@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from cyclopts import Parameter
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
 from jepa_core.errors import RecipeError, RunDirectoryError
-from jepa_core.presentation.shown_training import audit_command, train_and_show
+from jepa_core.presentation.shown_training import audit_command, plugin_flags, run_command, train_and_show
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import RUNS_DIR, find_run, typed_name
 from jepa_core.visible_text import clean
@@ -72,6 +73,7 @@ def run(
         check_same_files(path, registry.files)
     console = console_for()
     source = path / RECIPE if path else find_recipe(recipe)
+    flags = [*plugin_flags(plugin), *([f"--device {device}"] if device != "auto" else [])]
     loaded = load_recipe(source, overrides=overrides, registry=registry)
     return train_and_show(
         console,
@@ -81,6 +83,7 @@ def run(
         resume=path,
         registry=registry,
         audit_command="" if no_audit else audit_command(recipe, overrides, plugin),
+        run_command=partial(run_command, recipe, overrides, flags),
         auto_rollback=auto_rollback,
         plugin_files=plugin,
     ).exit_code

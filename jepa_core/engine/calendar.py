@@ -22,12 +22,13 @@ class Calendar:
         train = self.recipe.train
         return max(1, train.epochs * self.batches_per_epoch // train.accumulate)
 
-    def epoch(self, done: int) -> float:
-        """Passes over the data after `done` steps, a real number."""
+    def epoch(self, done: float) -> float:
+        """Passes over the data after `done` steps, a real number; micro-batches count as parts of a step."""
         return done * self.recipe.train.accumulate / self.batches_per_epoch
 
     def row_due(self, done: int) -> bool:
-        return done % self.recipe.diagnostics.log_every_steps == 0 or self.is_last(done)
+        # The first step has one of its own: where steps take minutes, something is to be seen before ten are done.
+        return done == 1 or done % self.recipe.diagnostics.log_every_steps == 0 or self.is_last(done)
 
     def diagnosis_due(self, done: int) -> bool:
         return done % self.recipe.diagnostics.every_steps == 0 or self.is_last(done)

@@ -91,7 +91,7 @@ class CheckpointFolder:
             partial.rename(final)
             _sync(self.folder)
             shutil.rmtree(replaced, ignore_errors=True)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise CheckpointError(
                 f"Checkpoint {final} could not be written: {error}. Free space, or move the run."

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGUSR1. Once training has begun they are flags, read at the end of a step.
+"""SIGINT, SIGTERM and SIGUSR1. Once training has begun they are flags, read before a micro-batch.
 
 Before that there is nothing to save, and a stop signal ends the program as an exception. A second one ends the process
 at once; in a process that is not ours alone, such as a notebook's, it ends the training. Only a process's main thread
@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 SAVE = signal.SIGUSR1
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StoppedBeforeTraining(SystemExit):
@@ -20,7 +23,11 @@ class StoppedBeforeTraining(SystemExit):
 
 
 class Interruption:
-    """While entered, the first SIGINT or SIGTERM asks the run to save and stop, and SIGUSR1 to save and go on."""
+    """While entered, the first SIGINT or SIGTERM asks the run to save and stop, and SIGUSR1 to save and go on.
+
+    Python's handlers wait for the main thread, which may be within one call to torch for long. So a thread hears of
+    signals too, at once: it acknowledges the first stop, and ends the process at the second.
+    """
 
     def __init__(self, *, owns_process: bool = True) -> None:
         self.owns_process = owns_process
@@ -28,20 +35,36 @@ class Interruption:
         self._save_requested = False
         self._has_state_to_save = False
         self._previous: dict[int, object] = {}
+        self._hearing: _Hearing | None = None
 
     def __enter__(self) -> Interruption:
-        is_heard = threading.current_thread() is threading.main_thread()
-        for number in (signal.SIGINT, signal.SIGTERM, SAVE) if is_heard else ():
-            self._previous[number] = signal.signal(number, self._note)
+        if threading.current_thread() is threading.main_thread():
+            for number in (*STOPS, SAVE):
+                self._previous[number] = signal.signal(number, self._note)
+            self._hearing = _Hearing(self.owns_process)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave us
+        if self._hearing is not None:
+            self._hearing.end()
 
     def wait_for_steps(self) -> None:
-        """From now on a stop signal waits for the end of a step."""
+        """From now on a stop signal waits for the next micro-batch."""
         self._has_state_to_save = True
+
+    @contextmanager
+    def acknowledged(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Within it `tell` is called once a stop signal has come, at most once, on another thread."""
+        if self._hearing is None:
+            yield
+            return
+        self._hearing.tell_with(tell)
+        try:
+            yield
+        finally:
+            self._hearing.tell_with(None)
 
     def take_save_request(self) -> bool:
         """Whether a save was asked for since the last call."""
@@ -59,3 +82,47 @@ class Interruption:
             self.stop_signal = signal.Signals(number)
             if not self._has_state_to_save:
                 raise StoppedBeforeTraining(128 + number)
+
+
+class _Hearing:
+    """A thread that reads the numbers of signals, which the interpreter writes into a pipe the moment they come."""
+
+    def __init__(self, ends_process: bool) -> None:
+        self._ends_process = ends_process
+        self._tell: Callable[[], None] | None = None
+        self._is_stopping = self._is_told = False
+        self._lock = threading.Lock()
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        self._previous = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        self._thread = threading.Thread(target=self._hear, name="jepa-signals", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        signal.set_wakeup_fd(self._previous)
+        os.close(self._write)
+        self._thread.join()
+        os.close(self._read)
+
+    def tell_with(self, tell: Callable[[], None] | None) -> None:
+        """Whom to tell of the first stop, at once if it has come."""
+        with self._lock:
+            self._tell = tell
+            self._tell_if_due()
+
+    def _hear(self) -> None:
+        while numbers := os.read(self._read, 64):
+            for number in numbers:
+                if number not in STOPS:
+                    continue
+                if self._is_stopping and self._ends_process:
+                    os._exit(128 + number)
+                with self._lock:
+                    self._is_stopping = True
+                    self._tell_if_due()
+
+    def _tell_if_due(self) -> None:
+        if self._is_stopping and self._tell is not None and not self._is_told:
+            self._is_told = True
+            with suppress(OSError):  # nobody reads any more
+                self._tell()

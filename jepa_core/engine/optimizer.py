@@ -33,18 +33,18 @@ class GatedAdam:
         """One update with this learning rate; none at all, moments included, where `accept` is false."""
         refused = (~accept).float()
         for weight_decay, names in self._groups().items():
-            parameters = [self.parameters[name] for name in names]
+            parameters: list[Tensor] = [self.parameters[name] for name in names]
             moments = [self._moments.setdefault(name, _no_moments(self.parameters[name])) for name in names]
             steps = [each["step"] for each in moments]
             torch._foreach_add_(steps, 1)
             self._update(
                 parameters,
-                [parameter.grad for parameter in parameters],
+                [parameter.grad for parameter in parameters if parameter.grad is not None],
                 [each["exp_avg"] for each in moments],
                 [each["exp_avg_sq"] for each in moments],
                 [],
                 steps,
-                lr=lr,
+                lr=lr,  # type: ignore[arg-type]  # a number or a tensor
                 beta1=self.config.beta1,
                 beta2=self.config.beta2,
                 weight_decay=weight_decay,

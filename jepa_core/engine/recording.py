@@ -26,7 +26,9 @@ AUDIT = "audit "
 class Audience(Protocol):
     """Whoever watches while the run goes on, such as the terminal."""
 
-    def progress(self, step: int, epoch: float) -> None: ...
+    def progress(self, step: int, epoch: float) -> None:
+        """So many steps are done, and so much of the data was seen: by micro-batches of the next step, too."""
+        ...
 
     def row(self, row: Mapping[str, float]) -> None: ...
 

@@ -56,6 +56,8 @@ class RollbackOrders:
         self._run = run
         self._registry = registry
         self._tell = tell
+        self.settle: Callable[[], None] = lambda: None
+        """Waits for a checkpoint that is being written; called before the run's checkpoints are looked at."""
         self._clock = clock
         lineage = read_lineage(run)
         self._generation = 0 if lineage is None else lineage.generation
@@ -119,6 +121,7 @@ class RollbackOrders:
             message = f"{firing.name} is flagged only: watch.max_rollbacks = {self._at_most} is used up."
             self._tell("not rolled back", "warning", message, step=step)
             return None
+        self.settle()
         try:
             return self._checked(plan_rollback(self._run, scenario=firing.name), None)
         except JepaError as error:
@@ -140,6 +143,7 @@ class RollbackOrders:
         request = pending.request
         if request is None:
             raise JepaError(pending.refusal)
+        self.settle()
         plan = plan_rollback(self._run, scenario=request.scenario, to=request.to, set=request.set, use=request.use)
         return self._checked(plan, pending.path)
 

@@ -43,6 +43,12 @@ from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.verdict import BestCheckpoint, Verdict, verdict_to_json
 
+STOPPING = (
+    "Stopping at the next micro-batch: a step that is not finished then is dropped, and taken again on resume. Then a "
+    "checkpoint is written. Press Ctrl-C again to end at once, without it."
+)
+"""What is said once a signal has asked for the end."""
+
 
 class Screen(Audience, AbstractContextManager["Screen"], Protocol):
     """What a session opens while it trains."""
@@ -58,6 +64,8 @@ class Opening:
     path: Path
     num_parameters: int
     total_steps: int
+    end_epoch: float
+    """Passes over the data after all steps."""
     resumed_at: int | None
     notes: tuple[str, ...]
     audit: tuple[Finding, ...]
@@ -186,6 +194,8 @@ class _Session:
     ) -> Conclusion:
         """Train from the start or from a checkpoint, and conclude."""
         trainer = Trainer(self.loaded.recipe, self.dataset, self.compute, self.checkpoints, self.record)
+        if self.record.orders is not None:
+            self.record.orders.settle = trainer.settle
         recorded = None
         if resumption is not None:
             run = RunReader(self.writer.path)
@@ -203,7 +213,8 @@ class _Session:
             self.record.audience = screen
             self._note_beginning(trainer, resumption, anew)
             self.record.audited(audited)
-            ending = trainer.train(interruption)
+            with interruption.acknowledged(lambda: screen.event("warning", STOPPING, "")):
+                ending = trainer.train(interruption)
             if ending.kind == "rolled back":
                 return self._conclude_rolled_back(trainer, ending)
         return self._conclude(trainer, ending)
@@ -250,6 +261,7 @@ class _Session:
             path=self.writer.path,
             num_parameters=sum(parameter.numel() for parameter in trainer.step.parameters.values()),
             total_steps=trainer.calendar.run_steps,
+            end_epoch=trainer.calendar.epoch(trainer.calendar.run_steps),
             resumed_at=(resumption.step or None) if resumption else None,
             notes=(
                 *((f"rolled back {lineage.story[-1].describe()}", *lineage.notes) if lineage else ()),

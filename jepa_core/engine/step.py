@@ -22,6 +22,10 @@ from jepa_core.engine.vote import Vote
 from jepa_core.recipes.tables import Recipe
 
 
+class _DroppedError(Exception):
+    """The step is not to be finished."""
+
+
 class TrainingStep:
     """Everything that one optimizer step reads and writes."""
 
@@ -61,19 +65,33 @@ class TrainingStep:
         """Why steps are launched kernel by kernel although they were to be replayed."""
         self._first_step: int | None = None
 
-    def __call__(self, step: int) -> None:
-        """Take optimizer step `step`, counted from 0."""
-        self.parts.online.train()
-        take = partial(self._take, step)
-        self.meters.add(*(self._first_replayed(take) if self._is_replay_due(step) else take()))
-        self.meters.note({"lr": self._lr(step), "target.ema_decay": self._decay(step)})
+    def __call__(self, step: int, goes_on: Callable[[int], bool] = lambda _: True) -> bool:
+        """Take optimizer step `step`, counted from 0; whether it was taken.
 
-    def _take(self, step: int) -> tuple[list[str], Tensor]:
+        `goes_on` is asked before each micro-batch, with its number. Where it says no the step is dropped: until its
+        last micro-batch is done nothing has changed but gradients, and what it drew depends on its number alone.
+        """
+        self.parts.online.train()
+        try:
+            if self._is_replay_due(step):
+                figures = self._first_replayed(partial(self._take, step, lambda _: True))
+            else:
+                figures = self._take(step, goes_on)
+        except _DroppedError:
+            self.optimizer.zero_grad()
+            return False
+        self.meters.add(*figures)
+        self.meters.note({"lr": self._lr(step), "target.ema_decay": self._decay(step)})
+        return True
+
+    def _take(self, step: int, goes_on: Callable[[int], bool]) -> tuple[list[str], Tensor]:
         """The step, and its figures. What is between two seeds is a stage, which a GPU replays as it was captured."""
         train, run = self.recipe.train, self.replay.run
         self.optimizer.zero_grad()
         outcomes = []
         for micro in range(train.accumulate):
+            if not goes_on(micro):
+                raise _DroppedError
             batch = self._drawn(step, micro)
             outcomes.append(run(f"micro-batch {micro}", self._learn, batch))
         accept, figures = run("update", partial(self._update, outcomes), self._lr(step), self._decay(step), step)

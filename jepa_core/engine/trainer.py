@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -16,6 +17,7 @@ from jepa_core.engine.augmentation import built_augmentations
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
+from jepa_core.engine.checkpoint_writing import CheckpointWriting
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
 from jepa_core.engine.diagnostics import Diagnostics
@@ -74,7 +76,10 @@ class Record(Protocol):
     ) -> None: ...
 
     def heartbeat(self, step: int, epoch: float) -> None:
-        """Called after every step; cheap unless something is due."""
+        """Called after every step, and between the micro-batches of one; cheap unless something is due.
+
+        `step` counts the steps that are done; `epoch` tells the micro-batches of the next one, too.
+        """
         ...
 
 
@@ -99,6 +104,9 @@ class Trainer:
         self.dataset = dataset
         self.validation = Validation(dataset.space, dataset.validation, compute, chunk=train.batch_size)
         self.steps_done = 0
+        self._writing = CheckpointWriting(compute.device)
+        self._saved_at = -1
+        """Step of the newest checkpoint that was written here."""
         self.best: dict[str, float] = {}
         """Step, epoch and MRR of the best validation."""
         self._is_initialised = False
@@ -175,15 +183,39 @@ class Trainer:
         taken_back = self.record.taken_back(self.steps_done, after_row=True)
         if taken_back is not None:
             return Ending.rolled_back(self.steps_done, taken_back)
+        try:
+            return self._steps(interruption)
+        finally:
+            self.settle()
+
+    def _steps(self, interruption: Interruption) -> Ending:
         self._row_started = time.perf_counter()
         while not self.calendar.is_last(self.steps_done) and not self.record.decision.ends:
-            self.step(self.steps_done)
+            if not self.step(self.steps_done, partial(self._goes_on, interruption)):
+                return self._stopped_within_step(interruption)
             self.steps_done += 1
             self._tell_of_replay()
             ending = self._after_step(interruption)
             if ending is not None:
                 return ending
         return Ending.decided(self.steps_done, self.record.decision)
+
+    def _goes_on(self, interruption: Interruption, micro: int) -> bool:
+        """Whether to begin a micro-batch of the step under way. Tells of those that are done."""
+        if micro:
+            done = self.steps_done + micro / self.recipe.train.accumulate
+            self.record.heartbeat(self.steps_done, self.calendar.epoch(done))
+        return interruption.stop_signal is None
+
+    def _stopped_within_step(self, interruption: Interruption) -> Ending:
+        """Nothing has come of the step under way, which is taken again on resume: save what the last one left."""
+        assert interruption.stop_signal is not None
+        if self._bad_step() >= 0:
+            return self._non_finite()
+        self.settle()
+        if self._saved_at != self.steps_done:
+            self.save(final=True)
+        return Ending.interrupted(self.steps_done, interruption.stop_signal)
 
     def _after_step(self, interruption: Interruption) -> Ending | None:
         """Rows, checkpoints and what ends the run before its time, in this order."""
@@ -200,6 +232,7 @@ class Trainer:
             return ending if taken_back is None else Ending.rolled_back(ending.step, taken_back)
         if saving:
             self.save(final=is_final and taken_back is None, prune=taken_back is None)
+        self._tell_of_write(waits=False)
         self.record.heartbeat(done, self.calendar.epoch(done))
         if taken_back is not None:
             return Ending.rolled_back(done, taken_back)
@@ -275,19 +308,48 @@ class Trainer:
         return Ending.non_finite(bad_step, reason)
 
     def save(self, *, final: bool = False, prune: bool = True) -> None:
-        """Write a checkpoint and delete those no longer wanted. A full disk is an event; at the end it is an error."""
+        """Begin to write a checkpoint, and to delete those no longer wanted then. The last one is waited for.
+
+        Raises:
+            CheckpointError: the last one could not be written; of any other the disk's refusal is an event.
+        """
+        self.settle()
         started = time.perf_counter()
-        try:
-            self.checkpoints.save(self.steps_done, self.state.read())
-        except CheckpointError as error:
-            self.record.event("checkpoint failed", "warning", str(error), step=self.steps_done)
-            if final:
-                raise
-            return
-        finally:
-            # Steps did not take this time.
-            self._row_started += time.perf_counter() - started
-        best = self.best.get("step")
-        if prune:
-            self.checkpoints.prune(None if best is None else int(best), self.record.healthy_before)
-        self.record.event("checkpoint", "info", f"Checkpoint at step {self.steps_done}.", step=self.steps_done)
+        step, folder = self.steps_done, self.checkpoints
+        best = int(self.best["step"]) if "step" in self.best else None
+        healthy_before = tuple(self.record.healthy_before)
+
+        def write(states: Mapping[str, Any]) -> None:
+            folder.save(step, states)
+            if prune:
+                folder.prune(best, healthy_before)
+
+        self._writing.begin(step, self.state.read(), write)
+        # Steps did not take this time.
+        self._row_started += time.perf_counter() - started
+        if final:
+            self.settle(final=True)
+
+    def settle(self, *, final: bool = False) -> None:
+        """Wait for a checkpoint that is being written, and tell of it: to be called before the folder is read.
+
+        Raises:
+            CheckpointError: it could not be written, and is the last one.
+        """
+        started = time.perf_counter()
+        error = self._tell_of_write(waits=True)
+        self._row_started += time.perf_counter() - started
+        if final and error is not None:
+            raise error
+
+    def _tell_of_write(self, *, waits: bool) -> CheckpointError | None:
+        """Tell of a write that has ended; why it failed."""
+        written = self._writing.outcome(waits=waits)
+        if written is None:
+            return None
+        if written.error is None:
+            self._saved_at = written.step
+            self.record.event("checkpoint", "info", f"Checkpoint at step {written.step}.", step=written.step)
+        else:
+            self.record.event("checkpoint failed", "warning", str(written.error), step=written.step)
+        return written.error

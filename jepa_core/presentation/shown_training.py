@@ -4,9 +4,10 @@ the same with the run that goes on in its place."""
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import typed_name
@@ -18,9 +19,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from jepa_core.engine.session import Conclusion, Opening
+    from jepa_core.presentation.long_run import LongRun
     from jepa_core.presentation.training_screen import TrainingScreen
     from jepa_core.recipes.reading import LoadedRecipe
     from jepa_core.registry import Registry
+
+
+Typed = Callable[[Mapping[str, Any]], str]
+"""What is typed for the same run with changes to its recipe, by dotted key."""
+
+
+def flags_alone(changes: Mapping[str, Any]) -> str:
+    """Where it is not known how a run was started."""
+    return " ".join(f"--set {key}={value}" for key, value in changes.items())
 
 
 def train_and_show(
@@ -32,13 +43,15 @@ def train_and_show(
     resume: Path | None,
     registry: Registry,
     audit_command: str = "",
+    run_command: Typed = flags_alone,
     auto_rollback: bool = False,
     plugin_files: Sequence[Path] = (),
     owns_process: bool = True,
 ) -> Conclusion:
     """Train until there is a verdict or an interruption, over rollbacks; how the last run ended.
 
-    `audit_command` is how the whole audit is typed; without it there is no brief one either.
+    `audit_command` is how the whole audit is typed; without it there is no brief one either. `run_command` is for
+    advice to those whose run will take long.
 
     Raises:
         JepaError: see `train_recipe`.
@@ -53,7 +66,7 @@ def train_and_show(
             device=device,
             runs_dir=runs_dir,
             resume=resume,
-            open_screen=lambda opening: _open_screen(console, opening, audit_command),
+            open_screen=partial(_open_screen, console, audit_command, None if resume else run_command),
             audit=opening_audit if audit_command else None,
             auto_rollback=auto_rollback,
             registry=registry,
@@ -77,8 +90,44 @@ def audit_command(recipe: str, overrides: Sequence[str], plugin_files: Sequence[
     return " ".join(["jepa audit", shlex.quote(recipe), *flags])
 
 
-def _open_screen(console: Console, opening: Opening, audit_command: str) -> TrainingScreen:
-    """Print the run's first lines, and open the screen."""
+def run_command(recipe: str, overrides: Sequence[str], flags: Sequence[str], changes: Mapping[str, Any]) -> str:
+    """A run of the same recipe with changes, as it would be typed; what was set otherwise is set no more."""
+    kept = [text for text in overrides if text.partition("=")[0].strip() not in changes]
+    settings = [*kept, *(f"{key}={value}" for key, value in changes.items())]
+    return " ".join(["jepa run", shlex.quote(recipe), *(f"--set {shlex.quote(text)}" for text in settings), *flags])
+
+
+def _told_when_long(opening: Opening, run_command: Typed | None) -> Callable[[float], LongRun | None]:
+    """What is to be said of a run that has so many seconds to go; one that goes on keeps its recipe."""
+    from jepa_core.presentation.long_run import long_run, time_left
+
+    if run_command is None:
+        return time_left
+    recipe = opening.loaded.recipe
+    return partial(
+        long_run,
+        epochs=recipe.train.epochs,
+        num_batches=len(opening.dataset.train) // recipe.train.batch_size,
+        num_sequences=getattr(recipe.data, "num_sequences", 0),
+        command=run_command,
+    )
+
+
+def _told_before(opening: Opening, told_when_long: Callable[[float], LongRun | None]) -> LongRun | None:
+    """The same before the first step, as far as steps on few sequences tell; they leave nothing behind."""
+    from jepa_core.audit.opening_audit import undisturbed
+    from jepa_core.audit.run_cost import run_seconds
+
+    with undisturbed(opening.compute.device):
+        try:
+            seconds = run_seconds(opening.loaded.recipe, opening.dataset, opening.compute)
+        except Exception:  # it only advises: whatever is wrong, the run itself says it better
+            return None
+    return None if seconds is None else told_when_long(seconds)
+
+
+def _open_screen(console: Console, audit_command: str, run_command: Typed | None, opening: Opening) -> TrainingScreen:
+    """Print the run's first lines, and open the screen. Without `run_command` the run is one that goes on."""
     from rich.text import Text
 
     from jepa_core.presentation.audit_table import AUDIT_INDENT, audit_lines
@@ -88,12 +137,16 @@ def _open_screen(console: Console, opening: Opening, audit_command: str) -> Trai
     from jepa_core.presentation.wrapping import part_lines
     from jepa_core.visible_text import clean
 
+    told_when_long = _told_when_long(opening, run_command)
+    told = _told_before(opening, told_when_long) if audit_command and run_command else None
     screen = TrainingScreen(
         console,
         opening.console_log,
         epochs=opening.loaded.recipe.train.epochs,
         total_steps=opening.total_steps,
         steps_done=opening.resumed_at or 0,
+        end_epoch=opening.end_epoch,
+        long_run=told_when_long if told is None else lambda _: None,
         null=opening.nulls.strongest.name if opening.nulls.strongest else "",
     )
     compiled = ", compiled" if opening.loaded.recipe.train.compile else ""
@@ -114,6 +167,8 @@ def _open_screen(console: Console, opening: Opening, audit_command: str) -> Trai
         screen.print(line, indent=NULLS_INDENT)
     if opening.resumed_at is not None:
         screen.print(Text(f"  · goes on after step {opening.resumed_at} of {opening.total_steps}", style="dim"))
+    if told is not None:
+        screen.event("warning", told.message, told.advice)
     return screen
 
 

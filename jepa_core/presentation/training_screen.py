@@ -1,4 +1,5 @@
-"""What `jepa run` shows while it trains: a progress bar with the figures that matter, or one plain line per validation.
+"""What `jepa run` shows while it trains: a progress bar with the figures that matter, or plain lines: how far the first
+step is, then the first row, each validation, and a row when nothing was shown for a minute.
 
 Knows metric names, not models; everything persistent it prints also goes into the run's console.log.
 """
@@ -6,16 +7,20 @@ Knows metric names, not models; everything persistent it prints also goes into t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
 from rich.text import Text
 
+from jepa_core.presentation.long_run import LongRun
 from jepa_core.presentation.null_lines import null_title
+from jepa_core.presentation.pace import Pace
 from jepa_core.presentation.wrapping import Hanging, Parts
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Severity
@@ -23,7 +28,28 @@ from jepa_core.watch.findings import Severity
 _BETWEEN = "   "
 """Between two figures."""
 
+SILENT = 60.0
+"""Seconds after a plain line from which the next row is shown as one, or before the first row how far the step is."""
+AT_FIRST = 10.0
+"""The same before the first line."""
+
 _MARKS = {"info": ("·", "dim"), "warning": ("▲", "yellow"), "critical": ("✘", "red")}
+
+
+SLOW = 1.0
+"""Seconds of a step from which the bar tells the steps, too: it moves too little to be seen."""
+
+
+class _PaceColumn(ProgressColumn):
+    """The pace; before the first step is done it tells the time, and so moves though the bar does not."""
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._pace = pace
+
+    def render(self, _task: Task) -> Text:
+        steps = f"step {self._pace.done:,.2f}  " if (self._pace.seconds_per_step or 0) > SLOW else ""
+        return Text(f"{steps}{self._pace.describe()}")
 
 
 class TrainingScreen:
@@ -37,10 +63,30 @@ class TrainingScreen:
         epochs: int,
         total_steps: int,
         steps_done: int = 0,
+        end_epoch: float | None = None,
         null: str = "",
+        long_run: Callable[[float], LongRun | None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`null` names the strongest method that learns nothing; empty where there is none."""
+        """
+        Args:
+            console: where it is shown.
+            log: the run's console.log.
+            epochs: of the recipe.
+            total_steps: of the run.
+            steps_done: where it goes on.
+            end_epoch: passes over the data after all steps; `epochs` when not given.
+            null: names the strongest method that learns nothing; empty where there is none.
+            long_run: what to say, once, of a run that has so many seconds to go.
+            clock: seconds.
+        """
         self._console = console
+        self._steps_per_epoch = total_steps / (epochs if end_epoch is None else end_epoch)
+        self._pace = Pace(steps_done, total_steps, clock)
+        self._long_run: Callable[[float], LongRun | None] | None = long_run
+        self._clock = clock
+        self._line_shown = clock() - SILENT + AT_FIRST
+        self._has_row = False
         self._null = null
         self._log = plain_log(log)
         self._epochs = epochs
@@ -48,13 +94,12 @@ class TrainingScreen:
         self._progress = Progress(
             TextColumn("{task.fields[epoch]}"),
             BarColumn(bar_width=None, complete_style="cyan", finished_style="cyan"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left  {task.fields[rate]}"),
+            _PaceColumn(self._pace),
+            TextColumn("{task.fields[rate]}"),
             console=console,
             expand=True,
         )
         epoch = self._epoch_text(epochs * steps_done / total_steps)
-        # Steps of an earlier process are no sign of this one's speed, so they are there from the start.
         self._task = self._progress.add_task("", completed=steps_done, total=total_steps, epoch=epoch, rate="")
         self._live = Live(self._progress, console=console, refresh_per_second=4, transient=True)
 
@@ -75,24 +120,48 @@ class TrainingScreen:
         self._log.print(line, soft_wrap=True)
 
     def progress(self, step: int, epoch: float) -> None:
-        """Move the bar."""
-        self._progress.update(self._task, completed=step, epoch=self._epoch_text(epoch))
+        """Move the bar: `epoch` moves with every micro-batch, `step` when all of a step's are done."""
+        done = max(step, min(step + 1, epoch * self._steps_per_epoch))
+        self._pace.note(done)
+        self._progress.update(self._task, completed=done, epoch=self._epoch_text(epoch))
+        left = self._pace.seconds_left
+        if self._long_run is not None and self._pace.is_settled and left is not None:
+            tell, self._long_run = self._long_run, None
+            if told := tell(left):
+                self.event("warning", told.message, told.advice)
+        if not self._has_row and self._is_line_due():
+            self._show_line(epoch, f"{done:,.2f}", Text(self._pace.describe(), style="dim"))
 
     def row(self, row: Mapping[str, float]) -> None:
-        """Show a metrics row; a line of its own when it holds validation figures and this is no terminal."""
+        """Show a metrics row; a line of its own when it holds validation figures, or nothing was shown for a while, and
+        this is no terminal."""
         self._latest |= row
+        if row["step"] > self._pace.done:
+            self._pace.note(row["step"])
         rate = self._latest.get("throughput.samples_per_second")
         self._progress.update(self._task, rate="" if rate is None else f"{rate:,.0f} samples/s")
         if self._console.is_terminal:
-            figures = Parts(list(_figures(self._latest, self._null)), _BETWEEN, indent=2, label=Text("  "))
-            self._live.update(Group(self._progress, figures))
-        if "val.retrieval.mrr" in row:
-            epoch = f"{row['epoch']:.2f}".rstrip("0").rstrip(".")
-            line = Text(f"epoch {epoch}/{self._epochs}  step {row['step']:.0f}  ")
-            line.append_text(figures_line(self._latest, self._null))
-            self._log.print(line, soft_wrap=True)
-            if not self._console.is_terminal:
-                self._console.print(line, soft_wrap=True)
+            below = Parts(list(_figures(self._latest, self._null)), _BETWEEN, indent=2, label=Text("  "))
+            self._live.update(Group(self._progress, below))
+        is_validation = "val.retrieval.mrr" in row
+        if is_validation or not self._has_row or self._is_line_due():
+            figures = figures_line(self._latest, self._null)
+            if not is_validation:
+                figures.append(f"{_BETWEEN}{self._pace.describe()}", style="dim")
+            self._show_line(row["epoch"], f"{row['step']:.0f}", figures)
+        self._has_row = True
+
+    def _is_line_due(self) -> bool:
+        return self._clock() - self._line_shown >= SILENT
+
+    def _show_line(self, epoch: float, step: str, figures: Text) -> None:
+        """A line for the log, and for a console that is no terminal."""
+        self._line_shown = self._clock()
+        line = Text(f"epoch {f'{epoch:.2f}'.rstrip('0').rstrip('.')}/{self._epochs}  step {step}  ")
+        line.append_text(figures)
+        self._log.print(line, soft_wrap=True)
+        if not self._console.is_terminal:
+            self._console.print(line, soft_wrap=True)
 
     def event(self, severity: Severity, message: str, advice: str) -> None:
         """Show a warning or worse; information stays in the log."""

@@ -265,10 +265,10 @@ def test_an_interrupted_run_is_gone_on_with_and_a_finished_one_is_not(
 
     step_once = TrainingStep.__call__
 
-    def step_and_interrupt(self: TrainingStep, step: int) -> Any:
+    def step_and_interrupt(self: TrainingStep, step: int, *more: Any) -> Any:
         if step == stopped_at:
             signal.raise_signal(signal.SIGINT)
-        return step_once(self, step)
+        return step_once(self, step, *more)
 
     monkeypatch.setattr(TrainingStep, "__call__", step_and_interrupt)
     stopped = jepa.train(tiny_recipe_file, device="cpu", runs_dir=tmp_path / "stopped")

@@ -12,8 +12,9 @@ import orjson
 import pytest
 from rich.console import Console
 
+from jepa_core.audit import run_cost
 from jepa_core.cli import main
-from jepa_core.presentation import terminal
+from jepa_core.presentation import long_run, pace, terminal
 from jepa_core.presentation.training_screen import TrainingScreen
 from jepa_core.run_directory.reading import RunReader
 
@@ -78,7 +79,8 @@ def test_a_run_prints_what_it_is_a_line_a_validation_and_the_verdict(
     strongest = RunReader(run).nulls().strongest
     assert strongest is not None
     assert lines[1].startswith(f"nulls   {strongest.title} {strongest.mrr:.3f} (")
-    validations = [line for line in lines if line.startswith("epoch ")]
+    first, *validations = [line for line in lines if line.startswith("epoch ")]
+    assert re.fullmatch(r"epoch [\d.]+/2  step 1  info_nce .* a step, [\d.]+ s left", first)
     assert [line.split("  ")[0] for line in validations] == ["epoch 1/2", "epoch 2/2"]
     assert all("val MRR" in line and f"({strongest.title} " in line for line in validations)
     (headline,) = (line for line in lines if line.startswith("Verdict: "))
@@ -97,6 +99,33 @@ def test_a_run_begins_with_what_the_audit_finds_there_and_in_its_log(
     assert lines[1].startswith("audit   ok  The aggregator attention matters on this data: context embeddings move")
     assert lines[1].endswith("Every loss reaches the encoder")
     assert lines[1] in (only_run(folder) / "console.log").read_text().splitlines()
+
+
+def test_a_run_that_will_take_over_an_hour_says_so_before_it_begins_with_what_shortens_it(
+    jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_cost, "run_seconds", lambda *_: 7200.0)
+    flags = ("--set", "train.epochs=4", "--set", "train.seed=2", "--device", "cpu")
+    assert jepa("run", "tiny.toml", *flags) == 0
+    told = "This run will take about 2 h 0 min"
+    command = "jepa run tiny.toml --set train.seed=2 --set train.epochs=1 --device cpu"
+    out, log = capsys.readouterr().out, (only_run(folder) / "console.log").read_text()
+    for text in (out, log):
+        (line,) = (line for line in text.splitlines() if told in line)
+        assert line.endswith(f"In about 30 min 0 s:  {command}")
+    assert out.index(told) < out.index("step 1 ")
+
+
+def test_without_an_audit_it_is_the_first_steps_that_say_it(
+    jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name, value in ((pace, "SETTLED_AFTER", 0.0), (long_run, "LONG", 1e-3), (long_run, "AIM", 1.0)):
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(run_cost, "run_seconds", lambda *_: pytest.fail("that is the audit's"))
+    assert jepa("run", "tiny.toml", "--no-audit", "--set", "train.epochs=40") == 0
+    out = capsys.readouterr().out
+    assert out.count("This run will take about ") == 1
+    assert re.search(r"In about .*:  jepa run tiny.toml --set train.epochs=\d+\n", out)
 
 
 def test_a_fault_that_the_audit_finds_stands_beside_the_command_that_tells_all(
@@ -172,11 +201,11 @@ def test_an_interrupted_run_says_how_to_go_on_and_that_works(
 ) -> None:
     assert jepa("run", "tiny.toml", "--no-audit") == 143
     out = capsys.readouterr().out
-    assert "Interrupted after step 2; a checkpoint is written." in out
+    assert "Interrupted after step 1; a checkpoint is written." in out
     command = re.search(r"Go on with: jepa (.*)", out)
     assert command
     assert jepa(*command[1].split()) == 0
-    assert "goes on after step 2 of 6" in capsys.readouterr().out
+    assert "goes on after step 1 of 6" in capsys.readouterr().out
     assert [row["step"] for row in RunReader(only_run(folder)).rows()] == [1, 2, 3, 4, 5, 6]
 
 

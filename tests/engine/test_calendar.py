@@ -64,3 +64,8 @@ def test_everything_is_due_at_the_last_step(tiny_recipe: RecipeMaker) -> None:
     assert calendar.validation_due(7)
     assert calendar.checkpoint_due(7)
     assert not calendar.row_due(6)
+
+
+def test_the_first_step_has_a_row_of_its_own(tiny_recipe: RecipeMaker) -> None:
+    calendar = Calendar(tiny_recipe("diagnostics.log_every_steps=4"), batches_per_epoch=10)
+    assert [done for done in range(1, 11) if calendar.row_due(done)] == [1, 4, 8, 10]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,23 @@ def test_a_disk_that_refuses_leaves_nothing_half_written(tmp_path: Path, monkeyp
         folder.save(2, a_state(2))
     assert [path.name for path in tmp_path.iterdir()] == ["step-1"]
     assert folder.newest() == (old, [])
+
+
+def test_a_file_of_tensors_that_finds_no_room_leaves_nothing_half_written(tmp_path: Path) -> None:
+    script = (
+        "import resource, signal, sys, torch, pathlib\n"
+        "from jepa_core.engine.checkpoint import CheckpointFolder\n"
+        "from jepa_core.errors import CheckpointError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
+        "try:\n"
+        "    CheckpointFolder(pathlib.Path(sys.argv[1]), keep=2).save(2, {'weights': torch.zeros(10_000)})\n"
+        "except CheckpointError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False)
+    assert "step-2 could not be written" in done.stdout, done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_saving_a_step_again_replaces_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Signals: read at the end of a step, answered with a checkpoint, and never a step lost."""
+"""Signals: read before a micro-batch, answered with a checkpoint, and never a finished step lost."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,12 +17,25 @@ from pathlib import Path
 import pytest
 
 from jepa_core.cli import main
+from jepa_core.contracts import Observations
+from jepa_core.engine.checkpoint import same_tree
+from jepa_core.engine.ending import Ending
 from jepa_core.engine.interruption import Interruption, StoppedBeforeTraining
-from tests.engine.training import RARE, KeptRecord, RecipeMaker, a_trainer, snapshot, take_steps
+from jepa_core.engine.trainer import Trainer
+from tests.engine.training import (
+    RARE,
+    KeptRecord,
+    RecipeMaker,
+    a_trainer,
+    lasting,
+    snapshot,
+    take_steps,
+    train,
+)
 
 STOPS = [signal.SIGINT, signal.SIGTERM]
 QUIET = (*RARE, "diagnostics.log_every_steps=1000")
-"""Nothing is due before the last step."""
+"""Nothing but the first row is due before the last step."""
 
 
 @pytest.mark.parametrize("number", STOPS)
@@ -78,7 +92,7 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stop_is_answered_after_the_running_step_with_a_checkpoint_though_nothing_is_due(
+def test_a_stop_is_answered_with_a_checkpoint_though_nothing_is_due(
     tiny_recipe: RecipeMaker, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     record = KeptRecord()
@@ -87,10 +101,10 @@ def test_a_stop_is_answered_after_the_running_step_with_a_checkpoint_though_noth
     with Interruption() as interruption:
         interruption.wait_for_steps()
         ending = trainer.train(interruption)
-    assert (ending.state, ending.step, ending.exit_code) == ("interrupted", 3, code)
+    assert (ending.state, ending.step, ending.exit_code) == ("interrupted", 2, code)
     assert ending.reason == f"stopped by {number.name}"
-    assert [checkpoint.step for checkpoint in trainer.checkpoints.all()] == [3]
-    assert record.rows == []
+    assert [checkpoint.step for checkpoint in trainer.checkpoints.all()] == [2]
+    assert [row["step"] for row in record.rows] == [1]
 
 
 def test_a_request_to_save_is_answered_with_a_checkpoint_and_training_goes_on(
@@ -115,15 +129,140 @@ def test_a_stop_during_a_save_loses_no_step(tiny_recipe: RecipeMaker, tmp_path: 
     assert ending.step == trainer.checkpoints.all()[-1].step
 
 
-def test_a_stop_after_a_bad_step_says_that_it_was_bad(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
-    trainer = take_steps(a_trainer(tiny_recipe(*QUIET), tmp_path), 1)
-    trainer.step.parameters["encoder.norm.weight"].data.fill_(float("nan"))
+def stopped_in(trainer: Trainer, step: int, micro: int) -> Ending:
+    """Train until a signal comes while a micro-batch is computed."""
+    drawn = trainer.step.batches.draw
+
+    def draw(index: int) -> Observations:
+        if index == step * trainer.recipe.train.accumulate + micro:
+            signal.raise_signal(signal.SIGINT)
+        return drawn(index)
+
+    trainer.step.batches.draw = draw  # type: ignore[method-assign]  # for the moment of the signal
     with Interruption() as interruption:
         interruption.wait_for_steps()
-        signal.raise_signal(signal.SIGTERM)
-        assert trainer.train(interruption).kind == "non-finite"
+        return trainer.train(interruption)
+
+
+def test_a_stop_in_a_bad_step_says_that_it_was_bad(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
+    trainer = take_steps(a_trainer(tiny_recipe(*QUIET), tmp_path), 1)
+    trainer.step.parameters["encoder.norm.weight"].data.fill_(float("nan"))
+    assert stopped_in(trainer, 1, 0).kind == "non-finite"
     assert trainer.checkpoints.all() == []
     assert snapshot(trainer)["progress"]["step"] == 1
+
+
+def test_a_stop_in_the_step_after_a_bad_one_says_so_and_saves_nothing(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
+    trainer = take_steps(a_trainer(tiny_recipe(*QUIET, *ACCUMULATED), tmp_path), 1)
+    trainer.step.parameters["encoder.norm.weight"].data.fill_(float("nan"))
+    ending = stopped_in(trainer, 2, 1)
+    assert (ending.kind, ending.step) == ("non-finite", 1)
+    assert trainer.checkpoints.all() == []
+
+
+ACCUMULATED = ("train.batch_size=4", "train.accumulate=4", "encoder.dropout=0.1", "losses.invariance.weight=0.1")
+"""Six steps of four micro-batches."""
+
+
+@pytest.mark.parametrize(("step", "micro", "left"), [(0, 1, 0), (3, 0, 3), (3, 2, 3), (3, 3, 4)])
+def test_a_step_that_is_stopped_between_micro_batches_leaves_nothing_and_is_taken_again_on_resume(
+    tiny_recipe: RecipeMaker, tmp_path: Path, step: int, micro: int, left: int
+) -> None:
+    recipe = tiny_recipe(*ACCUMULATED, "train.deterministic=true", "diagnostics.log_every_steps=4")
+    straight = a_trainer(recipe, tmp_path / "straight", record=(whole := KeptRecord()))
+    train(straight)
+    stopped = a_trainer(recipe, tmp_path / "stopped", record=(record := KeptRecord()))
+    ending = stopped_in(stopped, step, micro)
+    assert (ending.kind, ending.step) == ("interrupted", left)
+    (checkpoint,) = stopped.checkpoints.all()
+    assert checkpoint.step == left
+    assert all(parameter.grad is None for parameter in stopped.step.parameters.values()) == (left == step)
+
+    resumed = a_trainer(recipe, tmp_path / "stopped", record=record)
+    resumed.initialise()
+    resumed.resume(checkpoint)
+    assert train(resumed).step == 6
+    assert same_tree(snapshot(resumed), snapshot(straight))
+    assert [lasting(row) for row in record.rows] == [lasting(row) for row in whole.rows]
+
+
+def test_a_stop_after_a_checkpoint_does_not_write_it_again(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
+    trainer = a_trainer(
+        tiny_recipe(*QUIET, *ACCUMULATED, "checkpoint.every_steps=2"), tmp_path, record=(record := KeptRecord())
+    )
+    assert stopped_in(trainer, 2, 1).step == 2
+    assert record.named("checkpoint") == ["Checkpoint at step 2."]
+
+
+BUSY = """
+import hashlib
+from jepa_core.engine.interruption import Interruption
+
+with Interruption() as interruption:
+    interruption.wait_for_steps()
+    with interruption.acknowledged(lambda: print("heard", flush=True)):
+        print("ready", flush=True)
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 200_000_000)  # minutes in one call, which no handler of Python's ends
+"""
+
+
+def test_stops_are_heard_while_the_main_thread_is_in_a_long_call() -> None:
+    process = subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "heard\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 130
+        assert time.monotonic() - started < 2
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_stop_is_acknowledged_once_and_by_whoever_comes_to_listen() -> None:
+    told: list[str] = []
+    heard = threading.Event()
+    with Interruption(owns_process=False) as interruption:
+        interruption.wait_for_steps()
+        with interruption.acknowledged(heard.set):
+            signal.raise_signal(signal.SIGUSR1)
+            assert not heard.wait(0.1)
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        with interruption.acknowledged(lambda: told.append("first")):
+            pass
+        with interruption.acknowledged(lambda: told.append("second")):
+            pass
+    assert told == ["first"]
+
+
+def test_on_another_thread_than_the_main_one_nothing_is_heard() -> None:
+    def enter() -> None:
+        with Interruption() as interruption, interruption.acknowledged(lambda: None):
+            entered.append(signal.getsignal(signal.SIGINT))
+
+    entered: list[object] = []
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert entered == [before]
+
+
+def test_the_file_for_wakeups_is_put_back() -> None:
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    before = signal.set_wakeup_fd(write)
+    try:
+        with Interruption():
+            pass
+        assert signal.set_wakeup_fd(before) == write
+    finally:
+        os.close(read)
+        os.close(write)
 
 
 LONG = ("--set", "train.epochs=40", "--set", "diagnostics.every_steps=1000", "--set", "checkpoint.every_epochs=1000",
@@ -205,7 +344,9 @@ def test_sigterm_of_a_whole_program_is_answered_though_no_row_is_due(tiny_recipe
         process.send_signal(signal.SIGTERM)
         out = process.communicate(timeout=60)[0]
     assert process.returncode == 143, out
+    assert "Stopping at the next micro-batch" in out
     run = only_run(folder)
     status = json.loads((run / "status.json").read_text())
     assert [path.name for path in (run / "checkpoints").iterdir()] == [f"step-{status['step']}"]
-    assert (run / "metrics.jsonl").read_text() == ""
+    rows = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert rows == [1][: status["step"]]

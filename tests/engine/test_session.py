@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,8 @@ import pytest
 import torch
 
 from jepa_core.audit.opening_audit import opening_audit
-from jepa_core.contracts import SequenceDataset
+from jepa_core.contracts import Observations, SequenceDataset
+from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.session import Conclusion, Opening, train_recipe
@@ -90,7 +92,7 @@ class Sessions:
         """A run interrupted after so many steps; returns its directory."""
 
         def send(step: int) -> None:
-            if step == after - 1:
+            if step == after:
                 signal.raise_signal(signal.SIGTERM)
 
         conclusion = self.start(*overrides, interfere=send)
@@ -207,6 +209,44 @@ def test_a_resumed_session_goes_on_as_if_it_had_never_stopped(sessions: Sessions
     assert rows[0] == rows[1]
     names = [name for name, _ in events_of(stopped)]
     assert names == ["started", "checkpoint", "interrupted", "resumed", "checkpoint", "finished"]
+
+
+def test_a_stop_is_acknowledged_before_training_ends(sessions: Sessions) -> None:
+    def stop(step: int) -> None:
+        if step == 3:
+            signal.raise_signal(signal.SIGTERM)
+            deadline = time.monotonic() + 2
+            while len(told()) < 2 and time.monotonic() < deadline:
+                time.sleep(0.001)
+
+    def told() -> list[str]:
+        assert sessions.screen is not None
+        return sessions.screen.messages
+
+    assert sessions.start(interfere=stop).ending.step == 3
+    assert [message.split()[0] for message in told()] == ["Training", "Stopping", "Checkpoint"]
+
+
+def test_a_run_that_is_stopped_in_its_first_step_goes_on_as_any(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(self: BatchStream, index: int) -> Observations:
+        signal.raise_signal(signal.SIGTERM)
+        return drawn(self, index)
+
+    straight = sessions.start("train.accumulate=2")
+    drawn = BatchStream.draw
+    with monkeypatch.context() as patched:
+        patched.setattr(BatchStream, "draw", draw)
+        stopped = sessions.start("train.accumulate=2")
+    assert (stopped.ending.step, stopped.exit_code) == (0, 143)
+    resumed = sessions.resume(stopped.path)
+    assert resumed.exit_code == 0
+    states = [
+        load_checkpoint(CheckpointFolder(run / "checkpoints", keep=2).all()[-1])
+        for run in (straight.path, stopped.path)
+    ]
+    assert same_tree(*states)
 
 
 def test_rows_after_the_last_checkpoint_are_written_again_and_not_twice(sessions: Sessions) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+import threading
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
+from jepa_core.presentation.long_run import LongRun
 from jepa_core.presentation.training_screen import TrainingScreen, figures_line
 
 ROW = {
@@ -28,14 +31,27 @@ ROW = {
 VALIDATED = ROW | {"val.retrieval.mrr": 0.412, "val.retrieval.null_mrr": 0.364}
 
 
-class Shown:
-    """A screen with its outputs."""
+LongRunTold = Callable[[float], LongRun | None]
 
-    def __init__(self, *, terminal: bool = False, steps_done: int = 0, width: int = 100) -> None:
+
+class Shown:
+    """A screen with its outputs, and a clock that stands still until it is moved."""
+
+    def __init__(
+        self, *, terminal: bool = False, steps_done: int = 0, width: int = 100, long_run: LongRunTold = lambda _: None
+    ) -> None:
+        self.now = 0.0
         self._out, self._log = io.StringIO(), io.StringIO()
         console = Console(file=self._out, width=width, force_terminal=terminal, markup=False, highlight=False)
         self.screen = TrainingScreen(
-            console, self._log, epochs=30, total_steps=1440, steps_done=steps_done, null="extrapolation"
+            console,
+            self._log,
+            epochs=30,
+            total_steps=1440,
+            steps_done=steps_done,
+            null="extrapolation",
+            long_run=long_run,
+            clock=lambda: self.now,
         )
 
     @property
@@ -64,25 +80,86 @@ def test_figures_that_a_row_lacks_are_left_out(names: list[str]) -> None:
     assert len([part for part in line.split("   ") if part]) == len(names)
 
 
-def test_without_a_terminal_each_validation_is_one_plain_line_and_other_rows_are_none() -> None:
+def test_without_a_terminal_the_first_row_and_each_validation_are_one_plain_line_and_other_rows_are_none() -> None:
     shown = Shown()
     with shown.screen:
+        shown.screen.row(ROW | {"step": 1.0, "epoch": 1 / 48})
         shown.screen.row(ROW)
         shown.screen.progress(812, 17.0)
-        assert shown.out == ""
+        assert shown.out.count("\n") == 1
         shown.screen.row(VALIDATED)
     assert shown.out == shown.log
-    assert shown.out.startswith("epoch 17/30  step 812  info_nce 5.214 ")
-    assert shown.out.count("\n") == 1
+    first, validation = shown.out.splitlines()
+    assert first.startswith("epoch 0.02/30  step 1  info_nce 5.214 ")
+    assert validation.startswith("epoch 17/30  step 812  info_nce 5.214 ")
     assert "\x1b" not in shown.out
+
+
+def test_without_a_terminal_a_row_is_shown_when_nothing_was_for_a_minute() -> None:
+    shown = Shown()
+    shown.screen.row(ROW | {"step": 1.0, "epoch": 1 / 48})
+    for step, now in ((2, 59.0), (3, 61.0), (4, 62.0)):
+        shown.now = now
+        shown.screen.row(ROW | {"step": float(step), "epoch": step / 48})
+    assert [line.split("  ")[1] for line in shown.out.splitlines()] == ["step 1", "step 3"]
+
+
+def test_without_a_terminal_a_slow_first_step_says_how_far_it_is() -> None:
+    shown = Shown()
+    for micro in range(1, 5):
+        shown.now = 9.0 * micro
+        shown.screen.progress(0, micro / 16 / 48)
+    assert shown.out == "epoch 0/30  step 0.12  2 min 24 s a step, 2 d 9 h left\n"
+    shown.screen.row(ROW | {"step": 1.0, "epoch": 1 / 48})
+    shown.now += 100
+    shown.screen.progress(1, 1 / 48)
+    assert [line.split("  ")[1] for line in shown.out.splitlines()] == ["step 0.12", "step 1"]
+
+
+def test_on_a_terminal_the_bar_moves_with_micro_batches_and_tells_step_pace_and_time_left() -> None:
+    shown = Shown(terminal=True, steps_done=700)
+    with shown.screen:
+        shown.now = 7.0
+        shown.screen.row({"step": 700.0, "epoch": 700 / 48})
+    assert "first step, 7 s" in shown.out
+    with shown.screen:
+        shown.now = 15.0
+        shown.screen.progress(700, 700.25 / 48)
+        shown.now = 30.0
+        shown.screen.progress(700, 700.5 / 48)
+    assert "step 700.50  1 min 0 s a step, 12 h 19 min left" in shown.out
+
+
+def test_a_long_run_is_told_of_once_when_its_steps_have_shown_it() -> None:
+    asked: list[float] = []
+
+    def told(seconds: float) -> LongRun | None:
+        asked.append(seconds)
+        return LongRun("It will take long.", "In about an hour:  jepa run tiny --set train.epochs=3")
+
+    shown = Shown(long_run=told)
+    for step in range(1, 40):
+        shown.now = 100 + 2.0 * step
+        shown.screen.progress(step, step / 48)
+    assert asked == [pytest.approx(2 * (1440 - 6))]
+    assert shown.out.count("It will take long.  In about an hour:  jepa run tiny --set train.epochs=3") == 1
+
+
+def test_an_event_on_another_thread_is_shown_at_once() -> None:
+    shown = Shown(terminal=True)
+    with shown.screen:
+        thread = threading.Thread(target=lambda: shown.screen.event("warning", "Stopping.", ""))
+        thread.start()
+        thread.join()
+        assert "Stopping." in shown.out
 
 
 def test_a_validation_row_shows_figures_of_earlier_rows_too() -> None:
     shown = Shown()
     shown.screen.row(ROW)
     shown.screen.row({"step": 813.0, "epoch": 17.02, "val.retrieval.mrr": 0.5, "val.retrieval.null_mrr": 0.364})
-    assert "codes 14.1 %" in shown.out
-    assert "val MRR 0.500" in shown.out
+    assert "codes 14.1 %" in shown.out.splitlines()[1]
+    assert "val MRR 0.500" in shown.out.splitlines()[1]
 
 
 def test_on_a_terminal_the_bar_shows_epoch_rate_and_figures() -> None:
