@@ -10,6 +10,10 @@ from jepa_plugins.aggregators.attention_pool import AttentionPoolConfig
 from jepa_plugins.aggregators.last import LastConfig
 from jepa_plugins.aggregators.mean import MeanConfig
 from jepa_plugins.arrays.dataset import ArraysConfig
+from jepa_plugins.benchmarks.attention import AttentionBenchmark
+from jepa_plugins.benchmarks.codebook import CodebookBenchmark
+from jepa_plugins.benchmarks.contrast import ContrastBenchmark
+from jepa_plugins.benchmarks.tokeniser import TokeniserBenchmark
 from jepa_plugins.grids.augmentations import (
     ColoursConfig,
     DihedralConfig,
@@ -210,3 +214,8 @@ def jepa_scenarios() -> list[type]:
         LrAtFloorConfig,
         ThroughputDroppedConfig,
     ]
+
+
+@hookimpl
+def jepa_benchmarks() -> list[type]:
+    return [TokeniserBenchmark, CodebookBenchmark, ContrastBenchmark, AttentionBenchmark]

@@ -166,7 +166,7 @@ _add_norm.register_autograd(_differentiate, setup_context=_keep)
 def _add(stream: Tensor, branch: Tensor, seed: Tensor, p: float) -> Tensor:
     from jepa_plugins.residual_kernels import add_norm
 
-    total = _like_total(stream, branch, seed, p)
+    total: Tensor = _like_total(stream, branch, seed, p)
     num_rows, rows, sizes = _sizes(stream)
     add_norm[(-(-num_rows // rows),)](
         stream.contiguous(), branch.contiguous(), seed, p, None, None, 0.0, total, None, None, None,

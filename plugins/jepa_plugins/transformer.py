@@ -81,6 +81,7 @@ class TransformerBlock(nn.Module):
         normed_stream = normed_memory if memory_BKD is stream_BQD else normalised(stream_BQD, self.norm)
         attended = self.attention(normed_stream, normed_memory, allowed)
         norm, inner, gelu, outer, _ = self.mlp
+        assert isinstance(norm, nn.LayerNorm)
         dropout = self.dropout.p if self.training else 0.0
         stream_BQD, normed_stream = added_and_normalised(stream_BQD, attended, dropout, norm)
         return added(stream_BQD, outer(gelu(inner(normed_stream))), dropout)

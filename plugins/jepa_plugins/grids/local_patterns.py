@@ -65,9 +65,9 @@ class LocalPatterns(nn.Module):
     def forward(self, grids: Tensor, cut: Cut = "whole") -> Tensor:
         """Grids (M, H, W) uint8 to numbers (V, M, H·W) int32; ~number where a square has no border to tell of."""
         if has_kernels(grids):
-            return _number_patterns(
-                grids, self.shifts, self.digits, self.bins, len(self.cells) if self.pairs else 0, cut
-            )
+            first_pair = len(self.cells) if self.pairs else 0
+            by_kernel: Tensor = _number_patterns(grids, self.shifts, self.digits, self.bins, first_pair, cut)
+            return by_kernel
         facts_VMNK = self.facts(views(grids, cut).flatten(0, 1)).unflatten(0, (-1, len(grids)))
         numbers = self.numbers(facts_VMNK).int()
         return torch.where(self.told_by(facts_VMNK), numbers, ~numbers)
@@ -125,7 +125,7 @@ def views(grids: Tensor, cut: Cut) -> Tensor:
 def _number_patterns(grids: Tensor, shifts: Tensor, digits: Tensor, bins: int, first_pair: int, cut: str) -> Tensor:
     from jepa_plugins.grids.local_pattern_kernels import number_patterns
 
-    numbers = _like_numbers(grids, shifts, digits, bins, first_pair, cut)
+    numbers: Tensor = _like_numbers(grids, shifts, digits, bins, first_pair, cut)
     number_patterns[(-(-grids.numel() // _CELLS),)](
         grids.contiguous(), shifts, digits, numbers, len(numbers), grids.numel(), *grids.shape[1:], bins, first_pair,
         cut, OUTSIDE, first_pair > 0, _CELLS, digits.shape[1], num_warps=2,

@@ -16,7 +16,6 @@ from typing import ClassVar, Literal
 
 import attrs
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jepa_core.contracts import Quantized, Statistics
@@ -26,6 +25,7 @@ from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_plugins.quantizers.k_means import k_means
 from jepa_plugins.quantizers.nearest import code_sums, nearest_codes
+from jepa_plugins.quantizers.straight_through import straight_through
 
 
 @attrs.frozen(kw_only=True)
@@ -109,22 +109,17 @@ class EmaVq(nn.Module):
         """Values (..., N, D) and mask (..., N); codes of group g are numbered from g·K on."""
         with torch.autocast(device_type=values.device.type, enabled=False):
             is_token_M = mask.flatten()
-            tokens_MD = torch.where(mask[..., None], values.float(), 0.0).flatten(0, -2)
-            tokens_GMd = self._split(tokens_MD.detach())
+            tokens_GMd = self._split(torch.where(mask[..., None], values.detach(), 0.0).flatten(0, -2))
             nearest_GM = nearest_codes(tokens_GMd, self.codebook)
-            codes_GM = nearest_GM + self._first_codes()
-            chosen_MD = F.embedding(codes_GM, self.codebook.flatten(0, 1)).transpose(0, 1).flatten(1)
-            error_M = torch.where(is_token_M, (tokens_MD - chosen_MD).square().mean(-1), 0.0)
-            # Adding x − x keeps the codes exact, where x + (code − x) would round.
-            straight_through_MD = chosen_MD + (tokens_MD - tokens_MD.detach())
-            quantized_MD = torch.where(is_token_M[:, None], straight_through_MD, 0.0)
+            quantized, error = straight_through(values, mask, nearest_GM, self.codebook)
+            error_M = torch.where(mask, error, 0.0).flatten()
             commitment = error_M.sum() / is_token_M.sum().clamp(min=1)
-        codes_MG = torch.where(is_token_M[:, None], codes_GM.T, -1)
+        codes_MG = torch.where(is_token_M[:, None], (nearest_GM + self._first_codes()).T, -1)
         return Quantized(
-            values=quantized_MD.view_as(values).to(values.dtype),
+            values=quantized,
             codes=codes_MG.view(mask.shape if self.config.groups == 1 else (*mask.shape, -1)),
             loss=self.config.commitment * commitment,
-            statistics=self._statistics(tokens_GMd, nearest_GM, is_token_M, error_M.detach())
+            statistics=self._statistics(tokens_GMd.float(), nearest_GM, is_token_M, error_M.detach())
             if collect
             else Statistics(),
         )

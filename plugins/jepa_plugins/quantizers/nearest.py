@@ -39,7 +39,7 @@ def tabled_nearest_codes(tokens_GMd: Tensor, codebook_GKd: Tensor) -> Tensor:
     half_squares_G1K = codebook_GKd.square().sum(-1)[:, None, :] / 2
     rows = max(1, MAX_SCORES // (num_groups * num_codes))
     parts = [
-        (torch.bmm(part_GMd, codebook_GKd.transpose(1, 2)) - half_squares_G1K).argmax(-1)
+        (torch.bmm(part_GMd.float(), codebook_GKd.transpose(1, 2)) - half_squares_G1K).argmax(-1)
         for part_GMd in torch.split(tokens_GMd, rows, dim=1)
     ]
     return torch.cat(parts, dim=1)

@@ -73,7 +73,8 @@ def _machine(device: torch.device) -> tuple[int, int]:
     if device.type != "cuda":
         return 2, 2**20
     properties = torch.cuda.get_device_properties(device)
-    return properties.multi_processor_count, properties.shared_memory_per_block_optin
+    most = getattr(properties, "shared_memory_per_block_optin", properties.shared_memory_per_block)
+    return properties.multi_processor_count, most
 
 
 def fused_nearest(tokens_GMd: Tensor, codebook_GKd: Tensor, blocks: Blocks | None = None) -> Tensor:

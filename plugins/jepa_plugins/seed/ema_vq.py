@@ -17,7 +17,6 @@ from typing import ClassVar
 
 import attrs
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jepa_core.contracts import Quantized, Statistics
@@ -25,6 +24,7 @@ from jepa_core.facts import QuantizerFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_plugins.quantizers.nearest import code_sums, nearest_codes
+from jepa_plugins.quantizers.straight_through import straight_through
 
 RECENT = 50
 """Steps over which `vq.recent_usage` looks back: 100 micro-batches in the recipes."""
@@ -114,19 +114,17 @@ class SeedEmaVq(nn.Module):
 
     def _quantized(self, values: Tensor, mask: Tensor, codebook: Tensor, *, collect: bool) -> Quantized:
         with torch.autocast(device_type=values.device.type, enabled=False):
-            tokens = torch.where(mask[..., None], values.float(), 0.0)
-            tokens_MD = tokens.detach().flatten(0, -2)
-            codes_M = nearest_codes(tokens_MD[None], codebook[None])[0]
-            chosen = F.embedding(codes_M, codebook).view_as(tokens)
-            error = (tokens - chosen).square().mean(-1)
-            # Adding x − x keeps the codes exact, where x + (code − x) would round.
-            quantized = torch.where(mask[..., None], chosen + (tokens - tokens.detach()), 0.0)
+            tokens_MD = torch.where(mask[..., None], values.detach(), 0.0).flatten(0, -2)
+            codes_1M = nearest_codes(tokens_MD[None], codebook[None])
+            quantized, error = straight_through(values, mask, codes_1M, codebook[None])
             commitment = torch.where(mask, error, 0.0).sum() / mask.sum().clamp(min=1)
         return Quantized(
-            values=quantized.to(values.dtype),
-            codes=torch.where(mask, codes_M.view(mask.shape), -1),
+            values=quantized,
+            codes=torch.where(mask, codes_1M.view(mask.shape), -1),
             loss=self.config.commitment * commitment,
-            statistics=self._statistics(tokens_MD, codes_M, error.detach().flatten()) if collect else Statistics(),
+            statistics=self._statistics(tokens_MD.float(), codes_1M[0], error.detach().flatten())
+            if collect
+            else Statistics(),
             figures={"vq.recent_usage": (self.num_steps - self.last_used < RECENT).float().mean()},
         )
 

@@ -86,7 +86,7 @@ class SeedObjects(nn.Module):
         """A reading of M grids to tokens (M, N, D)."""
         mask, neighbours = reading["mask"], reading["neighbours"]
         allowed = neighbours | torch.eye(self.num_tokens, dtype=torch.bool, device=mask.device)
-        stream = self.features(reading["features"]) * mask.unsqueeze(-1)
+        stream = self.features(reading["features"])
         for block in self.blocks:
             stream = block(stream, stream, allowed)
         return Embeddings(stream * mask.unsqueeze(-1), mask, neighbours)

@@ -117,7 +117,8 @@ class PatternBag(nn.Module):
         """Grids (M, H, W) to (M, N, E): the sum over the kind's views of the pattern around each cell."""
         numbers_VC = self.patterns(grids, "whole" if self.kind == "colours" else self.kind).flatten(1)
         dropout = self.dropout if self.training else 0.0
-        return bag_of_patterns(numbers_VC, self.weights.weight, self.directions, dropout).unflatten(0, (len(grids), -1))
+        sums_CE = bag_of_patterns(numbers_VC, self.weights.weight, self.directions, dropout)
+        return sums_CE.view(len(grids), -1, sums_CE.shape[1])
 
 
 class GridSummary(nn.Module):

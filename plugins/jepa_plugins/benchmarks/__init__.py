@@ -1,0 +1,1 @@
+"""What the built-in components spend their time in, for `jepa bench`: each beside plain torch, on random inputs."""
