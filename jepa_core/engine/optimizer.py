@@ -44,7 +44,7 @@ class GatedAdam:
                 [each["exp_avg_sq"] for each in moments],
                 [],
                 steps,
-                lr=lr,  # type: ignore[arg-type]  # a number or a tensor
+                lr=lr,
                 beta1=self.config.beta1,
                 beta2=self.config.beta2,
                 weight_decay=weight_decay,

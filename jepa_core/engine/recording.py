@@ -34,6 +34,10 @@ class Audience(Protocol):
 
     def event(self, severity: Severity, message: str, advice: str) -> None: ...
 
+    def notice(self, message: str) -> None:
+        """Why the next step takes long, or the like: no finding, but to be seen at once."""
+        ...
+
 
 class RunRecord:
     """Implements what the trainer calls `Record`."""
@@ -131,13 +135,16 @@ class RunRecord:
         step: int,
         evidence: Mapping[str, Any] | None = None,
         advice: str = "",
+        notice: bool = False,
     ) -> None:
-        """Write an event and tell of it."""
+        """Write an event and tell of it; with `notice` it is seen at once though it is no warning."""
         self._writer.event(name, severity, message, step=step, evidence=evidence, advice=advice)
         self.findings.add(
             Finding(name=name, severity=severity, message=message, step=step, evidence=evidence or {}, advice=advice)
         )
         self._tell(severity, message, advice)
+        if notice and self.audience is not None:
+            self.audience.notice(message)
 
     def audited(self, findings: Iterable[Finding]) -> None:
         """Write what the audit found before the first step; whoever opened the screen has told of it."""

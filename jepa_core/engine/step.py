@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from jepa_core.contracts import HasState, Observations, Statistics, ViewTransform
 from jepa_core.engine.batches import BatchStream
+from jepa_core.engine.compiling import Compiling, keep_compiled
 from jepa_core.engine.cuda_graphs import WARM_UP, NotCapturableError, Replay
 from jepa_core.engine.device import Compute
 from jepa_core.engine.meters import Meters, together
@@ -57,13 +58,17 @@ class TrainingStep:
             for name, module in {"quantizer": parts.online.quantizer, **dict(parts.losses.items())}.items()
             if isinstance(module, HasState)
         }
-        self._forward: Callable[[Observations, Mapping[str, Observations]], Outcome] = (
-            torch.compile(self.objective) if recipe.train.compile else self.objective
-        )
+        self._forward: Callable[[Observations, Mapping[str, Observations]], Outcome] = self.objective
+        self._is_compiled_anew = False
         self.replay = Replay(compute.device)
         self.not_replayed = ""
         """Why steps are launched kernel by kernel although they were to be replayed."""
+        self.compiling = Compiling(recipe, compute, run_steps)
+        self.not_compiled = ""
+        """Why steps are not compiled although they were to be."""
         self._first_step: int | None = None
+        if recipe.train.compile is True:
+            self.compile()
 
     def __call__(self, step: int, goes_on: Callable[[int], bool] = lambda _: True) -> bool:
         """Take optimizer step `step`, counted from 0; whether it was taken.
@@ -75,6 +80,8 @@ class TrainingStep:
         try:
             if self._is_replay_due(step):
                 figures = self._first_replayed(partial(self._take, step, lambda _: True))
+            elif self._is_compiled_anew:
+                figures = self._first_compiled(partial(self._take, step, goes_on))
             else:
                 figures = self._take(step, goes_on)
         except _DroppedError:
@@ -83,6 +90,13 @@ class TrainingStep:
         self.meters.add(*figures)
         self.meters.note({"lr": self._lr(step), "target.ema_decay": self._decay(step)})
         return True
+
+    def compile(self) -> None:
+        """Compile the forward pass, in the next step: it takes long. Where it cannot be, it is not."""
+        keep_compiled()
+        self._forward, self._is_compiled_anew = torch.compile(self.objective), True
+        self.replay.stop()
+        self._first_step = None
 
     def _take(self, step: int, goes_on: Callable[[int], bool]) -> tuple[list[str], Tensor]:
         """The step, and its figures. What is between two seeds is a stage, which a GPU replays as it was captured."""
@@ -149,6 +163,22 @@ class TrainingStep:
         except NotCapturableError as error:
             self.not_replayed = str(error)
             return take()
+
+    def _first_compiled(self, take: Callable[[], tuple[list[str], Tensor]]) -> tuple[list[str], Tensor]:
+        self._is_compiled_anew = False
+        try:
+            figures = take()
+        except _DroppedError:
+            self._is_compiled_anew = True
+            raise
+        except Exception as error:
+            # A fault of the step's own comes again without the compiler.
+            self._forward = self.objective
+            figures = take()
+            self.not_compiled = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        else:
+            self.compiling.note_compiled()
+        return figures
 
     def _memory(self) -> dict[str, Tensor]:
         """All that a step writes for the next one."""

@@ -73,6 +73,7 @@ class Record(Protocol):
         step: int,
         evidence: Mapping[str, Any] | None = None,
         advice: str = "",
+        notice: bool = False,
     ) -> None: ...
 
     def heartbeat(self, step: int, epoch: float) -> None:
@@ -189,12 +190,15 @@ class Trainer:
             self.settle()
 
     def _steps(self, interruption: Interruption) -> Ending:
+        if self.recipe.train.compile is True:
+            self._tell_of_compiling("The first step is compiled, which takes about a minute.")
         self._row_started = time.perf_counter()
         while not self.calendar.is_last(self.steps_done) and not self.record.decision.ends:
+            self._compile_if_it_pays()
             if not self.step(self.steps_done, partial(self._goes_on, interruption)):
                 return self._stopped_within_step(interruption)
             self.steps_done += 1
-            self._tell_of_replay()
+            self._tell_of_slower_steps()
             ending = self._after_step(interruption)
             if ending is not None:
                 return ending
@@ -279,11 +283,27 @@ class Trainer:
     def _bad_step(self) -> int:
         return int(self.step.vote.bad_step)
 
-    def _tell_of_replay(self) -> None:
+    def _compile_if_it_pays(self) -> None:
+        prospect = self.step.compiling.prospect(self.steps_done)
+        if prospect is None or not prospect.pays:
+            return
+        self._tell_of_compiling(
+            f"Compiling the step, which takes about {prospect.takes:.0f} s and makes all that are left about "
+            f"{prospect.saves:.0f} s shorter. train.compile = false leaves it out."
+        )
+        self.step.compile()
+
+    def _tell_of_compiling(self, message: str) -> None:
+        self.record.event("compiling", "info", message, step=self.steps_done, notice=True)
+
+    def _tell_of_slower_steps(self) -> None:
         if self.step.not_replayed:
             message = f"Steps are launched kernel by kernel, which is slower: {self.step.not_replayed}."
             self.record.event("not_replayed", "info", message, step=self.steps_done)
-            self.step.not_replayed = ""
+        if self.step.not_compiled:
+            message = f"Steps are not compiled, which is slower: {self.step.not_compiled}."
+            self.record.event("not_compiled", "info", message, step=self.steps_done)
+        self.step.not_replayed = self.step.not_compiled = ""
 
     def _tell_of_skipped(self, num_steps: float) -> None:
         """A step that was skipped has changed nothing. Where fp16 looks for its loss scale that is no fault."""

@@ -149,7 +149,7 @@ def _open_screen(console: Console, audit_command: str, run_command: Typed | None
         long_run=told_when_long if told is None else lambda _: None,
         null=opening.nulls.strongest.name if opening.nulls.strongest else "",
     )
-    compiled = ", compiled" if opening.loaded.recipe.train.compile else ""
+    compiled = ", compiled" if opening.loaded.recipe.train.compile is True else ""
     parts = [
         opening.dataset.description,
         f"{count_text(opening.num_parameters)} parameters",

@@ -173,6 +173,10 @@ class TrainingScreen:
         if severity != "info":
             self._show(line, Parts(said, "  ", indent=4, label=label, overflow="ignore"))
 
+    def notice(self, message: str) -> None:
+        """Show information at once."""
+        self._show(Text(f"  {clean(message)}"), Parts([Text(clean(message))], "  ", indent=4, label=Text("  ")))
+
     def _show(self, line: Text, on_terminal: RenderableType) -> None:
         if self._console.is_terminal:
             self._console.print(on_terminal, crop=False)

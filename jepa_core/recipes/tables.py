@@ -16,6 +16,7 @@ from jepa_core.watch.rules import Watch
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 NonFinite = Literal["stop", "skip"]
+Compile = Literal[True, False, "auto"]
 Place = Literal["auto", "device", "host"]
 
 
@@ -89,7 +90,12 @@ class Train:
     )
     seed: int = setting("fixes weights, order, augmentation and dropout", default=0, at_least=0)
     deterministic: bool = setting("bitwise the same result run to run, at some cost", default=False)
-    compile: bool = setting("compile the step with torch.compile; takes about a minute at the start", default=False)
+    compile: Compile = setting(
+        "compile the step with torch.compile, which takes about a minute; auto: on CUDA, once the steps that are left "
+        "would lose more than that without",
+        default="auto",
+        choices=(True, False, "auto"),
+    )
     replay: bool = setting(
         "on CUDA, capture the step once and replay it, which spares its launches; one that cannot be is launched",
         default=True,

@@ -68,6 +68,8 @@ class Watcher:
     def row(self, row: Mapping[str, float]) -> None:
         self.rows.append(row)
 
+    def notice(self, message: str) -> None: ...
+
     def event(self, severity: Severity, message: str, advice: str) -> None:
         self.messages.append(message)
 

@@ -70,6 +70,7 @@ class KeptRecord:
         step: int,
         evidence: Mapping[str, Any] | None = None,
         advice: str = "",
+        notice: bool = False,  # noqa: ARG002
     ) -> None:
         self.events.append((name, severity, message))
         self.advice.append(advice)

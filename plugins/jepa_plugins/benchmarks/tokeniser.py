@@ -18,7 +18,7 @@ from jepa_core.metrics import Metric
 from jepa_plugins.grids.object_features import NUM_FEATURES, find_objects, objects_by_torch
 
 ON_CUDA = ((65_536, 10, 4), (65_536, 30, 4))
-ON_CPU = ((4_096, 10, 4), (512, 30, 4))
+ON_CPU = ((4_096, 10, 4),)
 QUICK = ((64, 10, 4),)
 """Grids, their side, values drawn for a cell, background among them."""
 NUM_OBJECTS = 16
