@@ -128,6 +128,7 @@ def fit_logistic(features: Tensor, classes: Tensor, num_classes: int, fitted: Te
         weights.grad = torch.cat([gradient + penalty * weights[:, :-1], total], dim=1)
         return (penalty * weights[:, :-1].square()).sum() / 2 - (share[:, :, None] * chosen * log_shares).sum()
 
+    _spare_the_compiler()
     torch.optim.LBFGS(
         [weights],
         max_iter=_MOST_ITERATIONS,
@@ -140,6 +141,16 @@ def fit_logistic(features: Tensor, classes: Tensor, num_classes: int, fitted: Te
     slopes, bias = unscaled()
     bias = F.pad(bias - centre @ slopes[:, None], (first, 0)).masked_fill(absent, _NEVER)
     return LinearMaps(weights=F.pad(slopes, (first, 0)), bias=bias[:, 0])
+
+
+def _spare_the_compiler() -> None:
+    """Let an optimizer be made without loading torch's compiler, which takes seconds, only to keep out of its way.
+
+    torch remembers on the function itself how the compiler is kept out. Where it no longer does, it loads it.
+    """
+    adds_group = getattr(torch.optim.Optimizer.add_param_group, "__wrapped__", None)
+    if adds_group is not None:
+        adds_group.__dict__.setdefault("__dynamo_disable", adds_group)
 
 
 def fit_ridge(features: Tensor, numbers: Tensor, penalties: tuple[float, ...]) -> LinearMaps:

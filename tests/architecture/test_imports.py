@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cyclopts import App
@@ -82,3 +83,21 @@ def test_contracts_that_readers_share_load_no_torch(module: str) -> None:
 
 def test_the_package_itself_loads_the_standard_library_at_most() -> None:
     run_python(_IMPORT_CORE.format())
+
+
+def test_training_with_its_probes_loads_no_compiler(tmp_path: Path) -> None:
+    """It takes seconds to load, and nothing asks for it where train.compile is not on."""
+    program = """
+import sys
+import torch
+from jepa_core.engine.linear_probe import fit_logistic
+from jepa_core.engine.optimizer import GatedAdam
+from jepa_core.recipes.tables import Optimizer
+weight = torch.nn.Parameter(torch.ones(2, 2))
+weight.grad = torch.ones(2, 2)
+GatedAdam(Optimizer(), {"weight": weight}).step(0.1, torch.tensor(True))
+fit_logistic(torch.randn(8, 3).double(), torch.arange(8) % 3, 3, torch.ones(1, 8, dtype=torch.bool))
+assert "torch._dynamo" not in sys.modules
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
