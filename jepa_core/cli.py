@@ -28,13 +28,15 @@ COMMANDS = {
     "plot": ("jepa_core.commands.plot:plot", "Draw a model's embeddings: a map and nearest neighbours."),
     "compare": ("jepa_core.commands.compare:compare", "Compare runs: is a gain real?"),
     "ablate": ("jepa_core.commands.ablate:ablate", "Vary a recipe's values over seeds: what does each do?"),
+    "bench": ("jepa_core.commands.bench:bench", "Time parts of a run on this computer."),
     "recipe": ("jepa_core.commands.recipe:app", "List, show, check and compare recipes."),
     "plugins": ("jepa_core.commands.plugins:app", "List, check and begin components."),
     "demo": ("jepa_monitor.demo.command:demo", "Watch a scripted run go wrong and be mended."),
 }
 """Name → where it is, and its line in the list of commands."""
 
-_STOPPED = dict.fromkeys(("embed", "export", "plot"), "Stopped. Nothing was written.") | {"eval": "Stopped."}
+_STOPPED = dict.fromkeys(("embed", "export", "plot"), "Stopped. Nothing was written.")
+_STOPPED |= dict.fromkeys(("eval", "bench"), "Stopped.")
 """Name → what is said after Ctrl-C; others say it themselves, or have nothing to say."""
 
 _USAGE = 2

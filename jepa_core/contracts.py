@@ -326,6 +326,35 @@ class Observer(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkCase:
+    """Work of one size, and ways to do it that are timed beside each other.
+
+    A way takes `inputs`. Where the tensors that it returns, one or a tuple of them, require a gradient, the way back is
+    part of the work.
+    """
+
+    what: str
+    """The size, in a few words."""
+    inputs: tuple[Tensor, ...]
+    ours: Callable[..., Any]
+    """As it is done in training."""
+    naive: Callable[..., Any]
+    """As one writes it first, in plain torch; timed as it is, and compiled."""
+    others: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    """Further ways by name, such as a library's."""
+    flop: float = 0.0
+    """Floating-point operations of matrix products that no way can spare."""
+    num_bytes: float = 0.0
+    """Bytes that every way reads and writes."""
+    floor: str = ""
+    """What these two count, in words; together with what the device reaches they give the least time."""
+    items: int = 0
+    """How many of `unit` are worked on, for a figure per second; 0 where that says nothing."""
+    unit: str = ""
+    """In the plural, such as "grids"."""
+
+
 class ComponentConfig(Protocol):
     """A configuration class: frozen attrs, fields made by `setting`, docstring's first line says what it is."""
 

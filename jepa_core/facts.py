@@ -121,6 +121,16 @@ class ObserverFacts:
 
 
 @attrs.frozen(kw_only=True)
+class BenchmarkFacts:
+    """For benchmarks."""
+
+    device: str
+    """Where the work is done, such as "cpu" or "cuda:0"."""
+    is_quick: bool = False
+    """Whether sizes are wanted that a CPU is done with in a second, for tests and a first look."""
+
+
+@attrs.frozen(kw_only=True)
 class ScenarioFacts:
     """For scenarios."""
 

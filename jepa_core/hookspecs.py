@@ -1,4 +1,5 @@
-"""The contract with plugins: one hook per family. A hook takes nothing and returns configuration classes.
+"""The contract with plugins: one hook per family, and one for benchmarks. A hook takes nothing and returns
+configuration classes.
 
 A plugin is a module (or object) behind an entry point of the group `jepa`, with functions of these names decorated by
 `hookimpl`. A configuration class is a frozen attrs class with a class variable `kind` (the component's name), a
@@ -74,6 +75,12 @@ def jepa_scenarios() -> list[type]:  # type: ignore[empty-body]  # a specificati
     """Scenarios: `build(ScenarioFacts)` gives the watch rules of a pathology, a tuple of `contracts.Scenario`."""
 
 
+@hookspec
+def jepa_benchmarks() -> list[type]:  # type: ignore[empty-body]  # a specification has no body
+    """Benchmarks: `build(BenchmarkFacts)` gives work of several sizes, each with ways to do it that `jepa bench` times
+    beside each other, an iterable of `contracts.BenchmarkCase`. No part of a recipe."""
+
+
 FAMILIES: dict[str, str] = {
     "dataset": "jepa_datasets",
     "augmentation": "jepa_augmentations",
@@ -87,6 +94,11 @@ FAMILIES: dict[str, str] = {
     "scenario": "jepa_scenarios",
 }
 """Family → hook."""
+
+BENCHMARK = "benchmark"
+
+HOOKS = FAMILIES | {BENCHMARK: "jepa_benchmarks"}
+"""The same, with what a plugin may offer beside components."""
 
 FAMILIES_WITH_SPACES = frozenset({"augmentation", "encoder", "null"})
 """Families whose configurations name the spaces that they take; those of other families may."""

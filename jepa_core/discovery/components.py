@@ -45,6 +45,8 @@ class Registry:
     contested: tuple[ContestedComponent, ...] = ()
     slow: tuple[SlowPlugin, ...] = ()
     blocked: tuple[BlockedPlugin, ...] = ()
+    benchmarks: Mapping[str, Component] = attrs.field(factory=dict)
+    """What `jepa bench` can time, by name; no recipe has them."""
     files: tuple[LocalFile, ...] = ()
     """Local files that were loaded beside the installed plugins."""
 

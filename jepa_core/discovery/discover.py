@@ -17,6 +17,7 @@ from jepa_core.discovery.offer import Offer, in_words, offers_of
 from jepa_core.discovery.remarks import OWN_DISTRIBUTION, BlockedPlugin, BrokenPlugin, ContestedComponent, SlowPlugin
 from jepa_core.discovery.source import ENTRY_POINT_GROUP, InstalledPlugin, LocalFile, PluginSource, installed_plugins
 from jepa_core.errors import PluginError
+from jepa_core.hookspecs import BENCHMARK
 
 SLOW_SECONDS = 2.0
 """Importing a plugin for longer is reported."""
@@ -130,8 +131,10 @@ class _Discovery:
             if winner is not None:
                 used[key] = winner
             contested += [_claim(loser, claimants) for loser in claimants if loser is not winner]
+        benchmarks = {name: used.pop((family, name)) for family, name in sorted(used) if family == BENCHMARK}
         return Registry(
             components=used,
+            benchmarks=benchmarks,
             broken=tuple(sorted(self._broken, key=lambda plugin: (plugin.distribution, plugin.entry_point))),
             contested=tuple(contested),
             slow=tuple(self._slow),

@@ -40,11 +40,11 @@ def offers_of(plugin: Any) -> list[Offer]:
     manager.register(plugin)
     offers = [
         (family, _accepted(config_class, family, hook))
-        for family, hook in hookspecs.FAMILIES.items()
+        for family, hook in hookspecs.HOOKS.items()
         for config_class in _returned(manager, hook)
     ]
     if not offers:
-        hooks = ", ".join(hookspecs.FAMILIES.values())
+        hooks = ", ".join(hookspecs.HOOKS.values())
         raise PluginError(f"offers nothing: decorate one of {hooks} with `hookimpl`")
     return offers
 
@@ -64,7 +64,7 @@ def in_words(error: BaseException) -> str:
 
 def _check_definitions(manager: pluggy.PluginManager, plugin: Any) -> None:
     """pluggy takes a misspelt hook silently, and tells of wrong arguments in its own terms: look first."""
-    known = list(hookspecs.FAMILIES.values())
+    known = list(hookspecs.HOOKS.values())
     for name in dir(plugin):
         options = manager.parse_hookimpl_opts(plugin, name)
         if options is None:

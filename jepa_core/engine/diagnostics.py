@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from jepa_core.engine.evaluation import code_figures, gather, num_codes, representation_figures, spectrum
+from jepa_core.engine.evaluation import as_shares, code_figures, gather, num_codes, representation_figures, spectra
 from jepa_core.engine.network import Parts
 from jepa_core.engine.representation import rank_by_cosine
 from jepa_core.engine.retrieval import figures_of
@@ -43,16 +43,17 @@ class Diagnostics:
         """Measure at optimizer step `step`, without training anything."""
         objective = self._step.objective
         gathered = gather(objective, self._sample, self._step.compute, chunk=self._chunk)
+        of_sides = spectra(gathered)
         codes, counts = code_figures(gathered, num_codes(objective))
         figures = (
-            representation_figures(gathered)
+            representation_figures(gathered, of_sides)
             | codes
             | movement(self._step.parameters, self._initial)
             | {"target.distance": target_distance(self._step.parts)}
             | gradient_shares(self._step, step)
         )
         values = torch.stack([value.float() for value in figures.values()]).tolist()
-        detail: dict[str, Any] = {"spectrum": spectrum(gathered)}
+        detail: dict[str, Any] = {"spectrum": as_shares(of_sides)}
         if counts is not None:
             detail["code_counts"] = counts.tolist()
         if gathered.time_weights is not None:

@@ -29,10 +29,10 @@ from jepa_core.engine.probe import ProbedLabels, metric_names
 from jepa_core.engine.representation import (
     alignment,
     code_usage,
-    effective_rank,
     eigenvalues,
     lidar,
     mean_std,
+    rank_of_spectrum,
     uniformity,
     unit_length,
 )
@@ -157,11 +157,24 @@ def _relative_entropy(weights: Tensor) -> Tensor:
     return entropy / torch.log(torch.tensor(float(weights.shape[-1]), device=weights.device))
 
 
-def representation_figures(gathered: Gathered) -> dict[str, Tensor]:
-    """Figures of the embeddings at unit length, as they are compared: ranks, spread, alignment, order."""
+def spectra(gathered: Gathered) -> dict[str, Tensor]:
+    """Eigenvalues (P,) of the covariance of context and target projections at unit length, descending."""
+    sides = {"context": gathered.z_context, "target": gathered.z_target}
+    return {side: eigenvalues(unit_length(z)) for side, z in sides.items()}
+
+
+def as_shares(of_sides: Mapping[str, Tensor]) -> dict[str, list[float]]:
+    """Spectra as shares of 1."""
+    return {side: (values / values.sum().clamp(min=1e-30)).tolist() for side, values in of_sides.items()}
+
+
+def representation_figures(gathered: Gathered, of_sides: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Figures of the embeddings at unit length, as they are compared: ranks, spread, alignment, order.
+
+    `of_sides` are their `spectra`.
+    """
     figures = {
-        "rank.context": effective_rank(unit_length(gathered.z_context)),
-        "rank.target": effective_rank(unit_length(gathered.z_target)),
+        **{f"rank.{side}": rank_of_spectrum(spectrum) for side, spectrum in of_sides.items()},
         "std.context": mean_std(gathered.z_context),
         "std.target": mean_std(gathered.z_target),
         "align": alignment(gathered.z_context, gathered.z_target),
@@ -179,15 +192,6 @@ def code_figures(gathered: Gathered, num_codes: int) -> tuple[dict[str, Tensor],
         return {}, None
     use = code_usage(gathered.codes, num_codes)
     return {"vq.usage": use.usage, "vq.perplexity": use.perplexity, "vq.dead": use.dead}, use.counts
-
-
-def spectrum(gathered: Gathered) -> dict[str, list[float]]:
-    """Eigenvalues of the covariance of context and target projections at unit length, descending, as shares of 1."""
-    spectra = {}
-    for name, z in (("context", gathered.z_context), ("target", gathered.z_target)):
-        values = eigenvalues(unit_length(z))
-        spectra[name] = (values / values.sum().clamp(min=1e-30)).tolist()
-    return spectra
 
 
 class Validation:
@@ -256,7 +260,7 @@ class Validation:
         """
         figures = {name: value for name, value in gathered.losses.items() if name.endswith((".raw", ".total"))}
         figures |= self._over_candidates(objective, gathered, figures)
-        figures |= representation_figures(gathered)
+        figures |= representation_figures(gathered, spectra(gathered))
         figures |= code_figures(gathered, num_codes(objective))[0]
         if self._has_views:
             figures["rank.lidar"] = lidar(gathered.z_context, self._tasks)

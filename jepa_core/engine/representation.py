@@ -21,6 +21,9 @@ TIE = 1e-6
 """Scores nearer than this tie. Cosines of equal embeddings differ by the rounding of a matrix product, about 1e-7."""
 
 
+SOLVED_ON_HOST = 1024
+"""Largest side of a matrix whose eigenvalues the host finds."""
+
 ROUNDING = 1e-6
 """Spread of embeddings, relative to their length, that is rounding."""
 
@@ -64,7 +67,10 @@ def eigenvalues(z: Tensor) -> Tensor:
         centred = z - z.mean(0)
         # Whichever product is smaller: Z'Z and ZZ' share the eigenvalues that are not zero.
         product = centred.T @ centred if z.shape[0] >= z.shape[1] else centred @ centred.T
-        ascending: Tensor = torch.linalg.eigvalsh(product / max(len(z) - 1, 1))
+        covariance = product / max(len(z) - 1, 1)
+        # The host is faster at small ones, and a device would be waited for, too.
+        ascending: Tensor = torch.linalg.eigvalsh(covariance.cpu() if len(product) <= SOLVED_ON_HOST else covariance)
+        ascending = ascending.to(z.device)
         ascending = F.pad(ascending, (z.shape[1] - len(ascending), 0))
         # Equal embeddings that went through a matrix product differ by rounding, whose spectrum is flat.
         floor = ROUNDING**2 * z.square().sum(1).mean()

@@ -42,6 +42,7 @@ RESULTS = [
     contracts.View,
     contracts.Forward,
     contracts.LossTerm,
+    contracts.BenchmarkCase,
 ]
 OPTIONAL = [
     contracts.DeclaresViews.views,
@@ -172,7 +173,22 @@ def test_an_example_is_what_jepa_plugins_new_writes(family: str) -> None:
     assert blocks(section)[0] == plugin.contents()[plugin.component_path]
 
 
-@pytest.fixture(params=WITH_EXAMPLES)
+def test_the_example_of_a_benchmark_is_timed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rank_of_embeddings.py"
+    path.write_text(as_module("Benchmarks"), encoding="utf-8")
+    with pytest.raises(SystemExit) as left:
+        main(["bench", "rank", "--quick", "--device", "cpu", "--plugin", str(path)])
+    assert left.value.code == 0
+    assert "embeddings/s" in capsys.readouterr().out
+    installed.cache_clear()
+
+
+def test_everything_that_a_benchmark_is_told_is_documented() -> None:
+    assert "`build(BenchmarkFacts)`" in SECTIONS["Benchmarks"]
+    assert [f.name for f in attrs.fields(facts.BenchmarkFacts) if f"`{f.name}`" not in SECTIONS["Benchmarks"]] == []
+
+
+@pytest.fixture(params=[section for section in WITH_EXAMPLES if section != "Benchmarks"])
 def plugin_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / f"{request.param.split()[0].lower()}.py"
     path.write_text(as_module(request.param), encoding="utf-8")

@@ -19,12 +19,13 @@ from jepa_core.engine.device import choose_compute
 from jepa_core.engine.evaluation import (
     Gathered,
     Validation,
+    as_shares,
     code_figures,
     evaluation_mode,
     gather,
     num_codes,
     representation_figures,
-    spectrum,
+    spectra,
 )
 from jepa_core.engine.hard_candidates import HardCandidates
 from jepa_core.engine.network import build_parts
@@ -489,15 +490,16 @@ def test_ranks_and_spectrum_are_of_embeddings_at_unit_length(subject: Callable[.
     gathered = subject().gather()
     lengths = torch.linspace(1, 1000, len(gathered.z_context))[:, None]
     longer = attrs.evolve(gathered, z_context=gathered.z_context * lengths, z_target=gathered.z_target * lengths)
-    figures, others = representation_figures(gathered), representation_figures(longer)
+    found, of_longer = spectra(gathered), spectra(longer)
+    figures, others = representation_figures(gathered, found), representation_figures(longer, of_longer)
     assert figures["rank.context"] > 2
     for name in ("rank.context", "rank.target"):
         assert figures[name].item() == pytest.approx(others[name].item(), rel=1e-3)
-    for side, shares in spectrum(gathered).items():
-        assert shares == pytest.approx(spectrum(longer)[side], abs=1e-4)
+    for side, shares in as_shares(found).items():
+        assert shares == pytest.approx(as_shares(of_longer)[side], abs=1e-4)
 
 
 def test_the_spectrum_is_shares_in_descending_order(subject: Callable[..., Subject]) -> None:
-    for shares in spectrum(subject().gather()).values():
+    for shares in as_shares(spectra(subject().gather())).values():
         assert shares == sorted(shares, reverse=True)
         assert sum(shares) == pytest.approx(1)

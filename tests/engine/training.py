@@ -70,7 +70,7 @@ class KeptRecord:
         step: int,
         evidence: Mapping[str, Any] | None = None,
         advice: str = "",
-        notice: bool = False,  # noqa: ARG002
+        notice: bool = False,
     ) -> None:
         self.events.append((name, severity, message))
         self.advice.append(advice)

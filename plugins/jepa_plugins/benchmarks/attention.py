@@ -35,7 +35,7 @@ gradient, and writes three gradients."""
 
 @attrs.frozen(kw_only=True)
 class AttentionBenchmark:
-    """attention over a handful of tokens with a mask for each sequence, forward and backward."""
+    """Attention over a handful of tokens with a mask for each sequence, forward and backward."""
 
     kind: ClassVar[str] = "attention"
     metrics: ClassVar[tuple[Metric, ...]] = ()

@@ -30,7 +30,7 @@ Tensors = tuple[Tensor, ...]
 
 @attrs.frozen(kw_only=True)
 class CodebookBenchmark:
-    """nearest code of every token, and a codebook's whole training step."""
+    """Nearest code of every token, and a codebook's whole training step."""
 
     kind: ClassVar[str] = "codebook"
     metrics: ClassVar[tuple[Metric, ...]] = ()
@@ -64,7 +64,7 @@ def training_step(num_tokens: int, dim: int, num_codes: int, device: str) -> Ben
     codebook_Kd = torch.randn(num_codes, dim, device=device)
     return BenchmarkCase(
         what=f"{num_tokens:,} tokens × {dim}, {num_codes:,} codes: a training step, both ways",
-        inputs=(tokens_Md,),
+        inputs=(tokens_Md, codebook_Kd),
         ours=_our_step(codebook_Kd),
         naive=_plain_step(codebook_Kd),
         flop=2.0 * num_tokens * dim * num_codes,
@@ -90,14 +90,14 @@ def _nearest_plainly(tokens_Md: Tensor, codebook_Kd: Tensor) -> Tensor:
     return (tokens_Md @ codebook_Kd.T - codebook_Kd.square().sum(-1) / 2).argmax(-1)
 
 
-def _our_step(codebook_Kd: Tensor) -> Callable[[Tensor], Tensors]:
+def _our_step(codebook_Kd: Tensor) -> Callable[[Tensor, Tensor], Tensors]:
     num_codes, dim = codebook_Kd.shape
     config = EmaVqConfig(codes=num_codes, decay=DECAY, commitment=COMMITMENT, revive_at_most=0)
     quantizer = config.build(QuantizerFacts(embedding_dim=dim)).to(codebook_Kd.device)
     for state in (quantizer.codebook, quantizer.ema_sums):
         state.copy_(codebook_Kd)
 
-    def step(tokens_Md: Tensor) -> Tensors:
+    def step(tokens_Md: Tensor, _first_codebook: Tensor) -> Tensors:
         mask = torch.ones(1, len(tokens_Md), dtype=torch.bool, device=tokens_Md.device)
         quantized = quantizer(tokens_Md[None], mask, collect=True)
         quantizer.after_step(quantized.statistics)
@@ -106,11 +106,11 @@ def _our_step(codebook_Kd: Tensor) -> Callable[[Tensor], Tensors]:
     return step
 
 
-def _plain_step(codebook_Kd: Tensor) -> Callable[[Tensor], Tensors]:
+def _plain_step(codebook_Kd: Tensor) -> Callable[[Tensor, Tensor], Tensors]:
     codebook_Kd, sums_Kd = codebook_Kd.clone(), codebook_Kd.clone()
     counts_K = torch.ones_like(codebook_Kd[:, 0])
 
-    def step(tokens_Md: Tensor) -> Tensors:
+    def step(tokens_Md: Tensor, _first_codebook: Tensor) -> Tensors:
         codes_M = _nearest_plainly(tokens_Md.detach(), codebook_Kd)
         chosen_Md = codebook_Kd[codes_M]
         commitment = COMMITMENT * (tokens_Md - chosen_Md).square().mean()

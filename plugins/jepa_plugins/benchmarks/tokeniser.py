@@ -28,7 +28,7 @@ Tensors = tuple[Tensor, ...]
 
 @attrs.frozen(kw_only=True)
 class TokeniserBenchmark:
-    """the objects of random grids, each with its 23 features."""
+    """Objects of random grids, each with its 23 features."""
 
     kind: ClassVar[str] = "tokeniser"
     metrics: ClassVar[tuple[Metric, ...]] = ()

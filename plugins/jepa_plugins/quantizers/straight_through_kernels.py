@@ -33,6 +33,7 @@ def quantize(
     values, mask, codes, codebook, quantized, errors, num_rows, dim, num_codes, group_dim,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
+    """q and e of a few tokens."""
     at, there, row, is_token, token, code = _read(
         values, mask, codes, codebook, num_rows, dim, num_codes, group_dim, ROWS, BLOCK
     )
@@ -47,6 +48,7 @@ def quantize_backward(
     grad, grad_errors, values, mask, codes, codebook, grad_values, num_rows, dim, num_codes, group_dim,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
+    """dL/dx of a few tokens."""
     at, there, row, is_token, token, code = _read(
         values, mask, codes, codebook, num_rows, dim, num_codes, group_dim, ROWS, BLOCK
     )
