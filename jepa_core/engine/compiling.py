@@ -1,7 +1,7 @@
 """When compiling the training step pays: it takes long once, and every step after it is shorter.
 
 Measured on one H200 (docs/performance.md): the step of `seed_pairs` takes a quarter less time compiled; to compile it
-takes a minute, or a quarter of that once torch's caches hold it. Measured here is only how long a step takes.
+takes a minute, or some seconds once torch's caches hold it. Measured here is only how long a step takes.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from jepa_core.engine.cuda_graphs import WARM_UP
 from jepa_core.engine.device import Compute
 from jepa_core.recipes.tables import Recipe
 
-COLD_S, WARM_S = 60.0, 15.0
+COLD_S, WARM_S = 60.0, 10.0
 """What compiling takes, the first time and later."""
 SHORTER = 0.25
 """Share of a step's time that compiling saves."""
 MEASURED = 2 * WARM_UP, 4 * WARM_UP
 """Steps of a process between which time is taken: the step is replayed by then."""
+
+CACHEABLE = ("torch.amp.autocast_mode._enter_autocast", "torch.amp.autocast_mode._exit_autocast")
+"""Functions whose effect their arguments say wholly."""
 
 
 @attrs.frozen
@@ -101,7 +104,12 @@ def cache_folder() -> Path:
 
 def keep_compiled() -> None:
     """Let torch keep what it compiles there, if that can be written; to be called before anything is compiled."""
+    from torch._inductor import config
+
     folder = cache_folder()
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    # Without these in its list torch keeps no step that switches autocast off for a loss, and traces it anew for long.
+    # Their arguments are part of the step that is kept, so that another number format is another step.
+    config.unsafe_marked_cacheable_functions |= dict.fromkeys(CACHEABLE, "1")

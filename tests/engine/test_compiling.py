@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,3 +100,34 @@ def test_a_fault_of_the_steps_own_is_not_taken_for_the_compilers(
     with pytest.raises(TypeError):
         trainer.step(0)
     assert not trainer.step.not_compiled
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's compiler uses what torch deprecates
+def test_a_step_that_was_compiled_is_kept_and_one_of_another_number_format_is_another(cache: Path) -> None:
+    program = """
+import json, sys
+import torch
+from jepa_core.engine.compiling import keep_compiled
+keep_compiled()
+enabled = sys.argv[1] == "on"
+def product(x):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+        y = x @ x
+    return y, (y.float() * 3).sum()
+x = torch.ones(4, 4, requires_grad=True)
+found, total = torch.compile(product)(x)
+total.backward()
+from torch._dynamo.utils import counters
+print(json.dumps([str(found.dtype), counters["aot_autograd"]["autograd_cache_hit"]]))
+"""
+
+    def result(mode: str) -> list[Any]:
+        found = subprocess.run([sys.executable, "-c", program, mode], capture_output=True, text=True, check=True)
+        answer: list[Any] = json.loads(found.stdout.splitlines()[-1])
+        return answer
+
+    assert [result(mode) for mode in ("on", "off", "on", "off")] == [
+        ["torch.bfloat16", 0], ["torch.float32", 0], ["torch.bfloat16", 1], ["torch.float32", 1],
+    ]  # fmt: skip
+    assert any(cache.iterdir())
