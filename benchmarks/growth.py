@@ -10,7 +10,14 @@ the largest out, and what does not fit the device is said. Width changes the num
     python benchmarks/growth.py --tiny                       (a rehearsal on a CPU: sizes that say nothing)
 """
 
+# ruff: noqa: E402
+
 from __future__ import annotations
+
+# Before torch is imported, which reads it then.
+from jepa_core.cli import rest_threads
+
+rest_threads()
 
 import argparse
 import functools
@@ -44,6 +51,8 @@ SIDE = 10
 HEAD_DIM = 48
 LINEAR = 1.15
 """Largest exponent of growth that still counts as linear."""
+NOISE = 0.3
+"""A larger size that takes less, by such an exponent, was not measured well."""
 OUT_OF_MEMORY, OUT_OF_TIME = "out of memory", "not measured: no time left"
 
 
@@ -93,6 +102,8 @@ class Growth:
     """All of it."""
     points: list[Point]
     """By axis, smallest first; an axis's first is the reference step."""
+    is_tiny: bool = False
+    """Whether sizes are those of a rehearsal."""
 
     def axes(self) -> dict[str, list[Point]]:
         """Axis → its points."""
@@ -165,7 +176,7 @@ def _measured(chosen: Sequence[str], device: str, seconds: float, *, is_tiny: bo
             f"{time.perf_counter() - begun:6.1f} s  {name} {size:,}: {_time_text(point)}", file=sys.stderr, flush=True
         )
     points = [found[axis.name, size] for axis in axes for size in axis.sizes]
-    return Growth(machine=machine(compute.device), seconds=time.perf_counter() - begun, points=points)
+    return Growth(machine=machine(compute.device), seconds=time.perf_counter() - begun, points=points, is_tiny=is_tiny)
 
 
 def _point(
@@ -242,7 +253,7 @@ def lines(growth: Growth) -> Iterator[str]:
             memory = memory_text(point.peak_mib) if point.peak_mib else ""
             grown = " | ".join("" if each is None else f"{each:.2f}" for each in (time_exponent, memory_exponent))
             yield f"| {point.size:,} | {_time_text(point)} | {sequence} | {memory} | {grown} |"
-        yield f"\n{_sentence(axis, points)}"
+        yield "\nA rehearsal: these sizes say nothing." if growth.is_tiny else f"\n{_sentence(axis, points)}"
 
 
 def exponents(before: Point, point: Point) -> tuple[float | None, float | None]:
@@ -262,6 +273,8 @@ def _sentence(axis: str, points: list[Point]) -> str:
         ]  # fmt: skip
         if steep:
             said.append(f"{what} is no longer linear in {axis} from {steep[0][0]:,} on (exponent {steep[0][1]:.2f}).")
+        elif any((exponents(*pair)[which] or 0.0) < -NOISE for pair in pairwise(points)):
+            said.append(f"{what} varies too much to tell how it grows with {axis}.")
         elif any(exponents(*pair)[which] is not None for pair in pairwise(points)):
             said.append(f"{what} is at most linear in {axis}.")
     said += [f"{point.size:,} runs out of memory." for point in points if point.note == OUT_OF_MEMORY]

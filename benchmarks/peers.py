@@ -11,7 +11,14 @@ Ratios are to the same work in plain torch, in the same process. Peers that are 
     python benchmarks/peers.py codebook contrast --json > peers.json
 """
 
+# ruff: noqa: E402
+
 from __future__ import annotations
+
+# Before torch is imported, which reads it then.
+from jepa_core.cli import rest_threads
+
+rest_threads()
 
 import argparse
 import importlib.util

@@ -67,11 +67,18 @@ def program(called: str = "") -> App:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the command's code."""
-    if "OMP_WAIT_POLICY" not in os.environ:
-        # GNU OpenMP, which torch computes with on a CPU, lets its threads spin while they wait. Where a core is not
-        # ours alone that costs more than it gives: a third of the time beside one busy process, nothing without.
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    rest_threads()
     sys.exit(_exit_code(sys.argv[1:] if arguments is None else arguments))
+
+
+def rest_threads() -> None:
+    """Let torch's threads on a CPU rest while they wait; to be called before torch is imported.
+
+    GNU OpenMP lets them spin. Where a core is not ours alone that costs more than it gives: a third of the time beside
+    one busy process, nothing without.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def _exit_code(arguments: Sequence[str]) -> int:

@@ -19,7 +19,10 @@ def head_lines(machine: Mapping[str, str], rates: Rates) -> list[str]:
         f"reached here: matrix products {_rate(rates.flop_per_s)}FLOP/s in {rates.number_format}, "
         f"copies {_rate(rates.bytes_per_s)}B/s"
     )
-    return [*textwrap.wrap(clean(device), WIDTH), *textwrap.wrap(" · ".join(versions), WIDTH), reached]
+    kernels = (
+        [] if rates.number_format != "fp32" else ["jepa's kernels are for CUDA: here its parts are plain torch too"]
+    )
+    return [*textwrap.wrap(clean(device), WIDTH), *textwrap.wrap(" · ".join(versions), WIDTH), reached, *kernels]
 
 
 def part_lines(part: str, what: str) -> list[str]:
@@ -34,7 +37,7 @@ def result_lines(result: Result) -> Iterator[str]:
     yield from case[:-1]
     is_full = any(row.ratio for row in result.rows)
     per_second = f"{result.unit}/s" if result.unit and is_full else ""
-    heading = f"{per_second:>15}{'ratio':>8}{'memory':>10}{'of floor':>10}" if is_full else ""
+    heading = f"{per_second:>14}{'ratio':>9}{'memory':>10}{'of floor':>10}" if is_full else ""
     if case and len(case[-1]) <= _NAME:
         yield f"{case[-1]:{_NAME}}{'time':>11}{heading}"
     else:
@@ -70,7 +73,7 @@ def _row_lines(row: Row) -> Iterator[str]:
     ratio = "" if row.ratio is None else f"{_three_digits(row.ratio)} ×"
     memory = "" if row.peak_mib is None else memory_text(row.peak_mib)
     share = "" if row.share_of_floor is None else f"{100 * row.share_of_floor:.0f} %"
-    line = f"{name:{_NAME}}{time_text(row.ms):>11}{per_second:>15}{ratio:>8}{memory:>10}{share:>10}"
+    line = f"{name:{_NAME}}{time_text(row.ms):>11}{per_second:>14}{ratio:>9}{memory:>10}{share:>10}"
     yield line.rstrip()
     yield from _notes(row.note)
     if row.first_s is not None:

@@ -12,6 +12,8 @@ from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
 from jepa_core.errors import RecipeError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from jepa_core.benchmarking.parts import Setting
     from jepa_core.benchmarking.results import Report
 
@@ -80,7 +82,7 @@ def bench(
 
     from jepa_core.benchmarking.device_rates import measured_rates
 
-    with _progress(json=json) as tell:
+    with _progress(json=json) as (console, tell):
         tell("what the device reaches in a matrix product and in a copy")
         setting = Setting(
             compute=compute,
@@ -91,7 +93,7 @@ def bench(
             registry=registry,
             tell=tell,
         )
-        report = _measured(chosen, setting, json=json)
+        report = _measured(chosen, setting, console, json=json)
     if json:
         import orjson
 
@@ -101,15 +103,12 @@ def bench(
     return int(report.has_failure)
 
 
-def _measured(chosen: Sequence[str], setting: Setting, *, json: bool) -> Report:
+def _measured(chosen: Sequence[str], setting: Setting, console: Console, *, json: bool) -> Report:
     """Everything chosen; each result is shown as soon as it is there, unless all is wanted as JSON."""
     from jepa_core.benchmarking.device_rates import machine
     from jepa_core.benchmarking.parts import available_parts, results_of
     from jepa_core.benchmarking.results import Report
     from jepa_core.benchmarking.table import head_lines, part_lines, result_lines
-    from jepa_core.presentation.terminal import console_for
-
-    console = console_for()
 
     def show(lines: Iterable[str]) -> None:
         for line in () if json else lines:
@@ -126,21 +125,21 @@ def _measured(chosen: Sequence[str], setting: Setting, *, json: bool) -> Report:
 
 
 @contextmanager
-def _progress(*, json: bool) -> Iterator[Callable[[str], None]]:
-    """Shows what is being measured while it is, on a terminal; yields what is told so."""
+def _progress(*, json: bool) -> Iterator[tuple[Console, Callable[[str], None]]]:
+    """Shows what is being measured while it is, on a terminal; yields where results are shown and what is told so."""
     from rich.text import Text
 
     from jepa_core.presentation.terminal import console_for
     from jepa_core.visible_text import clean
 
-    console = console_for()
+    console = results = console_for()
     if json or not console.is_terminal:
         console = console_for(sys.stderr)
     if not console.is_terminal:
-        yield lambda _: None
+        yield results, lambda _: None
         return
     with console.status("") as status:
-        yield lambda doing: status.update(Text(clean(doing), overflow="ellipsis", no_wrap=True))
+        yield results, lambda doing: status.update(Text(clean(doing), overflow="ellipsis", no_wrap=True))
 
 
 def _repeated(flag: str, values: Iterable[object]) -> list[str]:

@@ -32,6 +32,8 @@ class Interruption:
     def __init__(self, *, owns_process: bool = True) -> None:
         self.owns_process = owns_process
         self.stop_signal: signal.Signals | None = None
+        self.last_words = ""
+        """Written to the standard error when the process ends at once."""
         self._save_requested = False
         self._has_state_to_save = False
         self._previous: dict[int, object] = {}
@@ -41,7 +43,7 @@ class Interruption:
         if threading.current_thread() is threading.main_thread():
             for number in (*STOPS, SAVE):
                 self._previous[number] = signal.signal(number, self._note)
-            self._hearing = _Hearing(self.owns_process)
+            self._hearing = _Hearing(self._end_at_once if self.owns_process else None)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,18 +79,24 @@ class Interruption:
         elif self.stop_signal is not None:
             if not self.owns_process:
                 raise KeyboardInterrupt
-            os._exit(128 + number)
+            self._end_at_once(number)
         else:
             self.stop_signal = signal.Signals(number)
             if not self._has_state_to_save:
                 raise StoppedBeforeTraining(128 + number)
 
+    def _end_at_once(self, number: int) -> None:
+        with suppress(OSError):
+            os.write(2, self.last_words.encode())
+        os._exit(128 + number)
+
 
 class _Hearing:
     """A thread that reads the numbers of signals, which the interpreter writes into a pipe the moment they come."""
 
-    def __init__(self, ends_process: bool) -> None:
-        self._ends_process = ends_process
+    def __init__(self, end_at_once: Callable[[int], None] | None) -> None:
+        """`end_at_once`: what a second stop signal does, given its number; None where it is not ours to do."""
+        self._end_at_once = end_at_once
         self._tell: Callable[[], None] | None = None
         self._is_stopping = self._is_told = False
         self._lock = threading.Lock()
@@ -115,8 +123,8 @@ class _Hearing:
             for number in numbers:
                 if number not in STOPS:
                     continue
-                if self._is_stopping and self._ends_process:
-                    os._exit(128 + number)
+                if self._is_stopping and self._end_at_once is not None:
+                    self._end_at_once(number)
                 with self._lock:
                     self._is_stopping = True
                     self._tell_if_due()

@@ -213,6 +213,10 @@ class _Session:
             self.record.audience = screen
             self._note_beginning(trainer, resumption, anew)
             self.record.audited(audited)
+            typed = typed_name(self.writer.path)
+            interruption.last_words = (
+                f"\nEnded at once, without a checkpoint of the last steps. Go on with: jepa run --resume {typed}\n"
+            )
             with interruption.acknowledged(lambda: screen.event("warning", STOPPING, "")):
                 ending = trainer.train(interruption)
             if ending.kind == "rolled back":

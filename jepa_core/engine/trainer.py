@@ -191,7 +191,10 @@ class Trainer:
 
     def _steps(self, interruption: Interruption) -> Ending:
         if self.recipe.train.compile is True:
-            self._tell_of_compiling("The first step is compiled, which takes about a minute.")
+            takes = f"{self.step.compiling.takes:.0f} s"
+            self._tell_of_compiling(
+                f"The first step takes longer, about {takes}: it is compiled (train.compile = true)."
+            )
         self._row_started = time.perf_counter()
         while not self.calendar.is_last(self.steps_done) and not self.record.decision.ends:
             self._compile_if_it_pays()

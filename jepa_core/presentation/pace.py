@@ -18,18 +18,24 @@ SETTLED_AFTER = 10.0
 class Pace:
     """Of steps since a run began or went on."""
 
-    def __init__(self, done: float, total: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`done` of `total` steps lie behind it."""
+    def __init__(
+        self, done: float, total: float, clock: Callable[[], float] = time.monotonic, *, is_first_usual: bool = True
+    ) -> None:
+        """`done` of `total` steps lie behind it. Where its first step is not a usual one, it says nothing of others."""
         self.done = done
+        self._from = done if is_first_usual else done + 1
         self._total = total
         self._clock = clock
-        self._moments = deque([(clock(), done)], maxlen=MOST_MOMENTS)
+        self._began = clock()
+        self._moments = deque([(self._began, done)], maxlen=MOST_MOMENTS)
 
     def note(self, done: float) -> None:
         """So many steps are done now."""
         now = self._clock()
         if len(self._moments) > 1 and now - self._moments[-2][0] < APART:
             self._moments.pop()
+        if self.done < self._from <= done:
+            self._moments.clear()
         self._moments.append((now, done))
         self.done = done
 
@@ -37,7 +43,7 @@ class Pace:
     def seconds_per_step(self) -> float | None:
         """Validations and what else lies between steps included; None before the first part of a step is done."""
         (began, before), (now, done) = self._measured()
-        return (now - began) / (done - before) if done > before else None
+        return (now - began) / (done - before) if done > before >= self._from else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -55,7 +61,7 @@ class Pace:
         """Such as "1.2 s a step, 12 min 3 s left"; how long it has been waited for before there is anything to tell."""
         seconds, left = self.seconds_per_step, self.seconds_left
         if seconds is None or left is None:
-            return f"first step, {self._clock() - self._moments[0][0]:.0f} s"
+            return f"first step, {self._clock() - self._began:.0f} s"
         return f"{step_time_text(seconds)} a step, {duration_text(left)} left"
 
     def _measured(self) -> tuple[tuple[float, float], tuple[float, float]]:

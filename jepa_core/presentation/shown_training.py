@@ -4,7 +4,8 @@ the same with the run that goes on in its place."""
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,22 +62,33 @@ def train_and_show(
     from jepa_core.recipes.reading import load_recipe
 
     while True:
-        conclusion = train_recipe(
-            loaded,
-            device=device,
-            runs_dir=runs_dir,
-            resume=resume,
-            open_screen=partial(_open_screen, console, audit_command, None if resume else run_command),
-            audit=opening_audit if audit_command else None,
-            auto_rollback=auto_rollback,
-            registry=registry,
-            owns_process=owns_process,
-        )
+        with _preparing(console) as end_of_it:
+            conclusion = train_recipe(
+                loaded,
+                device=device,
+                runs_dir=runs_dir,
+                resume=resume,
+                open_screen=partial(_open_screen, console, audit_command, None if resume else run_command, end_of_it),
+                audit=opening_audit if audit_command else None,
+                auto_rollback=auto_rollback,
+                registry=registry,
+                owns_process=owns_process,
+            )
         if conclusion.child is None:
             _show(console, conclusion, plugin_files)
             return conclusion
         resume = conclusion.child
         loaded = load_recipe(resume / RECIPE, registry=registry)
+
+
+@contextmanager
+def _preparing(console: Console) -> Iterator[Callable[[], None]]:
+    """Shows on a terminal that a run is being prepared, until what it yields is called."""
+    if not console.is_terminal:
+        yield lambda: None
+        return
+    with console.status("Preparing: data, what learns nothing, audit") as status:
+        yield status.stop
 
 
 def plugin_flags(plugin_files: Sequence[Path]) -> list[str]:
@@ -126,7 +138,9 @@ def _told_before(opening: Opening, told_when_long: Callable[[float], LongRun | N
     return None if seconds is None else told_when_long(seconds)
 
 
-def _open_screen(console: Console, audit_command: str, run_command: Typed | None, opening: Opening) -> TrainingScreen:
+def _open_screen(
+    console: Console, audit_command: str, run_command: Typed | None, end_preparing: Callable[[], None], opening: Opening
+) -> TrainingScreen:
     """Print the run's first lines, and open the screen. Without `run_command` the run is one that goes on."""
     from rich.text import Text
 
@@ -139,6 +153,8 @@ def _open_screen(console: Console, audit_command: str, run_command: Typed | None
 
     told_when_long = _told_when_long(opening, run_command)
     told = _told_before(opening, told_when_long) if audit_command and run_command else None
+    end_preparing()
+    is_compiled = opening.loaded.recipe.train.compile is True
     screen = TrainingScreen(
         console,
         opening.console_log,
@@ -148,8 +164,10 @@ def _open_screen(console: Console, audit_command: str, run_command: Typed | None
         end_epoch=opening.end_epoch,
         long_run=told_when_long if told is None else lambda _: None,
         null=opening.nulls.strongest.name if opening.nulls.strongest else "",
+        # On a GPU kernels are compiled or loaded at first.
+        is_first_usual=opening.compute.device.type == "cpu" and not is_compiled,
     )
-    compiled = ", compiled" if opening.loaded.recipe.train.compile is True else ""
+    compiled = ", compiled" if is_compiled else ""
     parts = [
         opening.dataset.description,
         f"{count_text(opening.num_parameters)} parameters",

@@ -66,6 +66,7 @@ class TrainingScreen:
         end_epoch: float | None = None,
         null: str = "",
         long_run: Callable[[float], LongRun | None] = lambda _: None,
+        is_first_usual: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -78,11 +79,12 @@ class TrainingScreen:
             end_epoch: passes over the data after all steps; `epochs` when not given.
             null: names the strongest method that learns nothing; empty where there is none.
             long_run: what to say, once, of a run that has so many seconds to go.
+            is_first_usual: false where a first step takes longer than others, as one that is compiled.
             clock: seconds.
         """
         self._console = console
         self._steps_per_epoch = total_steps / (epochs if end_epoch is None else end_epoch)
-        self._pace = Pace(steps_done, total_steps, clock)
+        self._pace = Pace(steps_done, total_steps, clock, is_first_usual=is_first_usual)
         self._long_run: Callable[[float], LongRun | None] | None = long_run
         self._clock = clock
         self._line_shown = clock() - SILENT + AT_FIRST

@@ -40,6 +40,20 @@ def test_a_first_step_that_takes_long_no_longer_counts_once_there_are_others() -
     assert pace.describe() == "2.0 s a step, 3 min 14 s left"
 
 
+def test_a_first_step_that_is_compiled_says_nothing_of_others() -> None:
+    pace = Pace(0, 100, clock := Clock(), is_first_usual=False)
+    clock.now += 50
+    pace.note(0.5)
+    assert pace.describe() == "first step, 50 s"
+    clock.now += 7
+    pace.note(1)
+    assert pace.describe() == "first step, 57 s"
+    for step in range(2, 5):
+        clock.now += 2
+        pace.note(step)
+    assert pace.describe() == "2.0 s a step, 3 min 12 s left"
+
+
 def test_parts_of_a_step_count() -> None:
     assert paced((20, 0.25), (40, 0.5)).seconds_per_step == pytest.approx(80)
 
