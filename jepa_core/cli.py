@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 from cyclopts import App, CycloptsError, MissingArgumentError, UnusedCliTokensError
 
@@ -68,7 +70,19 @@ def program(called: str = "") -> App:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the command's code."""
     rest_threads()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupted)
     sys.exit(_exit_code(sys.argv[1:] if arguments is None else arguments))
+
+
+def _interrupted(_number: int, frame: FrameType | None) -> None:
+    """Ctrl-C where nothing else handles it. An exception within an import is swallowed by some, and torch cannot be
+    imported twice: so there the process ends at once, with nothing to clean up."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os._exit(130)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def rest_threads() -> None:

@@ -55,6 +55,10 @@ def load_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     return states
 
 
+class NotDeletedError(CheckpointError):
+    """Old checkpoints are still there; the newest is as it should be."""
+
+
 class CheckpointFolder:
     """The `checkpoints/` folder of a run."""
 
@@ -105,6 +109,9 @@ class CheckpointFolder:
         Args:
             best_step: of the best checkpoint.
             healthy_before: of each of these steps the newest checkpoint before it that verifies is kept.
+
+        Raises:
+            NotDeletedError: some of them could not be deleted; all others are.
         """
         checkpoints = self.all()
         if not checkpoints or checkpoints[-1].verify() is not None:
@@ -112,8 +119,12 @@ class CheckpointFolder:
         kept = {checkpoint.step for checkpoint in checkpoints[-self._keep :]} | {best_step}
         kept |= {self._healthy(step) for step in healthy_before}
         superfluous = [checkpoint for checkpoint in checkpoints if checkpoint.step not in kept]
-        for checkpoint in superfluous:
-            shutil.rmtree(checkpoint.path)
+        faults = [fault for checkpoint in superfluous if (fault := _deleted(checkpoint.path))]
+        if faults:
+            raise NotDeletedError(
+                f"Old checkpoints could not be deleted, and take room: {faults[0]}. Delete them yourself, or let this "
+                "user delete them."
+            )
         return [checkpoint.step for checkpoint in superfluous]
 
     def _healthy(self, before: float) -> int | None:
@@ -122,7 +133,16 @@ class CheckpointFolder:
 
     def _remove_partials(self) -> None:
         for stale in self.folder.glob(f".step-*{_PARTIAL}"):
-            shutil.rmtree(stale)
+            shutil.rmtree(stale, ignore_errors=True)
+
+
+def _deleted(folder: Path) -> str:
+    """Delete a folder; why it could not be, if it is still there."""
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        return f"{folder}: {error.strerror}" if folder.exists() else ""
+    return ""
 
 
 def _write_files(folder: Path, step: int, states: Mapping[str, Any]) -> None:

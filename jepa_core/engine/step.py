@@ -93,7 +93,11 @@ class TrainingStep:
 
     def compile(self) -> None:
         """Compile the forward pass, in the next step: it takes long. Where it cannot be, it is not."""
-        keep_compiled()
+        try:
+            keep_compiled()
+        except OSError as error:
+            self.not_compiled = f"torch cannot keep what it compiles: {error}"
+            return
         self._forward, self._is_compiled_anew = torch.compile(self.objective), True
         self.replay.stop()
         self._first_step = None
@@ -175,7 +179,8 @@ class TrainingStep:
             # A fault of the step's own comes again without the compiler.
             self._forward = self.objective
             figures = take()
-            self.not_compiled = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            told = " ".join(filter(None, map(str.strip, str(error).splitlines()[:2])))
+            self.not_compiled = f"{type(error).__name__}: {told}"
         else:
             self.compiling.note_compiled()
         return figures

@@ -16,7 +16,7 @@ from jepa_core.contracts import NeedsInitialisation, SequenceDataset
 from jepa_core.engine.augmentation import built_augmentations
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
-from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
+from jepa_core.engine.checkpoint import CheckpointFolder, NotDeletedError, load_checkpoint
 from jepa_core.engine.checkpoint_writing import CheckpointWriting
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
@@ -305,7 +305,7 @@ class Trainer:
             self.record.event("not_replayed", "info", message, step=self.steps_done)
         if self.step.not_compiled:
             message = f"Steps are not compiled, which is slower: {self.step.not_compiled}."
-            self.record.event("not_compiled", "info", message, step=self.steps_done)
+            self.record.event("not_compiled", "info", message, step=self.steps_done, notice=True)
         self.step.not_replayed = self.step.not_compiled = ""
 
     def _tell_of_skipped(self, num_steps: float) -> None:
@@ -370,9 +370,12 @@ class Trainer:
         written = self._writing.outcome(waits=waits)
         if written is None:
             return None
-        if written.error is None:
+        if written.error is None or isinstance(written.error, NotDeletedError):
             self._saved_at = written.step
             self.record.event("checkpoint", "info", f"Checkpoint at step {written.step}.", step=written.step)
-        else:
+        if isinstance(written.error, NotDeletedError):
+            self.record.event("checkpoints not deleted", "warning", str(written.error), step=written.step)
+            return None
+        if written.error is not None:
             self.record.event("checkpoint failed", "warning", str(written.error), step=written.step)
         return written.error

@@ -90,7 +90,8 @@ def without_none(kind: Any) -> Any:
 
 
 def _literal_words(choices: tuple[Any, ...]) -> str:
-    words = "one of " + ", ".join(str(choice) for choice in choices)
+    said = (str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in choices)
+    words = "one of " + ", ".join(said)
     kinds = {type(choice) for choice in choices}
     return words if str in kinds or len(kinds) > 1 else f"{_WORDS[kinds.pop()][0]}, {words}"
 

@@ -36,7 +36,7 @@ _PROGRAMS = 1056
 
 def normalised(stream: Tensor, norm: nn.LayerNorm) -> Tensor:
     """`norm` of the stream (..., D)."""
-    if not _is_fused(stream):
+    if not (_is_fused(stream) and _is_plain(norm)):
         plain: Tensor = norm(stream)
         return plain
     normed: Tensor = _add_norm(stream, None, None, 0.0, norm.weight, norm.bias, norm.eps, _dtype(stream))[1]
@@ -49,7 +49,7 @@ def added_and_normalised(stream: Tensor, branch: Tensor, dropout: float, norm: n
     Args:
         dropout: share of the branch's numbers left out; the others grow to make up for it.
     """
-    if not _is_fused(stream):
+    if not (_is_fused(stream, branch) and _is_plain(norm)):
         total = stream + F.dropout(branch, dropout)
         return total, norm(total)
     seed, dtype = _seed(stream, dropout), _dtype(stream)
@@ -59,14 +59,20 @@ def added_and_normalised(stream: Tensor, branch: Tensor, dropout: float, norm: n
 
 def added(stream: Tensor, branch: Tensor, dropout: float) -> Tensor:
     """The stream (..., D) with a branch (..., D) added, as `added_and_normalised` adds it."""
-    if not dropout or not _is_fused(stream):
+    if not dropout or not _is_fused(stream, branch):
         return stream + F.dropout(branch, dropout)
     total: Tensor = _add(stream, branch, _seed(stream, dropout), dropout)
     return total
 
 
-def _is_fused(stream: Tensor) -> bool:
-    return has_kernels(stream) and stream.shape[-1] <= WIDEST and stream.numel() > 0
+def _is_fused(stream: Tensor, branch: Tensor | None = None) -> bool:
+    is_fit = stream.shape[-1] <= WIDEST and stream.numel() > 0 and stream.dtype != torch.float64
+    return has_kernels(stream) and is_fit and (branch is None or branch.shape == stream.shape)
+
+
+def _is_plain(norm: nn.LayerNorm) -> bool:
+    """Over the last dimension, with weight and bias."""
+    return len(norm.normalized_shape) == 1 and norm.elementwise_affine and norm.bias is not None
 
 
 def _dtype(stream: Tensor) -> torch.dtype:

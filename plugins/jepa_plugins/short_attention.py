@@ -35,7 +35,7 @@ WIDEST = 128
 def is_short(queries: Tensor, keys: Tensor) -> bool:
     """Whether `short_attention` takes queries (B, Q, H, d) and keys (B, K, H, d) on their device."""
     lengths = queries.shape[1], keys.shape[1]
-    return has_kernels(queries) and max(lengths) <= LONGEST and queries.shape[-1] <= WIDEST
+    return has_kernels(queries) and min(lengths) > 0 and max(lengths) <= LONGEST and queries.shape[-1] <= WIDEST
 
 
 def short_attention(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, dropout: float) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,16 @@ def test_a_name_that_cannot_be_written_is_refused_before_the_run_is_opened(
     with pytest.raises(SystemExit):
         main([command, str(run), "-o", str(tmp_path / name)])
     assert f"{name} has the ending" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_something_is_imported_ends_the_process_though_the_import_swallows_what_is_raised(
+    tmp_path: Path,
+) -> None:
+    plugin = tmp_path / "swallows.py"
+    plugin.write_text(
+        "import os, signal, time\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(1)\nexcept BaseException:\n    pass\n"
+    )
+    command = [sys.executable, "-m", "jepa_core.cli", "recipe", "show", "quickstart", "--plugin", str(plugin)]
+    found = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (found.returncode, found.stdout, found.stderr) == (130, "", "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from jepa_core.engine.checkpoint import CheckpointFolder, join_tree, load_checkpoint, same_tree, split_tree
+from jepa_core.engine.checkpoint import (
+    CheckpointFolder,
+    NotDeletedError,
+    join_tree,
+    load_checkpoint,
+    same_tree,
+    split_tree,
+)
 from jepa_core.errors import CheckpointError
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 
@@ -169,3 +178,22 @@ def test_what_is_wrong_is_told_in_words(tmp_path: Path, name: str, content: byte
     else:
         (checkpoint.path / name).write_bytes(content)
     assert checkpoint.verify() == told
+
+
+def test_what_cannot_be_deleted_is_told_and_everything_else_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = CheckpointFolder(tmp_path, keep=2)
+    for step in range(1, 6):
+        folder.save(step, a_state(step))
+    stuck, delete = folder.all()[0].path, shutil.rmtree
+
+    def refuses(path: Path, **more: Any) -> None:
+        if path == stuck:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        delete(path, **more)
+
+    monkeypatch.setattr(shutil, "rmtree", refuses)
+    with pytest.raises(NotDeletedError, match=r"step-1: Operation not permitted\. Delete them yourself"):
+        folder.prune(best_step=None)
+    assert [checkpoint.step for checkpoint in folder.all()] == [1, 4, 5]

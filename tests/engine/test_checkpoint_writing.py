@@ -7,14 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
+from jepa_core.engine.checkpoint import CheckpointFolder, NotDeletedError, load_checkpoint, same_tree
 from jepa_core.engine.checkpoint_writing import CheckpointWriting
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.session import Conclusion, train_recipe
@@ -259,3 +259,21 @@ def test_nothing_is_written_twice_at_once() -> None:
         writing.begin(2, {}, lambda _: None)
     let.set()
     assert writing.outcome(waits=True) is not None
+
+
+def test_old_checkpoints_that_cannot_be_deleted_are_a_warning_and_training_goes_on(
+    tiny_recipe: RecipeMaker, tmp_path: Path
+) -> None:
+    class Stuck(CheckpointFolder):
+        def prune(self, best_step: int | None, healthy_before: Iterable[float] = ()) -> list[int]:
+            raise NotDeletedError("Old checkpoints could not be deleted.")
+
+    trainer = a_trainer(tiny_recipe("checkpoint.every_steps=2"), tmp_path)
+    trainer.checkpoints = Stuck(tmp_path, keep=2)
+    ending = train(trainer)
+
+    record = trainer.record
+    assert isinstance(record, KeptRecord)
+    assert ending.kind == "finished"
+    assert not record.named("checkpoint failed")
+    assert len(record.named("checkpoint")) == len(record.named("checkpoints not deleted")) > 1

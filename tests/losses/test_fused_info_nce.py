@@ -208,3 +208,23 @@ def test_on_the_cpu_and_for_wide_projections_it_is_not_asked() -> None:
     if IS_ON_GPU:
         assert is_fusable(torch.zeros(4, 256, device=DEVICE))
         assert not is_fusable(torch.zeros(4, 257, device=DEVICE))
+
+
+@needs_triton
+@pytest.mark.parametrize("spread", [0.1, 0.01, 1e-3])
+@pytest.mark.parametrize("lowest", [0.05, 0.01])
+def test_gradients_are_right_where_embeddings_are_alike(spread: float, lowest: float) -> None:
+    """Near a collapse, which is where a loss must not be noise: as good as float32 is, within a small factor."""
+    torch.manual_seed(1)
+    base, temperature = torch.randn(1, 256, device=DEVICE), torch.tensor(0.05, device=DEVICE)
+    drawn = F.normalize(base + spread * torch.randn(3, 512, 256, device=DEVICE), dim=-1)
+    found = []
+    for dtype in (torch.float64, torch.float32):
+        context, target, negatives = (part.to(dtype) for part in drawn)
+        leaves = context.clone().requires_grad_(), temperature.to(dtype).requires_grad_()
+        found.append(with_gradients(formula(leaves[0], target, negatives[:64], leaves[1]), *leaves))
+    exact, plain = found
+    leaves = drawn[0].clone().requires_grad_(), temperature.clone().requires_grad_()
+    ours = with_gradients(fused(leaves[0], drawn[1], drawn[2][:64], leaves[1], lowest=lowest), *leaves)
+    for mine, theirs, right in zip(ours, plain, exact, strict=True):
+        assert (mine - right).norm() <= 5e-3 * right.norm() + 4 * (theirs - right).norm() + 1e-6

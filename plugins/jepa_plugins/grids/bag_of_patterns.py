@@ -34,7 +34,7 @@ def bag_of_patterns(numbers: Tensor, weights: Tensor, directions: Tensor, dropou
     if has_kernels(numbers):
         # Drawn on the device, from the generator that everything else is drawn from: a captured step draws anew.
         seed = torch.randint(2**31 - 1, (1,), device=numbers.device) if dropout else None
-        sums: Tensor = _forward(numbers, weights, directions, seed, dropout)
+        sums: Tensor = _forward(numbers.contiguous(), weights.contiguous(), directions.contiguous(), seed, dropout)
         return sums
     is_told = numbers >= 0
     rows = torch.where(is_told, numbers, ~numbers)

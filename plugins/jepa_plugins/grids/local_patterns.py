@@ -64,7 +64,7 @@ class LocalPatterns(nn.Module):
 
     def forward(self, grids: Tensor, cut: Cut = "whole") -> Tensor:
         """Grids (M, H, W) uint8 to numbers (V, M, H·W) int32; ~number where a square has no border to tell of."""
-        if has_kernels(grids):
+        if has_kernels(grids) and grids.numel():
             first_pair = len(self.cells) if self.pairs else 0
             by_kernel: Tensor = _number_patterns(grids, self.shifts, self.digits, self.bins, first_pair, cut)
             return by_kernel

@@ -14,6 +14,10 @@ are its values. Programs add up parts of their own, merged in a fixed order: equ
 Numbers: tensor cores multiply in float16, the parts add up in float32. Rounding numbers of unit vectors to float16
 moves a logit by 2.9e-4 / (√P τ) on average; where that is too much, they are split in two, high and low, and only the
 product of the lows is left out, which leaves 1e-7. The positive, and with it the small losses, is float32 throughout.
+Candidates are taken less their mean, which changes neither loss nor gradients, as all logits of a row lose the same.
+So rounding is small beside what tells candidates apart, where all are alike, too. μ_b is a mean by weights that are
+rounded to float16, of candidates as they were rounded, and k_b beside it is rounded alike. Where duplicates are left
+out candidates stay whole, as their similarities are needed.
 
 Shapes: B sequences, P projection dimension, Q slots of the queue, C = B + Q candidates.
 """
@@ -45,7 +49,7 @@ ENOUGH_ROWS = 512
 
 def is_fusable(z_context: Tensor) -> bool:
     """Whether `fused_info_nce` takes contexts (B, P) on their device."""
-    return has_kernels(z_context) and z_context.shape[1] <= WIDEST
+    return has_kernels(z_context) and z_context.shape[1] <= WIDEST and z_context.numel() > 0
 
 
 def fused_info_nce(
@@ -98,23 +102,24 @@ def _value_and_gradients(
     num_rows = 2 * padded + _up(len(queue), tiles.candidates)
     splits = _splits(padded // tiles.rows, (num_rows - padded) // tiles.candidates, _num_processors(device))
 
+    centre = z_target.mean(0) if duplicate_similarity is None else torch.zeros(dim, device=device)
     halves = torch.empty(parts, num_rows, block_p, dtype=torch.float16, device=device)
     to_halves[num_rows // 16,](
-        z_context, z_target, queue, num_filled, halves, batch, padded, num_rows, dim,
+        z_context, z_target, queue, centre, num_filled, halves, batch, padded, num_rows, dim,
         BLOCK_R=16, BLOCK_P=block_p, PARTS=parts,
     )  # fmt: skip
-    tops, totals = torch.empty(2, splits, padded, device=device)
+    tops, totals, masses = torch.empty(3, splits, padded, device=device)
     mixed = torch.empty(splits, padded, block_p, device=device)
     gather_negatives[padded // tiles.rows, splits](
-        halves, num_filled, temperature, tops, totals, mixed, duplicate_similarity or 0.0, batch, padded, num_rows,
-        BLOCK_B=tiles.rows, BLOCK_C=tiles.candidates, BLOCK_P=block_p, PARTS=parts,
+        halves, num_filled, temperature, tops, totals, masses, mixed, duplicate_similarity or 0.0,
+        batch, padded, num_rows, BLOCK_B=tiles.rows, BLOCK_C=tiles.candidates, BLOCK_P=block_p, PARTS=parts,
         HAS_DUPLICATES=duplicate_similarity is not None, num_warps=tiles.warps, num_stages=tiles.stages,
     )  # fmt: skip
     losses, slopes = torch.empty(2, batch, device=device)
     grad_context = torch.empty_like(z_context)
     finish[batch,](
-        z_context, z_target, temperature, tops, totals, mixed, losses, slopes, grad_context,
-        batch, padded, dim, splits, BLOCK_P=block_p, num_warps=2,
+        z_context, z_target, centre, halves, temperature, tops, totals, masses, mixed, losses, slopes, grad_context,
+        batch, padded, dim, splits, BLOCK_P=block_p, PARTS=parts, num_warps=2,
     )  # fmt: skip
     return losses.mean(), grad_context, slopes.mean()
 

@@ -23,7 +23,7 @@ ROOM: tl.constexpr = tl.constexpr(7.0)
 
 @triton.jit
 def to_halves(
-    z_context, z_target, queue, num_filled, halves, batch, padded, num_rows, dim,
+    z_context, z_target, queue, centre, num_filled, halves, batch, padded, num_rows, dim,
     BLOCK_R: tl.constexpr, BLOCK_P: tl.constexpr, PARTS: tl.constexpr,
 ):  # fmt: skip
     """BLOCK_R rows of `halves`."""
@@ -32,10 +32,12 @@ def to_halves(
     of_target, of_queue = row - padded, row - 2 * padded
     is_target = (of_target >= 0) & (of_target < batch)
     is_queued = (of_queue >= 0) & (of_queue < tl.load(num_filled))
+    middle = tl.load(centre + column, mask=column < dim, other=0.0)
     # A row is in one of the three at most, and the others give zeros.
     number = tl.load(z_context + row * dim + column, mask=(row < batch) & (column < dim), other=0.0)
     number += tl.load(z_target + of_target * dim + column, mask=is_target & (column < dim), other=0.0)
     number += tl.load(queue + of_queue * dim + column, mask=is_queued & (column < dim), other=0.0)
+    number -= tl.where(is_target | is_queued, middle, 0.0)
     high = number.to(tl.float16)
     tl.store(halves + row * BLOCK_P + column, high)
     if PARTS == 2:
@@ -65,11 +67,12 @@ def _similarity(high, low, candidate, candidate_low, PARTS: tl.constexpr):
 
 @triton.jit
 def gather_negatives(
-    halves, num_filled, temperature, tops, totals, mixes, threshold, batch, padded, num_rows,
+    halves, num_filled, temperature, tops, totals, masses, mixes, threshold, batch, padded, num_rows,
     BLOCK_B: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr, PARTS: tl.constexpr,
     HAS_DUPLICATES: tl.constexpr,
 ):  # fmt: skip
-    """A block of contexts and a share of the candidates: exponent taken out, sum of weights, sum of weighted rows."""
+    """A block of contexts and a share of the candidates: exponent taken out, sum of weights, the same as they are
+    rounded for the product, and sum of rows that are weighted so."""
     first_row, split = tl.program_id(0) * BLOCK_B, tl.program_id(1)
     row = first_row + tl.arange(0, BLOCK_B)
     context, context_low = _load(halves, first_row, num_rows, BLOCK_B, BLOCK_P, PARTS)
@@ -83,6 +86,7 @@ def gather_negatives(
 
     top = tl.full([BLOCK_B], LOWEST, tl.float32)
     total = tl.zeros([BLOCK_B], tl.float32)
+    mass = total
     mixed = tl.zeros([BLOCK_B, BLOCK_P], tl.float32)
     for block in range(split * share, tl.minimum((split + 1) * share, num_blocks)):
         first = block * BLOCK_C
@@ -93,29 +97,35 @@ def gather_negatives(
         logits = tl.where(is_negative, logits, float("-inf"))
         if HAS_DUPLICATES:
             similarity = _similarity(target, target_low, candidate, candidate_low, PARTS)
-            logits = tl.where(similarity < threshold, logits, float("-inf"))
+            # What is no number is no duplicate, and shows in the loss.
+            logits = tl.where(similarity >= threshold, float("-inf"), logits)
         # Without branches the loop is faster, though most blocks of a queue need neither mask nor a new scale.
         raised = tl.maximum(top, tl.max(logits, 1) - ROOM)
         shrink = tl.exp2(top - raised)
-        total, mixed, top = total * shrink, mixed * shrink[:, None], raised
+        total, mass, mixed, top = total * shrink, mass * shrink, mixed * shrink[:, None], raised
         weights = tl.exp2(logits - top[:, None])
         total += tl.sum(weights, 1)
-        mixed = tl.dot(weights.to(tl.float16), candidate, mixed)
+        rounded = weights.to(tl.float16)
+        mass += tl.sum(rounded.to(tl.float32), 1)
+        mixed = tl.dot(rounded, candidate, mixed)
+        if PARTS == 2:
+            mixed = tl.dot(rounded, candidate_low, mixed)
 
     place = split * padded + row
     tl.store(tops + place, top)
     tl.store(totals + place, total)
+    tl.store(masses + place, mass)
     tl.store(mixes + place[:, None].to(tl.int64) * BLOCK_P + tl.arange(0, BLOCK_P)[None, :], mixed)
 
 
 @triton.jit
 def finish(
-    z_context, z_target, temperature, tops, totals, mixes, losses, slopes, grad_context,
-    batch, padded, dim, num_splits, BLOCK_P: tl.constexpr,
+    z_context, z_target, centre, halves, temperature, tops, totals, masses, mixes, losses, slopes, grad_context,
+    batch, padded, dim, num_splits, BLOCK_P: tl.constexpr, PARTS: tl.constexpr,
 ):  # fmt: skip
     """One context: its shares merged, then loss and gradients."""
     row, column = tl.program_id(0), tl.arange(0, BLOCK_P)
-    top, total = tl.load(tops + row), tl.load(totals + row)
+    top, total, mass = tl.load(tops + row), tl.load(totals + row), tl.load(masses + row)
     mixed = tl.load(mixes + row.to(tl.int64) * BLOCK_P + column)
     for split in range(1, num_splits):
         place = split * padded + row
@@ -123,13 +133,14 @@ def finish(
         raised = tl.maximum(top, top_here)
         shrink, shrink_here = tl.exp2(top - raised), tl.exp2(top_here - raised)
         total = total * shrink + tl.load(totals + place) * shrink_here
+        mass = mass * shrink + tl.load(masses + place) * shrink_here
         mixed = mixed * shrink + tl.load(mixes + place.to(tl.int64) * BLOCK_P + column) * shrink_here
         top = raised
 
     is_there = column < dim
     at = row.to(tl.int64) * dim + column
     context = tl.load(z_context + at, mask=is_there, other=0.0)
-    target = tl.load(z_target + at, mask=is_there, other=0.0)
+    target = tl.load(z_target + at, mask=is_there, other=0.0) - tl.load(centre + column, mask=is_there, other=0.0)
     divisor = tl.load(temperature)
     # Without any negative the loss is 0, and so is the gradient.
     is_alone = total == 0
@@ -139,6 +150,10 @@ def finish(
     small = tl.exp(-tl.abs(excess))
     tl.store(losses + row, tl.maximum(excess, 0.0) + tl.log(1 + small))
     weight = tl.where(excess > 0, 1.0, small) / (1 + small)
-    direction = mixed / total - target
+    # The mean of candidates less the target, both as they were rounded: where all are alike nothing else is left.
+    rounded = target
+    if PARTS == 1:
+        rounded = tl.load(halves + (padded + row).to(tl.int64) * BLOCK_P + column).to(tl.float32)
+    direction = mixed / tl.where(mass == 0, 1.0, mass) - rounded
     tl.store(grad_context + at, weight * direction / (divisor * batch), mask=is_there)
     tl.store(slopes + row, -weight * tl.sum(context * direction, 0) / (divisor * divisor))

@@ -25,7 +25,9 @@ def nearest_codes(tokens_GMd: Tensor, codebook_GKd: Tensor) -> Tensor:
     """(G, M) int64: index of the nearest of each codebook's K codes; the first of equally near ones.
 
     |x − c|² is smallest where x·c − |c|²/2 is largest: |x|² is the same for all codes and never computed. Which of
-    two codes is taken whose distances differ by less than float32 tells apart is left to rounding.
+    two codes is taken whose distances differ by less than float32 tells apart is left to rounding. The kernel tells
+    distances apart to about 2⁻²² of the farthest code's distance from the codes' mean, squared: a code ten thousand
+    times as far as the others costs them their precision.
     """
     if _is_for_kernel(tokens_GMd, codebook_GKd):
         codes: Tensor = fused_nearest_codes(tokens_GMd, codebook_GKd)
