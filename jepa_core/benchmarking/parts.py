@@ -110,9 +110,18 @@ def _cases(component: Component, facts: BenchmarkFacts) -> Iterator[BenchmarkCas
         PluginError: the plugin's code raised something.
     """
     try:
-        yield from component.config_class().build(facts)
+        for case in component.config_class().build(facts):
+            if not isinstance(case, BenchmarkCase):
+                raise TypeError(f"it gives {_short(case)}, and each of its cases is to be a BenchmarkCase")
+            yield case
     except Exception as error:
         raise PluginError(
-            f"The benchmark {component.name} of {component.origin} cannot be built: {type(error).__name__}: {error}\n"
+            f"The benchmark {component.name} of {component.origin} cannot be built: {type(error).__name__}: "
+            f"{clean(str(error))}\n"
             f"Time the others by their names, or leave it out: --no-plugin {component.distribution}"
         ) from error
+
+
+def _short(value: object) -> str:
+    told = clean(repr(value))
+    return told if len(told) <= 60 else f"{told[:60]}…"

@@ -87,11 +87,13 @@ class Report:
     rates: Rates
     is_quick: bool
     results: tuple[Result, ...]
+    errors: tuple[str, ...] = ()
+    """Of parts that could not be timed to their end."""
 
     @property
     def has_failure(self) -> bool:
-        """Whether some way that should work did not."""
-        return any(row.is_failure for result in self.results for row in result.rows)
+        """Whether some part or way that should work did not."""
+        return bool(self.errors) or any(row.is_failure for result in self.results for row in result.rows)
 
     def as_json(self) -> dict[str, Any]:
         """Plain tables."""

@@ -64,7 +64,7 @@ def measured_run(
 
 def timed_run(arguments: Sequence[str], at_first_row: Callable[[], None] = lambda: None) -> Phases:
     """Train in a folder that is gone afterwards, whatever happens."""
-    with _ended_by_terminate(), tempfile.TemporaryDirectory(prefix="jepa-bench-") as folder:
+    with ended_by_terminate(), tempfile.TemporaryDirectory(prefix="jepa-bench-") as folder:
         runs, log = Path(folder) / "runs", Path(folder) / "console.log"
         command = [sys.executable, "-m", "jepa_core.cli", "run", *arguments, "--runs-dir", str(runs)]
         begun, first = time.time(), 0.0
@@ -98,7 +98,7 @@ def _has_row(runs: Path) -> bool:
 
 
 @contextmanager
-def _ended_by_terminate() -> Iterator[None]:
+def ended_by_terminate() -> Iterator[None]:
     """While entered, a signal that would end this process ends it by way of `finally`, so that nothing stays."""
 
     def leave(number: int, _frame: FrameType | None) -> None:

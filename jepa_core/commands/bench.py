@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
-from jepa_core.errors import RecipeError
+from jepa_core.errors import PluginError, RecipeError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,8 +81,9 @@ def bench(
     flags = [*_repeated("--set", overrides), *_repeated("--plugin", plugin), *_repeated("--no-plugin", no_plugin)]
 
     from jepa_core.benchmarking.device_rates import measured_rates
+    from jepa_core.benchmarking.whole_run import ended_by_terminate
 
-    with _progress(json=json) as (console, tell):
+    with ended_by_terminate(), _progress(json=json) as (console, tell):
         tell("what the device reaches in a matrix product and in a copy")
         setting = Setting(
             compute=compute,
@@ -115,13 +116,21 @@ def _measured(chosen: Sequence[str], setting: Setting, console: Console, *, json
             console.print(line, soft_wrap=True)
 
     found, results = machine(setting.compute.device), []
+    errors: list[str] = []
     show(head_lines(found, setting.rates))
     for part in chosen:
         show(part_lines(part, available_parts(setting.registry)[part]))
-        for result in results_of(part, setting):
-            results.append(result)
-            show(result_lines(result))
-    return Report(machine=found, rates=setting.rates, is_quick=setting.is_quick, results=tuple(results))
+        try:
+            for result in results_of(part, setting):
+                results.append(result)
+                show(result_lines(result))
+        except PluginError as error:
+            # What the others have taken is not lost for it.
+            errors.append(str(error))
+            print(f"\n{error}", file=sys.stderr)
+    return Report(
+        machine=found, rates=setting.rates, is_quick=setting.is_quick, results=tuple(results), errors=tuple(errors)
+    )
 
 
 @contextmanager

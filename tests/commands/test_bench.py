@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -172,6 +173,26 @@ def test_a_benchmark_that_breaks_stops_with_its_name_after_what_could_be_shown(
     assert "failed: ValueError: of no use" in printed.out
     assert "The benchmark breaks of" in printed.err
     assert "KeyError: 'no second one'" in printed.err
+
+
+def test_what_other_parts_took_is_not_lost_for_one_that_breaks(
+    broken_plugin: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("breaks", "tokeniser", "--quick", "--device", "cpu", "--json", "--plugin", broken_plugin)
+    assert call(*arguments) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert [error.splitlines()[0][:22] for error in report["errors"]] == ["The benchmark breaks o"]
+    assert "tokeniser" in [result["part"] for result in report["results"]]
+
+
+@pytest.mark.parametrize("given", ["['a']", "None", "[3]"])
+def test_what_is_no_case_is_told_as_the_plugins_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    plugin, body = tmp_path / "wrong.py", BROKEN[BROKEN.index("        yield") : BROKEN.index("@hookimpl")]
+    plugin.write_text(BROKEN.replace(body, f"        return {given}\n\n"), encoding="utf-8")
+    assert call("breaks", "--quick", "--device", "cpu", "--plugin", plugin) == 1
+    assert "cannot be built: TypeError" in capsys.readouterr().err
 
 
 def test_a_plugins_benchmark_is_no_component(broken_plugin: Path, capsys: pytest.CaptureFixture[str]) -> None:
