@@ -24,7 +24,8 @@ def _kept(seed, p, row, ROWS: tl.constexpr, BLOCK: tl.constexpr):
     return tl.where(halves.to(tl.float32) >= p * 65536, 1 / (1 - p), 0.0)
 
 
-@triton.jit
+# How many rows there are needs no kernel of its own where 16 divides it.
+@triton.jit(do_not_specialize=["num_rows"])
 def add_norm(
     stream, branch, seed, p, weight, bias, eps, total, normed, means, scales, num_rows, dim,
     HAS_BRANCH: tl.constexpr, HAS_DROPOUT: tl.constexpr, HAS_NORM: tl.constexpr,
@@ -53,7 +54,7 @@ def add_norm(
         tl.store(scales + row, scale, mask=row < num_rows)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["num_rows", "num_blocks"])
 def add_norm_backward(
     grad_total, grad_normed, total, means, scales, weight, seed, p, grad_stream, grad_branch, partial_weight,
     partial_bias, num_rows, dim, num_blocks,
@@ -89,7 +90,7 @@ def add_norm_backward(
     tl.store(partial_bias + program * dim + column, of_bias, mask=column < dim)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["num_rows"])
 def drop(grad, seed, p, grad_branch, num_rows, dim, ROWS: tl.constexpr, BLOCK: tl.constexpr):
     """The gradient of a branch that was added with dropout."""
     row, column = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.arange(0, BLOCK)

@@ -31,19 +31,17 @@ def _times(facts, digits, fact, place, K: tl.constexpr):
 
 
 @triton.jit
-def _cut(colours, view, CUT: tl.constexpr, OUTSIDE: tl.constexpr):
-    """The colours of a view: as they are, those above the view's number, or those that equal it."""
-    if CUT == "levels":
-        colours = tl.where(colours == OUTSIDE, OUTSIDE, (colours > view).to(tl.uint8))
-    elif CUT == "masks":
-        colours = tl.where(colours == OUTSIDE, OUTSIDE, (colours == view).to(tl.uint8))
-    return colours
+def _cut(colours, view, has_levels, OUTSIDE: tl.constexpr):
+    """Two colours: those above the view's number, or those that equal it; the outside stays."""
+    chosen = tl.where(has_levels != 0, colours > view, colours == view)
+    return tl.where(colours == OUTSIDE, OUTSIDE, chosen.to(tl.uint8))
 
 
-@triton.jit
+# Numbers that no address is made of need no kernel of their own where 16 divides them.
+@triton.jit(do_not_specialize=["num_views", "num_cells", "height", "width", "bins", "first_pair", "has_levels"])
 def number_patterns(
-    grids, shifts, digits, numbers, num_views, num_cells, height, width, bins, first_pair,
-    CUT: tl.constexpr, OUTSIDE: tl.constexpr, IS_BORDERS: tl.constexpr, BLOCK: tl.constexpr, K: tl.constexpr,
+    grids, shifts, digits, numbers, num_views, num_cells, height, width, bins, first_pair, has_levels,
+    IS_CUT: tl.constexpr, OUTSIDE: tl.constexpr, IS_BORDERS: tl.constexpr, BLOCK: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
     """Numbers (V, C) int32; `shifts` are (4, K) int32: y and x of a fact's one cell, y and x of its other."""
     cell, fact = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK), tl.arange(0, K)
@@ -54,7 +52,9 @@ def number_patterns(
     second = _colours(grids, grid, y, x, tl.load(shifts + 2 * K + fact), tl.load(shifts + 3 * K + fact),
                       is_cell, height, width, OUTSIDE)  # fmt: skip
     for view in range(num_views):
-        one, other = _cut(first, view, CUT, OUTSIDE), _cut(second, view, CUT, OUTSIDE)
+        one, other = first, second
+        if IS_CUT:
+            one, other = _cut(first, view, has_levels, OUTSIDE), _cut(second, view, has_levels, OUTSIDE)
         if IS_BORDERS:
             borders = ((one != other) & (one != OUTSIDE) & (other != OUTSIDE)).to(tl.int8)
             is_pair = fact[None, :] >= first_pair
@@ -79,7 +79,7 @@ def _kept(seed, p, pattern):
     return tl.where(tl.rand(tl.load(seed), pattern) >= p, 1 / (1 - p), 0.0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["num_views", "num_cells"])
 def add_patterns(
     numbers, weights, directions, sums, seed, p, num_views, num_cells, dim,
     HAS_DROPOUT: tl.constexpr, BLOCK: tl.constexpr, BLOCK_E: tl.constexpr,
@@ -99,7 +99,7 @@ def add_patterns(
     tl.store(at, total, mask=(cell < num_cells)[:, None] & (column < dim)[None, :])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["num_views", "num_cells"])
 def add_patterns_backward(
     numbers, directions, grad, grad_patterns, seed, p, num_views, num_cells, dim,
     HAS_DROPOUT: tl.constexpr, BLOCK: tl.constexpr, BLOCK_E: tl.constexpr,

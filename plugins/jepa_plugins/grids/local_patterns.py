@@ -128,7 +128,7 @@ def _number_patterns(grids: Tensor, shifts: Tensor, digits: Tensor, bins: int, f
     numbers: Tensor = _like_numbers(grids, shifts, digits, bins, first_pair, cut)
     number_patterns[(-(-grids.numel() // _CELLS),)](
         grids.contiguous(), shifts, digits, numbers, len(numbers), grids.numel(), *grids.shape[1:], bins, first_pair,
-        cut, OUTSIDE, first_pair > 0, _CELLS, digits.shape[1], num_warps=2,
+        int(cut == "levels"), cut != "whole", OUTSIDE, first_pair > 0, _CELLS, digits.shape[1], num_warps=2,
     )  # fmt: skip
     return numbers
 

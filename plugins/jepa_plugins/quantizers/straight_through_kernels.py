@@ -28,7 +28,8 @@ def _read(values, mask, codes, codebook, num_rows, dim, num_codes, group_dim, RO
     return at, there, row, is_token, token, code
 
 
-@triton.jit
+# How many tokens there are needs no kernel of its own where 16 divides it.
+@triton.jit(do_not_specialize=["num_rows", "num_codes"])
 def quantize(
     values, mask, codes, codebook, quantized, errors, num_rows, dim, num_codes, group_dim,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
@@ -43,7 +44,7 @@ def quantize(
     tl.store(errors + row, tl.sum(difference * difference, 1) / dim, mask=row < num_rows)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["num_rows", "num_codes"])
 def quantize_backward(
     grad, grad_errors, values, mask, codes, codebook, grad_values, num_rows, dim, num_codes, group_dim,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
