@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,14 +10,9 @@ from torch import Tensor, nn
 from jepa_plugins import residual
 from jepa_plugins.residual import added, added_and_normalised, normalised
 from jepa_plugins.transformer import TransformerBlock
-from jepa_plugins.triton_use import HAS_TRITON
+from tests.triton_kernels import DEVICE, needs_triton
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    # Read when the kernels are first imported, which the first call does.
-    os.environ["TRITON_INTERPRET"] = "1"
-
-pytestmark = pytest.mark.skipif(not HAS_TRITON, reason="Triton is not installed: pip install 'jepa-core[triton]'")
+pytestmark = needs_triton
 SHAPES = [(2, 3, 16), (5, 384), (1, 1), (1, 37, 100), (3, 700)]
 
 

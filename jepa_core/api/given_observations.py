@@ -62,7 +62,7 @@ def _named(given: Any, space: Space) -> dict[str, Tensor]:
                 f"{sample[name].dim() + 1} are needed: sequences, observations, and those of one observation of "
                 f"{space.describe()}."
             )
-    # Other libraries' real numbers are of double precision unless they are told otherwise.
+    # Other libraries' real numbers are of double precision by default.
     return {
         name: tensor.float() if tensor.dtype == torch.float64 and sample[name].dtype == torch.float32 else tensor
         for name, tensor in tensors.items()

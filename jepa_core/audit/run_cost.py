@@ -26,7 +26,7 @@ AT_ONCE = 0.3
 def run_seconds(recipe: Recipe, dataset: SequenceDataset, compute: Compute) -> float | None:
     """Of all steps, without validations; None on a GPU, whose own first steps say it sooner.
 
-    A CPU's time grows with the sequences, and what does not is told from what does by two sizes of batches.
+    A part of a CPU's time grows with the sequences of a batch, the rest does not: batches of two sizes separate them.
 
     Raises:
         RecipeError: there are fewer sequences than a batch has.

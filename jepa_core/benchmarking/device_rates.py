@@ -1,4 +1,4 @@
-"""What a device reaches in a large matrix product and a large copy, measured: floors are told by these."""
+"""What a device reaches in a large matrix product and a large copy, measured: what floors come from."""
 
 from __future__ import annotations
 

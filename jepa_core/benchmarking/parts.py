@@ -63,7 +63,7 @@ class Setting:
     """Of `jepa run` for the same recipe on the same device."""
     registry: Registry
     tell: Callable[[str], None] = lambda _: None
-    """Is told what is being measured."""
+    """Called with the name of each thing that is measured, before it is."""
 
 
 def results_of(part: str, setting: Setting) -> Iterator[Result]:

@@ -13,7 +13,7 @@ _NAME = 26
 
 
 def head_lines(machine: Mapping[str, str], rates: Rates) -> list[str]:
-    """Hardware and versions, and what floors are told by."""
+    """Hardware and versions, and the rates that floors are computed from."""
     device, *versions = (value if name == "device" else f"{name} {value}" for name, value in machine.items())
     reached = (
         f"reached here: matrix products {_rate(rates.flop_per_s)}FLOP/s in {rates.number_format}, "

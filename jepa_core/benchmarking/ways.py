@@ -32,7 +32,7 @@ def measured(
         rates: the device's, for the floor.
         device: where the inputs are.
         is_quick: few calls, and nothing is compiled, which takes longer than all else.
-        tell: is told what is being measured.
+        tell: called with the name of each thing that is measured, before it is.
     """
     timing = Timing.of(device, is_quick=is_quick)
     ways = {OURS: case.ours, NAIVE: case.naive, COMPILED: case.naive, **case.others}

@@ -45,7 +45,7 @@ def measured_run(
         arguments: of `jepa run`: the recipe and its flags.
         called: what they are, in words.
         part: the name of this part.
-        tell: is told what is being measured.
+        tell: called with what the run is doing.
 
     Raises:
         JepaError: the run came to no verdict; with what it said.

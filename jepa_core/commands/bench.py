@@ -135,7 +135,7 @@ def _measured(chosen: Sequence[str], setting: Setting, console: Console, *, json
 
 @contextmanager
 def _progress(*, json: bool) -> Iterator[tuple[Console, Callable[[str], None]]]:
-    """Shows what is being measured while it is, on a terminal; yields where results are shown and what is told so."""
+    """Shows on a terminal what is being measured; yields a console for results, and a function that sets that line."""
     from rich.text import Text
 
     from jepa_core.presentation.terminal import console_for

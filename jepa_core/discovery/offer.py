@@ -1,6 +1,6 @@
 """What one plugin offers: its hooks called and what they return held against the contract.
 
-Every way in which a plugin can break the contract is told apart here, in words. Knows no other plugin.
+Every way in which a plugin can break the contract has a message of its own here. Knows no other plugin.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from jepa_plugins.triton_use import has_kernels
+from jepa_plugins.triton_use import dropout_seed, has_kernels
 
 WIDEST = 4096
 """Dimension of a row that a program holds."""
@@ -52,7 +52,7 @@ def added_and_normalised(stream: Tensor, branch: Tensor, dropout: float, norm: n
     if not (_is_fused(stream, branch) and _is_plain(norm)):
         total = stream + F.dropout(branch, dropout)
         return total, norm(total)
-    seed, dtype = _seed(stream, dropout), _dtype(stream)
+    seed, dtype = dropout_seed(stream.device, dropout), _dtype(stream)
     total, normed, *_ = _add_norm(stream, branch, seed, dropout, norm.weight, norm.bias, norm.eps, dtype)
     return total, normed
 
@@ -61,7 +61,7 @@ def added(stream: Tensor, branch: Tensor, dropout: float) -> Tensor:
     """The stream (..., D) with a branch (..., D) added, as `added_and_normalised` adds it."""
     if not dropout or not _is_fused(stream, branch):
         return stream + F.dropout(branch, dropout)
-    total: Tensor = _add(stream, branch, _seed(stream, dropout), dropout)
+    total: Tensor = _add(stream, branch, dropout_seed(stream.device, dropout), dropout)
     return total
 
 
@@ -79,11 +79,6 @@ def _dtype(stream: Tensor) -> torch.dtype:
     """That the layers behind a normalisation multiply in."""
     device = stream.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else stream.dtype
-
-
-def _seed(stream: Tensor, dropout: float) -> Tensor | None:
-    # Drawn on the device, from the generator that everything else is drawn from: a captured step draws anew.
-    return torch.randint(2**31 - 1, (1,), device=stream.device) if dropout else None
 
 
 @torch.library.custom_op("jepa::add_norm", mutates_args=())

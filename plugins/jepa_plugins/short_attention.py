@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jepa_plugins.triton_use import has_kernels
+from jepa_plugins.triton_use import dropout_seed, has_kernels
 
 LONGEST = 64
 """Queries or keys that a program holds."""
@@ -47,8 +47,7 @@ def short_attention(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tens
     """
     queries, keys, values = (part if part.stride(-1) == 1 else part.contiguous() for part in (queries, keys, values))
     allowed = allowed.expand(len(queries), queries.shape[1], keys.shape[1])
-    # Drawn on the device, from the generator that everything else is drawn from: a captured step draws anew.
-    seed = torch.randint(2**31 - 1, (1,), device=queries.device) if dropout else None
+    seed = dropout_seed(queries.device, dropout)
     mixed: Tensor = _forward(queries, keys, values, allowed, seed, dropout)
     return mixed
 

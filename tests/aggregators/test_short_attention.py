@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import os
 
 import pytest
 import torch
 from torch import Tensor
 
 from jepa_plugins.short_attention import is_short, short_attention
+from tests.triton_kernels import DEVICE, IS_ON_GPU, needs_triton
 
-IS_ON_GPU = torch.cuda.is_available()
-DEVICE = "cuda" if IS_ON_GPU else "cpu"
-if not IS_ON_GPU:
-    # Read when the kernels are first imported, which the first call does.
-    os.environ["TRITON_INTERPRET"] = "1"
-
-needs_triton = pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None, reason="Triton is not installed: pip install 'jepa-core[triton]'"
-)
 cases = pytest.mark.parametrize(
     ("sequences", "queries", "keys", "heads", "dim"),
     [(3, 16, 16, 6, 64), (2, 5, 9, 2, 17), (2, 1, 48, 4, 32), (1, 33, 64, 1, 128), (4, 2, 3, 1, 1)],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 from torch import Tensor
@@ -12,14 +10,9 @@ from jepa_plugins.grids import bag_of_patterns as bags
 from jepa_plugins.grids import local_patterns
 from jepa_plugins.grids.colours import OUTSIDE
 from jepa_plugins.grids.local_patterns import Cut, LocalPatterns, Told
-from jepa_plugins.triton_use import HAS_TRITON
+from tests.triton_kernels import DEVICE, needs_triton
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    # Read when the kernels are first imported, which the first call does.
-    os.environ["TRITON_INTERPRET"] = "1"
-
-pytestmark = pytest.mark.skipif(not HAS_TRITON, reason="Triton is not installed: pip install 'jepa-core[triton]'")
+pytestmark = needs_triton
 
 
 def with_kernels(monkeypatch: pytest.MonkeyPatch, chosen: bool) -> None:

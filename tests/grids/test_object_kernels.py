@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -28,19 +26,12 @@ from jepa_plugins.grids.object_features import (
     objects_by_torch,
 )
 from tests.grids.test_connected_components import comb, folded_staircases, serpentine, spiral, staircase
+from tests.triton_kernels import DEVICE, IS_ON_GPU, needs_triton
 
 Grid = npt.NDArray[np.uint8]
 
-IS_ON_GPU = torch.cuda.is_available()
-DEVICE = "cuda" if IS_ON_GPU else "cpu"
 SIDES = (7, 30, 64) if IS_ON_GPU else (7,)
-if not IS_ON_GPU:
-    # Read when the kernel is first imported, which the first call does.
-    os.environ["TRITON_INTERPRET"] = "1"
 
-needs_triton = pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None, reason="Triton is not installed: pip install 'jepa-core[triton]'"
-)
 needs_gpu = pytest.mark.skipif(not IS_ON_GPU, reason="needs a GPU")
 
 

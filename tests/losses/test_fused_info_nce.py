@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from typing import Any
 
 import pytest
@@ -17,16 +15,7 @@ from jepa_plugins.losses import info_nce
 from jepa_plugins.losses.fused_info_nce import fused_info_nce, is_fusable
 from jepa_plugins.losses.info_nce import InfoNce, InfoNceConfig
 from tests.losses.forwards import PROJECTION, random_forward
-
-IS_ON_GPU = torch.cuda.is_available()
-DEVICE = "cuda" if IS_ON_GPU else "cpu"
-if not IS_ON_GPU:
-    # Read when the kernels are first imported, which the first call does.
-    os.environ["TRITON_INTERPRET"] = "1"
-
-needs_triton = pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None, reason="Triton is not installed: pip install 'jepa-core[triton]'"
-)
+from tests.triton_kernels import DEVICE, IS_ON_GPU, needs_triton
 
 
 def near_targets(batch: int, queue: int, dim: int, similarity: float = 0.6) -> tuple[Tensor, Tensor, Tensor]:

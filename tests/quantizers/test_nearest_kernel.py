@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-
 import pytest
 import torch
 from torch import Tensor
 
 from jepa_plugins.quantizers.nearest import fused_nearest_codes, nearest_codes, tabled_nearest_codes
+from tests.triton_kernels import DEVICE, IS_ON_GPU, needs_triton
 
-IS_ON_GPU = torch.cuda.is_available()
-DEVICE = "cuda" if IS_ON_GPU else "cpu"
-if not IS_ON_GPU:
-    # Read when the kernels are first imported, which the first call does.
-    os.environ["TRITON_INTERPRET"] = "1"
-
-needs_triton = pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None, reason="Triton is not installed: pip install 'jepa-core[triton]'"
-)
 cases = pytest.mark.parametrize(
     ("groups", "tokens", "codes", "dim"), [(1, 150, 200, 64), (2, 33, 7, 17), (3, 130, 129, 5), (1, 20, 40, 300)]
 )

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 from torch import Tensor
 
 from jepa_plugins.quantizers import straight_through as module
 from jepa_plugins.quantizers.straight_through import straight_through
-from jepa_plugins.triton_use import HAS_TRITON
-
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    # Read when the kernels are first imported, which the first call does.
-    os.environ["TRITON_INTERPRET"] = "1"
-
-needs_triton = pytest.mark.skipif(not HAS_TRITON, reason="Triton is not installed: pip install 'jepa-core[triton]'")
+from tests.triton_kernels import DEVICE, needs_triton
 
 
 def test_values_errors_and_gradients_are_those_of_the_formula() -> None:

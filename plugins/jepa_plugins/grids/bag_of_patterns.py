@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jepa_plugins.triton_use import has_kernels
+from jepa_plugins.triton_use import dropout_seed, has_kernels
 
 _CELLS = 32
 """Cells of a program."""
@@ -32,8 +32,7 @@ def bag_of_patterns(numbers: Tensor, weights: Tensor, directions: Tensor, dropou
         dropout: share of the patterns left out, each on its own; the others grow to make up for it.
     """
     if has_kernels(numbers):
-        # Drawn on the device, from the generator that everything else is drawn from: a captured step draws anew.
-        seed = torch.randint(2**31 - 1, (1,), device=numbers.device) if dropout else None
+        seed = dropout_seed(numbers.device, dropout)
         sums: Tensor = _forward(numbers.contiguous(), weights.contiguous(), directions.contiguous(), seed, dropout)
         return sums
     is_told = numbers >= 0
