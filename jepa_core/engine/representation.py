@@ -67,7 +67,8 @@ def eigenvalues(z: Tensor) -> Tensor:
         centred = z - z.mean(0)
         # Whichever product is smaller: Z'Z and ZZ' share the eigenvalues that are not zero.
         product = centred.T @ centred if z.shape[0] >= z.shape[1] else centred @ centred.T
-        covariance = product / max(len(z) - 1, 1)
+        # In float32 the solver fails where directions have collapsed: the squares of what is left are too small for it.
+        covariance = product.double() / max(len(z) - 1, 1)
         # The host is faster at small ones, and a device would be waited for, too.
         ascending: Tensor = torch.linalg.eigvalsh(covariance.cpu() if len(product) <= SOLVED_ON_HOST else covariance)
         ascending = ascending.to(z.device)

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from jepa_plugins.triton_use import dropout_seed, has_kernels
+from jepa_plugins.triton_use import dropout_seed, has_kernels, operator
 
 WIDEST = 4096
 """Dimension of a row that a program holds."""
@@ -81,7 +81,7 @@ def _dtype(stream: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else stream.dtype
 
 
-@torch.library.custom_op("jepa::add_norm", mutates_args=())
+@operator("add_norm")
 def _add_norm(
     stream: Tensor, branch: Tensor | None, seed: Tensor | None, p: float, weight: Tensor, bias: Tensor, eps: float,
     dtype: torch.dtype,
@@ -109,7 +109,7 @@ def _like_add_norm(
     return total, torch.empty(stream.shape, dtype=dtype, device=stream.device), moments
 
 
-@torch.library.custom_op("jepa::add_norm_backward", mutates_args=())
+@operator("add_norm_backward")
 def _add_norm_backward(
     grad_total: Tensor | None, grad_normed: Tensor, total: Tensor, moments: Tensor, weight: Tensor,
     seed: Tensor | None, p: float, dtype: torch.dtype, branch_dtype: torch.dtype | None,
@@ -163,7 +163,7 @@ def _differentiate(ctx: Any, grad_total: Tensor, grad_normed: Tensor, _: Tensor)
 _add_norm.register_autograd(_differentiate, setup_context=_keep)
 
 
-@torch.library.custom_op("jepa::add_dropped", mutates_args=())
+@operator("add_dropped")
 def _add(stream: Tensor, branch: Tensor, seed: Tensor, p: float) -> Tensor:
     from jepa_plugins.residual_kernels import add_norm
 
@@ -182,7 +182,7 @@ def _like_total(stream: Tensor, branch: Tensor, seed: Tensor | None, p: float) -
     return torch.empty(stream.shape, dtype=dtype, device=stream.device)
 
 
-@torch.library.custom_op("jepa::drop", mutates_args=())
+@operator("drop")
 def _drop(grad: Tensor, seed: Tensor, p: float, dtype: torch.dtype) -> Tensor:
     from jepa_plugins.residual_kernels import drop
 

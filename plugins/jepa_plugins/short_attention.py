@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jepa_plugins.triton_use import dropout_seed, has_kernels
+from jepa_plugins.triton_use import dropout_seed, has_kernels, operator
 
 LONGEST = 64
 """Queries or keys that a program holds."""
@@ -52,7 +52,7 @@ def short_attention(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tens
     return mixed
 
 
-@torch.library.custom_op("jepa::short_attention", mutates_args=())
+@operator("short_attention")
 def _forward(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
     from jepa_plugins.short_attention_kernels import attend
 
@@ -64,7 +64,7 @@ def _forward(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, see
     return mixed
 
 
-@torch.library.custom_op("jepa::short_attention_backward", mutates_args=())
+@operator("short_attention_backward")
 def _backward(
     grad: Tensor, queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, seed: Tensor | None, p: float
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -110,9 +110,12 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 _forward.register_autograd(_differentiate, setup_context=_keep)
 
 
-def _grid(queries: Tensor) -> tuple[int, int]:
-    """A program for each head of each sequence; heads of a sequence run side by side, and share its cache lines."""
-    return queries.shape[2], queries.shape[0]
+def _grid(queries: Tensor) -> tuple[int]:
+    """A program for each head of each sequence; heads of a sequence run side by side, and share its cache lines.
+
+    In one dimension: CUDA takes at most 65,535 programs along any other.
+    """
+    return (queries.shape[2] * queries.shape[0],)
 
 
 def _strides(*parts: Tensor) -> list[int]:
@@ -126,7 +129,7 @@ def _sizes(queries: Tensor, keys: Tensor, p: float) -> dict[str, Any]:
     blocks = [max(16, 1 << (size - 1).bit_length()) for size in (num_queries, num_keys, dim)]
     longest = max(blocks[:2])
     return {
-        "num_queries": num_queries, "num_keys": num_keys, "dim": dim,
+        "num_heads": queries.shape[2], "num_queries": num_queries, "num_keys": num_keys, "dim": dim,
         "BLOCK_Q": blocks[0], "BLOCK_K": blocks[1], "BLOCK_D": blocks[2],
         "HAS_DROPOUT": p > 0, "num_warps": {16: 1, 32: 2, 64: 4}[longest],
     }  # fmt: skip

@@ -48,11 +48,11 @@ def _kept(seed, p, program, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr):
 def attend(
     queries, keys, values, mixed, allowed, seed, p, scale,
     q_b, q_n, q_h, k_b, k_n, k_h, v_b, v_n, v_h, o_b, o_n, o_h, a_b, a_q, a_k,
-    num_queries, num_keys, dim,
+    num_heads, num_queries, num_keys, dim,
     BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_D: tl.constexpr, HAS_DROPOUT: tl.constexpr,
 ):  # fmt: skip
     """O of one head of one sequence."""
-    head, sequence = tl.program_id(0), tl.program_id(1)
+    head, sequence = tl.program_id(0) % num_heads, tl.program_id(0) // num_heads
     q_at, q_there = _rows(queries, sequence, head, q_b, q_n, q_h, num_queries, dim, BLOCK_Q, BLOCK_D)
     k_at, k_there = _rows(keys, sequence, head, k_b, k_n, k_h, num_keys, dim, BLOCK_K, BLOCK_D)
     v_at, _ = _rows(values, sequence, head, v_b, v_n, v_h, num_keys, dim, BLOCK_K, BLOCK_D)
@@ -60,7 +60,7 @@ def attend(
     v = tl.load(v_at, mask=k_there, other=0.0)
     weights = _weights(q, k, allowed, sequence, a_b, a_q, a_k, scale, num_queries, num_keys, BLOCK_Q, BLOCK_K)
     if HAS_DROPOUT:
-        weights *= _kept(seed, p, sequence * tl.num_programs(0) + head, BLOCK_Q, BLOCK_K)
+        weights *= _kept(seed, p, tl.program_id(0), BLOCK_Q, BLOCK_K)
     o_at, _ = _rows(mixed, sequence, head, o_b, o_n, o_h, num_queries, dim, BLOCK_Q, BLOCK_D)
     tl.store(o_at, tl.dot(weights.to(v.dtype), v, input_precision="ieee").to(v.dtype), mask=q_there)
 
@@ -70,11 +70,11 @@ def attend_backward(
     queries, keys, values, grad, grad_queries, grad_keys, grad_values, allowed, seed, p, scale,
     q_b, q_n, q_h, k_b, k_n, k_h, v_b, v_n, v_h, g_b, g_n, g_h,
     gq_b, gq_n, gq_h, gk_b, gk_n, gk_h, gv_b, gv_n, gv_h, a_b, a_q, a_k,
-    num_queries, num_keys, dim,
+    num_heads, num_queries, num_keys, dim,
     BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_D: tl.constexpr, HAS_DROPOUT: tl.constexpr,
 ):  # fmt: skip
     """dQ, dK and dV of one head of one sequence."""
-    head, sequence = tl.program_id(0), tl.program_id(1)
+    head, sequence = tl.program_id(0) % num_heads, tl.program_id(0) // num_heads
     q_at, q_there = _rows(queries, sequence, head, q_b, q_n, q_h, num_queries, dim, BLOCK_Q, BLOCK_D)
     k_at, k_there = _rows(keys, sequence, head, k_b, k_n, k_h, num_keys, dim, BLOCK_K, BLOCK_D)
     v_at, _ = _rows(values, sequence, head, v_b, v_n, v_h, num_keys, dim, BLOCK_K, BLOCK_D)
@@ -85,7 +85,7 @@ def attend_backward(
     grad_weights = tl.dot(g, tl.trans(v), input_precision="ieee")
     dropped = weights
     if HAS_DROPOUT:
-        kept = _kept(seed, p, sequence * tl.num_programs(0) + head, BLOCK_Q, BLOCK_K)
+        kept = _kept(seed, p, tl.program_id(0), BLOCK_Q, BLOCK_K)
         grad_weights *= kept
         dropped = weights * kept
     inner = tl.sum(weights * grad_weights, 1)[:, None]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from jepa_plugins.short_attention import is_short, short_attention
+from jepa_plugins.short_attention import _grid, is_short, short_attention
 from tests.triton_kernels import DEVICE, IS_ON_GPU, needs_triton
 
 cases = pytest.mark.parametrize(
@@ -99,3 +99,10 @@ def test_on_the_cpu_and_for_long_texts_it_is_not_asked() -> None:
         long = torch.zeros(1, 65, 1, 8, device=DEVICE)
         assert is_short(short.to(DEVICE), short.to(DEVICE))
         assert not is_short(short.to(DEVICE), long)
+
+
+def test_there_may_be_more_sequences_than_cuda_takes_programs_side_by_side() -> None:
+    """2¹⁶ − 1 along any dimension of a grid but the first."""
+    grid: tuple[int, ...] = _grid(torch.empty(70_000, 1, 3, 8, device="meta"))
+    assert grid[0] == 210_000
+    assert all(size < 2**16 for size in grid[1:])

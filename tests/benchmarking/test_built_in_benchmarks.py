@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import BenchmarkCase
+from jepa_core.benchmarking.ways import both_ways
+from jepa_core.contracts import BenchmarkCase, Statistics
 from jepa_core.facts import BenchmarkFacts
 from jepa_core.registry import installed
 from jepa_plugins.benchmarks import attention, codebook, contrast, tokeniser
+from jepa_plugins.quantizers.ema_vq import EmaVq
 
 BENCHMARKS = installed().benchmarks
 
@@ -52,6 +54,24 @@ def test_a_codebook_follows_its_tokens_in_both_ways_alike() -> None:
         ours, naive = outcome(case.ours, case), outcome(case.naive, case)
     torch.testing.assert_close(ours, naive, rtol=1e-3, atol=1e-4)
     assert not torch.equal(naive[0], outcome(codebook._plain_step(case.inputs[1]), case)[0])
+
+
+def test_a_codebook_follows_once_the_way_back_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in training. A kernel's way back reads the codebook of the way forward."""
+    order: list[str] = []
+    after_step = EmaVq.after_step
+
+    def noted(quantizer: EmaVq, statistics: Statistics) -> None:
+        order.append("codebook")
+        after_step(quantizer, statistics)
+
+    monkeypatch.setattr(EmaVq, "after_step", noted)
+    _, case = built("codebook")
+    case.inputs[0].register_hook(lambda _: order.append("back"))
+    work = both_ways(case.ours, case.inputs)
+    for _ in range(3):
+        work()
+    assert order == ["back", "codebook", "back", "codebook", "back"]
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

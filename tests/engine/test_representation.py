@@ -32,6 +32,17 @@ from jepa_core.engine.representation import (
 class TestEffectiveRank:
     """Exponential of the entropy of the covariance matrix's normalised eigenvalues."""
 
+    @pytest.mark.parametrize("smallest", [16, 20, 24, 28, 32, 36])
+    def test_it_is_found_where_directions_have_collapsed_to_any_size(self, smallest: int) -> None:
+        torch.manual_seed(0)
+        scales = torch.logspace(0, -smallest, 256)[torch.randperm(256)]
+        for _ in range(10):
+            z = torch.relu(torch.randn(512, 1) * torch.randn(1, 256) + 1e-3 * torch.randn(512, 256) * scales)
+            z[:, torch.rand(256) < 0.5] = 0
+            spectrum = eigenvalues(F.normalize(z, dim=1))
+            assert spectrum.isfinite().all()
+            assert spectrum.sum().item() == pytest.approx(float(F.normalize(z, dim=1).var(0).sum()), rel=1e-4)
+
     def test_it_equals_its_definition_on_the_covariance_matrix(self) -> None:
         torch.manual_seed(0)
         z = torch.randn(40, 6) * torch.tensor([5.0, 3.0, 1.0, 1.0, 0.1, 0.01]) + 7

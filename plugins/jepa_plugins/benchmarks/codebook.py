@@ -12,7 +12,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import BenchmarkCase
+from jepa_core.contracts import BenchmarkCase, Statistics
 from jepa_core.facts import BenchmarkFacts, QuantizerFacts
 from jepa_core.metrics import Metric
 from jepa_plugins.quantizers.ema_vq import EmaVqConfig
@@ -97,10 +97,15 @@ def _our_step(codebook_Kd: Tensor) -> Callable[[Tensor, Tensor], Tensors]:
     for state in (quantizer.codebook, quantizer.ema_sums):
         state.copy_(codebook_Kd)
 
+    seen: list[Statistics] = []
+
     def step(tokens_Md: Tensor, _first_codebook: Tensor) -> Tensors:
+        # The way back, which the caller takes, needs the codebook of the way forward: the last call's is done now.
+        for statistics in seen:
+            quantizer.after_step(statistics)
         mask = torch.ones(1, len(tokens_Md), dtype=torch.bool, device=tokens_Md.device)
         quantized = quantizer(tokens_Md[None], mask, collect=True)
-        quantizer.after_step(quantized.statistics)
+        seen[:] = [quantized.statistics]
         return quantized.values[0], quantized.loss
 
     return step

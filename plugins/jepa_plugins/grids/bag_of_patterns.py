@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jepa_plugins.triton_use import dropout_seed, has_kernels
+from jepa_plugins.triton_use import dropout_seed, has_kernels, operator
 
 _CELLS = 32
 """Cells of a program."""
@@ -41,7 +41,7 @@ def bag_of_patterns(numbers: Tensor, weights: Tensor, directions: Tensor, dropou
     return (F.embedding(rows, directions) * kept).sum(0)
 
 
-@torch.library.custom_op("jepa::bag_of_patterns", mutates_args=())
+@operator("bag_of_patterns")
 def _forward(numbers: Tensor, weights: Tensor, directions: Tensor, seed: Tensor | None, p: float) -> Tensor:
     from jepa_plugins.grids.local_pattern_kernels import add_patterns
 
@@ -50,7 +50,7 @@ def _forward(numbers: Tensor, weights: Tensor, directions: Tensor, seed: Tensor 
     return sums
 
 
-@torch.library.custom_op("jepa::bag_of_patterns_backward", mutates_args=())
+@operator("bag_of_patterns_backward")
 def _backward(grad: Tensor, numbers: Tensor, directions: Tensor, seed: Tensor | None, p: float) -> Tensor:
     from jepa_plugins.grids.local_pattern_kernels import add_patterns_backward
 

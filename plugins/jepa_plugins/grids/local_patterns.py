@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jepa_plugins.grids.colours import OUTSIDE
-from jepa_plugins.triton_use import has_kernels
+from jepa_plugins.triton_use import has_kernels, operator
 
 Told = Literal["borders", "colours"]
 Cut = Literal["whole", "levels", "masks"]
@@ -121,7 +121,7 @@ def views(grids: Tensor, cut: Cut) -> Tensor:
     return torch.where(grids == OUTSIDE, grids, chosen.to(grids.dtype))
 
 
-@torch.library.custom_op("jepa::number_patterns", mutates_args=())
+@operator("number_patterns")
 def _number_patterns(grids: Tensor, shifts: Tensor, digits: Tensor, bins: int, first_pair: int, cut: str) -> Tensor:
     from jepa_plugins.grids.local_pattern_kernels import number_patterns
 

@@ -36,7 +36,7 @@ from torch import Tensor
 
 from jepa_plugins.grids.colours import OUTSIDE
 from jepa_plugins.grids.connected_components import connected_components
-from jepa_plugins.triton_use import has_kernels
+from jepa_plugins.triton_use import has_kernels, operator
 
 NUM_FEATURES = 23
 
@@ -84,7 +84,7 @@ def objects_by_kernel(grids: Tensor, sizes: Tensor, *, max_objects: int) -> Obje
     return Objects(features=features, boxes=boxes, mask=mask)
 
 
-@torch.library.custom_op("jepa::find_objects", mutates_args=())
+@operator("find_objects")
 def _find_objects(grids: Tensor, sizes: Tensor, max_objects: int) -> tuple[Tensor, Tensor, Tensor]:
     from jepa_plugins.grids.object_kernels import find
 

@@ -35,7 +35,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from jepa_plugins.triton_use import has_kernels
+from jepa_plugins.triton_use import has_kernels, operator
 
 WIDEST = 256
 """Projection dimension that a program holds."""
@@ -81,7 +81,7 @@ def fused_info_nce(
     return value
 
 
-@torch.library.custom_op("jepa::fused_info_nce", mutates_args=())
+@operator("fused_info_nce")
 def _value_and_gradients(
     z_context: Tensor,
     z_target: Tensor,

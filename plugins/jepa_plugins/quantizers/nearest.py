@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jepa_plugins.triton_use import has_kernels
+from jepa_plugins.triton_use import has_kernels, operator
 
 MAX_SCORES = 2**26
 """Scores held at a time, 256 MiB: beyond it tokens are taken in several parts."""
@@ -41,13 +41,13 @@ def tabled_nearest_codes(tokens_GMd: Tensor, codebook_GKd: Tensor) -> Tensor:
     half_squares_G1K = codebook_GKd.square().sum(-1)[:, None, :] / 2
     rows = max(1, MAX_SCORES // (num_groups * num_codes))
     parts = [
-        (torch.bmm(part_GMd.float(), codebook_GKd.transpose(1, 2)) - half_squares_G1K).argmax(-1)
+        (torch.bmm(part_GMd.to(codebook_GKd.dtype), codebook_GKd.transpose(1, 2)) - half_squares_G1K).argmax(-1)
         for part_GMd in torch.split(tokens_GMd, rows, dim=1)
     ]
     return torch.cat(parts, dim=1)
 
 
-@torch.library.custom_op("jepa::nearest_codes", mutates_args=())
+@operator("nearest_codes")
 def fused_nearest_codes(tokens_GMd: Tensor, codebook_GKd: Tensor) -> Tensor:
     """`nearest_codes` by the kernel; one operator, so that torch.compile and CUDA graphs take it as it is."""
     from jepa_plugins.quantizers.nearest_kernels import fused_nearest

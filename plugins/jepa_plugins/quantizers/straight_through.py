@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jepa_plugins.triton_use import has_kernels
+from jepa_plugins.triton_use import has_kernels, operator
 
 WIDEST = 4096
 """Dimensions of a token that a program holds."""
@@ -47,7 +47,7 @@ def straight_through(values: Tensor, mask: Tensor, codes_GM: Tensor, codebook_GK
     return quantized.to(values.dtype), (tokens - chosen).square().mean(-1)
 
 
-@torch.library.custom_op("jepa::straight_through", mutates_args=())
+@operator("straight_through")
 def _forward(values: Tensor, mask: Tensor, codes_GM: Tensor, codebook_GKd: Tensor) -> tuple[Tensor, Tensor]:
     from jepa_plugins.quantizers.straight_through_kernels import quantize
 
@@ -66,7 +66,7 @@ def _like_forward(values: Tensor, mask: Tensor, codes_GM: Tensor, codebook_GKd: 
     return quantized, torch.empty(mask.shape, device=values.device)
 
 
-@torch.library.custom_op("jepa::straight_through_backward", mutates_args=())
+@operator("straight_through_backward")
 def _backward(
     grad: Tensor, grad_errors: Tensor, values: Tensor, mask: Tensor, codes_GM: Tensor, codebook_GKd: Tensor
 ) -> Tensor:
