@@ -19,6 +19,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from jepa_core.crew import ALONE as ALONE  # noqa: PLC0414  # it is part of the contract
+from jepa_core.crew import Crew as Crew  # noqa: PLC0414  # likewise
 from jepa_core.metrics import Metric
 from jepa_core.observations import Observations as Observations  # noqa: PLC0414  # it is part of the contract
 from jepa_core.sequences import SequenceDataset as SequenceDataset  # noqa: PLC0414  # likewise
@@ -72,6 +74,8 @@ class Quantized:
     statistics: Statistics
     figures: Mapping[str, Tensor] = field(default_factory=dict)
     """Scalars for the metrics row, detached; each declared in the configuration's `metrics`."""
+    count: Tensor | None = None
+    """Scalar: how many tokens `loss` is a mean over, where ranks that share a batch may have different numbers."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,9 @@ class Forward:
     only in a `Forward` made by hand."""
     is_target: Tensor | None = None
     """(B, T) bool: which of the context's observations equal the target: no negatives. None as `z_observed`."""
+    crew: Crew = ALONE
+    """The ranks that share the batch, of which this is one's part. A loss whose terms are each of one sequence need not
+    ask: its gradient is averaged over ranks. One over the whole batch gathers: `crew.gathered(z)`."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 if TYPE_CHECKING:
+    from jepa_core.crew import Crew
     from jepa_core.observations import Observations
 
 Role = Literal["input", "output", "frame"]
@@ -23,6 +24,12 @@ def frames(num_places: int) -> tuple[Role, ...]:
     """The roles of one course."""
     frame: Role = "frame"
     return (frame,) * num_places
+
+
+def _alone() -> Crew:
+    from jepa_core.crew import ALONE
+
+    return ALONE
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +58,8 @@ class QuantizerFacts:
     """For quantizers."""
 
     embedding_dim: int
+    crew: Crew = attrs.field(factory=_alone)
+    """The ranks that share a batch's tokens. To be asked only where statistics are collected."""
 
 
 @attrs.frozen(kw_only=True)
@@ -81,7 +90,7 @@ class LossFacts:
     context_length: int
     num_tokens: int
     batch_size: int
-    """Sequences in a micro-batch."""
+    """Sequences in a micro-batch, those of all ranks together."""
     weight: float = 1.0
     """The term's factor in the objective, for losses with further weights that shall not be multiplied by it."""
     augmentations: Mapping[str, Callable[[Observations], Observations]] = attrs.field(factory=dict)

@@ -114,7 +114,11 @@ def as_forward(tensors: Tensors) -> Forward:
     """The `Forward` whose tensors go by their path in it."""
     mask = tensors["context_embeddings.mask"]
     return Forward(
-        **{name: tensors[name] for name in ("z_context", "z_target", "predicted", "state", "target")},
+        z_context=tensors["z_context"],
+        z_target=tensors["z_target"],
+        predicted=tensors["predicted"],
+        state=tensors["state"],
+        target=tensors["target"],
         context_embeddings=Embeddings(
             tensors["context_embeddings.values"], mask, tensors["context_embeddings.neighbours"]
         ),
