@@ -17,6 +17,7 @@ from jepa_core.audit.trial import NUM_STEPS, Effect, Trace, take_steps
 from jepa_core.contracts import NeedsInitialisation, Observations, SequenceDataset, Sequences
 from jepa_core.engine.augmentation import built_augmentations
 from jepa_core.engine.batches import BatchStream
+from jepa_core.engine.course import Course
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
 from jepa_core.engine.diagnostics import gradient_shares
@@ -61,6 +62,7 @@ class Bench:
         self.recipe = audited(recipe, min(sequences, recipe.train.batch_size, len(dataset.train)))
         self.compute = Compute(compute.device, "fp32")
         self.shape = DataShape.of(dataset)
+        self.course = Course.of(self.recipe, len(dataset.train))
         train = self.recipe.train
         self.batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device, place=recipe.place)
         self.start, self.memory = self._started(initial_sequences)
@@ -175,7 +177,7 @@ class Bench:
 
     def _training(self, recipe: Recipe, parts: Parts) -> TrainingStep:
         augment = built_augmentations(recipe, self.shape)
-        return TrainingStep(recipe, parts, self.batches, self.compute, run_steps=10_000, augment=augment)
+        return TrainingStep(recipe, parts, self.batches, self.compute, self.course, augment=augment, run_steps=10_000)
 
     def _started(self, initial_sequences: int) -> tuple[Parts, Memory]:
         """The run's start, with the online encoder held."""

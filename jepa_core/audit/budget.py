@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.calendar import Calendar
+from jepa_core.engine.course import Course
 from jepa_core.engine.optimizer import learning_rate
 from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.closures import Scene
@@ -28,9 +29,9 @@ FAR_FROM_FLOOR = 0.1
 
 def run_findings(recipe: Recipe, dataset: SequenceDataset) -> Iterator[Finding]:
     """What is wrong with a run of its own length and its own batch."""
-    batches_per_epoch = len(dataset.train) // recipe.train.batch_size
-    if batches_per_epoch:
-        yield from budget_findings(recipe, batches_per_epoch)
+    course = Course.of(recipe, len(dataset.train))
+    if course.per_epoch:
+        yield from budget_findings(recipe, course)
     if recipe.train.batch_size == 1:
         yield _batch_of_one(recipe)
     for name, labels in dataset.validation.labels.items():
@@ -64,9 +65,9 @@ def _batch_of_one(recipe: Recipe) -> Finding:
     )
 
 
-def budget_findings(recipe: Recipe, batches_per_epoch: int) -> Iterator[Finding]:
+def budget_findings(recipe: Recipe, course: Course) -> Iterator[Finding]:
     """All of it; nothing for a run whose length fits its rules and its schedule."""
-    calendar = Calendar(recipe, batches_per_epoch)
+    calendar = Calendar(recipe, course)
     yield from _schedule(recipe, calendar.run_steps)
     yield from _rules(recipe, calendar)
 

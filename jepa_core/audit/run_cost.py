@@ -10,7 +10,7 @@ import torch
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.augmentation import built_augmentations
 from jepa_core.engine.batches import BatchStream
-from jepa_core.engine.calendar import Calendar
+from jepa_core.engine.course import Course
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
 from jepa_core.engine.network import build_parts
@@ -40,8 +40,7 @@ def run_seconds(recipe: Recipe, dataset: SequenceDataset, compute: Compute) -> f
     if few < more and first < AT_ONCE:
         per_sequence = max(0.0, _seconds(recipe, dataset, compute, more) - first) / (more - few)
         of_batch = first + per_sequence * (batch_size - few)
-    calendar = Calendar(recipe, len(dataset.train) // batch_size)
-    return of_batch * recipe.train.accumulate * calendar.run_steps
+    return of_batch * recipe.train.accumulate * Course.of(recipe, len(dataset.train)).run_steps
 
 
 def _seconds(recipe: Recipe, dataset: SequenceDataset, compute: Compute, num_sequences: int) -> float:
@@ -50,7 +49,8 @@ def _seconds(recipe: Recipe, dataset: SequenceDataset, compute: Compute, num_seq
     recipe, shape = attrs.evolve(recipe, train=train), DataShape.of(dataset)
     batches = BatchStream(dataset.train, num_sequences, train.seed, torch.device("cpu"), place=recipe.place)
     parts, augment = build_parts(recipe, shape, compute.device), built_augmentations(recipe, shape)
-    training = TrainingStep(recipe, parts, batches, compute, run_steps=10_000, augment=augment)
+    course = Course.of(recipe, len(dataset.train))
+    training = TrainingStep(recipe, parts, batches, compute, course, augment=augment, run_steps=10_000)
     for step in range(2):
         started = time.perf_counter()
         training(step)

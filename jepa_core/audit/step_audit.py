@@ -14,8 +14,8 @@ from jepa_core.audit.bench import Bench
 from jepa_core.audit.report import StepFigures
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.augmentation import built_augmentations
-from jepa_core.engine.batches import BatchStream
-from jepa_core.engine.calendar import Calendar
+from jepa_core.engine.batches import BatchStream, require_batch
+from jepa_core.engine.course import Course
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
 from jepa_core.engine.network import build_parts
@@ -45,7 +45,7 @@ def audit_step(
     Raises:
         RecipeError: there are fewer sequences than a batch has.
     """
-    batches = BatchStream(dataset.train, recipe.train.batch_size, recipe.train.seed, torch.device("cpu"))
+    require_batch(dataset.train, recipe.train.batch_size)
     is_cuda = compute.device.type == "cuda"
     cost = _measured_cost(recipe, dataset, compute) if is_cuda else _extrapolated_cost(bench, recipe, dataset)
     return StepFigures(
@@ -54,7 +54,7 @@ def audit_step(
         padding=1 - float(outcome.forward.context_embeddings.mask.float().mean()),
         temperatures=_temperatures(bench),
         seconds=cost.seconds,
-        total_steps=Calendar(recipe, batches.per_epoch).run_steps,
+        total_steps=Course.of(recipe, len(dataset.train)).run_steps,
         memory_gib=cost.gib,
         measured=cost.measured,
     )
@@ -101,7 +101,9 @@ def _timed_steps(recipe: Recipe, dataset: SequenceDataset, compute: Compute) -> 
     parts = build_parts(recipe, shape, compute.device)
     batches = BatchStream(dataset.train, recipe.train.batch_size, recipe.train.seed, compute.device, place=recipe.place)
     augment = built_augmentations(recipe, shape)
-    training = TrainingStep(recipe, parts, batches, compute, run_steps=10_000, augment=augment)
+    training = TrainingStep(
+        recipe, parts, batches, compute, Course.of(recipe, len(dataset.train)), augment=augment, run_steps=10_000
+    )
     torch.cuda.reset_peak_memory_stats(compute.device)
     try:
         for step in range(WARM_UP_STEPS):

@@ -1,4 +1,4 @@
-"""Micro-batches in an order that is a function of (seed, epoch, index), from a split on the device or beside it.
+"""Micro-batches in an order that is a function of seed and position, from a split on the device or beside it.
 
 What does not fit the device stays where it is, in memory or mapped from a file: the next micro-batch is gathered into
 pinned memory on a thread of its own and copied over on a stream of its own while the step computes. Both give the same
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from jepa_core.contracts import Observations, Sequences
+from jepa_core.engine.course import Position
 from jepa_core.engine.seeds import derived_seed
 from jepa_core.errors import RecipeError
 from jepa_core.recipes.tables import Place
@@ -23,18 +24,13 @@ MOST_OF_THE_DEVICE = 0.4
 
 
 class BatchStream:
-    """An endless, shuffled stream of micro-batches; those that do not fill a batch at an epoch's end are left out."""
+    """Shuffled micro-batches of a split; which begin where is the `Course`'s affair."""
 
     def __init__(
         self, sequences: Sequences, batch_size: int, seed: int, device: torch.device, *, place: Place = "auto"
     ) -> None:
-        if len(sequences) < batch_size:
-            raise RecipeError(
-                f"train.batch_size is {batch_size}, but there are only {len(sequences)} training sequences. "
-                f"Use --set train.batch_size={max(1, len(sequences))} or less, or more data."
-            )
+        require_batch(sequences, batch_size)
         self.batch_size = batch_size
-        self.per_epoch = len(sequences) // batch_size
         self.place = chosen_place(place, sequences.observations.num_bytes, device)
         self._num_sequences = len(sequences)
         self._rows: _RowsOnHost | _RowsOnDevice = (
@@ -46,11 +42,14 @@ class BatchStream:
         self._epoch = -1
         self._order = torch.empty(0, dtype=torch.int64)
 
-    def draw(self, index: int) -> Observations:
-        """Micro-batch `index` of the whole run, (B, T+1, …), on the device."""
-        batch = self._rows.take(self._chosen(index))
-        if isinstance(self._rows, _RowsOnHost):
-            self._rows.prepare(self._chosen(index + 1))
+    def draw(self, position: Position, following: Position | None = None) -> Observations:
+        """The micro-batch that begins at a position, (B, T+1, …), on the device.
+
+        `following`: where the next one begins, which is read ahead.
+        """
+        batch = self._rows.take(self._chosen(position))
+        if following is not None and isinstance(self._rows, _RowsOnHost):
+            self._rows.prepare(self._chosen(following))
         return batch
 
     def sample(self, size: int) -> Observations:
@@ -59,14 +58,26 @@ class BatchStream:
         chosen = torch.randperm(self._num_sequences, generator=generator)[:size]
         return self._rows.take(chosen.to(self._rows.device))
 
-    def _chosen(self, index: int) -> Tensor:
+    def _chosen(self, position: Position) -> Tensor:
         """(B,): rows of a micro-batch."""
-        epoch, position = divmod(index, self.per_epoch)
-        if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(derived_seed(self._seed, "order", epoch))
+        if position.epoch != self._epoch:
+            generator = torch.Generator().manual_seed(derived_seed(self._seed, "order", position.epoch))
             self._order = torch.randperm(self._num_sequences, generator=generator).to(self._rows.device)
-            self._epoch = epoch
-        return self._order[position * self.batch_size : (position + 1) * self.batch_size]
+            self._epoch = position.epoch
+        return self._order[position.drawn : position.drawn + self.batch_size]
+
+
+def require_batch(sequences: Sequences, batch_size: int) -> None:
+    """Refuse batches larger than the data.
+
+    Raises:
+        RecipeError: they are.
+    """
+    if len(sequences) < batch_size:
+        raise RecipeError(
+            f"train.batch_size is {batch_size}, but there are only {len(sequences)} training sequences. "
+            f"Use --set train.batch_size={max(1, len(sequences))} or less, or more data."
+        )
 
 
 def chosen_place(place: Place, num_bytes: int, device: torch.device) -> Place:

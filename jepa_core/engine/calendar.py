@@ -6,6 +6,7 @@ import math
 
 import attrs
 
+from jepa_core.engine.course import Course
 from jepa_core.recipes.tables import Recipe
 
 
@@ -14,17 +15,16 @@ class Calendar:
     """The dates of one run. `done` counts optimizer steps taken."""
 
     recipe: Recipe
-    batches_per_epoch: int
+    course: Course
 
     @property
     def run_steps(self) -> int:
-        """Optimizer steps of the whole run: those that fit into its epochs, at least one."""
-        train = self.recipe.train
-        return max(1, train.epochs * self.batches_per_epoch // train.accumulate)
+        """Optimizer steps of the whole run."""
+        return self.course.run_steps
 
     def epoch(self, done: float) -> float:
         """Passes over the data after `done` steps, a real number; micro-batches count as parts of a step."""
-        return done * self.recipe.train.accumulate / self.batches_per_epoch
+        return self.course.epoch(done)
 
     def row_due(self, done: int) -> bool:
         # The first step has one of its own: where steps take minutes, something is to be seen before ten are done.

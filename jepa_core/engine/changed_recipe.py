@@ -92,12 +92,15 @@ def _refuse_trained_out(step: int, parent: Status | None, before: Mapping[str, A
     """
     if parent is None or not parent.epoch:
         return
-    sequences = parent.step / parent.epoch * before.get("accumulate", 1) * before.get("batch_size", train.batch_size)
-    run_steps = round(train.epochs * sequences / train.batch_size / train.accumulate)
-    if step >= run_steps:
+    epochs_of_a_step = parent.epoch / parent.step
+    epoch = step * epochs_of_a_step
+    as_large = before.get("accumulate", 1) * before.get("batch_size", train.batch_size)
+    left = round((train.epochs - epoch) / epochs_of_a_step * as_large / (train.batch_size * train.accumulate), 6)
+    if left < 1:
         raise RecipeError(
-            f"Step {step:,} lies at the changed run's end or beyond it: {train.epochs:,} epochs are {run_steps:,} "
-            "steps, so nothing would be trained. Go back further with --to, or train longer with --set train.epochs=…"
+            f"Step {step:,} lies at the changed run's end or beyond it: {epoch:.3g} of {train.epochs:,} epochs are "
+            "done by then, so nothing would be trained. Go back further with --to, or train longer with "
+            "--set train.epochs=…"
         )
 
 

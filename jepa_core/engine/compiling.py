@@ -49,19 +49,18 @@ class Prospect:
 class Compiling:
     """Whether to compile, decided once a process, from the time that its own steps take."""
 
-    def __init__(
-        self, recipe: Recipe, compute: Compute, run_steps: int, *, clock: Callable[[], float] | None = None
-    ) -> None:
+    def __init__(self, recipe: Recipe, compute: Compute, *, clock: Callable[[], float] | None = None) -> None:
         """`clock`: in seconds, once the device has done what it was given."""
         train = recipe.train
         # Compiled and plain steps round differently: where each bit counts, the clock must not choose between them.
         self._is_open = train.compile == "auto" and compute.device.type == "cuda" and not train.deterministic
-        self._recipe, self._device, self._run_steps = recipe, compute.device, run_steps
+        self._recipe, self._device = recipe, compute.device
         self._first_step = self._started = -1.0
         self._clock = clock or self._time_on_device
 
-    def prospect(self, steps_done: int) -> Prospect | None:
-        """Asked before every step; an answer comes once, when steps have been measured, and waits for the device."""
+    def prospect(self, steps_done: int, run_steps: int) -> Prospect | None:
+        """Asked before every step of `run_steps`. An answer comes once, when steps have been measured, and waits for
+        the device."""
         if not self._is_open:
             return None
         if self._first_step < 0:
@@ -73,7 +72,7 @@ class Compiling:
             return None
         self._is_open = False
         seconds_per_step = (self._clock() - self._started) / (last - first)
-        saves = SHORTER * seconds_per_step * (self._run_steps - steps_done)
+        saves = SHORTER * seconds_per_step * (run_steps - steps_done)
         return Prospect(self.takes, saves)
 
     @property

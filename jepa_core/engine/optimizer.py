@@ -117,19 +117,22 @@ def clip_gradients(parameters: list[nn.Parameter], grad_norm: Tensor, max_norm: 
     return (grad_norm > max_norm).float()
 
 
-def learning_rate(config: Schedule, peak: float, step: int, run_steps: int) -> float:
+def learning_rate(config: Schedule, peak: float, step: int, run_steps: int, along: float | None = None) -> float:
     """Linear warm-up to `peak`, then a cosine (arXiv 1608.03983) down to `floor` × `peak`, constant after the end.
 
-    `step` counts from 0: the rate of the step about to be taken.
+    `step` counts from 0: the rate of the step about to be taken. Without `total_steps` the cosine spans the run, and
+    goes by the share of its samples that is done: by step `along` of `run_steps`, where steps before were of another
+    size.
     """
     if step < config.warmup_steps:
         return peak * (step + 1) / config.warmup_steps
+    reached = step if along is None or config.total_steps else along
     total = config.total_steps or run_steps
-    progress = min(1.0, (step - config.warmup_steps) / max(1, total - config.warmup_steps))
+    progress = min(1.0, max(0.0, reached - config.warmup_steps) / max(1, total - config.warmup_steps))
     return peak * (config.floor + (1 - config.floor) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def ema_decay(start: float, end: float | None, step: int, run_steps: int) -> float:
+def ema_decay(start: float, end: float | None, step: float, run_steps: int) -> float:
     """The target's decay at a step: a cosine from `start` to `end` (arXiv 2006.07733), or constant."""
     if end is None:
         return start

@@ -11,6 +11,7 @@ import attrs
 
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.checkpoint import CheckpointFolder
+from jepa_core.engine.course import changed_course
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.ending import Ending
@@ -247,6 +248,9 @@ class _Session:
             self.record.event("started", "info", f"Training starts: {total} steps on {where}.", step=step)
             return
         self.record.event("resumed", "info", f"Training goes on after step {step} of {total}, on {where}.", step=step)
+        if trainer.course_before is not None:
+            told = changed_course(trainer.course_before, trainer.step.course, self.loaded.recipe.schedule)
+            self.record.event("course changed", "info", told, step=step, notice=True)
         for fault in resumption.damaged:
             self.record.event("checkpoint damaged", "warning", f"A newer checkpoint was not used: {fault}.", step=step)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from jepa_core.contracts import HasState, Observations, Statistics, ViewTransform
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.compiling import Compiling, keep_compiled
+from jepa_core.engine.course import Course
 from jepa_core.engine.cuda_graphs import WARM_UP, NotCapturableError, Replay
 from jepa_core.engine.device import Compute
 from jepa_core.engine.meters import Meters, together
@@ -36,16 +37,19 @@ class TrainingStep:
         parts: Parts,
         batches: BatchStream,
         compute: Compute,
-        run_steps: int,
+        course: Course,
         *,
         augment: ViewTransform,
+        run_steps: int | None = None,
     ) -> None:
+        """`run_steps`: what schedules span; the course's steps when not given."""
         self.augment = augment
         self.recipe = recipe
         self.parts = parts
         self.batches = batches
         self.compute = compute
-        self.run_steps = run_steps
+        self.course = course
+        self._run_steps = run_steps
         self.objective = Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()})
         self.views = declared_views(parts.losses)
         self.parameters = trained_parameters(parts)
@@ -63,12 +67,17 @@ class TrainingStep:
         self.replay = Replay(compute.device)
         self.not_replayed = ""
         """Why steps are launched kernel by kernel although they were to be replayed."""
-        self.compiling = Compiling(recipe, compute, run_steps)
+        self.compiling = Compiling(recipe, compute)
         self.not_compiled = ""
         """Why steps are not compiled although they were to be."""
         self._first_step: int | None = None
         if recipe.train.compile is True:
             self.compile()
+
+    @property
+    def run_steps(self) -> int:
+        """Steps that schedules span."""
+        return self.course.run_steps if self._run_steps is None else self._run_steps
 
     def __call__(self, step: int, goes_on: Callable[[int], bool] = lambda _: True) -> bool:
         """Take optimizer step `step`, counted from 0; whether it was taken.
@@ -150,10 +159,12 @@ class TrainingStep:
             apply_gated(component, Statistics.merge([outcome.statistics[name] for outcome in outcomes]), accept)
 
     def _lr(self, step: int) -> float:
-        return learning_rate(self.recipe.schedule, self.recipe.optimizer.lr, step, self.run_steps)
+        along = self.course.along(step, self.run_steps)
+        return learning_rate(self.recipe.schedule, self.recipe.optimizer.lr, step, self.run_steps, along)
 
     def _decay(self, step: int) -> float:
-        return ema_decay(self.recipe.target.ema_decay, self.recipe.target.ema_decay_end, step, self.run_steps)
+        target, along = self.recipe.target, self.course.along(step, self.run_steps)
+        return ema_decay(target.ema_decay, target.ema_decay_end, along, self.run_steps)
 
     def _is_replay_due(self, step: int) -> bool:
         """Once a process, when what first steps make is there."""
@@ -200,7 +211,7 @@ class TrainingStep:
     def _drawn(self, step: int, micro: int) -> Observations:
         """The micro-batch as the dataset has it; seeds what is drawn after it."""
         started = time.perf_counter()
-        batch = self.batches.draw(step * self.recipe.train.accumulate + micro)
+        batch = self.batches.draw(self.course.at(step, micro), self.course.at(step, micro + 1))
         self.meters.note_time("time.data", time.perf_counter() - started)
         seed_phase(self.recipe.train.seed, "step", step, "micro", micro)
         return batch

@@ -18,6 +18,7 @@ from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.checkpoint import CheckpointFolder, NotDeletedError, load_checkpoint
 from jepa_core.engine.checkpoint_writing import CheckpointWriting
+from jepa_core.engine.course import Course
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
 from jepa_core.engine.diagnostics import Diagnostics
@@ -98,9 +99,8 @@ class Trainer:
         self.shape = DataShape.of(dataset)
         self.parts = build_parts(recipe, self.shape, compute.device)
         batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device, place=recipe.place)
-        self.calendar = Calendar(recipe, batches.per_epoch)
-        augment = built_augmentations(recipe, self.shape)
-        self.step = TrainingStep(recipe, self.parts, batches, compute, self.calendar.run_steps, augment=augment)
+        course, augment = Course.of(recipe, len(dataset.train)), built_augmentations(recipe, self.shape)
+        self.step = TrainingStep(recipe, self.parts, batches, compute, course, augment=augment)
         self.diagnostics = Diagnostics(self.step, recipe.diagnostics.sample, chunk=train.batch_size)
         self.dataset = dataset
         self.validation = Validation(dataset.space, dataset.validation, compute, chunk=train.batch_size)
@@ -110,9 +110,16 @@ class Trainer:
         """Step of the newest checkpoint that was written here."""
         self.best: dict[str, float] = {}
         """Step, epoch and MRR of the best validation."""
+        self.course_before: Course | None = None
+        """The way through the data before the run went on with batches of another size; None where it did not."""
         self._is_initialised = False
         self.state = self._all_state()
         self._row_started = time.perf_counter()
+
+    @property
+    def calendar(self) -> Calendar:
+        """What is due when."""
+        return Calendar(self.recipe, self.step.course)
 
     def _all_state(self) -> StateRegistry:
         state = StateRegistry()
@@ -129,11 +136,20 @@ class Trainer:
         return state
 
     def _progress(self) -> dict[str, Any]:
-        return {"step": self.steps_done, "epoch": self.calendar.epoch(self.steps_done), "best": dict(self.best)}
+        return {
+            "step": self.steps_done,
+            "epoch": self.calendar.epoch(self.steps_done),
+            "best": dict(self.best),
+            "course": self.step.course.state(),
+        }
 
     def _restore_progress(self, state: Mapping[str, Any]) -> None:
         self.steps_done = int(state["step"])
         self.best = dict(state["best"])
+        if "course" in state:
+            before = Course.restored(state["course"])
+            self.step.course = before.fitting(self.step.course, self.steps_done)
+            self.course_before = before if self.step.course != before else None
 
     def _restore_fitting_moments(self, state: Mapping[str, Any]) -> tuple[StartedAnew, ...]:
         self.step.optimizer.restore_fitting(state)
@@ -287,7 +303,7 @@ class Trainer:
         return int(self.step.vote.bad_step)
 
     def _compile_if_it_pays(self) -> None:
-        prospect = self.step.compiling.prospect(self.steps_done)
+        prospect = self.step.compiling.prospect(self.steps_done, self.step.run_steps)
         if prospect is None or not prospect.pays:
             return
         self._tell_of_compiling(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from jepa_core.audit.brief import brief_audit
 from jepa_core.audit.budget import budget_findings, run_findings
+from jepa_core.engine.course import Course
 from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.rules import Abort, Criterion, Rollback, Watch
@@ -32,7 +33,7 @@ def budgeted(recipe: Recipe, *, epochs: int = 10, watch: Watch | None = None, **
         schedule=attrs.evolve(recipe.schedule, **{"warmup_steps": 0, "total_steps": None, **schedule}),
         watch=watch or Watch(),
     )
-    return list(budget_findings(recipe, BATCHES))
+    return list(budget_findings(recipe, Course.of(recipe, BATCHES * recipe.train.batch_size)))
 
 
 def named(findings: list[Finding]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import pytest
 
 from jepa_core.audit.brief import brief_audit
 from jepa_core.audit.budget import budget_findings
+from jepa_core.engine.course import Course
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
@@ -76,4 +77,5 @@ def test_one_context_grid_on_purpose_is_no_fault_and_not_advised(pairs: Path) ->
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_shipped_recipe_fits_the_length_of_its_own_run(path: Path) -> None:
     recipe = load_recipe(path, registry=installed()).recipe
-    assert [finding.message for finding in budget_findings(recipe, BATCHES[recipe.data.kind])] == []
+    course = Course.of(recipe, BATCHES[recipe.data.kind] * recipe.train.batch_size)
+    assert [finding.message for finding in budget_findings(recipe, course)] == []

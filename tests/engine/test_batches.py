@@ -7,12 +7,14 @@ import torch
 
 from jepa_core.contracts import Observations, Sequences
 from jepa_core.engine.batches import MOST_OF_THE_DEVICE, BatchStream, chosen_place
+from jepa_core.engine.course import Position
 from jepa_core.errors import JepaError
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
 from tests.recipes.writing_recipes import write
 
 CUDA = torch.device("cuda")
+PLACE = Position(2, 8)
 
 
 def drawn(count: int = 50) -> Sequences:
@@ -24,7 +26,7 @@ def drawn(count: int = 50) -> Sequences:
 def test_on_the_cpu_nothing_is_copied_whatever_is_asked_for() -> None:
     assert chosen_place("host", 1, torch.device("cpu")) == "device"
     stream = BatchStream(drawn(), 8, 1, torch.device("cpu"), place="host")
-    assert stream.draw(3)["pixels"].equal(BatchStream(drawn(), 8, 1, torch.device("cpu")).draw(3)["pixels"])
+    assert stream.draw(PLACE)["pixels"].equal(BatchStream(drawn(), 8, 1, torch.device("cpu")).draw(PLACE)["pixels"])
 
 
 def test_data_place_is_read_and_another_word_is_refused_at_its_line(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -39,10 +41,11 @@ def test_data_place_is_read_and_another_word_is_refused_at_its_line(tmp_path_fac
 def test_batches_from_the_host_are_those_of_the_device_in_any_order() -> None:
     on_device, on_host = (BatchStream(drawn(), 8, 1, CUDA, place=place) for place in ("device", "host"))
     assert (on_device.place, on_host.place) == ("device", "host")
-    for index in [*range(20), 3, 4, 40, 7]:
-        assert on_host.draw(index)["pixels"].equal(on_device.draw(index)["pixels"]), index
+    places = [Position(epoch, drawn) for epoch, drawn in [(0, 0), (0, 8), (0, 16), (1, 0), (3, 5), (0, 8), (1, 0)]]
+    for place, following in zip(places, [*places[1:], PLACE], strict=True):
+        assert on_host.draw(place, following)["pixels"].equal(on_device.draw(place)["pixels"]), place
     assert on_host.sample(20)["pixels"].equal(on_device.sample(20)["pixels"])
-    assert on_host.draw(8)["pixels"].equal(on_device.draw(8)["pixels"])
+    assert on_host.draw(PLACE)["pixels"].equal(on_device.draw(PLACE)["pixels"])
 
 
 @pytest.mark.cuda

@@ -31,8 +31,8 @@ def clock_of(*times: float) -> Callable[[], float]:
     return lambda: next(told)
 
 
-def answers(compiling: Compiling, steps: range) -> dict[int, Prospect]:
-    asked = {step: compiling.prospect(step) for step in steps}
+def answers(compiling: Compiling, steps: range, run_steps: int = 10_000) -> dict[int, Prospect]:
+    asked = {step: compiling.prospect(step, run_steps) for step in steps}
     return {step: prospect for step, prospect in asked.items() if prospect is not None}
 
 
@@ -44,9 +44,9 @@ def test_it_pays_where_the_steps_that_are_left_lose_more_without(
     first, last = MEASURED
     seconds_a_step = 0.1
     clock = clock_of(50.0, 50.0 + seconds_a_step * (last - first))
-    compiling = Compiling(tiny_recipe(), CUDA, begins_at + run_steps, clock=clock)
+    compiling = Compiling(tiny_recipe(), CUDA, clock=clock)
 
-    found = answers(compiling, range(begins_at, begins_at + 200))
+    found = answers(compiling, range(begins_at, begins_at + 200), begins_at + run_steps)
 
     assert list(found) == [begins_at + last]
     (prospect,) = found.values()
@@ -57,23 +57,23 @@ def test_it_pays_where_the_steps_that_are_left_lose_more_without(
 
 def test_what_was_compiled_before_takes_less(tiny_recipe: RecipeMaker) -> None:
     recipe, other = tiny_recipe(), tiny_recipe("encoder.dim=32")
-    Compiling(recipe, CUDA, 1000, clock=clock_of()).note_compiled()
+    Compiling(recipe, CUDA, clock=clock_of()).note_compiled()
     takes = [
         prospect.takes
         for each in (recipe, other)
-        for prospect in answers(Compiling(each, CUDA, 1000, clock=clock_of(0.0, 1.0)), range(100)).values()
+        for prospect in answers(Compiling(each, CUDA, clock=clock_of(0.0, 1.0)), range(100)).values()
     ]
     assert takes == [WARM_S, COLD_S]
 
 
 @pytest.mark.parametrize("setting", ["train.compile=true", "train.compile=false", "train.deterministic=true"])
 def test_nothing_is_decided_where_the_recipe_decides(tiny_recipe: RecipeMaker, setting: str) -> None:
-    assert not answers(Compiling(tiny_recipe(setting), CUDA, 10**6, clock=clock_of()), range(100))
+    assert not answers(Compiling(tiny_recipe(setting), CUDA, clock=clock_of()), range(100))
 
 
 def test_on_the_cpu_steps_stay_as_they_are(tiny_recipe: RecipeMaker) -> None:
     on_cpu = Compute(torch.device("cpu"), "fp32")
-    assert not answers(Compiling(tiny_recipe(), on_cpu, 10**6, clock=clock_of()), range(100))
+    assert not answers(Compiling(tiny_recipe(), on_cpu, clock=clock_of()), range(100))
 
 
 def test_a_step_that_cannot_be_compiled_is_taken_without_and_the_reason_is_told(

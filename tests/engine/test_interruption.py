@@ -19,6 +19,7 @@ import pytest
 from jepa_core.cli import main
 from jepa_core.contracts import Observations
 from jepa_core.engine.checkpoint import same_tree
+from jepa_core.engine.course import Position
 from jepa_core.engine.ending import Ending
 from jepa_core.engine.interruption import Interruption, StoppedBeforeTraining
 from jepa_core.engine.trainer import Trainer
@@ -133,10 +134,10 @@ def stopped_in(trainer: Trainer, step: int, micro: int) -> Ending:
     """Train until a signal comes while a micro-batch is computed."""
     drawn = trainer.step.batches.draw
 
-    def draw(index: int) -> Observations:
-        if index == step * trainer.recipe.train.accumulate + micro:
+    def draw(position: Position, following: Position | None = None) -> Observations:
+        if position == trainer.step.course.at(step, micro):
             signal.raise_signal(signal.SIGINT)
-        return drawn(index)
+        return drawn(position, following)
 
     trainer.step.batches.draw = draw  # type: ignore[method-assign]  # for the moment of the signal
     with Interruption() as interruption:
@@ -196,6 +197,7 @@ def test_a_stop_after_a_checkpoint_does_not_write_it_again(tiny_recipe: RecipeMa
 
 BUSY = """
 import hashlib
+from jepa_core.engine.course import Position
 from jepa_core.engine.interruption import Interruption
 
 with Interruption() as interruption:

@@ -180,7 +180,28 @@ def test_a_change_that_makes_no_recipe_leaves_nothing(tiny_recipe_file: Path) ->
     assert sorted(parent.parent.rglob("*")) == before
 
 
-@pytest.mark.parametrize("change", [{"epochs": 1}, {"batch_size": 32}, {"accumulate": 2}, {"lr": 1e-3}])
+@pytest.mark.parametrize("change", [{"batch_size": 32}, {"batch_size": 8}, {"accumulate": 2}, {"batch_size": 12}])
+def test_a_child_of_other_batches_goes_on_where_its_parent_was_in_the_data(
+    tiny_recipe_file: Path, change: dict[str, Any]
+) -> None:
+    """Not where it was in its steps: of half as many it would train nothing, of twice as many an epoch anew."""
+    parent = start(tiny_recipe_file, *EVERY_STEP).path
+    to = status_of(parent).total_steps // 2
+    (before,) = [row["epoch"] for row in rows(parent) if row["step"] == to]
+    child = child_of(parent, plan_rollback(parent, to=to, set={"train": change}))
+    assert train_on(child.path).exit_code == 0
+    epochs = [before, *(row["epoch"] for row in rows(child.path) if row["step"] > to)]
+    assert epochs == sorted(epochs)
+    train = RunReader(child.path).recipe()["train"]
+    sequences = 96 // train["batch_size"] * train["batch_size"]
+    assert epochs[-1] > train["epochs"] - train["batch_size"] * train["accumulate"] / sequences
+    assert epochs[-1] <= train["epochs"]
+    told = [event.message for event in RunReader(child.path).events() if event.name == "course changed"]
+    assert len(told) == 1
+    assert "share of the run's sequences" in told[0]
+
+
+@pytest.mark.parametrize("change", [{"epochs": 1}, {"lr": 1e-3}])
 def test_a_child_that_would_be_over_at_once_is_refused(tiny_recipe_file: Path, change: dict[str, Any]) -> None:
     parent = start(tiny_recipe_file, *EVERY_STEP).path
     steps = status_of(parent).total_steps

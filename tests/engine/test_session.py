@@ -19,6 +19,7 @@ from jepa_core.audit.opening_audit import opening_audit
 from jepa_core.contracts import Observations, SequenceDataset
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
+from jepa_core.engine.course import Position
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.session import Conclusion, Opening, train_recipe
 from jepa_core.errors import CheckpointError, DataError, DeviceError, PluginError, RecipeError, RunDirectoryError
@@ -232,9 +233,9 @@ def test_a_stop_is_acknowledged_before_training_ends(sessions: Sessions) -> None
 def test_a_run_that_is_stopped_in_its_first_step_goes_on_as_any(
     sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def draw(self: BatchStream, index: int) -> Observations:
+    def draw(self: BatchStream, position: Position, following: Position | None = None) -> Observations:
         signal.raise_signal(signal.SIGTERM)
-        return drawn(self, index)
+        return drawn(self, position, following)
 
     straight = sessions.start("train.accumulate=2")
     drawn = BatchStream.draw
