@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor
 
 from jepa_core.crew import ALONE as ALONE  # noqa: PLC0414  # it is part of the contract
@@ -26,6 +25,7 @@ from jepa_core.observations import Observations as Observations  # noqa: PLC0414
 from jepa_core.sequences import SequenceDataset as SequenceDataset  # noqa: PLC0414  # likewise
 from jepa_core.sequences import Sequences as Sequences  # noqa: PLC0414  # likewise
 from jepa_core.spaces import Space as Space  # noqa: PLC0414  # likewise
+from jepa_core.statistics import Statistics as Statistics  # noqa: PLC0414  # likewise
 from jepa_core.watch.rules import Scenario as Scenario  # noqa: PLC0414  # it is part of the contract
 
 
@@ -40,24 +40,6 @@ class Embeddings:
     neighbours: Tensor | None = None
     """(..., N, N) bool: which tokens of an observation the encoder takes to be next to each other, for losses over
     pairs; None when it does not say."""
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What a step hands to `after_step`. Merging gives what one larger batch would have given."""
-
-    sums: Mapping[str, Tensor] = field(default_factory=dict)
-    """Added up over micro-batches and ranks."""
-    rows: Mapping[str, Tensor] = field(default_factory=dict)
-    """Concatenated along the first dimension over micro-batches and ranks."""
-
-    @staticmethod
-    def merge(parts: Sequence[Statistics]) -> Statistics:
-        first = parts[0]
-        return Statistics(
-            sums={key: torch.stack([part.sums[key] for part in parts]).sum(0) for key in first.sums},
-            rows={key: torch.cat([part.rows[key] for part in parts]) for key in first.rows},
-        )
 
 
 @dataclass(frozen=True)

@@ -9,26 +9,39 @@ calls waits for the others until the process group gives up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from jepa_core.statistics import Statistics
 
-@dataclass(frozen=True)
+
 class Crew:
-    """Rank `rank` of `size` processes."""
+    """Rank `rank` of `size` processes, which share a batch while a training step is taken."""
 
-    rank: int = 0
-    size: int = 1
-
-    @property
-    def leads(self) -> bool:
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
+        self.rank, self.size = rank, size
+        self.leads = rank == 0
         """Whether this is rank 0, which writes the run directory."""
-        return self.rank == 0
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within it this process is a crew of one: for what only one rank does, or each for itself."""
+        here = self.rank, self.size
+        self.rank, self.size = 0, 1
+        try:
+            yield
+        finally:
+            self.rank, self.size = here
+
+    def mine(self, num_rows: int) -> slice:
+        """This rank's of the rows that all have together."""
+        each = num_rows // self.size
+        return slice(self.rank * each, (self.rank + 1) * each)
 
     def gathered(self, rows: Tensor) -> Tensor:
         """(B, …) of every rank as (R · B, …), with gradient: that of a loss which every rank takes of the whole.
@@ -92,6 +105,34 @@ class Crew:
         box = [message if self.leads else None]
         dist.broadcast_object_list(box, 0, device=torch.device("cpu"))
         return box[0]
+
+    def heard(self, message: Any) -> list[Any]:
+        """What every rank says, in their order: any plain data, through the host."""
+        if self.size == 1:
+            return [message]
+        said = [None] * self.size
+        dist.all_gather_object(said, message)
+        return said
+
+    def merged(self, parts: Sequence[Statistics]) -> Statistics:
+        """The statistics of some micro-batches, as one process would have merged them.
+
+        Every rank has as many rows of a name.
+        """
+        if self.size == 1:
+            return Statistics.merge(parts)
+        mine = Statistics(
+            sums=Statistics.merge(parts).sums,
+            rows={name: torch.stack([part.rows[name] for part in parts]) for name in parts[0].rows},
+        )
+        return Statistics(
+            sums={name: self.total(summed) for name, summed in mine.sums.items()},
+            # By micro-batch, and within one by rank.
+            rows={
+                name: self.gather(rows).unflatten(0, (self.size, len(parts))).transpose(0, 1).flatten(0, 2)
+                for name, rows in mine.rows.items()
+            },
+        )
 
     def meet(self) -> None:
         """Wait until all are here."""

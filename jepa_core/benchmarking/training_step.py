@@ -82,6 +82,9 @@ class Nobody:
     def row(self, row: Mapping[str, float]) -> None:
         """Forgotten."""
 
+    def rank_row(self, row: Mapping[str, float]) -> None:
+        """There is one rank."""
+
     def diagnosis(self, row: Mapping[str, Any]) -> None:
         """Forgotten."""
 

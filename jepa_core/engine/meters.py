@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from jepa_core.contracts import ALONE, Crew
 
 
 class Meters:
@@ -19,6 +22,8 @@ class Meters:
         self._steps = 0
         self._notes: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
+        self.own: dict[str, float] = {}
+        """This rank's own part of the newest row, where there are several."""
 
     def add(self, names: list[str], values: Tensor) -> None:
         """One step's figures (F,), as `together` gives them."""
@@ -40,12 +45,16 @@ class Meters:
         """Steps since the last row."""
         return self._steps
 
-    def take(self) -> dict[str, float]:
-        """The means since the last row, in one device-to-host copy; starts anew."""
+    def take(self, crew: Crew = ALONE) -> dict[str, float]:
+        """The means since the last row, over ranks too, in one device-to-host copy; starts anew."""
         if not self._steps:
             return dict(self._notes)
-        means = (self._sums / self._steps).tolist()
         seconds = {name: total / self._steps for name, total in self._seconds.items()}
+        own = self._sums / self._steps
+        if crew.size > 1:
+            figures = dict(zip(self._names, own.tolist(), strict=True))
+            self.own = {"loss.total": figures.get("loss.total", math.nan), **seconds}
+        means = crew.mean(own).tolist()
         row = dict(zip(self._names, means, strict=True)) | self._notes | seconds
         self._sums = torch.zeros_like(self._sums)
         self._steps = 0

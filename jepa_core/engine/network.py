@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import (
+    ALONE,
     Aggregator,
+    Crew,
     Embeddings,
     Encoder,
     Observations,
@@ -52,13 +54,13 @@ class OnlineNetwork(nn.Module):
     predictor: PredictorModule
     projector: nn.Module
 
-    def __init__(self, recipe: Recipe, shape: DataShape) -> None:
+    def __init__(self, recipe: Recipe, shape: DataShape, crew: Crew = ALONE) -> None:
         super().__init__()
         context_length = shape.context_length
         self.encoder = built(recipe.encoder, EncoderFacts(space=shape.space))
         dim, tokens = self.encoder.embedding_dim, self.encoder.num_tokens
         self.embedding_dim, self.num_tokens = dim, tokens
-        self.quantizer = built(recipe.quantizer, QuantizerFacts(embedding_dim=dim))
+        self.quantizer = built(recipe.quantizer, QuantizerFacts(embedding_dim=dim, crew=crew))
         self.aggregator = built(
             recipe.aggregator,
             AggregatorFacts(embedding_dim=dim, context_length=context_length, num_tokens=tokens, roles=shape.roles),
@@ -167,10 +169,10 @@ class Parts:
         return parts | dict(self.losses.items())
 
 
-def build_parts(recipe: Recipe, shape: DataShape, device: torch.device) -> Parts:
-    """Build every module under the recipe's seed, on the CPU, and move it to the device."""
+def build_parts(recipe: Recipe, shape: DataShape, device: torch.device, crew: Crew = ALONE) -> Parts:
+    """Build every module under the recipe's seed, on the CPU, and move it to the device; `crew` shares the batches."""
     seed_phase(recipe.train.seed, "weights")
-    online = OnlineNetwork(recipe, shape)
+    online = OnlineNetwork(recipe, shape, crew)
     losses = nn.ModuleDict()
     augmentations = named_augmentations(recipe, shape)
     for name, entry in recipe.losses.items():

@@ -38,6 +38,8 @@ class Cause:
 
     what: str
     advice: str
+    is_known: bool = True
+    """Whether it was found."""
 
 
 def cause_of(training: TrainingStep, step: int) -> Cause:
@@ -51,6 +53,7 @@ def cause_of(training: TrainingStep, step: int) -> Cause:
     return Cause(
         what=f"first {bad.describe()}" if bad else "which tensor is not known, as the step is finite when repeated",
         advice="Start again with a lower optimizer.lr or train.clip_norm, or with train.precision = 'fp32'.",
+        is_known=bad is not None,
     )
 
 

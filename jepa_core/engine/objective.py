@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import (
+    ALONE,
     AsksForEncoderViews,
+    Crew,
     DeclaresTargetViews,
     DeclaresViews,
     Embeddings,
@@ -33,17 +35,23 @@ from jepa_core.errors import RecipeError
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one micro-batch gave."""
+class StepOutcome:
+    """What one micro-batch gave for its step."""
 
     total: Tensor
-    """Scalar: the objective."""
-    terms: Mapping[str, Tensor]
-    """Loss name → its weighted term, with gradient."""
+    """Scalar: the objective, with gradient."""
     figures: Mapping[str, Tensor]
     """Scalars for the metrics row, by name, detached."""
     statistics: Mapping[str, Statistics]
     """For `after_step`, by component: `quantizer` or a loss's name."""
+
+
+@dataclass(frozen=True)
+class Outcome(StepOutcome):
+    """The same, with what else there is to look at."""
+
+    terms: Mapping[str, Tensor]
+    """Loss name → its weighted term, with gradient."""
     encoder_output: Tensor
     """The encoder's output over contexts and views, with gradient."""
     forward: Forward
@@ -52,8 +60,10 @@ class Outcome:
 class Objective(nn.Module):
     """Encodes a batch once, with all views, and sums the loss terms."""
 
-    def __init__(self, parts: Parts, weights: Mapping[str, float]) -> None:
+    def __init__(self, parts: Parts, weights: Mapping[str, float], crew: Crew = ALONE) -> None:
+        """`crew`: the ranks that share a batch, of which each is given its part."""
         super().__init__()
+        self.crew = crew
         self.online: OnlineNetwork = parts.online
         self.target: TargetNetwork = parts.target
         self.losses: nn.ModuleDict = parts.losses
@@ -65,7 +75,7 @@ class Objective(nn.Module):
         """The objective on a batch (B, T+1, …) and its views."""
         forward, encoder_output = self.encode(batch, views)
         terms: dict[str, LossTerm] = {name: loss(forward) for name, loss in self.losses.items()}
-        quantizer_loss = forward.context_quantized.loss.float()
+        quantizer_loss = self._over_ranks(forward.context_quantized)
         weighted = {name: self.weights[name] * term.value.float() for name, term in terms.items()}
         weighted["quantizer"] = quantizer_loss
         total = torch.stack(list(weighted.values())).sum()
@@ -86,6 +96,13 @@ class Objective(nn.Module):
             encoder_output=encoder_output,
             forward=forward,
         )
+
+    def _over_ranks(self, quantized: Quantized) -> Tensor:
+        """The quantizer's own term: a mean over tokens, of which ranks may have different numbers."""
+        loss = quantized.loss.float()
+        if self.crew.size == 1 or quantized.count is None:
+            return loss
+        return self.crew.share(loss * quantized.count, quantized.count)
 
     def encode(self, batch: Observations, views: Mapping[str, Observations] | None) -> tuple[Forward, Tensor]:
         """Everything losses may look at, and the encoder's whole output; without any views when they are None."""
@@ -116,6 +133,7 @@ class Objective(nn.Module):
             target_views={name: self._target_view(encoded[name]) for name in self.target_views if name in encoded},
             z_observed=z_observed,
             is_target=_equal(batch[:, :-1], batch[:, -1:]),
+            crew=self.crew,
         )
         return forward, encoder_output
 

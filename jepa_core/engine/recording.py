@@ -11,6 +11,7 @@ import attrs
 from jepa_core.engine.rollback_orders import RollbackOrders
 from jepa_core.observing.dispatch import Notice, Observers
 from jepa_core.run_directory.events import Event
+from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.run_directory.lineage import Lineage
 from jepa_core.run_directory.rollback_flag import rollback_flag
 from jepa_core.run_directory.writing import RunWriter
@@ -53,6 +54,8 @@ class RunRecord:
         """What was not fine while the run went on."""
         self.orders: RollbackOrders | None = None
         """Who takes the run back; nobody when not set."""
+        self.rank_rows: LineAppender | None = None
+        """Where rank 0's own time and loss go, where several ranks share the batches."""
 
     def replay(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Let the judge see the rows that a resumed run recorded before; what they set off has been told."""
@@ -121,6 +124,11 @@ class RunRecord:
         if flag is not None and not (self.orders and self.orders.act_on(firing)):
             told.append(flag.describe())
         self._tell(firing.severity, firing.message, "  ".join(filter(None, told)))
+
+    def rank_row(self, row: Mapping[str, float]) -> None:
+        """Write rank 0's own time and loss."""
+        if self.rank_rows is not None:
+            self.rank_rows.append(dict(row))
 
     def diagnosis(self, row: Mapping[str, Any]) -> None:
         """Write a row of diagnostics."""

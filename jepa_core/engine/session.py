@@ -9,15 +9,17 @@ from typing import Protocol, TextIO
 
 import attrs
 
-from jepa_core.contracts import SequenceDataset
+from jepa_core.contracts import Crew, SequenceDataset
 from jepa_core.engine.checkpoint import CheckpointFolder
 from jepa_core.engine.course import changed_course
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.ending import Ending
 from jepa_core.engine.fitting_state import StartedAnew
+from jepa_core.engine.following import follow, rank_rows, restored
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.nulls import ChosenNulls
+from jepa_core.engine.parallel import device_of_rank, joined_crew, require_equal_shares
 from jepa_core.engine.provenance import check_same_data, write_provenance
 from jepa_core.engine.recording import Audience, RunRecord
 from jepa_core.engine.rollback import Child
@@ -129,11 +131,48 @@ def train_recipe(
         StoppedBeforeTraining: by a signal.
     """
     recipe = loaded.recipe
-    compute = choose_compute(device, recipe.train.precision)
+    compute = choose_compute(device_of_rank(device), recipe.train.precision)
     set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
-    resumption = Resumption.of(resume) if resume else None
+    with joined_crew(compute.device) as crew:
+        if not crew.leads:
+            return _followed(loaded, compute, crew)
+        require_equal_shares(recipe.train, crew)
+        resumption = Resumption.of(resume) if resume else None
+        path = resume or create_run(runs_dir, recipe.name)
+        crew.told({"run": str(path), "resumes": resume is not None})
+        return _led(
+            loaded, compute, crew, path, resumption, runs_dir=runs_dir, open_screen=open_screen, audit=audit,
+            auto_rollback=auto_rollback, registry=registry, owns_process=owns_process,
+        )  # fmt: skip
+
+
+def _followed(loaded: LoadedRecipe, compute: Compute, crew: Crew) -> Conclusion:
+    """What another rank than 0 does."""
+    told = crew.told()
+    run = Path(told["run"])
+    ending = follow(loaded.recipe, compute, crew, run, resumes=told["resumes"])
+    end = crew.told()
+    child = Path(end["child"]) if end["child"] else None
+    return Conclusion(path=run, ending=ending, verdict=None, exit_code=end["exit_code"], child=child)
+
+
+def _led(
+    loaded: LoadedRecipe,
+    compute: Compute,
+    crew: Crew,
+    path: Path,
+    resumption: Resumption | None,
+    *,
+    runs_dir: Path,
+    open_screen: OpenScreen,
+    audit: OpeningAudit | None,
+    auto_rollback: bool,
+    registry: Registry | None,
+    owns_process: bool,
+) -> Conclusion:
+    """What rank 0 does, and a process of its own."""
+    recipe = loaded.recipe
     resume_at = resumption.step if resumption else None
-    path = resume or create_run(runs_dir, recipe.name)
     with (
         Interruption(owns_process=owns_process) as interruption,
         removed_unless_begun(path),
@@ -145,9 +184,15 @@ def train_recipe(
         dataset = built_dataset(recipe)
         baseline = resolve_baseline(recipe.watch.baseline, runs_dir, dataset.fingerprint)
         registry = registry or installed()
-        session = _Session(loaded, dataset, compute, writer, baseline=baseline, registry=registry, observers=observers)
+        session = _Session(
+            loaded, dataset, compute, writer, crew, baseline=baseline, registry=registry, observers=observers
+        )
         session.heed_rollbacks(auto=auto_rollback)
-        return session.run(resumption, interruption, open_screen, audit=None if resumption else audit)
+        if crew.size > 1:
+            session.record.rank_rows = rank_rows(path, crew, resume_at=resume_at)
+        conclusion = session.run(resumption, interruption, open_screen, audit=None if resumption else audit)
+        crew.told({"exit_code": conclusion.exit_code, "child": str(conclusion.child or "")})
+        return conclusion
 
 
 class _Session:
@@ -159,6 +204,7 @@ class _Session:
         dataset: SequenceDataset,
         compute: Compute,
         writer: RunWriter,
+        crew: Crew,
         *,
         baseline: ResolvedBaseline,
         registry: Registry,
@@ -168,6 +214,7 @@ class _Session:
         self.dataset = dataset
         self.compute = compute
         self.writer = writer
+        self.crew = crew
         self.baseline = baseline
         self.registry = registry
         self.observers = observers
@@ -194,7 +241,7 @@ class _Session:
         audit: OpeningAudit | None,
     ) -> Conclusion:
         """Train from the start or from a checkpoint, and conclude."""
-        trainer = Trainer(self.loaded.recipe, self.dataset, self.compute, self.checkpoints, self.record)
+        trainer = Trainer(self.loaded.recipe, self.dataset, self.compute, self.checkpoints, self.record, crew=self.crew)
         if self.record.orders is not None:
             self.record.orders.settle = trainer.settle
         recorded = None
@@ -218,6 +265,7 @@ class _Session:
             interruption.last_words = (
                 f"\nEnded at once, without a checkpoint of the last steps. Go on with: jepa run --resume {typed}\n"
             )
+            self.crew.meet()
             with interruption.acknowledged(lambda: screen.event("warning", STOPPING, "")):
                 ending = trainer.train(interruption)
             if ending.kind == "rolled back":
@@ -227,11 +275,7 @@ class _Session:
     def _restore(self, trainer: Trainer, resumption: Resumption) -> tuple[StartedAnew, ...]:
         """Bring everything to where it was; what starts anew because a changed recipe has no place for it."""
         run = RunReader(self.writer.path)
-        anew: tuple[StartedAnew, ...] = ()
-        if resumption.checkpoint is not None and resumption.inherits:
-            anew = trainer.inherit(resumption.checkpoint)
-        elif resumption.checkpoint is not None:
-            trainer.resume(resumption.checkpoint)
+        anew: tuple[StartedAnew, ...] = restored(trainer, resumption)
         self.record.recall(run.events())
         self.record.replay(run.rows())
         # What was decided when it stopped holds no longer.

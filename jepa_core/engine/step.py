@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import HasState, Observations, Statistics, ViewTransform
+from jepa_core.contracts import ALONE, Crew, HasState, Observations, Statistics, ViewTransform
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.compiling import Compiling, keep_compiled
 from jepa_core.engine.course import Course
@@ -17,8 +18,9 @@ from jepa_core.engine.cuda_graphs import WARM_UP, NotCapturableError, Replay
 from jepa_core.engine.device import Compute
 from jepa_core.engine.meters import Meters, together
 from jepa_core.engine.network import Parts
-from jepa_core.engine.objective import Objective, Outcome, declared_views
+from jepa_core.engine.objective import Objective, StepOutcome, declared_views
 from jepa_core.engine.optimizer import GatedAdam, LossScale, clip_gradients, ema_decay, learning_rate
+from jepa_core.engine.parallel import SharedObjective
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.vote import Vote
 from jepa_core.recipes.tables import Recipe
@@ -41,16 +43,18 @@ class TrainingStep:
         *,
         augment: ViewTransform,
         run_steps: int | None = None,
+        crew: Crew = ALONE,
     ) -> None:
-        """`run_steps`: what schedules span; the course's steps when not given."""
+        """`run_steps`: what schedules span; the course's steps when not given. `crew`: who shares the batches."""
         self.augment = augment
+        self.crew = crew
         self.recipe = recipe
         self.parts = parts
         self.batches = batches
         self.compute = compute
         self.course = course
         self._run_steps = run_steps
-        self.objective = Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()})
+        self.objective = Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()}, crew)
         self.views = declared_views(parts.losses)
         self.parameters = trained_parameters(parts)
         self.optimizer = GatedAdam(recipe.optimizer, self.parameters)
@@ -62,7 +66,10 @@ class TrainingStep:
             for name, module in {"quantizer": parts.online.quantizer, **dict(parts.losses.items())}.items()
             if isinstance(module, HasState)
         }
-        self._forward: Callable[[Observations, Mapping[str, Observations]], Outcome] = self.objective
+        self._shared = SharedObjective(self.objective) if crew.size > 1 else None
+        self._forward: Callable[[Observations, Mapping[str, Observations]], StepOutcome] = (
+            self._shared or self.objective
+        )
         self._is_compiled_anew = False
         self.replay = Replay(compute.device)
         self.not_replayed = ""
@@ -71,6 +78,8 @@ class TrainingStep:
         self.not_compiled = ""
         """Why steps are not compiled although they were to be."""
         self._first_step: int | None = None
+        self._phase: tuple[int | str, ...] = ()
+        """What the micro-batch under way was seeded with."""
         if recipe.train.compile is True:
             self.compile()
 
@@ -107,7 +116,7 @@ class TrainingStep:
         except OSError as error:
             self.not_compiled = f"torch cannot keep what it compiles: {error}"
             return
-        self._forward, self._is_compiled_anew = torch.compile(self.objective), True
+        self._forward, self._is_compiled_anew = torch.compile(self._shared or self.objective), True
         self.replay.stop()
         self._first_step = None
 
@@ -120,13 +129,19 @@ class TrainingStep:
             if not goes_on(micro):
                 raise _DroppedError
             batch = self._drawn(step, micro)
-            outcomes.append(run(f"micro-batch {micro}", self._learn, batch))
+            with self._gradients_kept(micro):
+                outcomes.append(run(f"micro-batch {micro}", self._learn, batch))
         accept, figures = run("update", partial(self._update, outcomes), self._lr(step), self._decay(step), step)
         seed_phase(train.seed, "step", step, "after")
         run("state", partial(self._apply_statistics, outcomes, accept))
         return figures
 
-    def _learn(self, batch: Observations) -> Outcome:
+    def _gradients_kept(self, micro: int) -> AbstractContextManager[None]:
+        """Within it ranks keep their gradients to themselves, up to the last micro-batch, where they are averaged."""
+        is_last = micro == self.recipe.train.accumulate - 1
+        return nullcontext() if self._shared is None else self._shared.waiting(is_last=is_last)
+
+    def _learn(self, batch: Observations) -> StepOutcome:
         """Add a micro-batch's gradients to the parameters'."""
         batch, views = self._augmented(batch)
         with self.compute.autocast():
@@ -136,11 +151,11 @@ class TrainingStep:
 
     @torch.no_grad()
     def _update(
-        self, outcomes: list[Outcome], lr: float | Tensor, decay: float | Tensor, step: int | Tensor
+        self, outcomes: list[StepOutcome], lr: float | Tensor, decay: float | Tensor, step: int | Tensor
     ) -> tuple[Tensor, tuple[list[str], Tensor]]:
         """Move the weights and their averages by the gradients, if these are finite; whether they are, and figures."""
         parameters = list(self.parameters.values())
-        loss = torch.stack([outcome.total.detach() for outcome in outcomes]).mean()
+        loss = self.crew.mean(torch.stack([outcome.total.detach() for outcome in outcomes]).mean())
 
         self.loss_scale.unscale_(parameters)
         grad_norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None], foreach=True)
@@ -153,10 +168,10 @@ class TrainingStep:
         step_figures = {"grad.norm": grad_norm, "grad.clipped": clipped, "grad.skipped": (~accept).float()}
         return accept, together([outcome.figures for outcome in outcomes], step_figures)
 
-    def _apply_statistics(self, outcomes: list[Outcome], accept: Tensor) -> None:
+    def _apply_statistics(self, outcomes: list[StepOutcome], accept: Tensor) -> None:
         """Codebooks, queues and the like follow what the step has seen."""
         for name, component in self._stateful.items():
-            apply_gated(component, Statistics.merge([outcome.statistics[name] for outcome in outcomes]), accept)
+            apply_gated(component, self.crew.merged([outcome.statistics[name] for outcome in outcomes]), accept)
 
     def _lr(self, step: int) -> float:
         along = self.course.along(step, self.run_steps)
@@ -170,11 +185,15 @@ class TrainingStep:
         """Once a process, when what first steps make is there."""
         if self._first_step is None:
             self._first_step = step
-        return self.recipe.train.replay and self.compute.device.type == "cuda" and step == self._first_step + WARM_UP
+        is_due = self.recipe.train.replay and self.compute.device.type == "cuda" and step == self._first_step + WARM_UP
+        if is_due and self.crew.size > 1:
+            self.not_replayed = f"{self.crew.size} ranks take it together"
+            return False
+        return is_due
 
     def _first_replayed(self, take: Callable[[], tuple[list[str], Tensor]]) -> tuple[list[str], Tensor]:
         try:
-            return self.replay.start(take, self._memory)
+            return self.replay.start(take, self.memory)
         except NotCapturableError as error:
             self.not_replayed = str(error)
             return take()
@@ -188,7 +207,7 @@ class TrainingStep:
             raise
         except Exception as error:
             # A fault of the step's own comes again without the compiler.
-            self._forward = self.objective
+            self._forward = self._shared or self.objective
             figures = take()
             told = " ".join(filter(None, map(str.strip, str(error).splitlines()[:2])))
             self.not_compiled = f"{type(error).__name__}: {told}"
@@ -196,7 +215,7 @@ class TrainingStep:
             self.compiling.note_compiled()
         return figures
 
-    def _memory(self) -> dict[str, Tensor]:
+    def memory(self) -> dict[str, Tensor]:
         """All that a step writes for the next one."""
         owners = {"online": self.parts.online, "target": self.parts.target, "losses": self.parts.losses}
         memory = {f"{owner}.{name}": t for owner, module in owners.items() for name, t in module.state_dict().items()}
@@ -205,7 +224,7 @@ class TrainingStep:
         return memory | {f"vote.{k}": t for k, t in self.vote.state().items()} | dict(self.loss_scale.state())
 
     def draw(self, step: int, micro: int) -> tuple[Observations, dict[str, Observations]]:
-        """The augmented micro-batch and its views. Seeds everything that the forward pass draws, too."""
+        """This rank's part of the augmented micro-batch and of its views. Seeds what the forward pass draws, too."""
         return self._augmented(self._drawn(step, micro))
 
     def _drawn(self, step: int, micro: int) -> Observations:
@@ -213,12 +232,20 @@ class TrainingStep:
         started = time.perf_counter()
         batch = self.batches.draw(self.course.at(step, micro), self.course.at(step, micro + 1))
         self.meters.note_time("time.data", time.perf_counter() - started)
-        seed_phase(self.recipe.train.seed, "step", step, "micro", micro)
+        self._phase = ("step", step, "micro", micro)
+        seed_phase(self.recipe.train.seed, *self._phase)
         return batch
 
     def _augmented(self, batch: Observations) -> tuple[Observations, dict[str, Observations]]:
         batch = self.augment(batch)
-        return batch, {name: transform(batch) for name, transform in self.views.items()}
+        views = {name: transform(batch) for name, transform in self.views.items()}
+        if self.crew.size == 1:
+            return batch, views
+        # Drawn for the whole, so that each sequence is changed as one process would have changed it.
+        mine = self.crew.mine(len(batch))
+        if self.crew.rank:
+            seed_phase(self.recipe.train.seed, *self._phase, "rank", self.crew.rank)
+        return batch[mine], {name: view[mine] for name, view in views.items()}
 
 
 def trained_parameters(parts: Parts) -> dict[str, nn.Parameter]:

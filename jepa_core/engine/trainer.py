@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
 
+import attrs
 import torch
 
-from jepa_core.contracts import NeedsInitialisation, SequenceDataset
+from jepa_core.contracts import ALONE, Crew, NeedsInitialisation, SequenceDataset
+from jepa_core.engine.agreement import Word, agreed, require_same
 from jepa_core.engine.augmentation import built_augmentations
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
@@ -27,8 +29,9 @@ from jepa_core.engine.evaluation import Validation, evaluation_mode
 from jepa_core.engine.fitting_state import StartedAnew, parameters_anew
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.network import build_parts
-from jepa_core.engine.non_finite import cause_of
+from jepa_core.engine.non_finite import Cause, cause_of
 from jepa_core.engine.nulls import ChosenNulls
+from jepa_core.engine.parallel import require_equal_shares
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.state_registry import Entry, StateRegistry
 from jepa_core.engine.step import TrainingStep
@@ -63,6 +66,10 @@ class Record(Protocol):
 
     def row(self, row: Mapping[str, float]) -> None: ...
 
+    def rank_row(self, row: Mapping[str, float]) -> None:
+        """A rank's own time and loss, where several share the batches."""
+        ...
+
     def diagnosis(self, row: Mapping[str, Any]) -> None: ...
 
     def event(
@@ -89,18 +96,27 @@ class Trainer:
     """One run, from its first step or from a checkpoint."""
 
     def __init__(
-        self, recipe: Recipe, dataset: SequenceDataset, compute: Compute, checkpoints: CheckpointFolder, record: Record
+        self,
+        recipe: Recipe,
+        dataset: SequenceDataset,
+        compute: Compute,
+        checkpoints: CheckpointFolder,
+        record: Record,
+        *,
+        crew: Crew = ALONE,
     ) -> None:
         self.recipe = recipe
         self.compute = compute
         self.checkpoints = checkpoints
         self.record = record
         train = recipe.train
+        self.crew = crew
         self.shape = DataShape.of(dataset)
-        self.parts = build_parts(recipe, self.shape, compute.device)
+        require_equal_shares(train, crew)
+        self.parts = build_parts(recipe, self.shape, compute.device, crew)
         batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device, place=recipe.place)
         course, augment = Course.of(recipe, len(dataset.train)), built_augmentations(recipe, self.shape)
-        self.step = TrainingStep(recipe, self.parts, batches, compute, course, augment=augment)
+        self.step = TrainingStep(recipe, self.parts, batches, compute, course, augment=augment, crew=crew)
         self.diagnostics = Diagnostics(self.step, recipe.diagnostics.sample, chunk=train.batch_size)
         self.dataset = dataset
         self.validation = Validation(dataset.space, dataset.validation, compute, chunk=train.batch_size)
@@ -112,7 +128,7 @@ class Trainer:
         """Step, epoch and MRR of the best validation."""
         self.course_before: Course | None = None
         """The way through the data before the run went on with batches of another size; None where it did not."""
-        self._is_initialised = False
+        self._is_initialised = self._ends = False
         self.state = self._all_state()
         self._row_started = time.perf_counter()
 
@@ -155,6 +171,18 @@ class Trainer:
         self.step.optimizer.restore_fitting(state)
         return ()
 
+    def require_one_step(self, step: int) -> None:
+        """Refuse to go on from different checkpoints.
+
+        Raises:
+            CheckpointError: ranks found different ones.
+        """
+        if self.crew.agree([step, -step]) != [step, -step]:
+            raise CheckpointError(
+                f"Rank {self.crew.rank} found its newest checkpoint at step {step}, another rank a different one. All "
+                "ranks have to read the same run directory."
+            )
+
     def resume(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint instead of from step 0."""
         self.state.write(load_checkpoint(checkpoint))
@@ -175,12 +203,14 @@ class Trainer:
         if not isinstance(quantizer, NeedsInitialisation):
             return
         context = self.step.batches.sample(INITIAL_SEQUENCES)[:, :-1]
-        with evaluation_mode(self.step.objective), self.compute.autocast():
+        with self.crew.alone(), evaluation_mode(self.step.objective), self.compute.autocast():
             parts = [self.parts.online.encode(part.flatten()) for part in context.split(128)]
             tokens = torch.cat([part.values[part.mask] for part in parts]).float()
             seed_phase(self.recipe.train.seed, "initialise")
             chosen = torch.randperm(tokens.shape[0], device=tokens.device)[:INITIAL_TOKENS]
             quantizer.initialise(tokens[chosen])
+        for tensor in quantizer.state_dict().values():
+            tensor.copy_(self.crew.shared(tensor))
 
     def rank_nulls(self, chosen: ChosenNulls, recorded: RankedNulls | None = None) -> RankedNulls:
         """Measure what learns nothing on the validation candidates; to be called before a checkpoint is read.
@@ -190,7 +220,8 @@ class Trainer:
             recorded: figures of a run that goes on, which it is judged by from its first step to its last.
         """
         self.initialise()
-        self.validation.rank_nulls(chosen, self.dataset, self.step.objective, recorded)
+        with self.crew.alone():
+            self.validation.rank_nulls(chosen, self.dataset, self.step.objective, recorded)
         return self.validation.nulls.ranked
 
     def train(self, interruption: Interruption) -> Ending:
@@ -198,8 +229,10 @@ class Trainer:
         if self.steps_done == 0 and not self._is_initialised:
             self.initialise()
         taken_back = self.record.taken_back(self.steps_done, after_row=True)
-        if taken_back is not None:
-            return Ending.rolled_back(self.steps_done, taken_back)
+        word = self._agreed(Word(taken_back=taken_back, ends=self.record.decision.ends))
+        if word.taken_back is not None:
+            return Ending.rolled_back(self.steps_done, word.taken_back)
+        self._ends = word.ends
         try:
             return self._steps(interruption)
         finally:
@@ -212,7 +245,7 @@ class Trainer:
                 f"The first step takes longer, about {takes}: it is compiled (train.compile = true)."
             )
         self._row_started = time.perf_counter()
-        while not self.calendar.is_last(self.steps_done) and not self.record.decision.ends:
+        while not self.calendar.is_last(self.steps_done) and not self._ends:
             self._compile_if_it_pays()
             if not self.step(self.steps_done, partial(self._goes_on, interruption)):
                 return self._stopped_within_step(interruption)
@@ -228,28 +261,37 @@ class Trainer:
         if micro:
             done = self.steps_done + micro / self.recipe.train.accumulate
             self.record.heartbeat(self.steps_done, self.calendar.epoch(done))
-        return interruption.stop_signal is None
+        return self._agreed(Word(stop_signal=interruption.stop_signal)).stop_signal is None
 
     def _stopped_within_step(self, interruption: Interruption) -> Ending:
         """Nothing has come of the step under way, which is taken again on resume: save what the last one left."""
-        assert interruption.stop_signal is not None
+        stop_signal = self._agreed(Word(stop_signal=interruption.stop_signal)).stop_signal
+        assert stop_signal is not None
         if self._bad_step() >= 0:
             return self._non_finite()
         self.settle()
         if self._saved_at != self.steps_done:
             self.save(final=True)
-        return Ending.interrupted(self.steps_done, interruption.stop_signal)
+        return Ending.interrupted(self.steps_done, stop_signal)
 
     def _after_step(self, interruption: Interruption) -> Ending | None:
         """Rows, checkpoints and what ends the run before its time, in this order."""
         done = self.steps_done
         row = self._row()
         # Read once: a signal that comes from here on is for the next step.
-        stop_signal = interruption.stop_signal
-        taken_back = None if stop_signal else self.record.taken_back(done, after_row=row is not None)
-        is_stopped = stop_signal is not None or taken_back is not None or self.record.decision.ends
-        is_final = is_stopped or self.calendar.is_last(done)
-        saving = interruption.take_save_request() or self.calendar.checkpoint_due(done) or is_final
+        stopping = interruption.stop_signal
+        taken_back = None if stopping else self.record.taken_back(done, after_row=row is not None)
+        word = self._agreed(
+            Word(
+                stop_signal=stopping,
+                taken_back=taken_back,
+                saves=interruption.take_save_request(),
+                ends=self.record.decision.ends,
+            )
+        )
+        stop_signal, taken_back, self._ends = word.stop_signal, word.taken_back, word.ends
+        is_final = stop_signal is not None or taken_back is not None or word.ends or self.calendar.is_last(done)
+        saving = word.saves or self.calendar.checkpoint_due(done) or is_final
         if (row is not None or saving) and self._bad_step() >= 0:
             ending = self._non_finite()
             return ending if taken_back is None else Ending.rolled_back(ending.step, taken_back)
@@ -259,9 +301,17 @@ class Trainer:
         self.record.heartbeat(done, self.calendar.epoch(done))
         if taken_back is not None:
             return Ending.rolled_back(done, taken_back)
-        if stop_signal is None or self.record.decision.ends:
+        if stop_signal is None or word.ends:
             return None
         return Ending.interrupted(done, stop_signal)
+
+    def _agreed(self, seen: Word) -> Word:
+        """What holds for all ranks; the time that it takes is waiting for the slowest."""
+        started = time.perf_counter()
+        word = agreed(self.crew, seen)
+        if self.crew.size > 1:
+            self.step.meters.note_time("time.wait", time.perf_counter() - started)
+        return word
 
     def _row(self) -> dict[str, float] | None:
         """Everything due after this step as one row, written; None when nothing is due."""
@@ -270,41 +320,56 @@ class Trainer:
         if not (calendar.row_due(done) or diagnosis_due or validation_due):
             return None
         steps = max(1, self.step.meters.steps)
-        row = {"step": done, "epoch": calendar.epoch(done)} | self.step.meters.take()
+        moment = {"step": done, "epoch": calendar.epoch(done)}
+        row = moment | self.step.meters.take(self.crew)
         seconds = (time.perf_counter() - self._row_started) / steps
+        if self.crew.size > 1:
+            self.record.rank_row(moment | self.step.meters.own | {"time.step": seconds} | self._peak_memory())
+            if diagnosis_due:
+                require_same(self.crew, self.step.memory(), done)
         row |= {"time.step": seconds, "throughput.samples_per_second": self._samples_per_step() / seconds}
         is_sound = self._bad_step() < 0
-        if diagnosis_due and is_sound:
-            diagnosis = self.diagnostics(done)
-            row |= diagnosis.figures
-            self.record.diagnosis({"step": done, "epoch": calendar.epoch(done), **diagnosis.detail})
-        if validation_due and is_sound:
-            with_hard = calendar.is_last(done) or calendar.validations(done) % self.validation.hard_every() == 0
-            row |= self.validation(self.step.objective, self.step.views, with_hard=with_hard)
-            if not self.best:
-                row |= self.validation.first_row()
-            self._note_best(row)
-        if self.compute.device.type == "cuda":
-            row["memory.device_gib"] = torch.cuda.max_memory_allocated(self.compute.device) / 2**30
+        if is_sound and self.crew.leads:
+            with self.crew.alone():
+                row |= self._looked_at(done, diagnosis_due=diagnosis_due, validation_due=validation_due)
+        row |= self._peak_memory()
         self.record.row(row)
         if is_sound and row.get("grad.skipped"):
             self._tell_of_skipped(row["grad.skipped"] * steps)
         self._row_started = time.perf_counter()
         return row
 
+    def _looked_at(self, done: int, *, diagnosis_due: bool, validation_due: bool) -> dict[str, float]:
+        """What diagnostics and validation have found, where they are due."""
+        row: dict[str, float] = {}
+        calendar = self.calendar
+        if diagnosis_due:
+            diagnosis = self.diagnostics(done)
+            row |= diagnosis.figures
+            self.record.diagnosis({"step": done, "epoch": calendar.epoch(done), **diagnosis.detail})
+        if validation_due:
+            with_hard = calendar.is_last(done) or calendar.validations(done) % self.validation.hard_every() == 0
+            row |= self.validation(self.step.objective, self.step.views, with_hard=with_hard)
+            if not self.best:
+                row |= self.validation.first_row()
+            if row["val.retrieval.mrr"] > self.best.get("mrr", -1.0):
+                self.best = {"step": done, "epoch": calendar.epoch(done), "mrr": row["val.retrieval.mrr"]}
+        return row
+
+    def _peak_memory(self) -> dict[str, float]:
+        if self.compute.device.type != "cuda":
+            return {}
+        return {"memory.device_gib": torch.cuda.max_memory_allocated(self.compute.device) / 2**30}
+
     def _samples_per_step(self) -> int:
         return self.recipe.train.batch_size * self.recipe.train.accumulate
-
-    def _note_best(self, row: Mapping[str, float]) -> None:
-        if row["val.retrieval.mrr"] > self.best.get("mrr", -1.0):
-            self.best = {"step": row["step"], "epoch": row["epoch"], "mrr": row["val.retrieval.mrr"]}
 
     def _bad_step(self) -> int:
         return int(self.step.vote.bad_step)
 
     def _compile_if_it_pays(self) -> None:
         prospect = self.step.compiling.prospect(self.steps_done, self.step.run_steps)
-        if prospect is None or not prospect.pays:
+        if prospect is None or not self.crew.told(prospect.pays):
             return
         self._tell_of_compiling(
             f"Compiling the step, which takes about {prospect.takes:.0f} s and makes all that are left about "
@@ -338,13 +403,23 @@ class Trainer:
     def _non_finite(self) -> Ending:
         """Name the cause, and count no step that changed nothing; the last checkpoint stays the newest."""
         bad_step = self._bad_step()
-        cause = cause_of(self.step, bad_step)
+        cause = self._cause(bad_step)
         self.steps_done = bad_step
         reason = f"step {bad_step + 1} was not finite: {cause.what}"
         message = f"S{reason[1:]}. Nothing has changed from that step on."
         evidence = {"step": bad_step + 1, "cause": cause.what}
         self.record.event("non-finite", "critical", message, step=bad_step + 1, evidence=evidence, advice=cause.advice)
         return Ending.non_finite(bad_step, reason)
+
+    def _cause(self, bad_step: int) -> Cause:
+        """Each rank repeats its own part of the step; the first that finds something tells."""
+        with self.crew.alone():
+            cause = cause_of(self.step, bad_step)
+        if self.crew.size == 1:
+            return cause
+        said = self.crew.heard(attrs.asdict(cause))
+        rank = next((rank for rank, each in enumerate(said) if each["is_known"]), 0)
+        return attrs.evolve(Cause(**said[rank]), what=f"on rank {rank}, {said[rank]['what']}")
 
     def save(self, *, final: bool = False, prune: bool = True) -> None:
         """Begin to write a checkpoint, and to delete those no longer wanted then. The last one is waited for.
@@ -353,6 +428,9 @@ class Trainer:
             CheckpointError: the last one could not be written; of any other the disk's refusal is an event.
         """
         self.settle()
+        if not self.crew.leads:
+            self._saved_at = self.steps_done
+            return
         started = time.perf_counter()
         step, folder = self.steps_done, self.checkpoints
         best = int(self.best["step"]) if "step" in self.best else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 RECIPE = "recipe.toml"
@@ -19,11 +21,28 @@ CHECKPOINTS = "checkpoints"
 CONTROL = "control"
 
 _MARKS = (STATUS, METRICS, RECIPE)
+_RANK_METRICS = re.compile(r"metrics\.rank(0|[1-9][0-9]{0,8})\.jsonl")
 
 
 def metrics_name(rank: int = 0) -> str:
     """The metrics file of a rank."""
     return METRICS if rank == 0 else f"metrics.rank{rank}.jsonl"
+
+
+def rank_metrics(rank: int) -> str:
+    """The file in which a rank of a run on several processes records its own time and loss; rank 0 has one too, beside
+    the figures of the whole run in `METRICS`."""
+    return f"metrics.rank{rank}.jsonl"
+
+
+def recorded_ranks(run: Path) -> tuple[int, ...]:
+    """The ranks with figures of their own in a run directory, in order; none where they cannot be listed."""
+    try:
+        with os.scandir(run) as entries:
+            matches = [(_RANK_METRICS.fullmatch(entry.name), entry) for entry in entries]
+            return tuple(sorted(int(match[1]) for match, entry in matches if match and entry.is_file()))
+    except OSError:
+        return ()
 
 
 def is_run(path: Path) -> bool:

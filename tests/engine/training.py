@@ -58,6 +58,9 @@ class KeptRecord:
         self.rows.append(dict(row))
         self.judge.observe(row)
 
+    def rank_row(self, row: Mapping[str, float]) -> None:
+        """There is one rank."""
+
     def diagnosis(self, row: Mapping[str, Any]) -> None:
         pass
 

@@ -1,0 +1,98 @@
+"""What ranks other than 0 do: train beside it, and write nothing but their own time and loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jepa_core.contracts import Crew
+from jepa_core.engine.checkpoint import CheckpointFolder
+from jepa_core.engine.dataset import built_dataset
+from jepa_core.engine.device import Compute
+from jepa_core.engine.ending import Ending
+from jepa_core.engine.interruption import Interruption
+from jepa_core.engine.starting import Resumption
+from jepa_core.engine.trainer import Trainer
+from jepa_core.recipes.tables import Recipe
+from jepa_core.run_directory.layout import CHECKPOINTS, rank_metrics
+from jepa_core.run_directory.line_appender import LineAppender
+from jepa_core.watch.decision import Decision
+
+
+def rank_rows(run: Path, crew: Crew, *, resume_at: int | None) -> LineAppender:
+    """A rank's own file of rows; those later than `resume_at` are dropped.
+
+    Raises:
+        RunDirectoryError: it cannot be opened.
+    """
+    rows = LineAppender(run / rank_metrics(crew.rank))
+    if resume_at is not None:
+        rows.keep_until(resume_at)
+    return rows
+
+
+def follow(recipe: Recipe, compute: Compute, crew: Crew, run: Path, *, resumes: bool) -> Ending:
+    """Train as rank 0 does, in step with it; how that ended.
+
+    Raises:
+        JepaError: data or checkpoint cannot be read; a meeting failed.
+    """
+    with Interruption(owns_process=False) as interruption:
+        resumption = Resumption.of(run) if resumes else None
+        rows = rank_rows(run, crew, resume_at=resumption.step if resumption else None)
+        try:
+            folder = CheckpointFolder(run / CHECKPOINTS, recipe.checkpoint.keep)
+            trainer = Trainer(recipe, built_dataset(recipe), compute, folder, _Following(rows), crew=crew)
+            trainer.initialise()
+            restored(trainer, resumption)
+            interruption.wait_for_steps()
+            # Rank 0 ranks what learns nothing and audits meanwhile.
+            crew.meet()
+            return trainer.train(interruption)
+        finally:
+            rows.close()
+
+
+def restored(trainer: Trainer, resumption: Resumption | None) -> Any:
+    """Bring a trainer to where the run goes on; what starts anew because a changed recipe has no place for it.
+
+    Raises:
+        CheckpointError: ranks found different checkpoints.
+    """
+    if resumption is None or resumption.checkpoint is None:
+        return ()
+    trainer.require_one_step(resumption.step)
+    if resumption.inherits:
+        return trainer.inherit(resumption.checkpoint)
+    trainer.resume(resumption.checkpoint)
+    return ()
+
+
+class _Following:
+    """A record that keeps a rank's own rows. What the rules ask for is rank 0's to tell."""
+
+    decision = Decision()
+    healthy_before: tuple[float, ...] = ()
+
+    def __init__(self, rows: LineAppender) -> None:
+        self._rows = rows
+
+    def taken_back(self, step: int, *, after_row: bool) -> None:
+        """Nothing asks for it here."""
+
+    def row(self, row: Mapping[str, float]) -> None:
+        """Rank 0 writes it."""
+
+    def rank_row(self, row: Mapping[str, float]) -> None:
+        """Write this rank's."""
+        self._rows.append(dict(row))
+
+    def diagnosis(self, row: Mapping[str, Any]) -> None:
+        """Rank 0 writes it."""
+
+    def event(self, *_: Any, **__: Any) -> None:
+        """Rank 0 tells of it."""
+
+    def heartbeat(self, step: int, epoch: float) -> None:
+        """Rank 0 notes it."""

@@ -1,0 +1,146 @@
+"""How ranks find each other, and how their gradients are averaged: PyTorch's `DistributedDataParallel`.
+
+Li et al., "PyTorch Distributed", VLDB 2020: gradients are summed in buckets while the way back goes on. Everything else
+that ranks agree on is a `Crew`'s affair.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from jepa_core.contracts import ALONE, Crew, Observations, Statistics
+from jepa_core.engine.objective import Objective, StepOutcome
+from jepa_core.errors import DeviceError, JepaError, RecipeError
+from jepa_core.recipes.tables import Train
+
+PATIENCE = timedelta(minutes=30)
+"""How long a rank waits for the others: rank 0 alone ranks what learns nothing, audits and validates."""
+
+
+class RankLostError(JepaError):
+    """Another rank has died, or does not answer."""
+
+
+def is_one_of_many() -> bool:
+    """Whether this process was started as a rank, by torchrun or the like."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+def device_of_rank(device: str) -> str:
+    """What `--device` means to this rank: each has a GPU of its own, unless it is the CPU that they share.
+
+    Raises:
+        DeviceError: all ranks were given one GPU.
+    """
+    if not is_one_of_many() or device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        return device
+    if device not in {"auto", "cuda"}:
+        raise DeviceError(f"--device {device} is one device, and there are several ranks. Use --device cuda, or cpu.")
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if local >= torch.cuda.device_count():
+        raise DeviceError(
+            f"Rank {os.environ['RANK']} is number {local} on this machine, which has {torch.cuda.device_count()} CUDA "
+            "devices, counted from 0. Start no more ranks than there are, or use --device cpu."
+        )
+    return f"cuda:{local}"
+
+
+@contextmanager
+def joined_crew(device: torch.device) -> Iterator[Crew]:
+    """The ranks that were started together, while entered; a crew of one where this process is no rank.
+
+    Raises:
+        RankLostError: within it a meeting failed, as another rank is gone.
+    """
+    if not is_one_of_many():
+        yield ALONE
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    owns_group = not dist.is_initialized()
+    if owns_group:
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE)
+    try:
+        yield Crew(dist.get_rank(), dist.get_world_size())
+    except RuntimeError as error:
+        if not _is_of_a_meeting(error):
+            raise
+        raise RankLostError(
+            f"Rank {dist.get_rank()} of {dist.get_world_size()} lost the others: one has ended or does not answer. The "
+            "first error above is the cause. Go on from the newest checkpoint: jepa run --resume RUN"
+        ) from error
+    finally:
+        if owns_group:
+            dist.destroy_process_group()
+
+
+def _is_of_a_meeting(error: RuntimeError) -> bool:
+    """Whether it comes from the process group."""
+    if isinstance(error, dist.DistError):
+        return True
+    told = str(error)
+    return any(name in told for name in ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer"))
+
+
+def require_equal_shares(train: Train, crew: Crew) -> None:
+    """Refuse a batch that ranks cannot share.
+
+    Raises:
+        RecipeError: `train.batch_size` is no multiple of the number of ranks.
+    """
+    rest = train.batch_size % crew.size
+    if rest:
+        lower, upper = train.batch_size - rest, train.batch_size - rest + crew.size
+        options = f"{lower} or {upper}" if lower else str(upper)
+        raise RecipeError(
+            f"train.batch_size is {train.batch_size}, of all ranks together, and {crew.size} ranks cannot have equal "
+            f"shares of it. Use --set train.batch_size={options}, or another number of ranks."
+        )
+
+
+class SharedObjective(nn.Module):
+    """An objective whose gradients are averaged over ranks as they are found.
+
+    It gives nothing with a gradient but the total: parameters that only other outputs depend on would be waited for.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        super().__init__()
+        self.engine = DistributedDataParallel(
+            _ForStep(objective),
+            # State outside the gradient follows merged statistics, and is the same on every rank.
+            broadcast_buffers=False,
+            # A loss of weight 0, or a projector that no loss looks at, has no gradient.
+            find_unused_parameters=True,
+        )
+
+    def forward(self, batch: Observations, views: Mapping[str, Observations]) -> StepOutcome:
+        """This rank's part of the micro-batch and of its views."""
+        total, figures, statistics = self.engine(batch, views)
+        return StepOutcome(total=total, figures=figures, statistics=statistics)
+
+    def waiting(self, *, is_last: bool) -> AbstractContextManager[None]:
+        """Within it gradients are kept to this rank, unless the micro-batch is the last of its step."""
+        held: AbstractContextManager[None] = nullcontext() if is_last else self.engine.no_sync()
+        return held
+
+
+class _ForStep(nn.Module):
+    def __init__(self, objective: Objective) -> None:
+        super().__init__()
+        self.objective = objective
+
+    def forward(
+        self, batch: Observations, views: Mapping[str, Observations]
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Statistics]]:
+        outcome = self.objective(batch, views)
+        return outcome.total, dict(outcome.figures), dict(outcome.statistics)
