@@ -14,6 +14,8 @@ from torch import Tensor
 
 _GOLDEN = -7046029254386353131
 """2⁶⁴ / φ as a signed number: the step from one place to the next."""
+_INVERSE = -1018231460777725123
+"""Of that, modulo 2⁶⁴."""
 _FIRST, _SECOND = -4658895280553007687, -7723592293110705685
 
 
@@ -26,7 +28,9 @@ def keyed_uniform(key: Tensor, num: int, *, first: int = 0) -> Tensor:
     """(num,) float32 in (0, 1): numbers `first` … `first + num − 1` of a key, which is a scalar int64."""
     places = torch.arange(first, first + num, device=key.device)
     # 23 bits and half a step, which float32 holds exactly: neither 0 nor 1, so that logarithms are finite.
-    return (_shifted(_mixed(key + places * _GOLDEN), 41).float() + 0.5) * 2.0**-23
+    # key + places · golden, as the compiler takes it: places times a number is an index to it, which would overflow.
+    bits = _mixed((key * _INVERSE + places) * _GOLDEN)
+    return (_shifted(bits, 41).float() + 0.5) * 2.0**-23
 
 
 def keyed_normal(key: Tensor, num: int) -> Tensor:

@@ -149,7 +149,11 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     Metric("time.step", "mean time of a step since the last row", "lower", "s"),
     Metric("time.data", "mean time to draw and augment a batch since the last row", "lower", "s"),
     Metric(
-        "time.wait", "mean time of a step spent waiting for the other ranks, since the last row", "lower", "s", minimum=0
+        "time.wait",
+        "mean time of a step spent waiting for the other ranks, since the last row",
+        "lower",
+        "s",
+        minimum=0,
     ),
     Metric("throughput.samples_per_second", "training sequences a second since the last row", "higher"),
     Metric("memory.device_gib", "peak memory on the device", "lower", "GiB"),

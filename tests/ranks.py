@@ -42,8 +42,8 @@ def in_ranks(size: int, work: Callable[[Crew], Any]) -> list[Any]:
             for process in processes:
                 process.join(5)
                 process.kill()
-    for rank, (is_sound, result) in enumerate(results):
-        assert is_sound, f"rank {rank} raised:\n{result}"
+    raised = [f"rank {rank} raised:\n{result}" for rank, (is_sound, result) in enumerate(results) if not is_sound]
+    assert not raised, "\n".join(raised)
     return [result for _, result in results]
 
 

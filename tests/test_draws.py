@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,3 +50,11 @@ def test_they_are_spread_as_they_should_be() -> None:
 def test_logarithms_of_them_are_finite() -> None:
     uniform = keyed_uniform(torch.tensor(11), 3_000_000)
     assert torch.isfinite(-(-uniform.log()).log()).all()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_they_are_compiled_to_the_same_bits() -> None:
+    """By the default compiler, which computes indices by itself."""
+    key = torch.tensor(2**61 + 12345)
+    compiled = torch.compile(keyed_uniform, fullgraph=True, dynamic=False)
+    assert torch.equal(compiled(key, 100, first=2**31), keyed_uniform(key, 100, first=2**31))

@@ -6,6 +6,7 @@ that ranks agree on is a `Crew`'s affair.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -20,6 +21,12 @@ from jepa_core.contracts import ALONE, Crew, Observations, Statistics
 from jepa_core.engine.objective import Objective, StepOutcome
 from jepa_core.errors import DeviceError, JepaError, RecipeError
 from jepa_core.recipes.tables import Train
+
+_SYNC_BUFFERS = (
+    "forward_sync_buffers"  # since torch 2.13
+    if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+    else "broadcast_buffers"
+)
 
 PATIENCE = timedelta(minutes=30)
 """How long a rank waits for the others: rank 0 alone ranks what learns nothing, audits and validates."""
@@ -117,10 +124,10 @@ class SharedObjective(nn.Module):
         super().__init__()
         self.engine = DistributedDataParallel(
             _ForStep(objective),
-            # State outside the gradient follows merged statistics, and is the same on every rank.
-            broadcast_buffers=False,
             # A loss of weight 0, or a projector that no loss looks at, has no gradient.
             find_unused_parameters=True,
+            # State outside the gradient follows merged statistics, and is the same on every rank.
+            **{_SYNC_BUFFERS: False},
         )
 
     def forward(self, batch: Observations, views: Mapping[str, Observations]) -> StepOutcome:

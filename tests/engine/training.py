@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import torch
 
-from jepa_core.contracts import SequenceDataset
+from jepa_core.contracts import ALONE, Crew, SequenceDataset
 from jepa_core.engine.checkpoint import CheckpointFolder
 from jepa_core.engine.device import Compute
 from jepa_core.engine.ending import Ending
@@ -100,6 +100,7 @@ def a_trainer(
     record: KeptRecord | None = None,
     precision: Precision = "fp32",
     device: torch.device = CPU,
+    crew: Crew = ALONE,
 ) -> Trainer:
     """A trainer that has not begun; checkpoints go to `folder`."""
     record = record or KeptRecord()
@@ -110,6 +111,7 @@ def a_trainer(
         Compute(device, precision),
         CheckpointFolder(folder, keep=100),
         record,
+        crew=crew,
     )
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Embeddings, Forward, Quantized, Statistics, View
+from jepa_core.contracts import Crew, Embeddings, Forward, Quantized, Statistics, View
 
 NUM_CONTEXT, NUM_TOKENS, DIM, PROJECTION = 3, 5, 4, 6
 
@@ -42,3 +46,24 @@ def random_forward(
             for name in ("colours", "translation", "flips")
         },
     )
+
+
+def part_of(whole: Forward, crew: Crew) -> tuple[Forward, list[Tensor]]:
+    """A rank's share of the sequences, and its leaves that take a gradient: those of the whole in their order."""
+    leaves: dict[int, Tensor] = {}
+
+    def shared(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            if not value.dim():
+                return value
+            mine = value.detach().chunk(crew.size)[crew.rank].clone()
+            # What the whole names twice is one leaf here, too.
+            return leaves.setdefault(id(value), mine.requires_grad_()) if value.requires_grad else mine
+        if isinstance(value, Mapping):
+            return {name: shared(part) for name, part in value.items()}
+        if is_dataclass(value) and not isinstance(value, type | Crew):
+            return replace(value, **{part.name: shared(getattr(value, part.name)) for part in fields(value)})
+        return value
+
+    part = replace(shared(whole), crew=crew)
+    return part, list(leaves.values())

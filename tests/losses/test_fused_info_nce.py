@@ -168,15 +168,22 @@ def test_it_is_a_sound_operator() -> None:
 
 
 @needs_triton
+@pytest.mark.parametrize("num_others", [0, 8, 24])
 @pytest.mark.parametrize("fields", [{}, {"queue": 12}, {"queue": 20, "duplicate_similarity": 0.9}])
-def test_the_loss_is_the_same_fused_and_not(fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loss_is_the_same_fused_and_not(
+    fields: dict[str, Any], num_others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(3)
+    others = F.normalize(torch.randn(num_others, PROJECTION), dim=-1).to(DEVICE)
+    # One that another rank has, too.
+    others[:1] = F.normalize(random_forward().z_target[:1], dim=-1)
     results = []
     for is_fused in (False, True):
         monkeypatch.setattr(info_nce, "is_fusable", lambda _, answer=is_fused: answer)
         loss, forward = filled_loss(**fields), random_forward()
         z_context = forward.z_context.detach().to(DEVICE).requires_grad_()
         value = loss._among_candidates(
-            F.normalize(z_context, dim=-1), F.normalize(forward.z_target, dim=-1).to(DEVICE), loss.temperature()
+            F.normalize(z_context, dim=-1), F.normalize(forward.z_target, dim=-1).to(DEVICE), others, loss.temperature()
         )
         results.append(with_gradients(value, z_context, loss.log_temperature))
     plain, ours = results

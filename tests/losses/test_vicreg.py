@@ -32,10 +32,14 @@ def test_it_equals_the_papers_formula() -> None:
 
 
 @pytest.mark.parametrize("only", ["invariance", "variance", "covariance"])
-def test_each_weight_belongs_to_its_term(only: str) -> None:
+def test_each_weight_belongs_to_its_term_which_moves_embeddings(only: str) -> None:
     weights = {name: 3.0 if name == only else 0.0 for name in ("invariance", "variance", "covariance")}
-    term = build(**weights)(random_forward())
+    forward = random_forward()
+    term = build(**weights)(forward)
     torch.testing.assert_close(term.value, 3 * term.figures[f"vicreg.{only}"])
+    term.value.backward()
+    assert forward.z_context.grad is not None
+    assert forward.z_context.grad.any()
 
 
 def test_a_collapsed_batch_falls_short_of_the_whole_spread() -> None:

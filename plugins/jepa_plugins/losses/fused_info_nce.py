@@ -67,7 +67,7 @@ def fused_info_nce(
     Args:
         z_context: (B, P) float32, unit length. With `temperature`, all that takes a gradient.
         z_target: (B, P) float32, unit length.
-        queue: (Q, P) float32, unit length in the first `num_filled` slots.
+        queue: (Q, P) float32, further negatives, unit length in the first `num_filled` slots.
         num_filled: scalar on the device, at most Q.
         temperature: scalar on the device.
         lowest_temperature: that `temperature` can take; decides whether float16 is enough.

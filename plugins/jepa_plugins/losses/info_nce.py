@@ -4,8 +4,8 @@ van den Oord, Li & Vinyals, "Representation Learning with Contrastive Predictive
 earlier targets is MoCo's (He et al., arXiv 1911.05722); the learnable temperature is CLIP's (Radford et al.,
 arXiv 2103.00020).
 
-Shapes: B sequences, P projection dimension, Q slots of the queue, C = B + Q candidates,
-T context observations.
+Shapes: B sequences, O sequences of the other ranks that share the batch, P projection dimension, Q slots of the queue,
+C = B + O + Q candidates in this order, T context observations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from jepa_core.contracts import Forward, LossTerm, Statistics
+from jepa_core.contracts import Crew, Forward, LossTerm, Statistics
 from jepa_core.facts import LossFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
@@ -98,11 +98,16 @@ class InfoNce(nn.Module):
         return (self._bounded(raw.detach()) + (raw - raw.detach())).exp()
 
     def forward(self, forward: Forward) -> LossTerm:
-        """Cosine similarities of `z_context` with `z_target` and with the queue."""
+        """Cosine similarities of `z_context` with `z_target`, that of other ranks, and the queue."""
         with torch.autocast(device_type=forward.z_context.device.type, enabled=False):
             z_context, z_target = unit_length(forward.z_context), unit_length(forward.z_target.detach())
             temperature = self.temperature()
-            value = self._among_candidates(z_context, z_target, temperature)
+            others_OP = forward.crew.others(z_target)
+            if self.config.symmetric:
+                other_contexts_OP = _of_others(z_context, forward.crew)
+                value = self._both_ways(z_context, z_target, others_OP, other_contexts_OP, temperature)
+            else:
+                value = self._among_candidates(z_context, z_target, others_OP, temperature)
             if self.config.context_weight and forward.z_observed is not None:
                 own = self._among_context(
                     z_context, z_target, unit_length(forward.z_observed.detach()), forward.is_target
@@ -136,27 +141,39 @@ class InfoNce(nn.Module):
     def _bounded(self, log_temperature: Tensor) -> Tensor:
         return log_temperature.clamp(math.log(self.config.temperature_min), math.log(self.config.temperature_max))
 
-    def _among_candidates(self, z_context: Tensor, z_target: Tensor, temperature: Tensor) -> Tensor:
-        """Scalar: contrast of the right target with the batch's others and the queue.
-
-        Logits of the other direction have to be there whole, so the symmetric form is not fused.
-        """
-        if is_fusable(z_context) and not self.config.symmetric:
+    def _among_candidates(self, z_context: Tensor, z_target: Tensor, others_OP: Tensor, temperature: Tensor) -> Tensor:
+        """Scalar: contrast of the right target with the batch's others, the other ranks' and the queue."""
+        if is_fusable(z_context):
             return fused_info_nce(
-                z_context, z_target, self.queue, self.num_filled, temperature,
+                z_context, z_target, torch.cat([others_OP, self.queue]), self.num_filled + len(others_OP), temperature,
                 lowest_temperature=self.config.temperature_min,
                 duplicate_similarity=self.config.duplicate_similarity,
             )  # fmt: skip
-        candidates_CP = torch.cat([z_target, self.queue])
-        logits_BC = (z_context / temperature) @ candidates_CP.T
-        return self._cross_entropy(logits_BC.masked_fill(self._left_out(z_target, candidates_CP), -torch.inf))
+        return _own_on_diagonal(self._logits(z_context, z_target, others_OP, temperature)[0])
 
-    def _cross_entropy(self, logits_BC: Tensor) -> Tensor:
-        own_B = torch.arange(len(logits_BC), device=logits_BC.device)
-        value = F.cross_entropy(logits_BC, own_B)
-        if self.config.symmetric:
-            value = (value + F.cross_entropy(logits_BC[:, : len(logits_BC)].T, own_B)) / 2
-        return value
+    def _both_ways(
+        self, z_context: Tensor, z_target: Tensor, others_OP: Tensor, other_contexts_OP: Tensor, temperature: Tensor
+    ) -> Tensor:
+        """Scalar: the mean of that and of the contrast of the right context with all other contexts, ranks' and own.
+
+        Logits of the second have to be there whole, so that neither is fused.
+        """
+        logits_BC, left_out = self._logits(z_context, z_target, others_OP, temperature)
+        batch, num_targets = len(z_target), len(z_target) + len(others_OP)
+        of_others_OB = (other_contexts_OP / temperature) @ z_target.T
+        # Two targets are duplicates of each other, so what does not count one way does not count the other.
+        of_others_OB = of_others_OB.masked_fill(left_out[:, batch:num_targets].T, -torch.inf)
+        of_contexts = torch.cat([logits_BC[:, :batch], of_others_OB]).T
+        return (_own_on_diagonal(logits_BC) + _own_on_diagonal(of_contexts)) / 2
+
+    def _logits(
+        self, z_context: Tensor, z_target: Tensor, others_OP: Tensor, temperature: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(B, C), −inf where a candidate does not count; and (B, C) or (1, C) bool: where that is."""
+        candidates_CP = torch.cat([z_target, others_OP, self.queue])
+        left_out = self._left_out(z_target, candidates_CP)
+        logits_BC = (z_context / temperature) @ candidates_CP.T
+        return logits_BC.masked_fill(left_out, -torch.inf), left_out
 
     def _among_context(
         self, z_context: Tensor, z_target: Tensor, z_observed_BTP: Tensor, is_target_BT: Tensor | None
@@ -172,8 +189,9 @@ class InfoNce(nn.Module):
 
     def _left_out(self, z_target: Tensor, candidates_CP: Tensor) -> Tensor:
         """(B, C) or (1, C) bool: candidates that do not count: empty slots, and duplicates where asked."""
-        num_old = torch.arange(len(candidates_CP), device=z_target.device) - len(z_target)
-        is_empty_1C = (num_old >= self.num_filled)[None]
+        num_targets = len(candidates_CP) - self.config.queue
+        slot_C = torch.arange(len(candidates_CP), device=z_target.device) - num_targets
+        is_empty_1C = (slot_C >= self.num_filled)[None]
         return is_empty_1C | self._duplicates(z_target, candidates_CP)
 
     def _duplicates(self, z_target: Tensor, candidates_CP: Tensor) -> Tensor:
@@ -195,3 +213,13 @@ class InfoNce(nn.Module):
         if self.config.queue:
             figures["queue.filled"] = self.num_filled / self.config.queue
         return figures
+
+
+def _own_on_diagonal(logits_BC: Tensor) -> Tensor:
+    return F.cross_entropy(logits_BC, torch.arange(len(logits_BC), device=logits_BC.device))
+
+
+def _of_others(z_context: Tensor, crew: Crew) -> Tensor:
+    """(O, P): contexts of the other ranks in the order of `Crew.others`, with gradient."""
+    everyone, batch = crew.gathered(z_context), len(z_context)
+    return torch.cat([everyone[: crew.rank * batch], everyone[(crew.rank + 1) * batch :]])

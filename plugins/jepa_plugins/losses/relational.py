@@ -11,7 +11,8 @@ differ by
 
 The objective gains `weight` times the mean over all context observations against the target, and
 `context_self_weight` times the mean over consecutive context observations: two weights side by side. Without its weight
-the value is that sum over `weight`. Observations with fewer than two distinct objects count in neither.
+the value is that sum over `weight`. Observations with fewer than two distinct objects count in neither; of the others
+ranks that share a batch may have different numbers, and the mean is over those of all.
 
 Shapes: B sequences, T context observations, N tokens, D embedding dimension, Q points of a quantile function.
 """
@@ -24,7 +25,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import Forward, LossTerm
+from jepa_core.contracts import ALONE, Crew, Forward, LossTerm
 from jepa_core.facts import LossFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
@@ -75,8 +76,9 @@ class Relational(nn.Module):
             context, context_mask = self._thinned(forward.context_quantized.values, forward.context_embeddings.mask)
             target, target_mask = self._thinned(forward.target_tokens.values.detach(), forward.target_tokens.mask)
             compare = profile_difference if self.config.normalized else paired_difference
-            to_target = compare(context, context_mask, target[:, None], target_mask[:, None])
-            to_next = compare(context[:, :-1], context_mask[:, :-1], context[:, 1:], context_mask[:, 1:])
+            before, after = (context[:, :-1], context_mask[:, :-1]), (context[:, 1:], context_mask[:, 1:])
+            to_target = compare(context, context_mask, target[:, None], target_mask[:, None], forward.crew)
+            to_next = compare(*before, *after, forward.crew)
             value = to_target + self.context_share * to_next
         return LossTerm(value=value, figures={"relational.context": to_next.detach()})
 
@@ -89,20 +91,20 @@ class Relational(nn.Module):
         return torch.where(mask[..., None], values.float(), 0.0), mask
 
 
-def profile_difference(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
+def profile_difference(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, crew: Crew = ALONE) -> Tensor:
     """Mean Wasserstein-1 distance of the relative squared distances within x and y, which broadcast; scalar."""
     (x_profile, x_counts), (y_profile, y_counts) = distance_profile(x, x_mask), distance_profile(y, y_mask)
-    return _mean_where(x_counts & y_counts, (x_profile - y_profile).abs().mean(-1))
+    return _mean_where(x_counts & y_counts, (x_profile - y_profile).abs().mean(-1), crew)
 
 
-def paired_difference(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor) -> Tensor:
+def paired_difference(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, crew: Crew = ALONE) -> Tensor:
     """Mean squared difference of squared distances, objects paired by index; observations broadcast; scalar."""
     in_both = x_mask & y_mask
     is_pair = _is_pair(in_both)
     difference = (_squared_distances(x, x_mask) - _squared_distances(y, y_mask)).square()
     num_pairs = is_pair.sum((-2, -1))
     per_observation = torch.where(is_pair, difference, 0.0).sum((-2, -1)) / num_pairs.clamp(min=1)
-    return _mean_where(num_pairs > 0, per_observation)
+    return _mean_where(num_pairs > 0, per_observation, crew)
 
 
 def distance_profile(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -134,6 +136,6 @@ def _is_pair(mask: Tensor) -> Tensor:
     return (mask[..., :, None] & mask[..., None, :]).triu(1)
 
 
-def _mean_where(counts: Tensor, values: Tensor) -> Tensor:
-    """Mean of the values that count; zero, with a gradient of zero, when none does."""
-    return torch.where(counts, values, 0.0).sum() / counts.sum().clamp(min=1)
+def _mean_where(counts: Tensor, values: Tensor, crew: Crew) -> Tensor:
+    """This rank's part of the mean of all values that count; zero, with a gradient of zero, when none does."""
+    return crew.share(torch.where(counts, values, 0.0).sum(), counts.sum())

@@ -6,7 +6,8 @@ projected embeddings x_1 … x_n against a standard normal,
     n ∫ |(1/n) Σ exp(i t x_j) − exp(−t²/2)|² exp(−t²/2) dt,
 
 by the trapezoidal rule over −5 … 5, averaged over the directions. Embeddings keep their length: on unit-length vectors
-the statistic is nearly constant and teaches nothing. Looks at `z_context` alone, since the target has no gradient.
+the statistic is nearly constant and teaches nothing. Looks at `z_context` alone, since the target has no gradient. Of
+ranks that share a batch the n are all embeddings, and the directions are one draw.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from jepa_core.contracts import Forward, LossTerm
+from jepa_core.contracts import ALONE, Crew, Forward, LossTerm
+from jepa_core.draws import draw_key, keyed_normal
 from jepa_core.facts import LossFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
@@ -57,12 +59,18 @@ class Sigreg(nn.Module):
         """`z_context` (B, P) at its own length."""
         with torch.autocast(device_type=forward.z_context.device.type, enabled=False):
             z = forward.z_context.float()
-            directions_PS = F.normalize(torch.randn(z.shape[1], self.slices, device=z.device), dim=0)
-            return LossTerm(value=epps_pulley(z @ directions_PS, self.points).mean())
+            directions_PS = random_directions(z.shape[1], self.slices, forward.crew, z.device)
+            return LossTerm(value=epps_pulley(z @ directions_PS, self.points, forward.crew).mean())
 
 
-def epps_pulley(samples: Tensor, points: int) -> Tensor:
-    """(S,): statistic of each column of samples (n, S) against a standard normal.
+def random_directions(dim: int, num: int, crew: Crew, device: torch.device) -> Tensor:
+    """(P, S): columns of unit length, the same on all ranks whatever else each has drawn."""
+    key = crew.shared(draw_key(device))
+    return F.normalize(keyed_normal(key, dim * num).view(dim, num), dim=0)
+
+
+def epps_pulley(samples: Tensor, points: int, crew: Crew = ALONE) -> Tensor:
+    """(S,): statistic of each column of all ranks' samples, of which (n, S) are here, against a standard normal.
 
     The integrand is even, so only t ≥ 0 is computed and counts twice.
     """
@@ -74,6 +82,6 @@ def epps_pulley(samples: Tensor, points: int) -> Tensor:
     weight[0].fill_(step)
     weight[-1].fill_(step)
     angles_nSt = samples[..., None] * t
-    real, imaginary = angles_nSt.cos().mean(0), angles_nSt.sin().mean(0)
+    real, imaginary = crew.mean(torch.stack([angles_nSt.cos().mean(0), angles_nSt.sin().mean(0)])).unbind()
     difference_St = (real - normal).square() + imaginary.square()
-    return len(samples) * (difference_St * normal * weight).sum(-1)
+    return crew.size * len(samples) * (difference_St * normal * weight).sum(-1)

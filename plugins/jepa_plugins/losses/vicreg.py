@@ -1,7 +1,7 @@
 """VICReg: context near target, every dimension spread, dimensions uncorrelated.
 
 Bardes, Ponce & LeCun, arXiv 2105.04906, with its weights. Variance and covariance terms look at `z_context` alone: the
-target has no gradient here, where the paper's two branches both have.
+target has no gradient here, where the paper's two branches both have. They are of all ranks that share the batch.
 
 Shapes: B sequences, P projection dimension.
 """
@@ -56,7 +56,7 @@ class Vicreg(nn.Module):
         with torch.autocast(device_type=forward.z_context.device.type, enabled=False):
             z_context, z_target = forward.z_context.float(), forward.z_target.detach().float()
             invariance = F.mse_loss(z_context, z_target)
-            covariance_PP = _covariance(z_context)
+            covariance_PP = _covariance(forward.crew.gathered(z_context))
             deviation_P = (covariance_PP.diagonal() + VARIANCE_EPSILON).sqrt()
             variance = F.relu(self.config.spread - deviation_P).mean()
             covariance = (covariance_PP.square().sum() - covariance_PP.diagonal().square().sum()) / len(covariance_PP)

@@ -1,12 +1,12 @@
 """Contrast of two looks at one target: its embedding from a transformed copy against those of the batch's targets.
 
-As in MoCo (He et al., arXiv 1911.05722), with the batch in place of a queue: the online network sees the target
-through the recipe's augmentations, the EMA network sees it as it is, and the two shall be nearer to each other than to
-any other sequence's target. What the augmentations change is what the embedding learns to leave out: that is how
-classes come about without labels (SimCLR, Chen et al., arXiv 2002.05709). Compared before the projector, where
-embeddings are used after training. Does not know predictions.
+As in MoCo (He et al., arXiv 1911.05722), with the batch, on however many ranks, in place of a queue: the online network
+sees the target through the recipe's augmentations, the EMA network sees it as it is, and the two shall be nearer to
+each other than to any other sequence's target. What the augmentations change is what the embedding learns to leave out:
+that is how classes come about without labels (SimCLR, Chen et al., arXiv 2002.05709). Compared before the projector,
+where embeddings are used after training. Does not know predictions.
 
-Shapes: B sequences, D embedding dimension.
+Shapes: B sequences, C sequences of all ranks that share the batch, D embedding dimension.
 """
 
 from __future__ import annotations
@@ -94,9 +94,10 @@ class ViewContrast(nn.Module):
     def forward(self, forward: Forward) -> LossTerm:
         """The view's target (B, D), with gradient, against the EMA network's (B, D)."""
         with torch.autocast(device_type=forward.target.device.type, enabled=False):
-            seen, keys = unit_length(forward.target_views[self.view_name].target), unit_length(forward.target.detach())
-            logits_BB = seen @ keys.T / self.temperature
-            own_B = torch.arange(len(keys), device=keys.device)
-            value = F.cross_entropy(logits_BB, own_B)
-        top1 = (logits_BB.detach().argmax(1) == own_B).float().mean()
+            seen_BD, crew = unit_length(forward.target_views[self.view_name].target), forward.crew
+            keys_CD = crew.gather(unit_length(forward.target.detach()))
+            logits_BC = seen_BD @ keys_CD.T / self.temperature
+            own_B = torch.arange(len(seen_BD), device=keys_CD.device) + crew.rank * len(seen_BD)
+            value = F.cross_entropy(logits_BC, own_B)
+        top1 = (logits_BC.detach().argmax(1) == own_B).float().mean()
         return LossTerm(value=value, figures={"view_contrast.top1": top1})

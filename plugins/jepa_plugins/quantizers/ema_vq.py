@@ -18,7 +18,8 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import Quantized, Statistics
+from jepa_core.contracts import ALONE, Crew, Quantized, Statistics
+from jepa_core.draws import draw_key, keyed_uniform
 from jepa_core.errors import RecipeError
 from jepa_core.facts import QuantizerFacts
 from jepa_core.metrics import Metric
@@ -66,7 +67,7 @@ class EmaVqConfig:
                 f"quantizer.groups = {self.groups} does not divide the encoder's embedding dimension "
                 f"{facts.embedding_dim}. Choose a divisor, or another width of the encoder."
             )
-        return EmaVq(self, facts.embedding_dim)
+        return EmaVq(self, facts.embedding_dim, facts.crew)
 
 
 class EmaVq(nn.Module):
@@ -81,9 +82,10 @@ class EmaVq(nn.Module):
     num_steps: Tensor
     """Scalar int64: calls of `after_step`."""
 
-    def __init__(self, config: EmaVqConfig, embedding_dim: int) -> None:
+    def __init__(self, config: EmaVqConfig, embedding_dim: int, crew: Crew = ALONE) -> None:
         super().__init__()
         self.config = config
+        self.crew = crew
         self.num_codes = config.groups * config.codes
         codebook = torch.randn(config.groups, config.codes, embedding_dim // config.groups)
         self.register_buffer("codebook", codebook)
@@ -113,7 +115,8 @@ class EmaVq(nn.Module):
             nearest_GM = nearest_codes(tokens_GMd, self.codebook)
             quantized, error = straight_through(values, mask, nearest_GM, self.codebook)
             error_M = torch.where(mask, error, 0.0).flatten()
-            commitment = error_M.sum() / is_token_M.sum().clamp(min=1)
+            num_tokens = is_token_M.sum()
+            commitment = error_M.sum() / num_tokens.clamp(min=1)
         codes_MG = torch.where(is_token_M[:, None], (nearest_GM + self._first_codes()).T, -1)
         return Quantized(
             values=quantized,
@@ -122,6 +125,7 @@ class EmaVq(nn.Module):
             statistics=self._statistics(tokens_GMd.float(), nearest_GM, is_token_M, error_M.detach())
             if collect
             else Statistics(),
+            count=num_tokens,
         )
 
     @torch.no_grad()
@@ -162,10 +166,14 @@ class EmaVq(nn.Module):
         """Tokens drawn without replacement in proportion to their squared error, as k-means++ draws its seeds.
 
         The draw takes the largest of log(error) + Gumbel noise (Efraimidis & Spirakis 2006), so the largest of
-        several micro-batches' keys are a draw from all their tokens. Masked and exactly met tokens have key −∞.
+        several micro-batches' and ranks' keys are a draw from all their tokens. Masked and exactly met tokens have key
+        −∞.
         """
+        if self.config.revive_at_most == 0:
+            return {"tokens": tokens_GMd[:, :0].transpose(0, 1).flatten(1), "keys": error_M[:0]}
         num_candidates = min(self.config.revive_at_most, len(error_M))
-        gumbel_M = -(-torch.rand_like(error_M).log()).log()
+        draw, first = self.crew.shared(draw_key(error_M.device)), self.crew.rank * len(error_M)
+        gumbel_M = -(-keyed_uniform(draw, len(error_M), first=first).log()).log()
         keys_R, chosen_R = (error_M.log() + gumbel_M).topk(num_candidates)
         return {"tokens": tokens_GMd[:, chosen_R].transpose(0, 1).flatten(1), "keys": keys_R}
 

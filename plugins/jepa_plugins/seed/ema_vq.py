@@ -117,7 +117,8 @@ class SeedEmaVq(nn.Module):
             tokens_MD = torch.where(mask[..., None], values.detach(), 0.0).flatten(0, -2)
             codes_1M = nearest_codes(tokens_MD[None], codebook[None])
             quantized, error = straight_through(values, mask, codes_1M, codebook[None])
-            commitment = torch.where(mask, error, 0.0).sum() / mask.sum().clamp(min=1)
+            num_tokens = mask.sum()
+            commitment = torch.where(mask, error, 0.0).sum() / num_tokens.clamp(min=1)
         return Quantized(
             values=quantized,
             codes=torch.where(mask, codes_1M.view(mask.shape), -1),
@@ -126,6 +127,7 @@ class SeedEmaVq(nn.Module):
             if collect
             else Statistics(),
             figures={"vq.recent_usage": (self.num_steps - self.last_used < RECENT).float().mean()},
+            count=num_tokens,
         )
 
     @torch.no_grad()

@@ -11,11 +11,10 @@ from typing import ClassVar
 
 import attrs
 import torch
-import torch.nn.functional as F
 
 from jepa_core.contracts import Forward, LossTerm
 from jepa_core.facts import LossFacts
-from jepa_plugins.losses.sigreg import Sigreg, SigregConfig, epps_pulley
+from jepa_plugins.losses.sigreg import Sigreg, SigregConfig, epps_pulley, random_directions
 from jepa_plugins.losses.unit_length import unit_length
 
 
@@ -36,5 +35,6 @@ class SeedSigreg(Sigreg):
         """`z_context` (B, P), scaled to unit length."""
         with torch.autocast(device_type=forward.z_context.device.type, enabled=False):
             z = unit_length(forward.z_context)
-            directions_PS = F.normalize(torch.randn(z.shape[1], self.slices, device=z.device), dim=0)
-            return LossTerm(value=epps_pulley(z @ directions_PS, self.points).mean() / len(z))
+            directions_PS = random_directions(z.shape[1], self.slices, forward.crew, z.device)
+            statistic_S = epps_pulley(z @ directions_PS, self.points, forward.crew)
+            return LossTerm(value=statistic_S.mean() / (forward.crew.size * len(z)))

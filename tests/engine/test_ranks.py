@@ -1,0 +1,297 @@
+"""Ranks that share a batch train what one process would have trained."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from jepa_core.contracts import ALONE, Crew, Observations
+from jepa_core.engine.agreement import DriftError
+from jepa_core.engine.checkpoint import CheckpointFolder
+from jepa_core.engine.course import Position
+from jepa_core.engine.interruption import Interruption
+from jepa_core.engine.parallel import require_equal_shares
+from jepa_core.engine.trainer import Trainer
+from jepa_core.errors import RecipeError
+from jepa_core.recipes.reading import load_recipe
+from jepa_core.recipes.tables import Recipe
+from jepa_core.registry import installed
+from tests.engine.training import KeptRecord, a_trainer
+from tests.ranks import in_ranks
+from tests.recipes.writing_recipes import write
+
+RECIPE = """
+name = "shared"
+[data]
+kind = "traces"
+num_sequences = 120
+side = 8
+validation_share = 0.2
+[augmentation.dihedral]
+[augmentation.colours]
+[encoder]
+kind = "objects"
+dim = 16
+layers = 1
+heads = 2
+max_objects = 4
+dropout = {dropout}
+[quantizer]
+kind = "ema_vq"
+codes = 16
+revive_every = 2
+revive_at_most = 4
+[aggregator]
+kind = "attention"
+[predictor]
+kind = "mlp"
+[projector]
+dim = 12
+[losses.info_nce]
+queue = 40
+[losses.sigreg]
+weight = 0.1
+slices = 16
+[losses.vicreg]
+weight = 0.01
+[losses.relational]
+weight = 0.1
+[losses.view_contrast]
+weight = 0.1
+[losses.invariance]
+weight = 0.1
+[target]
+ema_decay = 0.9
+[train]
+epochs = 2
+batch_size = 16
+accumulate = 2
+seed = 3
+[diagnostics]
+log_every_steps = 1
+every_steps = 2
+sample = 16
+[checkpoint]
+every_steps = 2
+"""
+ROUNDING = 2e-3
+"""Relative: sums in another order, over six steps of an optimizer that divides by roots of small squares."""
+
+
+def recipe_of(*overrides: str, dropout: float = 0.0) -> Recipe:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder), "shared", RECIPE.format(dropout=dropout))
+        return load_recipe(path, overrides=overrides, registry=installed()).recipe
+
+
+class Rows(KeptRecord):
+    """Keeps what a rank draws and records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own: list[Mapping[str, float]] = []
+
+    def rank_row(self, row: Mapping[str, float]) -> None:
+        self.own.append(dict(row))
+
+
+def trained(crew: Crew, recipe: Recipe, folder: Path, begin: Any = None) -> dict[str, Any]:
+    """A run's rows, the sequences that were drawn, its state, and how it ended."""
+    record = Rows()
+    trainer = a_trainer(recipe, folder, record=record, crew=crew)
+    drawn: list[Position] = []
+    draw = trainer.step.batches.draw
+
+    def noted(position: Position, following: Position | None = None) -> Observations:
+        drawn.append(position)
+        return draw(position, following)
+
+    trainer.step.batches.draw = noted  # type: ignore[method-assign]  # to see what is drawn
+    with Interruption(owns_process=False) as interruption:
+        interruption.wait_for_steps()
+        if begin is not None:
+            begin(trainer, record)
+        ending = trainer.train(interruption)
+    return {
+        "rows": [dict(row) for row in record.rows],
+        "own": [dict(row) for row in record.own],
+        # Diagnostics look at the next micro-batch once more.
+        "drawn": list(dict.fromkeys((at.epoch, at.drawn) for at in drawn)),
+        "memory": dict(trainer.step.memory()),
+        "events": record.events,
+        "ending": (ending.kind, ending.step, ending.reason),
+        "steps": [checkpoint.step for checkpoint in trainer.checkpoints.all()],
+    }
+
+
+def require_near(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    assert [row["step"] for row in one["rows"]] == [row["step"] for row in other["rows"]]
+    for row, theirs in zip(one["rows"], other["rows"], strict=True):
+        for name, figure in row.items():
+            # Which code is nearest, and so what diagnostics see, is a matter of rounding for a token between two.
+            if name.startswith(("loss.", "grad.norm", "temperature", "queue", "lr")) or name == "epoch":
+                assert theirs[name] == pytest.approx(figure, rel=ROUNDING, abs=1e-4), (row["step"], name)
+    for name, tensor in one["memory"].items():
+        torch.testing.assert_close(
+            other["memory"][name].float(), tensor.float(), rtol=5e-2, atol=5e-3, msg=lambda text, n=name: f"{n}: {text}"
+        )
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_they_give_the_curve_of_one_process_and_draw_the_same_sequences(size: int, tmp_path: Path) -> None:
+    recipe = recipe_of()
+    one = trained(ALONE, recipe, tmp_path / "one")
+    ranks = in_ranks(size, lambda crew: trained(crew, recipe, tmp_path / "many"))
+    assert len(one["rows"]) == 6
+    assert all(rank["drawn"][:12] == one["drawn"][:12] for rank in ranks)
+    assert len(one["drawn"]) >= 12
+    require_near(one, ranks[0])
+    assert all(set(rank["rows"][0]) <= set(one["rows"][0]) | {"time.wait"} for rank in ranks)
+    for rank in ranks[1:]:
+        assert all(torch.equal(rank["memory"][name], tensor) for name, tensor in ranks[0]["memory"].items())
+        assert [row["step"] for row in rank["own"]] == [1, 2, 3, 4, 5, 6]
+    own = sum(rank["own"][0]["loss.total"] for rank in ranks) / size
+    assert own == pytest.approx(ranks[0]["rows"][0]["loss.total"], rel=1e-5)
+    assert ranks[0]["own"][0]["loss.total"] != ranks[1]["own"][0]["loss.total"]
+
+
+def test_dropout_is_each_rank_s_own(tmp_path: Path) -> None:
+    """Of two ranks that were given the same sequences, neither leaves out what the other does."""
+
+    def projected(crew: Crew) -> torch.Tensor:
+        trainer = a_trainer(recipe_of(dropout=0.5), tmp_path / str(crew.rank), crew=crew)
+        trainer.step.parts.online.train()
+        batch, _ = trainer.step.draw(0, 0)
+        same = crew.shared(batch["grid"].clone())
+        batch = Observations({**batch.tensors, "grid": same, "size": crew.shared(batch["size"].clone())})
+        return trainer.step.objective.encode(batch, None)[0].z_context.detach()
+
+    one, other = in_ranks(2, projected)
+    assert not torch.allclose(one, other)
+
+
+def test_a_stop_on_one_rank_is_everybody_s_at_the_same_step(tmp_path: Path) -> None:
+    def stop(trainer: Trainer, _: KeptRecord) -> None:
+        draw = trainer.step.batches.draw
+
+        def stopping(position: Position, following: Position | None = None) -> Observations:
+            if position == trainer.step.course.at(3, 0):
+                os.kill(os.getpid(), signal.SIGTERM)
+            return draw(position, following)
+
+        if trainer.crew.rank == 1:
+            trainer.step.batches.draw = stopping  # type: ignore[method-assign]  # for the moment of the signal
+
+    recipe = recipe_of()
+    ranks = in_ranks(2, lambda crew: trained(crew, recipe, tmp_path, stop))
+    assert [rank["ending"][:2] for rank in ranks] == [("interrupted", 3)] * 2
+    assert ranks[0]["steps"][-1] == 3
+
+
+@pytest.mark.parametrize("bad", ["loss", "gradient"])
+def test_a_value_on_one_rank_that_is_not_finite_ends_all_at_one_step(bad: str, tmp_path: Path) -> None:
+    """It comes from the data, of which each rank has its own."""
+
+    def spoil(trainer: Trainer, _: KeptRecord) -> None:
+        encoder = trainer.parts.online.encoder
+        forward = encoder.forward
+
+        def spoilt(observations: Observations) -> Any:
+            embeddings = forward(observations)
+            if trainer.step._phase[1:2] == (3,) and torch.is_grad_enabled() and trainer.rank == 1:  # type: ignore[attr-defined]
+                if bad == "gradient":
+                    embeddings.values.register_hook(lambda grad: grad * math.inf)
+                else:
+                    object.__setattr__(embeddings, "values", embeddings.values * math.nan)
+            return embeddings
+
+        trainer.rank = trainer.crew.rank  # type: ignore[attr-defined]  # alone it is rank 0
+        encoder.forward = spoilt
+
+    ranks = in_ranks(2, lambda crew: trained(crew, recipe_of(), tmp_path, spoil))
+    assert [rank["ending"][:2] for rank in ranks] == [("non-finite", 3)] * 2
+    assert all("on rank 1" in rank["ending"][2] for rank in ranks)
+    for name, tensor in ranks[0]["memory"].items():
+        assert torch.isfinite(tensor).all(), name
+        assert torch.equal(tensor, ranks[1]["memory"][name])
+
+
+def test_a_run_goes_on_with_any_number_of_ranks(tmp_path: Path) -> None:
+    recipe = recipe_of()
+    straight = trained(ALONE, recipe, tmp_path / "straight")
+
+    def until(folder: Path, goes_on_from: int, stops_after: int) -> Any:
+        def part(crew: Crew) -> dict[str, Any]:
+            def begin(trainer: Trainer, record: KeptRecord) -> None:
+                if goes_on_from:
+                    (checkpoint,) = [c for c in CheckpointFolder(folder, keep=100).all() if c.step == goes_on_from]
+                    trainer.resume(checkpoint)
+
+                def stop_after(step: int) -> None:
+                    if step == stops_after and crew.leads:
+                        os.kill(os.getpid(), signal.SIGTERM)
+
+                record.after_heartbeat = stop_after
+
+            return trained(crew, recipe, folder, begin)
+
+        return part
+
+    folder = tmp_path / "changing"
+    legs = [
+        in_ranks(2, until(folder, 0, 2))[0],
+        until(folder, 2, 4)(ALONE),
+        in_ranks(4, until(folder, 4, 0))[0],
+    ]
+    assert [leg["ending"][0] for leg in legs] == ["interrupted", "interrupted", "finished"]
+    rows = [row for leg in legs for row in leg["rows"]]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    require_near(straight, {"rows": rows, "memory": legs[-1]["memory"]})
+    drawn = dict.fromkeys(at for leg in legs for at in leg["drawn"])
+    assert list(drawn)[:12] == straight["drawn"][:12]
+
+
+def test_resumed_on_as_many_ranks_it_is_the_same_to_the_last_bit(tmp_path: Path) -> None:
+    recipe = recipe_of(dropout=0.1)
+
+    def resumed(crew: Crew) -> dict[str, Any]:
+        def begin(trainer: Trainer, _: KeptRecord) -> None:
+            trainer.resume(next(c for c in CheckpointFolder(tmp_path, keep=100).all() if c.step == 2))
+
+        return trained(crew, recipe, tmp_path, begin)
+
+    straight = in_ranks(2, lambda crew: trained(crew, recipe, tmp_path))
+    again = in_ranks(2, resumed)
+    for one, other in zip(straight, again, strict=True):
+        assert all(torch.equal(other["memory"][name], tensor) for name, tensor in one["memory"].items())
+
+
+def test_ranks_that_drift_apart_end_the_run_with_what_differs(tmp_path: Path) -> None:
+    def drift(trainer: Trainer, _: KeptRecord) -> None:
+        if trainer.crew.rank == 1:
+            next(iter(trainer.parts.target.encoder.parameters())).data.view(-1)[0] += 1e-3
+
+    def part(crew: Crew) -> str:
+        with pytest.raises(DriftError) as caught:
+            trained(crew, recipe_of(), tmp_path, drift)
+        return str(caught.value)
+
+    said = in_ranks(2, part)
+    assert all("by step 2: rank" in text and "tensors, such as target." in text for text in said)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused_with_what_can() -> None:
+    train = recipe_of().train
+    require_equal_shares(train, Crew(0, 4))
+    with pytest.raises(RecipeError, match=r"batch_size is 16, .* 3 ranks .*--set train.batch_size=15 or 18"):
+        require_equal_shares(train, Crew(0, 3))
+    with pytest.raises(RecipeError, match=r"batch_size=20"):
+        require_equal_shares(train, Crew(0, 20))
