@@ -21,8 +21,10 @@ PATIENCE = 60.0
 """Seconds after which ranks have hung."""
 
 
-def in_ranks(size: int, work: Callable[[Crew], Any]) -> list[Any]:
+def in_ranks(size: int, work: Callable[[Crew], Any], *, may_die: bool = False) -> list[Any]:
     """What `work` returns on each rank, in their order: tensors, and plain data of them.
+
+    With `may_die` None for a rank that was killed.
 
     Raises:
         AssertionError: a rank raised, with its traceback, or did not come back.
@@ -37,7 +39,9 @@ def in_ranks(size: int, work: Callable[[Crew], Any]) -> list[Any]:
         for process in processes:
             process.start()
         try:
-            results = [_received(pipe[0], rank) for rank, pipe in enumerate(pipes)]
+            for _, ours in pipes:
+                ours.close()  # so that the end of a child is the end of its pipe
+            results = [_received(pipe[0], rank, may_die=may_die) for rank, pipe in enumerate(pipes)]
         finally:
             for process in processes:
                 process.join(5)
@@ -47,15 +51,19 @@ def in_ranks(size: int, work: Callable[[Crew], Any]) -> list[Any]:
     return [result for _, result in results]
 
 
-def _received(pipe: Connection, rank: int) -> tuple[bool, Any]:
+def _received(pipe: Connection, rank: int, *, may_die: bool) -> tuple[bool, Any]:
     assert pipe.poll(PATIENCE), f"rank {rank} did not come back within {PATIENCE:g} s"
-    is_sound, written = pipe.recv_bytes()[:1] == b"1", None
+    try:
+        is_sound = pipe.recv_bytes()[:1] == b"1"
+    except EOFError:
+        return may_die, None
     written = pipe.recv_bytes()
     return is_sound, torch.load(io.BytesIO(written), weights_only=True) if is_sound else written.decode()
 
 
 def _take_part(meeting: Path, crew: Crew, work: Callable[[Crew], Any], pipe: Connection) -> None:
     torch.set_num_threads(1)
+    os.environ |= {"RANK": str(crew.rank), "WORLD_SIZE": str(crew.size), "LOCAL_RANK": str(crew.rank)}
     try:
         dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=crew.rank, world_size=crew.size)
         written = io.BytesIO()

@@ -38,7 +38,7 @@ def follow(recipe: Recipe, compute: Compute, crew: Crew, run: Path, *, resumes: 
     Raises:
         JepaError: data or checkpoint cannot be read; a meeting failed.
     """
-    with Interruption(owns_process=False) as interruption:
+    with Interruption(heeds_repeats=False) as interruption:
         resumption = Resumption.of(run) if resumes else None
         rows = rank_rows(run, crew, resume_at=resumption.step if resumption else None)
         try:

@@ -29,8 +29,11 @@ class Interruption:
     signals too, at once: it acknowledges the first stop, and ends the process at the second.
     """
 
-    def __init__(self, *, owns_process: bool = True) -> None:
+    def __init__(self, *, owns_process: bool = True, heeds_repeats: bool = True) -> None:
+        """`heeds_repeats`: whether a second stop signal ends it all. Of several ranks each gets the terminal's and then
+        that of torchrun, which kills those that take too long."""
         self.owns_process = owns_process
+        self._heeds_repeats = heeds_repeats
         self.stop_signal: signal.Signals | None = None
         self.last_words = ""
         """Written to the standard error when the process ends at once."""
@@ -43,7 +46,8 @@ class Interruption:
         if threading.current_thread() is threading.main_thread():
             for number in (*STOPS, SAVE):
                 self._previous[number] = signal.signal(number, self._note)
-            self._hearing = _Hearing(self._end_at_once if self.owns_process else None)
+            ends = self.owns_process and self._heeds_repeats
+            self._hearing = _Hearing(self._end_at_once if ends else None)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,6 +81,8 @@ class Interruption:
         if number == SAVE:
             self._save_requested = True
         elif self.stop_signal is not None:
+            if not self._heeds_repeats and self._has_state_to_save:
+                return
             if not self.owns_process:
                 raise KeyboardInterrupt
             self._end_at_once(number)

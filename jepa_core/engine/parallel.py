@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -22,11 +23,9 @@ from jepa_core.engine.objective import Objective, StepOutcome
 from jepa_core.errors import DeviceError, JepaError, RecipeError
 from jepa_core.recipes.tables import Train
 
-_SYNC_BUFFERS = (
-    "forward_sync_buffers"  # since torch 2.13
-    if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
-    else "broadcast_buffers"
-)
+# torch 2.13 gave it another name. State outside the gradient follows merged statistics, and is the same on every rank.
+_HAS_NEW_NAME = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+_BUFFERS_ARE_OURS: dict[str, Any] = {"forward_sync_buffers" if _HAS_NEW_NAME else "broadcast_buffers": False}
 
 PATIENCE = timedelta(minutes=30)
 """How long a rank waits for the others: rank 0 alone ranks what learns nothing, audits and validates."""
@@ -62,11 +61,7 @@ def device_of_rank(device: str) -> str:
 
 @contextmanager
 def joined_crew(device: torch.device) -> Iterator[Crew]:
-    """The ranks that were started together, while entered; a crew of one where this process is no rank.
-
-    Raises:
-        RankLostError: within it a meeting failed, as another rank is gone.
-    """
+    """The ranks that were started together, while entered; a crew of one where this process is no rank."""
     if not is_one_of_many():
         yield ALONE
         return
@@ -78,16 +73,28 @@ def joined_crew(device: torch.device) -> Iterator[Crew]:
         dist.init_process_group(backend, timeout=PATIENCE)
     try:
         yield Crew(dist.get_rank(), dist.get_world_size())
+    finally:
+        if owns_group:
+            dist.destroy_process_group()
+
+
+@contextmanager
+def losses_told(crew: Crew, run: str) -> Iterator[None]:
+    """While entered, a meeting that fails says so in a sentence, and how to go on.
+
+    Raises:
+        RankLostError: a meeting failed, as another rank is gone.
+    """
+    rank, size = crew.rank, crew.size
+    try:
+        yield
     except RuntimeError as error:
         if not _is_of_a_meeting(error):
             raise
         raise RankLostError(
-            f"Rank {dist.get_rank()} of {dist.get_world_size()} lost the others: one has ended or does not answer. The "
-            "first error above is the cause. Go on from the newest checkpoint: jepa run --resume RUN"
+            f"Rank {rank} of {size} lost the others: one has ended, or does not answer. What it said, if anything, is "
+            f"the cause. Go on from the newest checkpoint: jepa run --resume {run}"
         ) from error
-    finally:
-        if owns_group:
-            dist.destroy_process_group()
 
 
 def _is_of_a_meeting(error: RuntimeError) -> bool:
@@ -126,8 +133,7 @@ class SharedObjective(nn.Module):
             _ForStep(objective),
             # A loss of weight 0, or a projector that no loss looks at, has no gradient.
             find_unused_parameters=True,
-            # State outside the gradient follows merged statistics, and is the same on every rank.
-            **{_SYNC_BUFFERS: False},
+            **_BUFFERS_ARE_OURS,
         )
 
     def forward(self, batch: Observations, views: Mapping[str, Observations]) -> StepOutcome:

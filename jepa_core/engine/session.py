@@ -19,7 +19,7 @@ from jepa_core.engine.fitting_state import StartedAnew
 from jepa_core.engine.following import follow, rank_rows, restored
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.nulls import ChosenNulls
-from jepa_core.engine.parallel import device_of_rank, joined_crew, require_equal_shares
+from jepa_core.engine.parallel import device_of_rank, joined_crew, losses_told, require_equal_shares
 from jepa_core.engine.provenance import check_same_data, write_provenance
 from jepa_core.engine.recording import Audience, RunRecord
 from jepa_core.engine.rollback import Child
@@ -89,6 +89,8 @@ class Conclusion:
     exit_code: int
     child: Path | None = None
     """The run directory that goes on in its place, after a rollback."""
+    leads: bool = True
+    """Whether it was rank 0's, which has the verdict; the other ranks have its exit code."""
 
 
 OpenScreen = Callable[[Opening], Screen]
@@ -150,10 +152,11 @@ def _followed(loaded: LoadedRecipe, compute: Compute, crew: Crew) -> Conclusion:
     """What another rank than 0 does."""
     told = crew.told()
     run = Path(told["run"])
-    ending = follow(loaded.recipe, compute, crew, run, resumes=told["resumes"])
-    end = crew.told()
+    with losses_told(crew, typed_name(run)):
+        ending = follow(loaded.recipe, compute, crew, run, resumes=told["resumes"])
+        end = crew.told()
     child = Path(end["child"]) if end["child"] else None
-    return Conclusion(path=run, ending=ending, verdict=None, exit_code=end["exit_code"], child=child)
+    return Conclusion(path=run, ending=ending, verdict=None, exit_code=end["exit_code"], child=child, leads=False)
 
 
 def _led(
@@ -174,8 +177,9 @@ def _led(
     recipe = loaded.recipe
     resume_at = resumption.step if resumption else None
     with (
-        Interruption(owns_process=owns_process) as interruption,
+        Interruption(owns_process=owns_process, heeds_repeats=crew.size == 1) as interruption,
         removed_unless_begun(path),
+        losses_told(crew, typed_name(path)),
         RunWriter(path, resume_at=resume_at, recipe=recipe.name, total_epochs=recipe.train.epochs) as writer,
         Observers() as observers,
         failure_recorded(writer),

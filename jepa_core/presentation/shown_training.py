@@ -3,6 +3,7 @@ the same with the run that goes on in its place."""
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -75,7 +76,8 @@ def train_and_show(
                 owns_process=owns_process,
             )
         if conclusion.child is None:
-            _show(console, conclusion, plugin_files)
+            if conclusion.leads:
+                _show(console, conclusion, plugin_files)
             return conclusion
         resume = conclusion.child
         loaded = load_recipe(resume / RECIPE, registry=registry)
@@ -84,7 +86,7 @@ def train_and_show(
 @contextmanager
 def _preparing(console: Console) -> Iterator[Callable[[], None]]:
     """Shows on a terminal that a run is being prepared, until what it yields is called."""
-    if not console.is_terminal:
+    if not console.is_terminal or os.environ.get("RANK", "0") != "0":
         yield lambda: None
         return
     with console.status("Preparing: data, what learns nothing, audit") as status:
