@@ -29,8 +29,9 @@ import orjson
 import torch
 
 from jepa_core.engine.device import processor_model
+from jepa_core.engine.opening import Opening
 from jepa_core.engine.recording import RunRecord
-from jepa_core.engine.session import Opening, train_recipe
+from jepa_core.engine.session import train_recipe
 from jepa_core.presentation.terminal import console_for
 from jepa_core.presentation.training_screen import TrainingScreen
 from jepa_core.recipes.declared_metrics import declared_metrics

@@ -30,9 +30,10 @@ class Compute:
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
         return torch.autocast(self.device.type, dtype=dtype)
 
-    def describe(self) -> str:
-        """Such as "NVIDIA H200, bf16" or "2 CPU cores, fp32"."""
-        return f"{device_name(self.device)}, {self.precision}"
+    def describe(self, num_ranks: int = 1) -> str:
+        """Such as "NVIDIA H200, bf16", "2 CPU cores, fp32" or "4 × NVIDIA H200, bf16", a rank each."""
+        each = device_name(self.device) if num_ranks == 1 else f"{num_ranks} × {device_name(self.device)}"
+        return f"{each}, {self.precision}"
 
 
 def choose_compute(device: str, precision: Precision) -> Compute:

@@ -15,7 +15,7 @@ from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.starting import Resumption
 from jepa_core.engine.trainer import Trainer
 from jepa_core.recipes.tables import Recipe
-from jepa_core.run_directory.layout import CHECKPOINTS, rank_metrics
+from jepa_core.run_directory.layout import CHECKPOINTS, rank_metrics, recorded_ranks
 from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.watch.decision import Decision
 
@@ -30,6 +30,14 @@ def rank_rows(run: Path, crew: Crew, *, resume_at: int | None) -> LineAppender:
     if resume_at is not None:
         rows.keep_until(resume_at)
     return rows
+
+
+def set_aside(run: Path, crew: Crew, *, resume_at: int) -> None:
+    """Rename the rows of ranks that there are no more, so that nobody waits for further ones."""
+    for rank in recorded_ranks(run):
+        if rank >= crew.size or crew.size == 1:
+            rows = run / rank_metrics(rank)
+            rows.replace(rows.with_suffix(f".until-step-{resume_at}.jsonl"))
 
 
 def follow(recipe: Recipe, compute: Compute, crew: Crew, run: Path, *, resumes: bool) -> Ending:

@@ -42,6 +42,18 @@ class Cause:
     """Whether it was found."""
 
 
+def cause_on_ranks(training: TrainingStep, step: int) -> Cause:
+    """The same where several share the batch: each repeats its own part, and the first that finds something tells."""
+    crew = training.crew
+    with crew.alone():
+        cause = cause_of(training, step)
+    if crew.size == 1:
+        return cause
+    said = crew.heard(attrs.asdict(cause))
+    rank = next((rank for rank, each in enumerate(said) if each["is_known"]), 0)
+    return attrs.evolve(Cause(**said[rank]), what=f"on rank {rank}, {said[rank]['what']}")
+
+
 def cause_of(training: TrainingStep, step: int) -> Cause:
     """Why the vote gave up at `step`, in words. Changes no state but gradients."""
     if training.vote.scaling_collapsed:

@@ -6,6 +6,7 @@ that ranks agree on is a `Crew`'s affair.
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import os
 from collections.abc import Iterator, Mapping
@@ -59,23 +60,29 @@ def device_of_rank(device: str) -> str:
     return f"cuda:{local}"
 
 
-@contextmanager
-def joined_crew(device: torch.device) -> Iterator[Crew]:
-    """The ranks that were started together, while entered; a crew of one where this process is no rank."""
+def joined_crew(device: torch.device) -> Crew:
+    """The ranks that were started together; a crew of one where this process is no rank.
+
+    They stay together for as long as the process lives: a run that goes on after a rollback is theirs, too.
+    """
     if not is_one_of_many():
-        yield ALONE
-        return
+        return ALONE
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    owns_group = not dist.is_initialized()
-    if owns_group:
-        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=PATIENCE)
-    try:
-        yield Crew(dist.get_rank(), dist.get_world_size())
-    finally:
-        if owns_group:
-            dist.destroy_process_group()
+    if not dist.is_initialized():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        atexit.register(_part)
+    return Crew(dist.get_rank(), dist.get_world_size())
+
+
+def _part() -> None:
+    """Leave the others in order; where one is gone already, there is nobody to wait for."""
+    if dist.is_initialized() and not _LOST:
+        dist.destroy_process_group()
+
+
+_LOST: list[RankLostError] = []
+"""What kept this process from its meetings."""
 
 
 @contextmanager
@@ -91,10 +98,12 @@ def losses_told(crew: Crew, run: str) -> Iterator[None]:
     except RuntimeError as error:
         if not _is_of_a_meeting(error):
             raise
-        raise RankLostError(
+        lost = RankLostError(
             f"Rank {rank} of {size} lost the others: one has ended, or does not answer. What it said, if anything, is "
             f"the cause. Go on from the newest checkpoint: jepa run --resume {run}"
-        ) from error
+        )
+        _LOST.append(lost)
+        raise lost from error
 
 
 def _is_of_a_meeting(error: RuntimeError) -> bool:

@@ -24,6 +24,7 @@ def write_provenance(
     *,
     baseline: ResolvedBaseline,
     nulls: RankedNulls,
+    num_ranks: int = 1,
 ) -> None:
     """The environment, with what the nulls reach; then the resolved recipe, with all metric declarations and the
     baseline found."""
@@ -33,6 +34,7 @@ def write_provenance(
             device=device_name(compute.device),
             processor=processor_model(),
             precision=compute.precision,
+            ranks=num_ranks,
             data=dataset.description,
             data_fingerprint=dataset.fingerprint,
             plugin_files=recorded_files(loaded.plugin_files),

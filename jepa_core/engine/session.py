@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol, TextIO
-
-import attrs
 
 from jepa_core.contracts import Crew, SequenceDataset
 from jepa_core.engine.checkpoint import CheckpointFolder
@@ -16,12 +12,13 @@ from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.ending import Ending
 from jepa_core.engine.fitting_state import StartedAnew
-from jepa_core.engine.following import follow, rank_rows, restored
+from jepa_core.engine.following import follow, rank_rows, restored, set_aside
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.nulls import ChosenNulls
+from jepa_core.engine.opening import Conclusion, Opening, OpenScreen
 from jepa_core.engine.parallel import device_of_rank, joined_crew, losses_told, require_equal_shares
 from jepa_core.engine.provenance import check_same_data, write_provenance
-from jepa_core.engine.recording import Audience, RunRecord
+from jepa_core.engine.recording import RunRecord
 from jepa_core.engine.rollback import Child
 from jepa_core.engine.rollback_orders import RollbackOrders
 from jepa_core.engine.starting import Resumption, failure_recorded, removed_unless_begun
@@ -42,7 +39,6 @@ from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.best_checkpoint import best_checkpoint
 from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.judge import Judge
-from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.verdict import BestCheckpoint, Verdict, verdict_to_json
 
@@ -51,49 +47,6 @@ STOPPING = (
     "checkpoint is written. Press Ctrl-C again to end at once, without it."
 )
 """What is said once a signal has asked for the end."""
-
-
-class Screen(Audience, AbstractContextManager["Screen"], Protocol):
-    """What a session opens while it trains."""
-
-
-@attrs.frozen(kw_only=True)
-class Opening:
-    """What is known when training begins, for the run's first lines."""
-
-    loaded: LoadedRecipe
-    dataset: SequenceDataset
-    compute: Compute
-    path: Path
-    num_parameters: int
-    total_steps: int
-    end_epoch: float
-    """Passes over the data after all steps."""
-    resumed_at: int | None
-    notes: tuple[str, ...]
-    audit: tuple[Finding, ...]
-    """What the audit found, the most severe first."""
-    nulls: RankedNulls
-    """What learns nothing, on the validation candidates."""
-    console_log: TextIO
-
-
-@attrs.frozen(kw_only=True)
-class Conclusion:
-    """How a session ended."""
-
-    path: Path
-    ending: Ending
-    verdict: Verdict | None
-    """None after an interruption: nothing was decided yet; and of a run that was rolled back: its child has one."""
-    exit_code: int
-    child: Path | None = None
-    """The run directory that goes on in its place, after a rollback."""
-    leads: bool = True
-    """Whether it was rank 0's, which has the verdict; the other ranks have its exit code."""
-
-
-OpenScreen = Callable[[Opening], Screen]
 
 
 OpeningAudit = Callable[[Recipe, SequenceDataset, Compute], tuple[Finding, ...]]
@@ -135,17 +88,17 @@ def train_recipe(
     recipe = loaded.recipe
     compute = choose_compute(device_of_rank(device), recipe.train.precision)
     set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
-    with joined_crew(compute.device) as crew:
-        if not crew.leads:
-            return _followed(loaded, compute, crew)
-        require_equal_shares(recipe.train, crew)
-        resumption = Resumption.of(resume) if resume else None
-        path = resume or create_run(runs_dir, recipe.name)
-        crew.told({"run": str(path), "resumes": resume is not None})
-        return _led(
-            loaded, compute, crew, path, resumption, runs_dir=runs_dir, open_screen=open_screen, audit=audit,
-            auto_rollback=auto_rollback, registry=registry, owns_process=owns_process,
-        )  # fmt: skip
+    crew = joined_crew(compute.device)
+    if not crew.leads:
+        return _followed(loaded, compute, crew)
+    require_equal_shares(recipe.train, crew)
+    resumption = Resumption.of(resume) if resume else None
+    path = resume or create_run(runs_dir, recipe.name)
+    crew.told({"run": str(path), "resumes": resume is not None})
+    return _led(
+        loaded, compute, crew, path, resumption, runs_dir=runs_dir, open_screen=open_screen, audit=audit,
+        auto_rollback=auto_rollback, registry=registry, owns_process=owns_process,
+    )  # fmt: skip
 
 
 def _followed(loaded: LoadedRecipe, compute: Compute, crew: Crew) -> Conclusion:
@@ -192,6 +145,8 @@ def _led(
             loaded, dataset, compute, writer, crew, baseline=baseline, registry=registry, observers=observers
         )
         session.heed_rollbacks(auto=auto_rollback)
+        if resume_at is not None:
+            set_aside(path, crew, resume_at=resume_at)
         if crew.size > 1:
             session.record.rank_rows = rank_rows(path, crew, resume_at=resume_at)
         conclusion = session.run(resumption, interruption, open_screen, audit=None if resumption else audit)
@@ -259,7 +214,10 @@ class _Session:
         audited = audit(self.loaded.recipe, self.dataset, self.compute) if audit else ()
         interruption.wait_for_steps()
         if resumption is None:
-            write_provenance(self.writer, self.loaded, self.dataset, self.compute, baseline=self.baseline, nulls=nulls)
+            write_provenance(
+                self.writer, self.loaded, self.dataset, self.compute, baseline=self.baseline, nulls=nulls,
+                num_ranks=self.crew.size,
+            )  # fmt: skip
         self.observers.start(self.loaded.table)
         with open_screen(self._opening(trainer, resumption, anew, audited)) as screen:
             self.record.audience = screen
@@ -287,7 +245,7 @@ class _Session:
         return anew
 
     def _note_beginning(self, trainer: Trainer, resumption: Resumption | None, anew: tuple[StartedAnew, ...]) -> None:
-        step, total, where = trainer.steps_done, trainer.calendar.run_steps, self.compute.describe()
+        step, total, where = trainer.steps_done, trainer.calendar.run_steps, self.compute.describe(self.crew.size)
         epoch = trainer.calendar.epoch(step)
         self.writer.status.update(state="running", total_steps=total, step=step, epoch=epoch, exit_code=None)
         if resumption and resumption.lineage and resumption.inherits:
@@ -317,6 +275,7 @@ class _Session:
             path=self.writer.path,
             num_parameters=sum(parameter.numel() for parameter in trainer.step.parameters.values()),
             total_steps=trainer.calendar.run_steps,
+            num_ranks=self.crew.size,
             end_epoch=trainer.calendar.epoch(trainer.calendar.run_steps),
             resumed_at=(resumption.step or None) if resumption else None,
             notes=(
@@ -343,6 +302,10 @@ class _Session:
 
     def _conclude(self, trainer: Trainer, ending: Ending) -> Conclusion:
         """Judge the run, and write down how it ended."""
+        with self.crew.alone():
+            return self._concluded(trainer, ending)
+
+    def _concluded(self, trainer: Trainer, ending: Ending) -> Conclusion:
         writer, step = self.writer, ending.step
         epoch = trainer.calendar.epoch(step)
         verdict = None if ending.state == "interrupted" else self._verdict(trainer, ending)

@@ -6,11 +6,11 @@ Knows the run directory only through `Record`, and the screen not at all.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-import attrs
 import torch
 
 from jepa_core.contracts import ALONE, Crew, NeedsInitialisation, SequenceDataset
@@ -18,8 +18,7 @@ from jepa_core.engine.agreement import Word, agreed, require_same
 from jepa_core.engine.augmentation import built_augmentations
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
-from jepa_core.engine.checkpoint import CheckpointFolder, NotDeletedError, load_checkpoint
-from jepa_core.engine.checkpoint_writing import CheckpointWriting
+from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.course import Course
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
@@ -29,67 +28,22 @@ from jepa_core.engine.evaluation import Validation, evaluation_mode
 from jepa_core.engine.fitting_state import StartedAnew, parameters_anew
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.network import build_parts
-from jepa_core.engine.non_finite import Cause, cause_of
+from jepa_core.engine.non_finite import cause_on_ranks
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.parallel import require_equal_shares
+from jepa_core.engine.record import Record
+from jepa_core.engine.saving import Saving
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.state_registry import Entry, StateRegistry
 from jepa_core.engine.step import TrainingStep
 from jepa_core.errors import CheckpointError
 from jepa_core.recipes.tables import Recipe
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
-from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Severity
 from jepa_core.watch.nulls import RankedNulls
 
 INITIAL_SEQUENCES = 1024
 INITIAL_TOKENS = 16_384
-
-
-class Record(Protocol):
-    """Where a run's rows and events go."""
-
-    @property
-    def decision(self) -> Decision:
-        """What the rules ask for, after all rows so far."""
-        ...
-
-    @property
-    def healthy_before(self) -> tuple[float, ...]:
-        """Steps before which a checkpoint may still be wanted for a rollback."""
-        ...
-
-    def taken_back(self, step: int, *, after_row: bool) -> str | None:
-        """Why the run is to be rolled back now, in words; None while it is not. Asked after every step: cheap unless
-        a row was written or a second has passed."""
-        ...
-
-    def row(self, row: Mapping[str, float]) -> None: ...
-
-    def rank_row(self, row: Mapping[str, float]) -> None:
-        """A rank's own time and loss, where several share the batches."""
-        ...
-
-    def diagnosis(self, row: Mapping[str, Any]) -> None: ...
-
-    def event(
-        self,
-        name: str,
-        severity: Severity,
-        message: str,
-        *,
-        step: int,
-        evidence: Mapping[str, Any] | None = None,
-        advice: str = "",
-        notice: bool = False,
-    ) -> None: ...
-
-    def heartbeat(self, step: int, epoch: float) -> None:
-        """Called after every step, and between the micro-batches of one; cheap unless something is due.
-
-        `step` counts the steps that are done; `epoch` tells the micro-batches of the next one, too.
-        """
-        ...
 
 
 class Trainer:
@@ -121,9 +75,7 @@ class Trainer:
         self.dataset = dataset
         self.validation = Validation(dataset.space, dataset.validation, compute, chunk=train.batch_size)
         self.steps_done = 0
-        self._writing = CheckpointWriting(compute.device)
-        self._saved_at = -1
-        """Step of the newest checkpoint that was written here."""
+        self.saving = Saving(compute.device, record)
         self.best: dict[str, float] = {}
         """Step, epoch and MRR of the best validation."""
         self.course_before: Course | None = None
@@ -166,6 +118,9 @@ class Trainer:
             before = Course.restored(state["course"])
             self.step.course = before.fitting(self.step.course, self.steps_done)
             self.course_before = before if self.step.course != before else None
+        else:
+            # Of a checkpoint that does not note its place: the epoch tells it as far as whole micro-batches go.
+            self.step.course = self.step.course.fitting_epoch(self.steps_done, float(state["epoch"]))
 
     def _restore_fitting_moments(self, state: Mapping[str, Any]) -> tuple[StartedAnew, ...]:
         self.step.optimizer.restore_fitting(state)
@@ -270,7 +225,7 @@ class Trainer:
         if self._bad_step() >= 0:
             return self._non_finite()
         self.settle()
-        if self._saved_at != self.steps_done:
+        if self.saving.saved_at != self.steps_done:
             self.save(final=True)
         return Ending.interrupted(self.steps_done, stop_signal)
 
@@ -297,7 +252,7 @@ class Trainer:
             return ending if taken_back is None else Ending.rolled_back(ending.step, taken_back)
         if saving:
             self.save(final=is_final and taken_back is None, prune=taken_back is None)
-        self._tell_of_write(waits=False)
+        self.saving.tell()
         self.record.heartbeat(done, self.calendar.epoch(done))
         if taken_back is not None:
             return Ending.rolled_back(done, taken_back)
@@ -403,7 +358,7 @@ class Trainer:
     def _non_finite(self) -> Ending:
         """Name the cause, and count no step that changed nothing; the last checkpoint stays the newest."""
         bad_step = self._bad_step()
-        cause = self._cause(bad_step)
+        cause = cause_on_ranks(self.step, bad_step)
         self.steps_done = bad_step
         reason = f"step {bad_step + 1} was not finite: {cause.what}"
         message = f"S{reason[1:]}. Nothing has changed from that step on."
@@ -411,65 +366,30 @@ class Trainer:
         self.record.event("non-finite", "critical", message, step=bad_step + 1, evidence=evidence, advice=cause.advice)
         return Ending.non_finite(bad_step, reason)
 
-    def _cause(self, bad_step: int) -> Cause:
-        """Each rank repeats its own part of the step; the first that finds something tells."""
-        with self.crew.alone():
-            cause = cause_of(self.step, bad_step)
-        if self.crew.size == 1:
-            return cause
-        said = self.crew.heard(attrs.asdict(cause))
-        rank = next((rank for rank, each in enumerate(said) if each["is_known"]), 0)
-        return attrs.evolve(Cause(**said[rank]), what=f"on rank {rank}, {said[rank]['what']}")
-
     def save(self, *, final: bool = False, prune: bool = True) -> None:
         """Begin to write a checkpoint, and to delete those no longer wanted then. The last one is waited for.
+
+        Rank 0 writes it for all.
 
         Raises:
             CheckpointError: the last one could not be written; of any other the disk's refusal is an event.
         """
-        self.settle()
-        if not self.crew.leads:
-            self._saved_at = self.steps_done
-            return
-        started = time.perf_counter()
-        step, folder = self.steps_done, self.checkpoints
         best = int(self.best["step"]) if "step" in self.best else None
-        healthy_before = tuple(self.record.healthy_before)
+        with self._apart_from_steps():
+            self.saving.settle()
+            if self.crew.leads:
+                self.saving.begin(self.steps_done, self.state.read(), self.checkpoints, best=best, prune=prune)
+            if final:
+                self.saving.settle(final=True)
 
-        def write(states: Mapping[str, Any]) -> None:
-            folder.save(step, states)
-            if prune:
-                folder.prune(best, healthy_before)
+    def settle(self) -> None:
+        """Wait for a checkpoint that is being written, and tell of it: to be called before the folder is read."""
+        with self._apart_from_steps():
+            self.saving.settle()
 
-        self._writing.begin(step, self.state.read(), write)
-        # Steps did not take this time.
-        self._row_started += time.perf_counter() - started
-        if final:
-            self.settle(final=True)
-
-    def settle(self, *, final: bool = False) -> None:
-        """Wait for a checkpoint that is being written, and tell of it: to be called before the folder is read.
-
-        Raises:
-            CheckpointError: it could not be written, and is the last one.
-        """
+    @contextmanager
+    def _apart_from_steps(self) -> Iterator[None]:
+        """Steps did not take the time that is spent within it."""
         started = time.perf_counter()
-        error = self._tell_of_write(waits=True)
+        yield
         self._row_started += time.perf_counter() - started
-        if final and error is not None:
-            raise error
-
-    def _tell_of_write(self, *, waits: bool) -> CheckpointError | None:
-        """Tell of a write that has ended; why it failed."""
-        written = self._writing.outcome(waits=waits)
-        if written is None:
-            return None
-        if written.error is None or isinstance(written.error, NotDeletedError):
-            self._saved_at = written.step
-            self.record.event("checkpoint", "info", f"Checkpoint at step {written.step}.", step=written.step)
-        if isinstance(written.error, NotDeletedError):
-            self.record.event("checkpoints not deleted", "warning", str(written.error), step=written.step)
-            return None
-        if written.error is not None:
-            self.record.event("checkpoint failed", "warning", str(written.error), step=written.step)
-        return written.error

@@ -20,7 +20,7 @@ LONGEST_NOTE = 2000
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from jepa_core.engine.session import Conclusion, Opening
+    from jepa_core.engine.opening import Conclusion, Opening
     from jepa_core.presentation.long_run import LongRun
     from jepa_core.presentation.training_screen import TrainingScreen
     from jepa_core.recipes.reading import LoadedRecipe
@@ -173,7 +173,7 @@ def _open_screen(
     parts = [
         opening.dataset.description,
         f"{count_text(opening.num_parameters)} parameters",
-        f"{opening.compute.describe()}{compiled}",
+        f"{opening.compute.describe(opening.num_ranks)}{compiled}",
         str(opening.path),
     ]
     title = [Text(opening.loaded.recipe.name, style="bold"), *map(Text, parts)]

@@ -85,7 +85,7 @@ RUN_KEYS: tuple[Key, ...] = (
     _key("back", "escape", "back", "out of this; to the list of runs", "run"),
     _key("pane_charts", "1", "charts", "charts over a row of panels", "panes", action="pane('charts')"),
     _key("pane_model", "2", "model", "codes, spectrum, losses, context", "panes", action="pane('model')"),
-    _key("pane_system", "3", "system", "device, host, time of a step", "panes", action="pane('system')"),
+    _key("pane_system", "3", "system", "device, host, step; the ranks", "panes", action="pane('system')"),
     _key("pane_events", "4", "events", "everything that happened", "panes", action="pane('events')"),
     _key("pane_console", "5", "console", "what the run printed", "panes", action="pane('console')"),
 )

@@ -47,6 +47,8 @@ def view_to_json(view: RunView) -> dict[str, Any]:
             "judgements": [_judgement(outlook) for outlook in view.outlooks],
             "firings": [firing_to_json(firing) for firing in view.firings],
             "events": [attrs.asdict(event) for event in view.events[-NUM_EVENTS:]],
+            "ranks": [attrs.asdict(lane) for lane in view.ranks.lanes],
+            "straggler": view.ranks.straggler and attrs.asdict(view.ranks.straggler),
             **view.nulls.to_environment(),
             "verdict": None,
             "damaged": view.damaged,

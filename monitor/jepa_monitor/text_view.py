@@ -31,6 +31,7 @@ from jepa_monitor.model.beside_nulls import (
     void_controls,
 )
 from jepa_monitor.model.run_view import RunView
+from jepa_monitor.ranks_text import busy_text, losses_text, silence_text, straggler_text
 from jepa_monitor.risk_text import risk_remarks
 
 NUM_EVENTS = 8
@@ -44,7 +45,9 @@ _CLOCKS = ("step", "epoch")
 
 def text_view(view: RunView) -> RenderableType:
     """The whole state of a run."""
-    blocks = (_head(view), _verdict(view), _rules(view), text_firings(view), _figures(view), _events(view))
+    blocks = (
+        _head(view), _verdict(view), _rules(view), text_firings(view), _figures(view), _ranks(view), _events(view),
+    )  # fmt: skip
     parts: list[RenderableType] = []
     for block in blocks:
         lines = list(block)
@@ -149,6 +152,25 @@ def _figures(view: RunView) -> Iterator[Table]:
     for line in range(num_lines):
         table.add_row(*(part for cell in cells[line::num_lines] for part in cell))
     yield table
+
+
+def _ranks(view: RunView) -> Iterator[Text]:
+    """The processes of the run in a line, and who is slow or silent."""
+    ranks = view.ranks
+    if not ranks.lanes:
+        return
+    times = busy_text(ranks.lanes)
+    line = Text(f"ranks   {len(ranks.lanes)}", style="bold")
+    if times:
+        line.append(f"   {'busy' if ranks.has_waits else 'step'} {times}")
+    yield line.append(f"   losses {losses_text(ranks.losses)}" if ranks.losses else "")
+    if ranks.straggler is not None:
+        yield Text(f"! {straggler_text(ranks)}", style="yellow")
+    for lane in ranks.lanes:
+        if lane.is_silent:
+            yield Text(f"! rank {lane.rank} {silence_text(lane)}", style="yellow")
+        elif lane.has_bad_loss:
+            yield Text(f"! rank {lane.rank} has a loss of {figure_text(lane.loss)}", style="red")
 
 
 def _unit(view: RunView, name: str) -> str:

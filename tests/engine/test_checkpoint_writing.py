@@ -17,7 +17,8 @@ import torch
 from jepa_core.engine.checkpoint import CheckpointFolder, NotDeletedError, load_checkpoint, same_tree
 from jepa_core.engine.checkpoint_writing import CheckpointWriting
 from jepa_core.engine.interruption import Interruption
-from jepa_core.engine.session import Conclusion, train_recipe
+from jepa_core.engine.opening import Conclusion
+from jepa_core.engine.session import train_recipe
 from jepa_core.errors import CheckpointError
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed

@@ -70,7 +70,7 @@ def test_a_run_that_goes_on_with_other_batches_ends_after_all_its_epochs(
     step = min(step, before.run_steps)
     way = before.fitting(course(num_sequences, *other), step)
     assert way.run_steps >= step
-    if way.run_steps > step:
+    if way.run_steps > max(step, 1):
         assert way.epoch(way.run_steps) <= way.epochs + 1e-9
         assert way.at(way.run_steps, way.accumulate).epoch >= way.epochs
         assert way.along(way.run_steps, way.run_steps) == pytest.approx(way.run_steps)
@@ -95,6 +95,15 @@ def test_the_same_batches_go_on_on_the_same_course_to_the_last_bit() -> None:
     assert moved != way
     assert Course.restored(moved.state()) == moved
     assert moved.fitting(course(50, 4), 9) is moved
+
+
+def test_a_place_that_was_not_noted_is_told_by_the_epoch() -> None:
+    way = course(96, 4, epochs=4)
+    assert way.fitting_epoch(24, way.epoch(24)) is way
+    moved = way.fitting_epoch(24, 2.5)
+    assert moved.at(24) == Position(2, 48)
+    assert moved.epoch(24) == 2.5
+    assert moved.run_steps == 24 + 12 + 24
 
 
 def test_the_learning_rate_follows_the_share_that_is_done(tiny_recipe: RecipeMaker) -> None:

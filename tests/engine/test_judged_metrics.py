@@ -13,7 +13,8 @@ from jepa_core.ablation.recipe_check import GridRequest, load_grid
 from jepa_core.ablation.variation import parse_variations
 from jepa_core.commands.check import check
 from jepa_core.commands.compare import compare
-from jepa_core.engine.session import Conclusion, train_recipe
+from jepa_core.engine.opening import Conclusion
+from jepa_core.engine.session import train_recipe
 from jepa_core.recipes.reading import load_recipe, with_scenarios
 from jepa_core.registry import chosen_plugins
 from jepa_core.run_directory.reading import RunReader

@@ -282,7 +282,9 @@ def test_resumed_on_as_many_ranks_it_is_the_same_to_the_last_bit(tmp_path: Path)
 def test_ranks_that_drift_apart_end_the_run_with_what_differs(tmp_path: Path) -> None:
     def drift(trainer: Trainer, _: KeptRecord) -> None:
         if trainer.crew.rank == 1:
-            next(iter(trainer.parts.target.encoder.parameters())).data.view(-1)[0] += 1e-3
+            # By one unit in the last place.
+            weight = next(iter(trainer.parts.online.projector.parameters())).data.view(-1)
+            weight[0] = torch.nextafter(weight[0], torch.tensor(math.inf))
 
     def part(crew: Crew) -> str:
         with pytest.raises(DriftError) as caught:
@@ -290,7 +292,9 @@ def test_ranks_that_drift_apart_end_the_run_with_what_differs(tmp_path: Path) ->
         return str(caught.value)
 
     said = in_ranks(2, part)
-    assert all("by step 2: rank" in text and "tensors, such as target." in text for text in said)
+    assert all(
+        "by step 2: rank" in text and "tensors, such as " in text and "online.projector." in text for text in said
+    )
 
 
 def test_a_batch_that_cannot_be_shared_is_refused_with_what_can() -> None:
@@ -387,9 +391,15 @@ def test_a_rank_that_dies_ends_the_run_at_once_with_one_cause_and_it_goes_on_fro
     assert status is not None
     assert status.state == "failed"
     if step:
-        led, _ = in_ranks(2, lambda crew: session(crew, runs, run))
+        led = session(ALONE, runs, run) if how == "death" else in_ranks(2, lambda crew: session(crew, runs, run))[0]
         assert led["step"] == 6
         assert [row["step"] for row in RunReader(run).rows()] == [1, 2, 3, 4, 5, 6]
+        # Rows of ranks that are no more are kept, and nobody takes them for silent.
+        assert recorded_ranks(run) == (() if how == "death" else (0, 1))
+        kept = sorted(file.name for file in run.glob("metrics.rank*.until-step-*"))
+        assert kept == (
+            ["metrics.rank0.until-step-3.jsonl", "metrics.rank1.until-step-3.jsonl"] if how == "death" else []
+        )
 
 
 def test_a_rank_has_a_gpu_of_its_own_or_shares_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:

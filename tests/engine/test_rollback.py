@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
+from jepa_core.engine.opening import Conclusion
 from jepa_core.engine.rollback import Child, make_child
-from jepa_core.engine.session import Conclusion, train_recipe
+from jepa_core.engine.session import train_recipe
 from jepa_core.errors import CheckpointError, RecipeError, RunDirectoryError
 from jepa_core.recipes.faults import RecipeFaultsError
 from jepa_core.recipes.reading import load_recipe, with_scenarios

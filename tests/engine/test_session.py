@@ -21,7 +21,8 @@ from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
 from jepa_core.engine.course import Position
 from jepa_core.engine.interruption import StoppedBeforeTraining
-from jepa_core.engine.session import Conclusion, Opening, train_recipe
+from jepa_core.engine.opening import Conclusion, Opening
+from jepa_core.engine.session import train_recipe
 from jepa_core.errors import CheckpointError, DataError, DeviceError, PluginError, RecipeError, RunDirectoryError
 from jepa_core.recipes.reading import LoadedRecipe, load_recipe
 from jepa_core.registry import installed

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jepa_core.commands.check import check
-from jepa_core.engine.session import Conclusion, train_recipe
+from jepa_core.engine.opening import Conclusion
+from jepa_core.engine.session import train_recipe
 from jepa_core.recipes.reading import load_recipe, with_scenarios
 from jepa_core.registry import installed
 from jepa_core.run_directory.baseline_runs import resolve_baseline

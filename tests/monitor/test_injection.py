@@ -39,7 +39,9 @@ from jepa_monitor.charts.drawing import draw_chart
 from jepa_monitor.charts.look import Look
 from jepa_monitor.chrome.head_line import head_line, legend_line, skeleton_line
 from jepa_monitor.display import Display
+from jepa_monitor.feed.rank_rows import RankRows
 from jepa_monitor.history.run_history import RunHistory
+from jepa_monitor.model.ranks import ranks_of
 from jepa_monitor.model.run_view import Outlook, RunView
 from jepa_monitor.panels.codes import CodesPanel, codes_content
 from jepa_monitor.panels.console import ConsolePanel, console_content
@@ -50,6 +52,7 @@ from jepa_monitor.panels.line import Line
 from jepa_monitor.panels.losses import LossesPanel, losses_content
 from jepa_monitor.panels.machine import GpuReading, MachineReading
 from jepa_monitor.panels.panel import Panel
+from jepa_monitor.panels.ranks import RanksPanel, ranks_content
 from jepa_monitor.panels.retrieval import RetrievalPanel, retrieval_content
 from jepa_monitor.panels.spectrum import SpectrumPanel, spectrum_content
 from jepa_monitor.panels.system import SystemPanel, system_content
@@ -150,6 +153,7 @@ def poisoned(payload: str) -> RunView:
         baseline=BaselineValues(name=payload, run=payload, path=payload),
         problems=(payload,),
         replay_position=payload,
+        ranks=ranks_of([RankRows(rank=rank, rows=({"step": 1e300 * rank, "time.step": 1e300},)) for rank in (0, 7)]),
     )
 
 
@@ -260,6 +264,7 @@ SURFACES: dict[str, Draw] = {
     "system without a GPU": lines_of(
         lambda view, width, look: system_content(view, width, look, MachineReading(why_no_gpu=view.name), "here")
     ),
+    "ranks": lines_of(lambda view, width, look: ranks_content(view, width, 9, look)),
     "events": lines_of(events_content),
     "console": lines_of(console_content),
     "verdict": lines_of(
@@ -355,6 +360,7 @@ PANELS: tuple[type[Panel], ...] = (
     ContextUsePanel,
     RetrievalPanel,
     SystemPanel,
+    RanksPanel,
     EventsPanel,
     ConsolePanel,
 )

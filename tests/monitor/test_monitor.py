@@ -22,6 +22,7 @@ from jepa_core.watch.rules import Watch
 from jepa_monitor.command import monitor
 from jepa_monitor.snapshot import take_snapshot
 from jepa_monitor.text_view import text_view
+from tests.monitor.rank_files import record_ranks
 from tests.run_directory.runs import record_run, validation
 
 USE = [{"step": step, "epoch": step / 10, "vq.usage": value} for step, value in [(10, 0.2), (20, 0.04), (30, 0.03)]]
@@ -83,6 +84,23 @@ def test_json_has_the_same_for_scripts(tmp_path: Path, capsys: pytest.CaptureFix
     }
     assert printed["firings"][-1]["advice"] == "Refresh less often."
     assert printed["status"]["step"] == 0
+
+
+def test_ranks_are_told_and_one_process_has_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = record_run(tmp_path / "mine-20260101-000000", USE)
+    assert "ranks" not in shown(capsys, str(path))
+    assert orjson.loads(shown(capsys, str(path), json=True))["ranks"] == []
+    record_ranks(path, 5, silent={4: 200})
+    text = shown(capsys, str(path))
+    assert "ranks   5   busy 170 ms … 199 ms   losses 5.00 (rank 0) … 5.03 (rank 3), 0.6 % apart" in text
+    assert "! rank 3, 17 % slower than the median" in text
+    assert "! rank 4 silent since step 200, about 40 s" in text
+    printed = orjson.loads(shown(capsys, str(path), json=True))
+    assert [(lane["rank"], lane["step"], lane["is_silent"]) for lane in printed["ranks"]][3:] == [
+        (3, 400, False),
+        (4, 200, True),
+    ]
+    assert printed["straggler"]["rank"] == 3
 
 
 def test_a_folder_of_runs_is_listed_newest_first_and_no_path_means_the_newest_run(

@@ -15,6 +15,7 @@ from jepa_monitor.board.run_screen import RunScreen
 from jepa_monitor.chrome.filter_bar import FilterBar
 from jepa_monitor.preferences import Preferences, ReadPreferences
 from tests.monitor.driving import run_screen, runs_screen, until
+from tests.monitor.rank_files import record_ranks
 from tests.monitor.recorded import record, rows
 
 
@@ -87,6 +88,16 @@ def test_with_a_filter_being_typed(troubled: Path, snap_compare: Compare) -> Non
 
 def test_the_panels_of_the_model(troubled: Path, snap_compare: Compare) -> None:
     assert snap_compare(application(troubled), terminal_size=(120, 36), run_before=after("2"))
+
+
+def test_the_ranks_below_the_system(troubled: Path, snap_compare: Compare) -> None:
+    record_ranks(troubled, 4, silent={2: 200})
+    assert snap_compare(application(troubled), terminal_size=(120, 40), run_before=after("3"))
+
+
+def test_of_many_ranks_the_slowest(troubled: Path, snap_compare: Compare) -> None:
+    record_ranks(troubled, 64)
+    assert snap_compare(application(troubled), terminal_size=(80, 24), run_before=after("3"))
 
 
 @pytest.fixture

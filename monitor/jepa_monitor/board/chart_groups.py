@@ -100,7 +100,7 @@ _IN_ORDER: tuple[_Shared | str, ...] = (
     _Shared(key="std", title="std", members=(("std.context", "context"), ("std.target", "target"))),
     "target.distance",
     "throughput.samples_per_second",
-    _Shared(key="time", title="time", members=(("time.step", "step"), ("time.data", "data"))),
+    _Shared(key="time", title="time", members=(("time.step", "step"), ("time.data", "data"), ("time.wait", "wait"))),
     "lr",
 )
 """What matters, first to last; a text with a backslash is a pattern over names, one chart for each."""
@@ -157,7 +157,10 @@ def chart_groups(names: Iterable[str], nulls: Mapping[str, str] | None = None) -
     for prefix, title in _FAMILIES:
         for group in _family(prefix, title, left):
             take(group)
-    return tuple(_labelled(group, nulls or {}) for group in (*groups, *(single(name) for name in left)))
+    taken = {group.key for group in groups}
+    # A metric may be called as a family is: "moved" beside "moved.encoder".
+    groups += [attrs.evolve(single(name), key=f"{name} alone" if name in taken else name) for name in left]
+    return tuple(_labelled(group, nulls or {}) for group in groups)
 
 
 def _labelled(group: ChartGroup, labels: Mapping[str, str]) -> ChartGroup:

@@ -68,9 +68,15 @@ def _system() -> Panel:
     return SystemPanel()
 
 
+def _ranks() -> Panel:
+    from jepa_monitor.panels.ranks import RanksPanel
+
+    return RanksPanel()
+
+
 PANES: Mapping[str, tuple[Callable[[], Panel], ...]] = {
     "model": (_codes, _spectrum, _losses, _context_use, _retrieval),
-    "system": (_system,),
+    "system": (_system, _ranks),
     "events": (_events,),
     "console": (_console,),
 }
@@ -113,27 +119,38 @@ class PanelRow(Horizontal):
 
 
 class Pane(Widget):
-    """One side of the run over the whole body."""
+    """One side of the run over the whole body: panels side by side, but ranks below the system, as wide as it is."""
 
     DEFAULT_CSS = """
     Pane { layout: grid; grid-size: 1; height: 1fr; width: 1fr; }
     Pane.-many { grid-size: 2; }
     Pane.-odd > .-last { column-span: 2; }
+    Pane.-stacked { grid-size: 1; grid-rows: 2fr 3fr; }
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(id=f"pane-{name}")
         self.panels = [make() for make in PANES[name]]
         self.panels[-1].add_class("-last")
-        self.set_class(len(self.panels) > 1, "-many")
+        self._is_stacked = name == "system"
 
     def compose(self) -> ComposeResult:
         yield from self.panels
 
     def show(self, view: RunView, look: Look) -> None:
-        """Show the run; without a codebook there is no panel of codes."""
-        shown = [panel for panel in self.panels if has_codes(view) or panel.PANE_TITLE != "codes"]
-        self.set_class(len(shown) % 2 == 1 and len(shown) > 1, "-odd")
+        """Show the run in the panels that have something to show of it."""
+        shown = [panel for panel in self.panels if _is_about(panel, view)]
+        are_many = len(shown) > 1
+        self.set_class(are_many and not self._is_stacked, "-many")
+        self.set_class(are_many and self._is_stacked, "-stacked")
+        self.set_class(are_many and len(shown) % 2 == 1, "-odd")
         for panel in self.panels:
             panel.display = panel in shown
             panel.show(view, look)
+
+
+def _is_about(panel: Panel, view: RunView) -> bool:
+    """Without a codebook there is no panel of codes, and none of ranks where the run has one process."""
+    if panel.PANE_TITLE == "codes":
+        return has_codes(view)
+    return panel.PANE_TITLE != "ranks" or bool(view.ranks.lanes)

@@ -34,6 +34,7 @@ from jepa_monitor.display import Display
 from jepa_monitor.keys import MONITOR_KEYS, RUN_KEYS
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.line import Line
+from jepa_monitor.ranks_text import ranks_remarks
 from jepa_monitor.screens.alerts import AlertsScreen
 from jepa_monitor.screens.sheet import Sheet
 
@@ -219,7 +220,7 @@ class RunScreen(MonitorScreen):
     def _remarks(self, view: RunView) -> tuple[str, ...]:
         paused = ("paused",) if self._readers.is_held else ()
         replay = (f"replay {view.replay_position}",) if view.replay_position else ()
-        return (*replay, *paused, *(self._board.remarks if self._pane == "charts" else ()))
+        return (*replay, *paused, *ranks_remarks(view.ranks), *(self._board.remarks if self._pane == "charts" else ()))
 
     @property
     def _has_row(self) -> bool:

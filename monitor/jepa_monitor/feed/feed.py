@@ -11,6 +11,7 @@ from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.reading import RowsPosition
 from jepa_core.run_directory.status import ShownState, Status
 from jepa_core.watch.verdict import Verdict
+from jepa_monitor.feed.rank_rows import RankRows
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -28,6 +29,8 @@ class Surroundings:
     """The newest row of diagnostics.jsonl, non-finite figures as floats."""
     console: tuple[str, ...] = ()
     """The newest lines of console.log."""
+    ranks: tuple[RankRows, ...] = ()
+    """What each rank recorded of itself, in their order; none where the run has one process."""
     problems: tuple[str, ...] = ()
     """What could not be read, in words."""
 

@@ -16,6 +16,7 @@ from jepa_core.watch.verdict import Verdict
 from jepa_monitor.feed.event_bounds import bounded
 from jepa_monitor.feed.feed import News, Surroundings
 from jepa_monitor.feed.newest_lines import newest_record, newest_text
+from jepa_monitor.feed.rank_rows import RankFiles
 
 POLL_BYTES = 1 << 20
 """Most bytes of rows, and of events, that one poll reads: decoded they take ten times as much memory."""
@@ -71,6 +72,7 @@ class SurroundingsReader:
         self._environment = WatchedFile(run / ENVIRONMENT, lambda _: reader.environment())
         self._diagnosis = WatchedFile(run / DIAGNOSTICS, newest_record)
         self._console = WatchedFile(run / CONSOLE, newest_text)
+        self._ranks = RankFiles(run)
         self._now = self._gathered()
 
     def refresh(self) -> Surroundings:
@@ -81,7 +83,7 @@ class SurroundingsReader:
                 self._now = attrs.evolve(self._now, is_there=False, status=None, problems=(f"{self._run} is gone",))
             return self._now
         files = (self._status, self._verdict, self._recipe, self._environment, self._diagnosis, self._console)
-        changed = [file.refresh() for file in files]
+        changed = [file.refresh() for file in (*files, self._ranks)]
         if any(changed) or not was_there:
             self._now = self._gathered()
         return self._now
@@ -94,6 +96,7 @@ class SurroundingsReader:
             environment=self._environment.content,
             diagnosis=self._diagnosis.content,
             console=self._console.content,
+            ranks=self._ranks.content,
             problems=tuple(self._problems()),
         )
 

@@ -16,6 +16,7 @@ from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.tail import Tail
 from jepa_monitor.feed.event_bounds import bounded
 from jepa_monitor.feed.newest_lines import decode_record
+from jepa_monitor.feed.rank_rows import RankRows, RecordedRanks
 from jepa_monitor.history.training_clock import TrainingClock
 
 ROW_SECONDS = 0.1
@@ -43,6 +44,7 @@ class Recording:
         self._rows = _timed(self._reader)
         self._events = RunReader(run, poll_bytes=_READ_BYTES).events()
         self._diagnoses = _diagnoses(run)
+        self._ranks = RecordedRanks(run)
         self._next_row = next(self._rows, None)
         self._next_event = next(self._events, None)
         self._next_diagnosis = next(self._diagnoses, None)
@@ -51,6 +53,11 @@ class Recording:
         self.epoch = 0.0
         self.diagnosis: dict[str, Any] = {}
         """The newest one at `step`."""
+
+    @property
+    def ranks(self) -> tuple[RankRows, ...]:
+        """The newest rows of each rank at `step`."""
+        return self._ranks.content
 
     @property
     def is_at_end(self) -> bool:
@@ -76,6 +83,7 @@ class Recording:
         while self._next_diagnosis is not None and (self.is_at_end or _step(self._next_diagnosis) <= self.step):
             self.diagnosis = self._next_diagnosis
             self._next_diagnosis = next(self._diagnoses, None)
+        self._ranks.advance(self.step, most)
         return tuple(rows)
 
     def events_until_now(self, most: int) -> tuple[Event, ...]:

@@ -121,8 +121,10 @@ class ReplayFeed:
             now = recorded
         else:
             status = _running(recorded.status or Status(), recording.step, recording.epoch)
-            now = attrs.evolve(recorded, status=status, verdict=None, console=(), diagnosis=recording.diagnosis)
+            now = attrs.evolve(recorded, status=status, verdict=None, console=())
+            now = attrs.evolve(now, diagnosis=recording.diagnosis, ranks=recording.ranks)
         same = now.status == self._shown.status and now.diagnosis is self._shown.diagnosis
+        same &= now.ranks is self._shown.ranks
         if not same or now.verdict is not self._shown.verdict:
             self._shown = now
         return self._shown

@@ -22,6 +22,7 @@ from jepa_monitor.history.cache import HistoryCache
 from jepa_monitor.history.run_history import MAX_METRICS, RunHistory
 from jepa_monitor.model.judging import Judging, rules_in_force
 from jepa_monitor.model.outlook import Course, Outlooks
+from jepa_monitor.model.ranks import NO_RANKS, ranks_of
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.model.told_firings import ToldFirings
 
@@ -60,6 +61,7 @@ class RunModel:
         self._events: deque[Event] = deque(maxlen=NUM_EVENTS)
         self._told = ToldFirings()
         self._surroundings: Surroundings | None = None
+        self._ranks = NO_RANKS
         self._news: News | None = None
         self._replay_position = ""
 
@@ -133,6 +135,8 @@ class RunModel:
             rules = rules_in_force(self.run, recipe, environment)
             self._judging.judge_by(rules)
             self._outlooks = Outlooks(rules.watch)
+        if before is None or surroundings.ranks is not before.ranks:
+            self._ranks = ranks_of(surroundings.ranks)
 
     def _open_cache(self) -> None:
         cached = self._cache.load() if self._feed.rows_position is not None else None
@@ -178,6 +182,7 @@ class RunModel:
             problems=tuple(self._problems(surroundings)),
             judged_rows=judging.judged_rows if is_behind else None,
             replay_position=self._replay_position,
+            ranks=self._ranks,
         )
 
     def _course(self, news: News) -> Course:

@@ -21,6 +21,7 @@ from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.rules import Watch
 from jepa_core.watch.verdict import Verdict
 from jepa_monitor.history.series import Series
+from jepa_monitor.model.ranks import NO_RANKS, Ranks
 
 Prospect = Literal["pending", "passing", "at risk", "failed", "fired"]
 """How a rule stands: `at risk` passes still, and its trend crosses the limit before the run ends."""
@@ -102,6 +103,8 @@ class RunView:
     and `firings` are also those that the trainer told of. None when all rows are judged."""
     replay_position: str = ""
     """While a run is replayed: where the replay stands, such as "×20, paused"; empty when the run is followed live."""
+    ranks: Ranks = NO_RANKS
+    """The processes of the run beside each other; without lanes where it has one."""
 
     @cached_property
     def nulls(self) -> RankedNulls:

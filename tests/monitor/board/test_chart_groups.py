@@ -77,6 +77,12 @@ def test_a_large_family_is_spread_over_charts_of_four() -> None:
     assert len({group.key for group in groups}) == 3
 
 
+def test_a_metric_that_is_called_as_a_family_has_a_chart_of_its_own() -> None:
+    groups = chart_groups(["moved", "moved.encoder"])
+    assert [group.names for group in groups] == [("moved.encoder",), ("moved",)]
+    assert groups[0].key != groups[1].key
+
+
 def test_several_runs_get_a_chart_for_each_metric_that_the_model_has() -> None:
     keys = [group.key for group in split(chart_groups(KNOWN))]
     assert {"rank.context", "rank.target"} < set(keys)
