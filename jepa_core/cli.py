@@ -100,8 +100,12 @@ def _exit_code(arguments: Sequence[str]) -> int:
     try:
         result = program(called)(arguments)
     except JepaError as error:
-        print(_shown(error), file=sys.stderr)
-        return error.exit_code
+        from jepa_core.launching import fail_with, says
+
+        # Of several ranks that are at fault alike, one says so.
+        if says(error):
+            print(_shown(error), file=sys.stderr)
+        return fail_with(error.exit_code)
     except CycloptsError as error:
         print(_usage(error), file=sys.stderr)
         return _USAGE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +14,7 @@ from cyclopts import Parameter
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
 from jepa_core.errors import RecipeError, RunDirectoryError
+from jepa_core.launching import forget_run, hand_over, is_rank, launch, leads, report, require_shares, restarted_run
 from jepa_core.presentation.shown_training import audit_command, plugin_flags, run_command, train_and_show
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import RUNS_DIR, find_run, typed_name
@@ -28,12 +31,15 @@ def run(
     device: Device = "auto",
     auto_rollback: Flag = False,
     no_audit: Flag = False,
+    gpus: int = 1,
+    processes: int = 1,
     plugin: PluginFiles = (),
     no_plugin: NoPlugins = (),
 ) -> int:
     """Train from a recipe, and end with a verdict.
 
     For example: jepa run recipes/optimized.toml --set train.epochs=10
+    On two GPUs of this machine: jepa run optimized --gpus 2
 
     Exit codes: 0 finished and every must held, 1 the program failed, 2 usage or recipe error, 3 stopped by an
     abort rule or a non-finite value, 4 finished but a must failed, 130 or 143 interrupted (checkpoint written).
@@ -53,12 +59,18 @@ def run(
         its own; at most watch.max_rollbacks times. Without it the rule is only flagged.
     no_audit
         Begin at once, without the brief look at recipe and data that is taken before training.
+    gpus
+        GPUs of this machine that share each batch, a process each. Over several machines: torchrun -m jepa_core run.
+    processes
+        The same with processes on the CPU, to try a run of several ranks where there are no GPUs.
     """
-    path = _run_to_resume(recipe, overrides, resume, runs_dir)
+    num_ranks = _num_ranks(gpus, processes, device)
+    path = restarted_run(runs_dir) or _run_to_resume(recipe, overrides, resume, runs_dir)
     ended = _nothing_to_resume(path) if path else None
     if ended:
-        print(ended.message)
-        return ended.exit_code
+        if leads():
+            print(ended.message)
+        return hand_over(ended.exit_code)
 
     from jepa_core.registry import chosen_plugins
 
@@ -74,8 +86,12 @@ def run(
     console = console_for()
     source = path / RECIPE if path else find_recipe(recipe)
     flags = [*plugin_flags(plugin), *([f"--device {device}"] if device != "auto" else [])]
-    loaded = load_recipe(source, overrides=overrides, registry=registry)
-    return train_and_show(
+    loaded = load_recipe(source, overrides=() if path else overrides, registry=registry)
+    if num_ranks > 1:
+        require_shares(loaded.recipe.train.batch_size, num_ranks)
+        return launch(num_ranks, ["run", *_for_ranks(sys.argv[2:], device, on_cpu=processes > 1)])
+    report()
+    conclusion = train_and_show(
         console,
         loaded if path else with_scenarios(loaded, registry),
         device=device,
@@ -86,7 +102,48 @@ def run(
         run_command=partial(run_command, recipe, overrides, flags),
         auto_rollback=auto_rollback,
         plugin_files=plugin,
-    ).exit_code
+    )
+    forget_run(conclusion.path)
+    return hand_over(conclusion.exit_code)
+
+
+def _num_ranks(gpus: int, processes: int, device: str) -> int:
+    """How many processes share the batches.
+
+    Raises:
+        RecipeError: there cannot be so many, or not by these flags together.
+    """
+    for flag, number in (("--gpus", gpus), ("--processes", processes)):
+        if number < 1:
+            raise RecipeError(f"{flag} {number}: one process at least trains.")
+        if number > 1 and is_rank():
+            raise RecipeError(f"{flag} {number}: torchrun has started the ranks already. Leave the flag out.")
+    if gpus > 1 and processes > 1:
+        raise RecipeError(f"--gpus {gpus} and --processes {processes} both say how many processes train. Give one.")
+    if gpus > 1 and device not in {"auto", "cuda"}:
+        raise RecipeError(f"--gpus {gpus} and --device {device}: each takes a GPU of its own. Give one of them.")
+    if processes > 1 and device not in {"auto", "cpu"}:
+        raise RecipeError(f"--processes {processes} are on the CPU, and --device is {device}. Use --gpus {processes}.")
+    if gpus > 1:
+        import torch
+
+        if gpus > torch.cuda.device_count():
+            raise RecipeError(
+                f"--gpus {gpus}: torch sees {torch.cuda.device_count()} here. Use fewer, or --processes {gpus}, which "
+                "train on the CPU."
+            )
+    return max(gpus, processes)
+
+
+def _for_ranks(typed: Sequence[str], device: str, *, on_cpu: bool) -> list[str]:
+    """The arguments of each rank: those typed, without how many there are, and with their device."""
+    kept, rest = [], iter(typed)
+    for word in rest:
+        if word in {"--gpus", "--processes"}:
+            next(rest, None)
+        elif not word.startswith(("--gpus=", "--processes=")):
+            kept.append(word)
+    return [*kept, *(["--device", "cpu" if on_cpu else "cuda"] if device == "auto" else [])]
 
 
 def _run_to_resume(recipe: str, overrides: tuple[str, ...], resume: str, runs_dir: Path) -> Path | None:

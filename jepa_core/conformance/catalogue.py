@@ -20,6 +20,7 @@ from jepa_core.conformance.checks import (
     observers,
     precision,
     purity,
+    ranks,
     scenarios,
     shapes,
     spaces,
@@ -92,6 +93,15 @@ CHECKS: tuple[Check, ...] = (
     _check("after-step", "after_step changes the state that checkpoints hold", state.written_after_step),
     _check("halves", "merged statistics of half batches equal the whole's", state.halves_merge, least_batch=2),
     _check("many-steps", "the state stays finite over many steps", state.stays_finite, situations=SITUATIONS),
+    _check(
+        "ranks",
+        "two ranks that share a batch give what one process makes of it",
+        ranks.as_one_process,
+        "quantizer",
+        "loss",
+        situations=(ranks.SHARED_BATCH,),
+        least_batch=ranks.SHARED_BATCH.batch,
+    ),
     _check("initialise", "a start from data is seeded and finite", state.initialised, "quantizer"),
     _check("without-time", "target tokens are quantized as the context's", shapes.without_time, "quantizer"),
     _check(

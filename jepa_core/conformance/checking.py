@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -15,11 +13,9 @@ from jepa_core.conformance.check import Check, CheckResult, Example, Outcome
 from jepa_core.conformance.situations import Situation
 from jepa_core.conformance.subject import Subject, subjects_of
 from jepa_core.conformance.trial import Trial
-from jepa_core.conformance.violation import NotApplicable, Violation
+from jepa_core.conformance.violation import NotApplicable, Stalled, Violation, place_of
 from jepa_core.errors import DataError, JepaError, PluginError
 from jepa_core.registry import Component
-
-_NOT_ITS_OWN = (Path(__file__).parent, Path(torch.__file__).parent, Path(attrs.__file__).parents[1] / "attr")
 
 
 @attrs.frozen
@@ -81,20 +77,20 @@ def _tried(check: Check, subject: Subject, situation: Situation) -> _Failure | N
     except NotApplicable:
         raise
     except Violation as violation:
-        return _Failure(f"{violation}{_place(violation)}", Violation, trial)
+        return _Failure(f"{violation}{place_of(violation)}", type(violation), trial)
     except JepaError as error:
         is_told_elsewhere = subject.variant or check.name != "builds"
         if not trial.drawn and (is_told_elsewhere or isinstance(error, DataError | PluginError)):
             raise NotApplicable(f"it cannot be built here: {_on_one_line(error)}") from error
         return _Failure(f"it refuses what it is tried with: {_on_one_line(error)}", type(error), trial)
     except (Exception, SystemExit) as error:
-        return _Failure(f"it raises {type(error).__name__}: {_first_line(error)}{_place(error)}", type(error), trial)
+        return _Failure(f"it raises {type(error).__name__}: {_first_line(error)}{place_of(error)}", type(error), trial)
     return None
 
 
 def _smallest(check: Check, failure: _Failure) -> _Failure:
     """The same failure on the smallest batch that still shows it, reduced one size after the other."""
-    if not failure.trial.drawn:
+    if not failure.trial.drawn or failure.kind is Stalled:
         return failure
     for situation in failure.trial.situation.smaller(check.least_batch):
         try:
@@ -133,10 +129,3 @@ def _first_line(error: BaseException) -> str:
 
 def _on_one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
-
-
-def _place(error: BaseException) -> str:
-    """The last line of the component's own source in the traceback, if any: neither the kit's nor torch's."""
-    paths = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    own = [(path, line) for path, line in paths if not any(path.is_relative_to(folder) for folder in _NOT_ITS_OWN)]
-    return f" ({own[-1][0]}:{own[-1][1]})" if own else ""

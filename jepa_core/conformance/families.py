@@ -16,7 +16,9 @@ from jepa_core.conformance import situations
 from jepa_core.conformance.situations import EMBEDDING_DIM, PROJECTION_DIM, Situation, Tensors
 from jepa_core.conformance.violation import require
 from jepa_core.contracts import (
+    ALONE,
     AsksForEncoderViews,
+    Crew,
     DeclaresTargetViews,
     DeclaresViews,
     Embeddings,
@@ -41,10 +43,10 @@ Callee = Callable[..., Any]
 class Family:
     """What the checks have to know about a family of modules."""
 
-    facts: Callable[[Situation, Space | None], Any]
-    """Of a situation and a space, which is there for families that look at observations."""
+    facts: Callable[[Situation, Space | None, Crew], Any]
+    """Of a situation, of a space, which is there for families that look at observations, and of who shares a batch."""
     inputs: Callable[[Situation, nn.Module, Space | None], Tensors]
-    call: Callable[[Callee, Tensors], Tensors]
+    call: Callable[[Callee, Tensors, Crew], Tensors]
     masks: Mapping[str, str] = attrs.field(factory=dict)
     """Input → the input that masks it."""
     without_gradient: frozenset[str] = frozenset()
@@ -70,27 +72,35 @@ def _encoder_inputs(situation: Situation, _encoder: nn.Module, space: Space | No
     return situations.drawn_observations(situation, space, situation.batch)
 
 
-def _encoder_outputs(encoder: Callee, inputs: Tensors) -> Tensors:
+def _encoder_outputs(encoder: Callee, inputs: Tensors, _crew: Crew) -> Tensors:
     tokens = encoder(Observations(inputs))
     _require_type(tokens, Embeddings)
     return {"values": tokens.values, "mask": tokens.mask}
 
 
-def _quantizer_outputs(quantizer: Callee, inputs: Tensors) -> Tensors:
+def _quantizer_outputs(quantizer: Callee, inputs: Tensors, crew: Crew) -> Tensors:
     quantized = quantizer(inputs["values"], inputs["mask"], collect=True)
     _require_type(quantized, Quantized)
     codes = {} if quantized.codes is None else {"codes": quantized.codes}
     figures = {f"figure.{name}": figure for name, figure in quantized.figures.items()}
-    return {"values": quantized.values, "loss": quantized.loss, **codes, **figures, **_named(quantized.statistics)}
+    loss = _over_ranks(quantized, crew)
+    return {"values": quantized.values, "loss": loss, **codes, **figures, **named(quantized.statistics)}
 
 
-def _aggregator_outputs(aggregator: Callee, inputs: Tensors) -> Tensors:
+def _over_ranks(quantized: Quantized, crew: Crew) -> Tensor:
+    """Its own term, as the engine adds it to the objective."""
+    if crew.size == 1 or quantized.count is None:
+        return quantized.loss
+    return crew.share(quantized.loss * quantized.count, quantized.count)
+
+
+def _aggregator_outputs(aggregator: Callee, inputs: Tensors, _crew: Crew) -> Tensors:
     state = aggregator(inputs["values"], inputs["mask"])
     _require_type(state, Tensor)
     return {"state": state}
 
 
-def _predictor_outputs(predictor: Callee, inputs: Tensors) -> Tensors:
+def _predictor_outputs(predictor: Callee, inputs: Tensors, _crew: Crew) -> Tensors:
     predicted = predictor(inputs["state"])
     _require_type(predicted, Tensor)
     return {"predicted": predicted}
@@ -103,14 +113,14 @@ def _loss_inputs(situation: Situation, loss: nn.Module, _space: Space | None) ->
     return situations.drawn_forward(situation, (*of_observations, *of_encoder), of_targets)
 
 
-def _loss_outputs(loss: Callee, inputs: Tensors) -> Tensors:
-    term = loss(as_forward(inputs))
+def _loss_outputs(loss: Callee, inputs: Tensors, crew: Crew) -> Tensors:
+    term = loss(as_forward(inputs, crew))
     _require_type(term, LossTerm)
     figures = {f"figure.{name}": figure for name, figure in term.figures.items()}
-    return {"value": term.value, **figures, **_named(term.statistics or Statistics())}
+    return {"value": term.value, **figures, **named(term.statistics or Statistics())}
 
 
-def as_forward(tensors: Tensors) -> Forward:
+def as_forward(tensors: Tensors, crew: Crew = ALONE) -> Forward:
     """The `Forward` whose tensors go by their path in it."""
     mask = tensors["context_embeddings.mask"]
     return Forward(
@@ -129,8 +139,10 @@ def as_forward(tensors: Tensors) -> Forward:
             tensors["target_tokens.values"], tensors["target_tokens.mask"], tensors["target_tokens.neighbours"]
         ),
         z_observed=tensors["z_observed"],
+        is_target=tensors["is_target"],
         views=_views_in(tensors, "views", View, situations.PARTS_OF_VIEW),
         target_views=_views_in(tensors, "target_views", TargetView, situations.PARTS_OF_TARGET_VIEW),
+        crew=crew,
     )
 
 
@@ -149,7 +161,8 @@ def _require_type(result: object, expected: type) -> None:
     require(isinstance(result, expected), f"forward returns {type(result).__name__}, not {expected.__name__}")
 
 
-def _named(statistics: Statistics) -> Tensors:
+def named(statistics: Statistics) -> Tensors:
+    """Statistics among a component's outputs."""
     sums = {f"sums.{name}": tensor for name, tensor in statistics.sums.items()}
     return sums | {f"rows.{name}": tensor for name, tensor in statistics.rows.items()}
 
@@ -160,14 +173,14 @@ def _below(prefix: str, outputs: Tensors) -> dict[str, Tensor]:
 
 MODULE_FAMILIES: dict[str, Family] = {
     "encoder": Family(
-        facts=lambda _s, space: EncoderFacts(space=space),
+        facts=lambda _s, space, _crew: EncoderFacts(space=space),
         inputs=_encoder_inputs,
         call=_encoder_outputs,
         by_row=("values", "mask"),
         of_observations=True,
     ),
     "quantizer": Family(
-        facts=lambda _s, _space: QuantizerFacts(embedding_dim=EMBEDDING_DIM),
+        facts=lambda _s, _space, crew: QuantizerFacts(embedding_dim=EMBEDDING_DIM, crew=crew),
         inputs=lambda s, _quantizer, _space: situations.drawn_context(s),
         call=_quantizer_outputs,
         masks={"values": "mask"},
@@ -179,7 +192,7 @@ MODULE_FAMILIES: dict[str, Family] = {
         is_continuous=False,
     ),
     "aggregator": Family(
-        facts=lambda s, _space: AggregatorFacts(
+        facts=lambda s, _space, _crew: AggregatorFacts(
             embedding_dim=EMBEDDING_DIM, context_length=s.context_length, num_tokens=s.num_tokens
         ),
         inputs=lambda s, _aggregator, _space: situations.drawn_context(s),
@@ -189,13 +202,13 @@ MODULE_FAMILIES: dict[str, Family] = {
         object_dims={"values": (2,), "mask": (2,)},
     ),
     "predictor": Family(
-        facts=lambda s, _space: PredictorFacts(embedding_dim=EMBEDDING_DIM, context_length=s.context_length),
+        facts=lambda s, _space, _crew: PredictorFacts(embedding_dim=EMBEDDING_DIM, context_length=s.context_length),
         inputs=lambda s, _predictor, _space: situations.drawn_state(s),
         call=_predictor_outputs,
         by_row=("predicted",),
     ),
     "loss": Family(
-        facts=lambda s, _space: LossFacts(
+        facts=lambda s, _space, _crew: LossFacts(
             embedding_dim=EMBEDDING_DIM,
             projection_dim=PROJECTION_DIM,
             context_length=s.context_length,

@@ -103,6 +103,7 @@ def drawn_forward(situation: Situation, view_names: Iterable[str], target_view_n
         tensors |= {f"{view}.{part}": torch.randn(batch, width) for part, width in parts.items()}
     for tokens, mask in (("context_embeddings", context["mask"]), ("target_tokens", target["mask"])):
         tensors[f"{tokens}.neighbours"] = _drawn_neighbours(mask)
+    tensors["is_target"] = torch.rand(batch, situation.context_length) < 0.2
     return tensors
 
 

@@ -13,7 +13,7 @@ from jepa_core.conformance.families import MODULE_FAMILIES, Callee, Family
 from jepa_core.conformance.situations import Situation, Tensors
 from jepa_core.conformance.subject import Subject
 from jepa_core.conformance.violation import NotApplicable
-from jepa_core.contracts import Observations, Space
+from jepa_core.contracts import ALONE, Crew, Observations, Space
 
 
 @attrs.define(eq=False)
@@ -23,6 +23,8 @@ class Trial:
     subject: Subject
     situation: Situation
     seed: int = 0
+    crew: Crew = ALONE
+    """The ranks that share the situation's batch."""
     drawn: Tensors = attrs.field(factory=dict)
     """The last batch, for the report."""
 
@@ -54,7 +56,7 @@ class Trial:
     def build(self, *, seed: int | None = None) -> nn.Module:
         """The module, for batches of the situation."""
         torch.manual_seed(self.seed if seed is None else seed)
-        module: nn.Module = self.subject.config.build(self.family.facts(self.situation, self.space))
+        module: nn.Module = self.subject.config.build(self.family.facts(self.situation, self.space, self.crew))
         return module
 
     def inputs(self, module: nn.Module, *, dtype: torch.dtype = torch.float32, step: int = 0) -> Tensors:
@@ -72,7 +74,7 @@ class Trial:
     def call(self, module: Callee, inputs: Tensors, *, step: int = 0) -> Tensors:
         """What the component makes of a batch."""
         torch.manual_seed(self.seed + 2 + 1000 * step)
-        return self.family.call(module, inputs)
+        return self.family.call(module, inputs, self.crew)
 
     def outputs(self, module: nn.Module) -> Tensors:
         """What the module makes of the situation's batch."""

@@ -21,7 +21,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from jepa_core.contracts import ALONE, Crew, Observations, Statistics
 from jepa_core.engine.objective import Objective, StepOutcome
-from jepa_core.errors import DeviceError, JepaError, RecipeError
+from jepa_core.errors import DeviceError, JepaError
+from jepa_core.launching import is_rank, require_shares
 from jepa_core.recipes.tables import Train
 
 # torch 2.13 gave it another name. State outside the gradient follows merged statistics, and is the same on every rank.
@@ -36,18 +37,13 @@ class RankLostError(JepaError):
     """Another rank has died, or does not answer."""
 
 
-def is_one_of_many() -> bool:
-    """Whether this process was started as a rank, by torchrun or the like."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
-
-
 def device_of_rank(device: str) -> str:
     """What `--device` means to this rank: each has a GPU of its own, unless it is the CPU that they share.
 
     Raises:
         DeviceError: all ranks were given one GPU.
     """
-    if not is_one_of_many() or device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+    if not is_rank() or device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         return device
     if device not in {"auto", "cuda"}:
         raise DeviceError(f"--device {device} is one device, and there are several ranks. Use --device cuda, or cpu.")
@@ -65,7 +61,7 @@ def joined_crew(device: torch.device) -> Crew:
 
     They stay together for as long as the process lives: a run that goes on after a rollback is theirs, too.
     """
-    if not is_one_of_many():
+    if not is_rank():
         return ALONE
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -120,14 +116,7 @@ def require_equal_shares(train: Train, crew: Crew) -> None:
     Raises:
         RecipeError: `train.batch_size` is no multiple of the number of ranks.
     """
-    rest = train.batch_size % crew.size
-    if rest:
-        lower, upper = train.batch_size - rest, train.batch_size - rest + crew.size
-        options = f"{lower} or {upper}" if lower else str(upper)
-        raise RecipeError(
-            f"train.batch_size is {train.batch_size}, of all ranks together, and {crew.size} ranks cannot have equal "
-            f"shares of it. Use --set train.batch_size={options}, or another number of ranks."
-        )
+    require_shares(train.batch_size, crew.size)
 
 
 class SharedObjective(nn.Module):

@@ -23,6 +23,7 @@ from jepa_core.engine.rollback import Child
 from jepa_core.engine.rollback_orders import RollbackOrders
 from jepa_core.engine.starting import Resumption, failure_recorded, removed_unless_begun
 from jepa_core.engine.trainer import Trainer
+from jepa_core.launching import note_run
 from jepa_core.observing.dispatch import Observers
 from jepa_core.recipes.declared_metrics import declared_metrics
 from jepa_core.recipes.reading import LoadedRecipe
@@ -89,9 +90,9 @@ def train_recipe(
     compute = choose_compute(device_of_rank(device), recipe.train.precision)
     set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
     crew = joined_crew(compute.device)
+    require_equal_shares(recipe.train, crew)
     if not crew.leads:
         return _followed(loaded, compute, crew)
-    require_equal_shares(recipe.train, crew)
     resumption = Resumption.of(resume) if resume else None
     path = resume or create_run(runs_dir, recipe.name)
     crew.told({"run": str(path), "resumes": resume is not None})
@@ -218,6 +219,7 @@ class _Session:
                 self.writer, self.loaded, self.dataset, self.compute, baseline=self.baseline, nulls=nulls,
                 num_ranks=self.crew.size,
             )  # fmt: skip
+            note_run(self.writer.path)
         self.observers.start(self.loaded.table)
         with open_screen(self._opening(trainer, resumption, anew, audited)) as screen:
             self.record.audience = screen

@@ -3,7 +3,6 @@ the same with the run that goes on in its place."""
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jepa_core.launching import leads
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import typed_name
 
@@ -86,7 +86,7 @@ def train_and_show(
 @contextmanager
 def _preparing(console: Console) -> Iterator[Callable[[], None]]:
     """Shows on a terminal that a run is being prepared, until what it yields is called."""
-    if not console.is_terminal or os.environ.get("RANK", "0") != "0":
+    if not console.is_terminal or not leads():
         yield lambda: None
         return
     with console.status("Preparing: data, what learns nothing, audit") as status:

@@ -10,6 +10,7 @@ import torch
 from jepa_core.conformance import CHECKS, CheckResult, check_component, checks_of, run_check
 from jepa_core.hookspecs import FAMILIES
 from jepa_core.registry import Component
+from tests.conformance import broken_on_ranks  # noqa: F401  # it adds to the broken
 from tests.conformance.broken_components import BROKEN
 
 

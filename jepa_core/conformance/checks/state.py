@@ -41,7 +41,7 @@ def written_after_step(trial: Trial) -> None:
         before = state_of(module)
         statistics = _statistics(trial, module)
         with no_host_sync():
-            _apply(module, statistics)
+            apply_statistics(module, statistics)
         states.append(state_of(module))
     after = states[0]
     kinds = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in after.items()}
@@ -60,9 +60,9 @@ def halves_merge(trial: Trial) -> None:
     inputs = trial.inputs(at_once)
     half = trial.situation.batch // 2
     parts = [{name: tensor[span] for name, tensor in inputs.items()} for span in (slice(half), slice(half, None))]
-    _apply(at_once, statistics_in(trial.call(at_once, inputs)))
+    apply_statistics(at_once, statistics_in(trial.call(at_once, inputs)))
     merged = Statistics.merge([statistics_in(trial.call(in_halves, part)) for part in parts])
-    _apply(in_halves, merged)
+    apply_statistics(in_halves, merged)
     require_close(state_of(in_halves), state_of(at_once), "after a step on two half batches instead of the whole one")
 
 
@@ -70,7 +70,7 @@ def stays_finite(trial: Trial) -> None:
     """Many steps leave a finite state, whatever the batch."""
     module = _stateful(trial)
     for step in range(_NUM_STEPS):
-        _apply(module, _statistics(trial, module))
+        apply_statistics(module, _statistics(trial, module))
         require_finite(state_of(module), f"the state is not finite after {step + 1} steps")
 
 
@@ -109,7 +109,7 @@ def _statistics(trial: Trial, module: nn.Module) -> Statistics:
     return statistics_in(trial.outputs(module))
 
 
-def _apply(module: nn.Module, statistics: Statistics) -> None:
+def apply_statistics(module: nn.Module, statistics: Statistics) -> None:
     """One `after_step`, its draws fixed."""
     assert isinstance(module, HasState)
     torch.manual_seed(3)

@@ -4,7 +4,7 @@ The Kozachenko–Leonenko estimate of differential entropy as a regulariser: Sab
 "Spreading vectors for similarity search", arXiv 1806.03198; used on embeddings of self-supervised learning by
 DINOv2 (Oquab et al., arXiv 2304.07193). It knows nothing of targets.
 
-Shapes: B sequences, P projection dimension.
+Shapes: B sequences, those of all ranks together, P projection dimension.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Koleo(nn.Module):
     def forward(self, forward: Forward) -> LossTerm:
         """`z_context` (B, P), of any length."""
         with torch.autocast(device_type=forward.z_context.device.type, enabled=False):
-            z_BP = F.normalize(forward.z_context.float(), dim=-1, eps=_SHORTEST)
+            z_BP = F.normalize(forward.crew.gathered(forward.z_context.float()), dim=-1, eps=_SHORTEST)
             squared_B = (z_BP - z_BP[_nearest(z_BP)]).square().sum(-1)
             entropy = (squared_B + self.softening**2).log().mean() / 2
             # A lone embedding is its own neighbour: no push, and a gradient of zero.

@@ -1,0 +1,167 @@
+"""Starting a run as several processes: what reaches them, and what comes back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jepa_core import launching
+from jepa_core.commands.run import run
+from jepa_core.errors import RecipeError
+from jepa_core.run_directory.reading import RunReader
+from tests.engine.test_ranks import RECIPE
+from tests.recipes.writing_recipes import write
+
+
+def jepa(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "jepa_core", "run", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        start_new_session=True,
+    )
+
+
+def test_the_package_is_a_program_that_loads_no_torch_for_its_help() -> None:
+    code = "import runpy, sys; sys.argv = ['jepa', '--help']\n"
+    code += "try: runpy.run_module('jepa_core', run_name='__main__')\nexcept SystemExit as end: assert not end.code\n"
+    code += "assert 'torch' not in sys.modules"
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "Train joint-embedding predictive models" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"gpus": 0}, "--gpus 0: one process at least"),
+        ({"processes": -2}, "--processes -2: one process at least"),
+        ({"gpus": 2, "processes": 2}, "Give one"),
+        ({"gpus": 2, "device": "cpu"}, "--gpus 2 and --device cpu"),
+        ({"processes": 2, "device": "cuda"}, "Use --gpus 2"),
+        ({"gpus": 999}, r"--gpus 999: torch sees \d+ here"),
+    ],
+)
+def test_processes_that_there_cannot_be_are_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        run("quickstart", **arguments)  # type: ignore[arg-type]  # of several types
+
+
+def test_a_rank_starts_no_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RecipeError, match="torchrun has started the ranks already"):
+        run("quickstart", processes=2)
+
+
+def test_a_run_on_two_processes_trains_prints_once_and_has_its_own_exit_code(tmp_path: Path) -> None:
+    text = RECIPE.format(dropout=0.0) + '[[watch.must]]\nid = "never"\ntitle = "never"\nwhen = "loss.total < -1"\n'
+    recipe, runs = write(tmp_path, "shared", text), tmp_path / "runs"
+    process = jepa(str(recipe), "--processes", "2", "--runs-dir", str(runs))
+    shown, errors = process.communicate(timeout=120)
+    assert process.returncode == 4, errors
+    assert "2 × 1 CPU core" in shown
+    assert shown.count("Verdict:") == 1
+    assert "Interrupted" not in shown
+    assert "Traceback" not in errors
+    assert "ChildFailedError" not in errors
+    (path,) = runs.iterdir()
+    assert (path / "metrics.rank1.jsonl").is_file()
+    assert RunReader(path).environment()["ranks"] == 2
+
+
+def test_a_stop_is_a_checkpoint_and_its_exit_code_and_the_run_goes_on(tmp_path: Path) -> None:
+    recipe, runs = write(tmp_path, "shared", RECIPE.format(dropout=0.0)), tmp_path / "runs"
+    process = jepa(str(recipe), "--processes", "2", "--runs-dir", str(runs), "--set", "train.epochs=500")
+    deadline = time.monotonic() + 60
+    while not list(runs.glob("*/metrics.rank1.jsonl")) or not next(runs.glob("*/metrics.rank1.jsonl")).stat().st_size:
+        assert time.monotonic() < deadline, process.stderr
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    shown, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert shown.count("Go on with:") == 1
+    (path,) = runs.iterdir()
+    status = RunReader(path).status()
+    assert status is not None
+    assert status.state == "interrupted"
+    again = jepa("--resume", str(path), "--processes", "2", "--runs-dir", str(runs))
+    while (now := RunReader(path).status()) is None or now.step <= status.step:
+        assert time.monotonic() < deadline + 60
+        time.sleep(0.05)
+    again.send_signal(signal.SIGTERM)
+    assert again.wait(60) == 143
+    again.communicate()
+
+
+def test_torchrun_that_starts_the_ranks_again_goes_on_with_their_run(tmp_path: Path) -> None:
+    """One rank dies once; the next start resumes from the newest checkpoint, and finishes."""
+    recipe, runs = write(tmp_path, "shared", RECIPE.format(dropout=0.0)), tmp_path / "runs"
+    plugin = tmp_path / "dies.py"
+    plugin.write_text(
+        "import os, pathlib, signal\n"
+        "from jepa_core.engine.step import TrainingStep\n"
+        "learn, died = TrainingStep._learn, pathlib.Path(__file__).with_suffix('.died')\n"
+        "def dying(self, batch):\n"
+        "    if os.environ['RANK'] == '1' and self._phase[1] == 4 and not died.exists():\n"
+        "        died.touch()\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return learn(self, batch)\n"
+        "TrainingStep._learn = dying\n"
+        "import attrs\n"
+        "from jepa_core.hookspecs import hookimpl\n"
+        "from jepa_plugins.predictors.identity import IdentityConfig\n"
+        "@attrs.frozen(kw_only=True)\n"
+        "class Same(IdentityConfig):\n"
+        "    'The same.'\n"
+        "    kind = 'same'\n"
+        "@hookimpl\n"
+        "def jepa_predictors():\n"
+        "    return [Same]\n"
+    )
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+    ended = subprocess.run(
+        [sys.executable, "-m", *torchrun, "-m", "jepa_core", "run", str(recipe), "--device", "cpu", "--runs-dir",
+         str(runs), "--plugin", str(plugin)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[:3000]
+    assert plugin.with_suffix(".died").exists()
+    (path,) = (entry for entry in runs.iterdir() if entry.is_dir())
+    assert [row["step"] for row in RunReader(path).rows()] == [1, 2, 3, 4, 5, 6]
+    assert any(event.name == "resumed" for event in RunReader(path).events())
+    assert not list(runs.glob(".torchrun-*"))
+
+
+def test_a_note_of_another_launch_is_nobody_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run-1"
+    path.mkdir()
+    (path / "recipe.toml").touch()
+    launching.note_run(path)
+    assert list(tmp_path.iterdir()) == [path]
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "../a b"}.items():
+        monkeypatch.setenv(name, value)
+    launching.note_run(path)
+    assert launching.restarted_run(tmp_path) is None
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert launching.restarted_run(tmp_path) == path
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "other")
+    assert launching.restarted_run(tmp_path) is None
+
+
+def test_what_is_wrong_is_said_once_before_any_rank_is_started(tmp_path: Path) -> None:
+    recipe = write(tmp_path, "shared", RECIPE.format(dropout=0.0))
+    for flag, message in (("train.batch_size=15", "2 ranks cannot have equal shares"), ("train.epochs=0", "epochs")):
+        process = jepa(str(recipe), "--processes", "2", "--set", flag, "--runs-dir", str(tmp_path / "runs"))
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert errors.count(message) >= 1
+        assert "ChildFailedError" not in errors
+        assert not (tmp_path / "runs").exists()
