@@ -366,6 +366,25 @@ def dies_at(step: int, how: str, rank: int = 1) -> Any:
     return rude
 
 
+@pytest.mark.parametrize("step", [0, 3])
+def test_where_rank_0_dies_the_others_end_at_once_and_the_run_goes_on(step: int, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+
+    def part(crew: Crew) -> str:
+        with pytest.raises(RankLostError) as caught:
+            session(crew, runs, rude=dies_at(step, "death", rank=0))
+        return str(caught.value)
+
+    started = time.monotonic()
+    said = in_ranks(2, part, may_die=True)
+    assert time.monotonic() - started < 30
+    assert said[0] is None
+    assert said[1].startswith("Rank 1 of 2 lost the others")
+    (run,) = runs.iterdir()
+    if step:
+        assert session(ALONE, runs, run)["step"] == 6
+
+
 @pytest.mark.parametrize("how", ["death", "exception"])
 @pytest.mark.parametrize("step", [0, 3])
 def test_a_rank_that_dies_ends_the_run_at_once_with_one_cause_and_it_goes_on_from_its_checkpoint(
