@@ -8,12 +8,15 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
-
-from cyclopts import App, CycloptsError, MissingArgumentError, UnusedCliTokensError
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
 
 from jepa_core import __version__
 from jepa_core.errors import JepaError
+from jepa_core.visible_text import visible_lines
+
+if TYPE_CHECKING:
+    from cyclopts import App, CycloptsError
 
 COMMANDS = {
     "run": ("jepa_core.commands.run:run", "Train from a recipe, and end with a verdict."),
@@ -51,6 +54,8 @@ _EXAMPLE = re.compile(r"^ *For example: (jepa .+)$", re.MULTILINE)
 def program(called: str = "") -> App:
     """The command line. The help of a command is its docstring; only in the list, which imports none of them, a line
     of ours stands for it, so the one that is called has none."""
+    from cyclopts import App
+
     app = App(
         name="jepa",
         help="Train joint-embedding predictive models, and know whether a run is any good.",
@@ -69,10 +74,16 @@ def program(called: str = "") -> App:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the command's code."""
+    typed = sys.argv[1:] if arguments is None else arguments
+    if next(iter(typed), "") == "run":
+        # It asks a run to save, and would end the process while there is nothing to save: before anything is imported
+        # that takes long, since a batch system may send it at any time.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    sys.excepthook = _uncaught
     rest_threads()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
-    sys.exit(_exit_code(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(_exit_code(typed))
 
 
 def _interrupted(_number: int, frame: FrameType | None) -> None:
@@ -83,6 +94,13 @@ def _interrupted(_number: int, frame: FrameType | None) -> None:
             os._exit(130)
         frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The traceback of a fault of ours or of a plugin's; its message and the names of files may be anybody's."""
+    import traceback
+
+    print(visible_lines("".join(traceback.format_exception(kind, error, trace)).rstrip("\n")), file=sys.stderr)
 
 
 def rest_threads() -> None:
@@ -96,6 +114,8 @@ def rest_threads() -> None:
 
 
 def _exit_code(arguments: Sequence[str]) -> int:
+    from cyclopts import CycloptsError
+
     called = next(iter(arguments), "")
     try:
         result = program(called)(arguments)
@@ -104,10 +124,10 @@ def _exit_code(arguments: Sequence[str]) -> int:
 
         # Of several ranks that are at fault alike, one says so.
         if says(error):
-            print(_shown(error), file=sys.stderr)
+            print(_shown(visible_lines(str(error))), file=sys.stderr)
         return fail_with(error.exit_code)
     except CycloptsError as error:
-        print(_usage(error), file=sys.stderr)
+        print(visible_lines(_usage(error)), file=sys.stderr)
         return _USAGE
     except KeyboardInterrupt:
         if called in _STOPPED:
@@ -120,17 +140,19 @@ def _exit_code(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _shown(error: JepaError) -> str:
+def _shown(message: str) -> str:
     if not sys.stderr.isatty():
-        return str(error)
+        return message
     from jepa_core.presentation.error_text import error_text
     from jepa_core.presentation.terminal import console_for
 
-    return error_text(str(error), console_for(sys.stderr).width)
+    return error_text(message, console_for(sys.stderr).width)
 
 
 def _usage(error: CycloptsError) -> str:
     """What is wrong with the arguments, and what to type instead."""
+    from cyclopts import MissingArgumentError, UnusedCliTokensError
+
     command = " ".join(["jepa", *(error.command_chain or ())])
     if isinstance(error, UnusedCliTokensError):
         said = f"{command} has no place for {shlex.join(error.unused_tokens or ())}."

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -25,8 +26,8 @@ from jepa_core.run_directory.replacing import replace_file
 
 _FOLDER = "JEPA_LAUNCHER_FOLDER"
 _EXIT_CODE = "exit-code"
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-_STOPS = (signal.SIGINT, signal.SIGTERM)
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def launch(num_ranks: int, arguments: Sequence[str], *, module: str = "jepa_core") -> int:
@@ -35,36 +36,66 @@ def launch(num_ranks: int, arguments: Sequence[str], *, module: str = "jepa_core
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(num_ranks)]
         environment = {**os.environ, _FOLDER: folder}
         # torchrun sets this to 1 and warns of it where it is not set.
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // num_ranks)))
-        # In a session of its own: what a terminal sends reaches this process alone.
-        process = subprocess.Popen([*torchrun, "-m", module, *arguments], env=environment, start_new_session=True)
-        with _forwarding(process, Path(folder)):
-            failed = process.wait()
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, _num_cores() // num_ranks)))
+        with _forwarding(Path(folder)) as forwarding:
+            # In a session of its own: what a terminal sends reaches this process alone.
+            torchrun += ["-m", module, *arguments]
+            forwarding.process = subprocess.Popen(torchrun, env=environment, start_new_session=True)
+            if forwarding.stops:  # it came meanwhile
+                _send(forwarding.process.pid, signal.SIGTERM)
+            failed = forwarding.process.wait()
         code = _noted(Path(folder) / _EXIT_CODE)
-        return code if code is not None else (128 - failed if failed < 0 else failed)
+        if code is not None:
+            return code
+        # Stopped before there was a run that could say so, or at once.
+        return 128 + forwarding.stops[-1] if forwarding.stops else (128 - failed if failed < 0 else failed)
+
+
+def _num_cores() -> int:
+    """Those that this process may use, which a container or SLURM limits."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Forwarding:
+    """Sends signals on to rank 0, whose word is every rank's.
+
+    A second stop ends all at once, and so does a terminal that is closed, as it ends a run on one process: nothing else
+    tells ranks of it, which are in sessions of their own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        """torchrun, once it is started."""
+        self.stops: list[int] = []
+        """Stop signals that have come."""
+        self._folder = folder
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """Act on a signal."""
+        if number in _STOPS:
+            self.stops.append(number)
+        if self.process is None:
+            return
+        ranks = [pid for file in sorted(self._folder.glob("rank-*")) if (pid := _noted(file)) is not None]
+        if len(self.stops) > 1 or number == signal.SIGHUP:
+            for pid in ranks:
+                _send(pid, signal.SIGKILL)
+            _send(self.process.pid, signal.SIGTERM)
+        elif ranks:
+            _send(ranks[0], number)
+        elif number in _STOPS:
+            _send(self.process.pid, signal.SIGTERM)
+        # Else there is nothing to save yet, and torchrun would die of the signal and leave its ranks behind.
 
 
 @contextmanager
-def _forwarding(process: subprocess.Popen[bytes], folder: Path) -> Iterator[None]:
-    """While entered, signals go to rank 0, whose word is every rank's; a second stop ends all at once."""
-    stops: list[int] = []
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        if number in _STOPS:
-            stops.append(number)
-        ranks = [pid for file in sorted(folder.glob("rank-*")) if (pid := _noted(file)) is not None]
-        if len(stops) > 1:
-            for pid in ranks:
-                _send(pid, signal.SIGKILL)
-            _send(process.pid, signal.SIGTERM)
-        elif ranks:
-            _send(ranks[0], number)
-        else:
-            _send(process.pid, signal.SIGTERM if number in _STOPS else number)
-
-    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+def _forwarding(folder: Path) -> Iterator[_Forwarding]:
+    """While entered, signals go on to the ranks; one that this process ignores, as under nohup, still does."""
+    forwarding = _Forwarding(folder)
+    heeded = [number for number in _FORWARDED if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, forwarding) for number in heeded}
     try:
-        yield
+        yield forwarding
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -100,16 +131,20 @@ def report() -> None:
             replace_file(Path(folder) / f"rank-{int(os.environ['RANK']):06}", str(os.getpid()).encode())
 
 
+def has_agent() -> bool:
+    """Whether torchrun started this process, be it as the only one."""
+    return "RANK" in os.environ and bool(os.environ.get("TORCHELASTIC_RUN_ID"))
+
+
 def hand_over(exit_code: int) -> int:
     """The code that this rank exits with; the run's own goes to the launcher, where there is one.
 
     torchrun takes any code but 0 for a crash, of which it prints a page, and which it may answer by starting all ranks
-    again. A run that came to its end, whatever its verdict, has not crashed: its code stands in `status.json`.
+    again. A run that came to its end, whatever its verdict, has not crashed: its code stands in `status.json`. Under
+    other launchers, such as srun, rank 0 speaks for all.
     """
-    if not is_rank():
-        return exit_code
     fail_with(exit_code)
-    return 0
+    return exit_code if leads() and not has_agent() else 0
 
 
 def fail_with(exit_code: int) -> int:
@@ -130,7 +165,7 @@ def note_run(run: Path) -> None:
     """Note beside a run that this launch of torchrun began it, in case torchrun starts the ranks again."""
     pointer = _pointer(run.parent)
     if pointer is not None:
-        replace_file(pointer, run.name.encode())
+        replace_file(pointer, f"{run.name}\n{_agent()}".encode())
 
 
 def forget_run(run: Path) -> None:
@@ -141,23 +176,42 @@ def forget_run(run: Path) -> None:
 
 
 def restarted_run(runs_dir: Path) -> Path | None:
-    """The run that ranks were training when torchrun started them again; None where this is their first start."""
+    """The run that ranks were training when torchrun started them again; None where this is their first start.
+
+    Of a run that was rolled back it is the one that goes on in its place.
+    """
     pointer = _pointer(runs_dir)
-    if pointer is None or os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
+    if pointer is None:
         return None
     try:
-        name = pointer.read_text()
+        name, _, agent = pointer.read_text().partition("\n")
     except OSError:
         return None
+    # A machine counts the crashes that it noticed itself: of several, some count none when all start again.
+    if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0" and agent != _agent():
+        return None
+    from jepa_core.run_directory.status import read_status
+
     run = runs_dir / Path(name).name
+    passed = {run}
+    while (status := read_status(run)) is not None and status.state == "rolled_back" and status.child:
+        run = runs_dir / Path(status.child).name
+        if run in passed:
+            return None
+        passed.add(run)
     return run if is_run(run) else None
+
+
+def _agent() -> str:
+    """This machine's torchrun, which outlives the ranks that it starts."""
+    return f"{socket.gethostname()} {os.getppid()}"
 
 
 def _pointer(runs_dir: Path) -> Path | None:
     """torchrun's name for this launch is drawn for it where it is not given."""
-    launch_id = os.environ.get("TORCHELASTIC_RUN_ID", "")
-    if not launch_id or not is_rank():
+    if not has_agent():
         return None
+    launch_id = os.environ["TORCHELASTIC_RUN_ID"]
     safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in launch_id)[:100]
     return runs_dir / f".torchrun-{safe}"
 

@@ -1,24 +1,39 @@
-"""Opening files in folders that anybody may have made: plain ones only, since a pipe or a device may never end."""
+"""Opening files in folders that anybody may have made: plain ones only, since a pipe or a device may never end.
+
+What is read may be a link to a plain file. What is written may not: it could lead to any file of the writer's.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
+_MODE = 0o666
+"""Of files that are made: as the umask says, so that all files of a run have one mode."""
+
 
 class NotPlainError(OSError):
-    """What is there is a folder, a pipe, a socket or a device, or a link to one."""
+    """What is there is a folder, a pipe, a socket or a device, or a link to one; or a link where none is followed."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(errno.EINVAL, "it is no plain file", str(path))
+    def __init__(self, path: Path, why: str = "it is no plain file") -> None:
+        super().__init__(errno.EINVAL, why, str(path))
 
 
-def plain_descriptor(path: Path, flags: int = os.O_RDONLY, *, follow_links: bool = True) -> int:
-    """Open a plain file, without waiting for anybody at a pipe's other end; a file that `flags` make is for its owner
-    to write and for all to read.
+def plain_descriptor(
+    path: Path, flags: int = os.O_RDONLY, *, follow_links: bool = True, folder: int | None = None
+) -> int:
+    """Open a plain file, without waiting for anybody at a pipe's other end.
+
+    Args:
+        path: the file.
+        flags: as of `os.open`.
+        follow_links: the last part of the path may be a link.
+        folder: descriptor of the folder that the path starts from.
 
     Raises:
         NotPlainError: it is none.
@@ -26,15 +41,33 @@ def plain_descriptor(path: Path, flags: int = os.O_RDONLY, *, follow_links: bool
     """
     flags |= os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
     try:
-        descriptor = os.open(path, flags, 0o644)
+        descriptor = os.open(path, flags, _MODE, dir_fd=folder)
     except OSError as error:
         # A folder that is to be written, a pipe that nobody reads, a socket.
         if error.errno in (errno.EISDIR, errno.ENXIO):
             raise NotPlainError(path) from error
+        if error.errno == errno.ELOOP and not follow_links:
+            raise NotPlainError(path, "it is a symbolic link, which could lead anywhere") from error
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise NotPlainError(path)
+    return descriptor
+
+
+def own_descriptor(path: Path, flags: int, *, folder: int | None = None) -> int:
+    """Open a plain file to write into, which has this name alone: what is written reaches no other file. `folder` as of
+    `plain_descriptor`.
+
+    Raises:
+        NotPlainError: it is none, a link, or has further names (hard links), all of which would change with it.
+        OSError: it cannot be opened.
+    """
+    descriptor = plain_descriptor(path, flags, follow_links=False, folder=folder)
+    names = os.fstat(descriptor).st_nlink
+    if names > 1:
+        os.close(descriptor)
+        raise NotPlainError(path, f"it has {names} names (hard links), and would change under all; put a copy there")
     return descriptor
 
 
@@ -48,16 +81,39 @@ def open_plain(path: Path, *, follow_links: bool = True) -> BufferedReader:
     return os.fdopen(plain_descriptor(path, follow_links=follow_links), "rb")
 
 
-def read_plain(path: Path, most: int, *, follow_links: bool = True) -> bytes:
-    """A plain file of at most `most` bytes.
+def read_plain(path: Path, most: int, *, follow_links: bool = True, folder: int | None = None) -> bytes:
+    """A plain file of at most `most` bytes; `folder` as of `plain_descriptor`.
 
     Raises:
         ValueError: it is larger.
         NotPlainError: it is none.
         OSError: it cannot be read.
     """
-    with open_plain(path, follow_links=follow_links) as file:
+    with os.fdopen(plain_descriptor(path, follow_links=follow_links, folder=folder), "rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(f"it is larger than {most // 1024} KiB")
     return content
+
+
+@contextmanager
+def opened_folder(path: Path, *, follow_links: bool = True) -> Iterator[int]:
+    """A descriptor of a folder, from which its files are opened and renamed: it stays this folder whatever takes its
+    place meanwhile.
+
+    Raises:
+        NotADirectoryError: it is no folder, or a link and `follow_links` is not given.
+        OSError: it cannot be opened.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP) and not follow_links:
+            said = f"{path.name} is no folder, or is a symbolic link"
+            raise NotADirectoryError(errno.ENOTDIR, said, str(path)) from error
+        raise
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

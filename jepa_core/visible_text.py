@@ -29,6 +29,27 @@ def visible(text: str) -> str:
     return "".join(map(_visible_character, text))
 
 
+def visible_lines(text: str) -> str:
+    """The same with its lines kept, for messages of several and tracebacks."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def escaped(text: str) -> str:
+    """JSON that says the same, in which every character that is not printed as itself is written as an escape."""
+    return "".join(map(_escaped_character, text))
+
+
+def _escaped_character(character: str) -> str:
+    # Within strings JSON has escaped line ends already.
+    if character == "\n" or unicodedata.category(character) not in _INVISIBLE:
+        return character
+    code = ord(character)
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    high, low = divmod(code - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
 def _visible_character(character: str) -> str:
     if unicodedata.category(character) not in _INVISIBLE:
         return character

@@ -15,8 +15,10 @@ from jepa_core import launching
 from jepa_core.commands.run import run
 from jepa_core.errors import RecipeError
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.status import StatusWriter
 from tests.engine.test_ranks import RECIPE
 from tests.recipes.writing_recipes import write
+from tests.run_directory.runs import record_run
 
 
 def jepa(*arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -101,6 +103,7 @@ def test_a_stop_is_a_checkpoint_and_its_exit_code_and_the_run_goes_on(tmp_path: 
     again.communicate()
 
 
+@pytest.mark.slow
 def test_torchrun_that_starts_the_ranks_again_goes_on_with_their_run(tmp_path: Path) -> None:
     """One rank dies once; the next start resumes from the newest checkpoint, and finishes."""
     recipe, runs = write(tmp_path, "shared", RECIPE.format(dropout=0.0)), tmp_path / "runs"
@@ -130,7 +133,9 @@ def test_torchrun_that_starts_the_ranks_again_goes_on_with_their_run(tmp_path: P
     ended = subprocess.run(
         [sys.executable, "-m", *torchrun, "-m", "jepa_core", "run", str(recipe), "--device", "cpu", "--runs-dir",
          str(runs), "--plugin", str(plugin)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=180, check=False,
+        # Without it ranks may look for those of the first start: torch keeps their addresses.
+        env={**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
+        capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[:3000]
     assert plugin.with_suffix(".died").exists()
@@ -149,6 +154,10 @@ def test_a_note_of_another_launch_is_nobody_s(tmp_path: Path, monkeypatch: pytes
     for name, value in {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "../a b"}.items():
         monkeypatch.setenv(name, value)
     launching.note_run(path)
+    # Its torchrun is this test's: where another machine's rank died, this one's counts no restart.
+    assert launching.restarted_run(tmp_path) == path
+    (pointer,) = tmp_path.glob(".torchrun-*")
+    pointer.write_text(f"{path.name}\nelsewhere 4711")
     assert launching.restarted_run(tmp_path) is None
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert launching.restarted_run(tmp_path) == path
@@ -165,3 +174,95 @@ def test_what_is_wrong_is_said_once_before_any_rank_is_started(tmp_path: Path) -
         assert errors.count(message) >= 1
         assert "ChildFailedError" not in errors
         assert not (tmp_path / "runs").exists()
+
+
+def test_ranks_that_start_again_go_on_with_what_their_run_was_rolled_back_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One rank alone is torchrun's, too.
+    for name, value in {"RANK": "0", "WORLD_SIZE": "1", "TORCHELASTIC_RUN_ID": "a"}.items():
+        monkeypatch.setenv(name, value)
+    first, second = record_run(tmp_path / "first"), record_run(tmp_path / "second")
+    launching.note_run(first)
+    StatusWriter(first, state="rolled_back", child="second")
+    assert launching.restarted_run(tmp_path) == second
+    launching.forget_run(second)
+    assert launching.restarted_run(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "code"),
+    [
+        ({}, 4),
+        ({"RANK": "0", "WORLD_SIZE": "2"}, 4),
+        ({"RANK": "1", "WORLD_SIZE": "2"}, 0),
+        ({"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "a"}, 0),
+        ({"RANK": "0", "WORLD_SIZE": "1", "TORCHELASTIC_RUN_ID": "a"}, 0),
+    ],
+    ids=["alone", "rank 0 of srun", "rank 1 of srun", "rank 0 of torchrun", "torchrun's only rank"],
+)
+def test_a_verdict_is_no_crash_to_torchrun_and_the_code_of_rank_0_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], code: int
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert launching.hand_over(4) == code
+
+
+RANK = """
+import os, pathlib, signal, sys, time
+from jepa_core.launching import hand_over, report
+heard = pathlib.Path(f"heard-{os.environ['RANK']}")
+heard.touch()
+def hear(number, _):
+    with heard.open("a") as file:
+        file.write(f"{number} ")
+    if "ends" in sys.argv:
+        sys.exit(hand_over(128 + number))
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    signal.signal(number, hear)
+if "unreported" not in sys.argv:
+    report()
+pathlib.Path(f"up-{os.environ['RANK']}").write_text(str(os.getpid()))
+while True:
+    # The other ranks end by the word of rank 0.
+    first = pathlib.Path("heard-0")
+    if "ends" in sys.argv and heard.name == "heard-1" and first.exists() and first.read_text() == "2 ":
+        sys.exit(hand_over(130))
+    time.sleep(0.02)
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "signals", "code", "heard"),
+    [
+        (["ends"], [signal.SIGINT], 130, ["2 ", ""]),
+        (["deaf"], [signal.SIGTERM, signal.SIGINT], 130, ["15 ", ""]),
+        (["deaf"], [signal.SIGHUP], 129, ["", ""]),
+        # To be saved there is nothing yet, and torchrun by itself would die of it and leave its ranks behind.
+        (["unreported", "ends"], [signal.SIGUSR1, signal.SIGTERM], 143, ["15 ", "15 "]),
+    ],
+    ids=["a stop", "a second stop", "a closed terminal", "before training"],
+)
+def test_a_signal_reaches_the_run_once_and_no_rank_is_left(
+    tmp_path: Path, flags: list[str], signals: list[signal.Signals], code: int, heard: list[str]
+) -> None:
+    (tmp_path / "one_rank.py").write_text(RANK)
+    program = f"import sys; from jepa_core.launching import launch; sys.exit(launch(2, {flags}, module='one_rank'))"
+    ranks = [tmp_path / f"up-{rank}" for rank in (0, 1)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not all(file.exists() and file.read_text() for file in ranks):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.3)
+    assert process.wait(20) == code
+    assert [(tmp_path / f"heard-{rank}").read_text() for rank in (0, 1)] == heard
+    for file in ranks:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(file.read_text()), 0)

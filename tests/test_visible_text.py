@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jepa_core.visible_text import clean, visible
+from jepa_core.visible_text import clean, escaped, visible, visible_lines
 
 
 @given(st.text(max_size=30))
@@ -52,3 +54,21 @@ def test_the_result_is_one_line_within_the_limit_and_encodes(text: str, limit: i
 def test_plain_text_stays_and_what_is_cut_off_shows() -> None:
     assert clean("Grüße, τ ≥ 0.07 ✔") == "Grüße, τ ≥ 0.07 ✔"
     assert clean("abcdef", 4) == "abc…"
+
+
+@given(st.text(max_size=60))
+def test_only_the_ends_of_lines_are_kept_of_what_has_several(text: str) -> None:
+    shown = visible_lines(text)
+    assert len(shown) == len(text)
+    assert [index for index, letter in enumerate(shown) if letter == "\n"] == [
+        index for index, letter in enumerate(text) if letter == "\n"
+    ]
+    assert shown.replace("\n", "") == visible(text.replace("\n", ""))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_json_with_escapes_says_the_same_and_nothing_in_it_acts(text: str) -> None:
+    shown = escaped(orjson.dumps({text: [text]}, option=orjson.OPT_INDENT_2).decode())
+    assert json.loads(shown) == {text: [text]}
+    acting = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    assert not {unicodedata.category(character) for character in shown.replace("\n", "")} & acting

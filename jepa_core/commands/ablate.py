@@ -32,6 +32,7 @@ from jepa_core.presentation.comparison_plot import check_plot_path
 from jepa_core.presentation.terminal import console_for
 from jepa_core.run_directory.naming import RUNS_DIR
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.visible_text import escaped
 
 MOST_SEEDS = 32
 """As many pairs as the exact test takes."""
@@ -217,7 +218,7 @@ def _print(result: AblationResult, *, plot: Path | None, json: bool) -> None:
         draw_ablation(result, plot)
     if json:
         text = orjson.dumps(ablation_to_json(result), option=orjson.OPT_INDENT_2)
-        sys.stdout.write(text.decode() + "\n")
+        sys.stdout.write(escaped(text.decode()) + "\n")
         return
     console_for().print(ablation_table(result), crop=False)
     if plot is not None:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
+from jepa_core.visible_text import escaped
 
 CRITICAL_FOUND = 4
 
@@ -77,7 +78,7 @@ def audit(
         findings = whole.findings
         plain, shown = attrs.asdict(whole), audit_table(whole)
     if json:
-        sys.stdout.write(orjson.dumps(encode(plain), option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(escaped(orjson.dumps(encode(plain), option=orjson.OPT_INDENT_2).decode()) + "\n")
     else:
         console_for().print(shown, crop=False)
     return CRITICAL_FOUND if any(finding.severity == "critical" for finding in findings) else 0

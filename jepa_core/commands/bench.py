@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
 from jepa_core.errors import PluginError, RecipeError
+from jepa_core.visible_text import escaped, visible_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,7 +99,7 @@ def bench(
     if json:
         import orjson
 
-        sys.stdout.write(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(escaped(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2).decode()) + "\n")
     elif quick and not is_choice:
         print("\nA whole run is left out by --quick. It is timed by: jepa bench run")
     return int(report.has_failure)
@@ -127,7 +128,7 @@ def _measured(chosen: Sequence[str], setting: Setting, console: Console, *, json
         except PluginError as error:
             # What the others have taken is not lost for it.
             errors.append(str(error))
-            print(f"\n{error}", file=sys.stderr)
+            print(f"\n{visible_lines(str(error))}", file=sys.stderr)
     return Report(
         machine=found, rates=setting.rates, is_quick=setting.is_quick, results=tuple(results), errors=tuple(errors)
     )

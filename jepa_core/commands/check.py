@@ -26,6 +26,7 @@ from jepa_core.run_directory.recorded_recipe import (
     recorded_metrics,
     recorded_watch,
 )
+from jepa_core.visible_text import escaped
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.replay import replay, replay_to_json
 
@@ -93,7 +94,7 @@ def check(
     if json:
         counts = {"checked": str(path), "rows": len(recorded.rows), "damaged": recorded.damaged}
         told = {**counts, "problems": chosen.problems, **replay_to_json(found)}
-        sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(escaped(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()) + "\n")
         return found.exit_code
     console = console_for()
     console.print(replay_table(reader.name if reader else str(file), len(recorded.rows), found), soft_wrap=True)

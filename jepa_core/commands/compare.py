@@ -19,6 +19,7 @@ from jepa_core.presentation.comparison_table import comparison_table
 from jepa_core.presentation.terminal import console_for
 from jepa_core.run_directory.naming import RUNS_DIR, find_run
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.visible_text import escaped
 
 
 def compare(
@@ -66,7 +67,7 @@ def compare(
         draw_comparison(comparison, plot)
     if json:
         text = orjson.dumps(comparison_to_json(comparison), option=orjson.OPT_INDENT_2)
-        sys.stdout.write(text.decode() + "\n")
+        sys.stdout.write(escaped(text.decode()) + "\n")
     else:
         console_for().print(comparison_table(comparison, rules=rules), crop=False)
         if plot is not None:

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, Force, NoPlugins, Overrides, PluginFiles, RunsDir, Step
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
+from jepa_core.visible_text import escaped
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -83,7 +84,7 @@ def embed(
         written = embed_run(opened, output, split=split, names=names, replace=force, progress=progress)
     if json:
         plain = encode({**attrs.asdict(written), "path": str(written.path)})
-        sys.stdout.write(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(escaped(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()) + "\n")
     else:
         for line in _lines(written):
             console_for().print(line, soft_wrap=True)

@@ -7,6 +7,7 @@ import sys
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles, RunsDir, Step
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
+from jepa_core.visible_text import escaped
 
 
 def evaluate(
@@ -59,6 +60,6 @@ def evaluate(
     evaluation = evaluate_run(path, overrides=overrides, step=step, device=device, registry=registry)
     if json:
         plain = encode(attrs.asdict(evaluation))
-        sys.stdout.write(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(escaped(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()) + "\n")
     else:
         console_for().print(evaluation_table(evaluation), crop=False)

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Force, NoPlugins, Overrides, PluginFiles, RunsDir, Step
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
+from jepa_core.visible_text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ def export(
         exported = export_encoder(opened, output, part=part, force=force)
     if json:
         plain = encode(attrs.asdict(exported) | {"path": str(exported.path)})
-        sys.stdout.write(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(escaped(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()) + "\n")
     else:
         for line in _lines(exported):
             console_for().print(line, soft_wrap=True)

@@ -9,6 +9,7 @@ from cyclopts import App
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import NoPlugins, PluginFiles
+from jepa_core.visible_text import escaped
 
 if TYPE_CHECKING:
     from jepa_core.registry import Registry
@@ -131,4 +132,4 @@ def _remarks_as_json(registry: Registry) -> dict[str, Any]:
 def _write_json(data: Any) -> None:
     import orjson
 
-    sys.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(escaped(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode()) + "\n")

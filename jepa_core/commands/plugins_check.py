@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from jepa_core.commands.flag import Flag
+from jepa_core.visible_text import escaped
 
 
 def check(target: str, /, *, family: str | None = None, json: Flag = False) -> int:
@@ -53,4 +54,4 @@ def check(target: str, /, *, family: str | None = None, json: Flag = False) -> i
 def _write_json(data: object) -> None:
     import orjson
 
-    sys.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(escaped(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode()) + "\n")

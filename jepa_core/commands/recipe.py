@@ -10,6 +10,7 @@ from cyclopts import App
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
 from jepa_core.errors import RecipeError
+from jepa_core.visible_text import escaped
 
 if TYPE_CHECKING:
     from jepa_core.recipes.reading import LoadedRecipe
@@ -42,7 +43,7 @@ def list_recipes(*, json: Flag = False) -> None:
     found = described_recipes()
     if json:
         plain = [{"name": name, "path": str(path), "description": text} for name, (path, text) in found.items()]
-        sys.stdout.write(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(escaped(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()) + "\n")
         return
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, (_, text) in found.items():
@@ -217,4 +218,4 @@ def _checked(recipe: str, error: RecipeError | None) -> dict[str, Any]:
 def _write_json(data: Any) -> None:
     import orjson
 
-    sys.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(escaped(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode()) + "\n")

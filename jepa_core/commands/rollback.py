@@ -17,6 +17,7 @@ from jepa_core.presentation.shown_training import train_and_show
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, beside, find_run
 from jepa_core.run_directory.resumable import refuse_rolled_back
+from jepa_core.visible_text import escaped, visible
 
 if TYPE_CHECKING:
     from jepa_core.run_directory.rollback_plan import RollbackPlan
@@ -143,7 +144,7 @@ def _print_json(plan: RollbackPlan) -> None:
 
     from jepa_core.run_directory.rollback_plan import plan_to_json
 
-    sys.stdout.write(orjson.dumps(plan_to_json(plan), option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(escaped(orjson.dumps(plan_to_json(plan), option=orjson.OPT_INDENT_2).decode()) + "\n")
     sys.stdout.flush()
 
 
@@ -161,6 +162,6 @@ def _request(run: Path, plan: RollbackPlan, to: int | None, *, quiet: bool) -> N
     path = write_request(run, request)
     if not quiet:
         print(
-            f"\n{run.name} is training: its process goes back at its next step, and goes on with the child.\n"
-            f"Its answer will stand beside the request: {path.with_suffix('')}.done.json or .refused.json"
+            f"\n{visible(run.name)} is training: its process goes back at its next step, and goes on with the child.\n"
+            f"Its answer will stand beside the request: {visible(str(path.with_suffix('')))}.done.json or .refused.json"
         )

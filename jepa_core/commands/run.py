@@ -14,11 +14,21 @@ from cyclopts import Parameter
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
 from jepa_core.errors import RecipeError, RunDirectoryError
-from jepa_core.launching import forget_run, hand_over, is_rank, launch, leads, report, require_shares, restarted_run
+from jepa_core.launching import (
+    forget_run,
+    hand_over,
+    has_agent,
+    is_rank,
+    launch,
+    leads,
+    report,
+    require_shares,
+    restarted_run,
+)
 from jepa_core.presentation.shown_training import audit_command, plugin_flags, run_command, train_and_show
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import RUNS_DIR, find_run, typed_name
-from jepa_core.visible_text import clean
+from jepa_core.visible_text import clean, visible_lines
 
 
 def run(
@@ -69,7 +79,7 @@ def run(
     ended = _nothing_to_resume(path) if path else None
     if ended:
         if leads():
-            print(ended.message)
+            print(visible_lines(ended.message))
         return hand_over(ended.exit_code)
 
     from jepa_core.registry import chosen_plugins
@@ -116,7 +126,7 @@ def _num_ranks(gpus: int, processes: int, device: str) -> int:
     for flag, number in (("--gpus", gpus), ("--processes", processes)):
         if number < 1:
             raise RecipeError(f"{flag} {number}: one process at least trains.")
-        if number > 1 and is_rank():
+        if number > 1 and (is_rank() or has_agent()):
             raise RecipeError(f"{flag} {number}: torchrun has started the ranks already. Leave the flag out.")
     if gpus > 1 and processes > 1:
         raise RecipeError(f"--gpus {gpus} and --processes {processes} both say how many processes train. Give one.")

@@ -14,6 +14,7 @@ from jepa_core.presentation.terminal import console_for
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.naming import RUNS_DIR, runs_in
 from jepa_core.run_directory.summary import summarise
+from jepa_core.visible_text import escaped
 
 
 def runs(*, runs_dir: RunsDir = RUNS_DIR, json: Flag = False) -> None:
@@ -29,7 +30,7 @@ def runs(*, runs_dir: RunsDir = RUNS_DIR, json: Flag = False) -> None:
     summaries = [summarise(path) for path in reversed(runs_in(runs_dir))]
     if json:
         entries = [encode(attrs.asdict(summary)) for summary in summaries]
-        sys.stdout.write(orjson.dumps(entries, option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(escaped(orjson.dumps(entries, option=orjson.OPT_INDENT_2).decode()) + "\n")
     elif summaries:
         console = console_for()
         console.print(runs_table(summaries, console.width))

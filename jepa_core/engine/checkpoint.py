@@ -6,17 +6,22 @@ checkpoints there are, and whether they can be trusted, is in `jepa_core.run_dir
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import math
 import os
 import shutil
+import traceback
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from jepa_core.errors import CheckpointError
@@ -26,13 +31,19 @@ from jepa_core.run_directory.stored_checkpoints import (
     MANIFEST,
     Checkpoint,
     checkpoint_name,
-    file_sum,
     manifest_sum,
     newest_verified,
+    set_aside_name,
+    set_aside_step,
     stored_checkpoints,
 )
 
+LEAST_VERIFIED = 2
+"""Checkpoints that verify and are kept whatever their ages: should the newest go bad, there is one to go back to."""
+
 _PARTIAL = ".partial"
+_MOST_NAMES = 100
+"""Names tried for a temporary folder."""
 _TENSOR = "__tensor__"
 
 
@@ -65,6 +76,10 @@ class CheckpointFolder:
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder = folder
         self._keep = keep
+        self._saved: int | None = None
+        """Step of the checkpoint that was written last."""
+        self._verified: dict[Path, _Stamps] = {}
+        """Checkpoints that verified here, and what their files looked like then."""
 
     def all(self) -> list[Checkpoint]:
         """Complete checkpoints, oldest first; stale temporaries are not among them."""
@@ -76,35 +91,45 @@ class CheckpointFolder:
         return newest.checkpoint, list(newest.faults)
 
     def save(self, step: int, states: Mapping[str, Any]) -> Checkpoint:
-        """Write a checkpoint: complete under its name, or not there at all.
+        """Write a checkpoint, and read it back: complete under its name, or not there at all.
 
         Raises:
-            CheckpointError: the disk refused; nothing half-written remains.
+            CheckpointError: the disk refused; nothing half-written can be taken for a checkpoint.
         """
         final = self.folder / checkpoint_name(step)
-        partial = self.folder / f".step-{step}{_PARTIAL}"
+        partial, num_bytes = None, 0
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._remove_partials()
-            partial.mkdir()
-            _write_files(partial, step, states)
-            replaced = self.folder / f".step-{step}.replaced{_PARTIAL}"
-            if final.exists():
-                # Two renames, not a removal that takes long: a kill between them costs this one step's checkpoint.
-                final.rename(replaced)
-            partial.rename(final)
-            _sync(self.folder)
-            shutil.rmtree(replaced, ignore_errors=True)
-        except (OSError, SafetensorError) as error:
-            shutil.rmtree(partial, ignore_errors=True)
+            self._clear()
+            contents = _contents(step, states)
+            num_bytes = sum(map(len, contents.values()))
+            partial = self._made_partial(step)
+            for name, content in contents.items():
+                _write(partial / name, content)
+            _sync(partial)
+            fault = Checkpoint(partial, step).verify()
+            if fault is not None:
+                raise OSError(errno.EIO, f"what was read back is not what was written ({fault})")
+            self._give_name(partial, final)
+        except Exception as error:
+            if partial is not None:
+                _discard(partial)
+            if not isinstance(error, OSError):
+                raise CheckpointError(f"Checkpoint {final} could not be written: {in_words(error)}.") from error
+            size = f"It takes {num_bytes:,} bytes. " if num_bytes else ""
             raise CheckpointError(
-                f"Checkpoint {final} could not be written: {error}. Free space, or move the run."
+                f"Checkpoint {final} could not be written: {error}. {size}Free space, or move the run."
             ) from error
+        self._saved = step
+        self._verified[final] = _stamps(final)
         return Checkpoint(final, step)
 
     def prune(self, best_step: int | None, healthy_before: Iterable[float] = ()) -> list[int]:
-        """Delete all but the newest `keep`, the best, and those that a rollback may still want, once the newest was
-        read back; returns the steps deleted.
+        """Delete all but the newest `keep`, two that verify, the best, and those that a rollback may still want;
+        returns the steps deleted.
+
+        Nothing is deleted unless the checkpoint that was written last verifies. What has a higher step was not written
+        since: it is left alone, and counts for nothing.
 
         Args:
             best_step: of the best checkpoint.
@@ -113,10 +138,13 @@ class CheckpointFolder:
         Raises:
             NotDeletedError: some of them could not be deleted; all others are.
         """
-        checkpoints = self.all()
-        if not checkpoints or checkpoints[-1].verify() is not None:
+        stored = self.all()
+        newest = stored[-1].step if stored and self._saved is None else self._saved
+        checkpoints = [checkpoint for checkpoint in stored if newest is not None and checkpoint.step <= newest]
+        if not checkpoints or checkpoints[-1].step != newest or not self._verifies(checkpoints[-1]):
             return []
         kept = {checkpoint.step for checkpoint in checkpoints[-self._keep :]} | {best_step}
+        kept |= {found.step for found in islice(filter(self._verifies, reversed(checkpoints)), LEAST_VERIFIED)}
         kept |= {self._healthy(step) for step in healthy_before}
         superfluous = [checkpoint for checkpoint in checkpoints if checkpoint.step not in kept]
         faults = [fault for checkpoint in superfluous if (fault := _deleted(checkpoint.path))]
@@ -131,39 +159,132 @@ class CheckpointFolder:
         newest = newest_verified(self.folder, up_to=math.ceil(before) - 1).checkpoint
         return None if newest is None else newest.step
 
-    def _remove_partials(self) -> None:
-        for stale in self.folder.glob(f".step-*{_PARTIAL}"):
-            shutil.rmtree(stale, ignore_errors=True)
+    def _verifies(self, checkpoint: Checkpoint) -> bool:
+        """Whether it can be trusted. Its files are read once, and again only when they have changed since."""
+        stamps = _stamps(checkpoint.path)
+        if not stamps or self._verified.get(checkpoint.path) != stamps:
+            if checkpoint.verify() is not None:
+                return False
+            self._verified[checkpoint.path] = stamps
+        return True
+
+    def _clear(self) -> None:
+        """Finish what an earlier save left undone, as far as the disk lets: nothing of it is in the next one's way."""
+        with suppress(OSError):
+            for path in self.folder.iterdir():
+                if path.name.startswith(".step-") and path.suffix == _PARTIAL:
+                    _discard(path)
+                elif (step := set_aside_step(path)) is not None:
+                    final = self.folder / checkpoint_name(step)
+                    if os.path.lexists(final):
+                        _discard(path)
+                    else:
+                        path.rename(final)
+
+    def _made_partial(self, step: int) -> Path:
+        """An empty folder, under a name that nothing has which could not be cleared away."""
+        for number in range(_MOST_NAMES):
+            partial = self.folder / f".{checkpoint_name(step)}{f'.{number}' if number else ''}{_PARTIAL}"
+            with suppress(FileExistsError):
+                partial.mkdir()
+                return partial
+        raise FileExistsError(errno.EEXIST, "every name for a temporary folder is taken", str(self.folder))
+
+    def _give_name(self, partial: Path, final: Path) -> None:
+        """Rename a whole checkpoint into place. One of the same step is set aside before, where it is still found: at
+        every moment one of the two can be read."""
+        aside = self.folder / set_aside_name(final.name)
+        replaces = os.path.lexists(final)
+        if replaces:
+            _discard(aside)
+            final.rename(aside)
+        try:
+            partial.rename(final)
+        except OSError:
+            if replaces:
+                with suppress(OSError):
+                    aside.rename(final)
+            raise
+        _sync(self.folder)
+        if replaces:
+            _discard(aside)
+
+
+_Stamps = tuple[tuple[int, int, int], ...]
+
+
+def _stamps(folder: Path) -> _Stamps:
+    """What changes whenever a file of a checkpoint does; empty where that cannot be told."""
+    try:
+        found = [(folder / name).stat() for name in (*FILES, MANIFEST)]
+    except OSError:
+        return ()
+    return tuple((each.st_ino, each.st_size, each.st_ctime_ns) for each in found)
+
+
+def in_words(error: BaseException) -> str:
+    """An error that nobody wrote for users, on one line."""
+    return " ".join("".join(traceback.format_exception_only(error)).split())
+
+
+def _discard(path: Path) -> None:
+    """Delete what is no checkpoint, be it a folder, a file or a link, as far as the disk lets."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _deleted(folder: Path) -> str:
-    """Delete a folder; why it could not be, if it is still there."""
+    """Delete a checkpoint, or the link to one; why it could not be, if it is still there."""
     try:
-        shutil.rmtree(folder)
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            shutil.rmtree(folder)
     except OSError as error:
-        return f"{folder}: {error.strerror}" if folder.exists() else ""
+        return f"{folder}: {error.strerror or error}" if os.path.lexists(folder) else ""
     return ""
 
 
-def _write_files(folder: Path, step: int, states: Mapping[str, Any]) -> None:
+def _contents(step: int, states: Mapping[str, Any]) -> dict[str, bytes]:
+    """A checkpoint's files, the manifest last. Its sums are those of what is to be written: they tell where a disk
+    has kept something else."""
     tensors, values = split_tree(states)
     tensors_file, values_file = FILES
-    save_file(tensors, folder / tensors_file)
-    (folder / values_file).write_text(json.dumps(values, indent=1), encoding="utf-8")
+    contents = {tensors_file: save(tensors), values_file: json.dumps(values, indent=1).encode()}
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "step": step,
-        "files": {name: {"sha256": file_sum(folder / name), "bytes": (folder / name).stat().st_size} for name in FILES},
+        "files": {
+            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+            for name, content in contents.items()
+        },
     }
     manifest["sum"] = manifest_sum(manifest)
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    for path in folder.iterdir():
-        _sync(path)
-    _sync(folder)
+    return {**contents, MANIFEST: json.dumps(manifest, indent=1).encode()}
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _write(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        left = memoryview(content)
+        while left:
+            written = os.write(descriptor, left)
+            if not written:
+                raise OSError(errno.EIO, "the disk takes no more, and does not say why", str(path))
+            left = left[written:]
+        os.fsync(descriptor)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -14,10 +14,11 @@ import attrs
 import torch
 from torch import Tensor
 
+from jepa_core.engine.checkpoint import in_words
 from jepa_core.errors import CheckpointError
 
 Write = Callable[[Mapping[str, Any]], object]
-"""Takes a state, and returns once it is on disk; raises a CheckpointError where the disk refuses."""
+"""Takes a state, and returns once it is on disk; raises where it cannot be written."""
 
 
 @attrs.frozen
@@ -50,28 +51,38 @@ class CheckpointWriting:
     def begin(self, step: int, states: Mapping[str, Any], write: Write) -> None:
         """Copy a state as it is now, and write the copy on a thread. The write before must have had its `outcome`."""
         assert self._under_way is None, "two checkpoints are written at once"
+        try:
+            ended = self._begun(states, write)
+        except Exception as error:
+            # No room for a copy, or no further thread: a write that failed as any other does.
+            ended = Future()
+            ended.set_exception(error)
+        self._under_way = _UnderWay(step, ended)
+
+    def _begun(self, states: Mapping[str, Any], write: Write) -> Future[None]:
         copied = _copied(states)
         on_cuda = self._device.type == "cuda"
         ready = torch.cuda.current_stream(self._device).record_event() if on_cuda else None
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jepa-checkpoint")
-        self._under_way = _UnderWay(step, thread.submit(self._written, copied, ready, write))
-        thread.shutdown(wait=False)  # it ends with its only write
+        try:
+            return thread.submit(self._written, copied, ready, write)
+        finally:
+            thread.shutdown(wait=False)  # it ends with its only write
 
     def outcome(self, *, waits: bool) -> Written | None:
-        """How the write ended, told once; None where there was none, or it goes on and is not waited for.
-
-        Raises:
-            Exception: what the write raised beside a CheckpointError.
-        """
+        """How the write ended, told once; None where there was none, or it goes on and is not waited for."""
         write = self._under_way
         if write is None or not (waits or write.ended.done()):
             return None
         wait([write.ended])
         self._under_way = None
         error = write.ended.exception()
-        if error is not None and not isinstance(error, CheckpointError):
-            raise error
-        return Written(write.step, error)
+        if error is None or isinstance(error, CheckpointError):
+            return Written(write.step, error)
+        # Whatever it was, training is none the worse for it.
+        told = CheckpointError(f"The checkpoint of step {write.step} could not be written: {in_words(error)}.")
+        told.__cause__ = error
+        return Written(write.step, told)
 
     def _written(self, copied: Mapping[str, Any], ready: torch.cuda.Event | None, write: Write) -> None:
         """On the thread. Its copies to the host wait for those on the device, and for nothing that training does."""

@@ -9,10 +9,12 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from jepa_core.contracts import ALONE, Crew
 from jepa_core.engine.evaluation import as_shares, code_figures, gather, num_codes, representation_figures, spectra
 from jepa_core.engine.network import Parts
 from jepa_core.engine.representation import rank_by_cosine
 from jepa_core.engine.retrieval import figures_of
+from jepa_core.engine.slices import local
 from jepa_core.engine.step import TrainingStep
 from jepa_core.observations import Observations
 
@@ -37,10 +39,15 @@ class Diagnostics:
         self._step = step
         self._sample = step.batches.sample(sample_size)
         self._chunk = chunk
-        self._initial = {name: parameter.detach().clone() for name, parameter in step.parameters.items()}
+        self._initial = {name: local(parameter.detach()).clone() for name, parameter in step.parameters.items()}
 
-    def __call__(self, step: int) -> Diagnosis:
-        """Measure at optimizer step `step`, without training anything."""
+    def moved(self) -> dict[str, Tensor]:
+        """Relative change of every part since the start. Where ranks have slices of it, all of them are asked."""
+        step = self._step
+        return movement(step.parameters, self._initial, ALONE if step.shards is None else step.crew)
+
+    def __call__(self, step: int, moved: Mapping[str, Tensor] | None = None) -> Diagnosis:
+        """Measure at optimizer step `step`, without training anything; `moved` where it is known."""
         objective = self._step.objective
         gathered = gather(objective, self._sample, self._step.compute, chunk=self._chunk)
         of_sides = spectra(gathered)
@@ -48,7 +55,7 @@ class Diagnostics:
         figures = (
             representation_figures(gathered, of_sides)
             | codes
-            | movement(self._step.parameters, self._initial)
+            | dict(self.moved() if moved is None else moved)
             | {"target.distance": target_distance(self._step.parts)}
             | gradient_shares(self._step, step)
         )
@@ -68,13 +75,17 @@ class Diagnostics:
         return figures_of(rank_by_cosine(z_context[:size], z_target[:size], positive)).named("retrieval")
 
 
-def movement(parameters: Mapping[str, nn.Parameter], initial: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Relative change of every part's parameters since the start."""
+def movement(
+    parameters: Mapping[str, nn.Parameter], initial: Mapping[str, Tensor], crew: Crew = ALONE
+) -> dict[str, Tensor]:
+    """Relative change of every part's parameters since the start, over the slices of all ranks."""
     parts: dict[str, list[str]] = {}
     for name in parameters:
         parts.setdefault(name.partition(".")[0], []).append(name)
     return {
-        f"moved.{part}": _relative_distance([parameters[n].detach() for n in names], [initial[n] for n in names])
+        f"moved.{part}": _relative_distance(
+            [local(parameters[n].detach()) for n in names], [initial[n] for n in names], crew
+        )
         for part, names in parts.items()
     }
 
@@ -86,9 +97,11 @@ def target_distance(parts: Parts) -> Tensor:
     return _relative_distance(online, target) if online else torch.zeros(())
 
 
-def _relative_distance(values: list[Tensor], origin: list[Tensor]) -> Tensor:
-    difference = nn.utils.get_total_norm(torch._foreach_sub(values, origin))
-    return difference / nn.utils.get_total_norm(origin).clamp(min=1e-12)
+def _relative_distance(values: list[Tensor], origin: list[Tensor], crew: Crew = ALONE) -> Tensor:
+    norms = torch.stack([nn.utils.get_total_norm(torch._foreach_sub(values, origin)), nn.utils.get_total_norm(origin)])
+    if crew.size > 1:
+        norms = crew.total(norms.square()).sqrt()
+    return norms[0] / norms[1].clamp(min=1e-12)
 
 
 def gradient_shares(training: TrainingStep, step: int) -> dict[str, Tensor]:

@@ -7,6 +7,8 @@ from typing import Literal
 
 import attrs
 
+from jepa_core.run_directory.lock import DirectoryLostError, Loss
+from jepa_core.run_directory.naming import typed_name
 from jepa_core.watch.decision import Decision
 
 
@@ -46,3 +48,21 @@ class Ending:
     def rolled_back(cls, step: int, reason: str) -> Ending:
         """To be taken back: another run goes on from an earlier checkpoint, and this one's exit code is that one's."""
         return cls(state="rolled_back", kind="rolled back", step=step, exit_code=0, reason=reason)
+
+
+def directory_lost(loss: Loss, step: int, *, is_saved: bool, fault: str = "") -> DirectoryLostError:
+    """What to raise where a run has ended because its directory is lost.
+
+    Args:
+        loss: what became of the directory.
+        step: steps that were done.
+        is_saved: whether there is a checkpoint of that step where the directory is now.
+        fault: why there is none.
+    """
+    stopped = f"{loss.what}: training stopped after step {step}"
+    if loss.path is None:
+        return DirectoryLostError(f"{stopped}, and nothing could be saved. {loss.remedy}", loss)
+    why = f" ({fault.rstrip('.')})" if fault else ""
+    state = "whose checkpoint is there" if is_saved else f"and its newest checkpoint there is an earlier one{why}"
+    message = f"{stopped}, {state}. Go on with: jepa run --resume {typed_name(loss.path)}"
+    return DirectoryLostError(message, loss)

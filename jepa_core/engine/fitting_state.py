@@ -12,6 +12,7 @@ import attrs
 from torch import Tensor, nn
 
 from jepa_core.contracts import NeedsInitialisation
+from jepa_core.engine.slices import sharded_as
 
 
 @attrs.frozen(kw_only=True)
@@ -58,7 +59,7 @@ def _load_part(name: str, part: nn.Module, theirs: Mapping[str, Tensor]) -> Star
     own = part.state_dict()
     misfits = [key for key, value in own.items() if not _fits(value, theirs.get(key))]
     anew = _with_what_belongs_to_them(part, own, misfits)
-    part.load_state_dict({key: theirs[key] for key in own if key not in anew}, strict=False)
+    part.load_state_dict({key: sharded_as(own[key], theirs[key]) for key in own if key not in anew}, strict=False)
     return StartedAnew(
         part=name,
         tensors=tuple(key for key in own if key in anew),

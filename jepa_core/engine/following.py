@@ -53,11 +53,17 @@ def follow(recipe: Recipe, compute: Compute, crew: Crew, run: Path, *, resumes: 
             folder = CheckpointFolder(run / CHECKPOINTS, recipe.checkpoint.keep)
             trainer = Trainer(recipe, built_dataset(recipe), compute, folder, _Following(rows), crew=crew)
             trainer.initialise()
+            with trainer.step.whole():
+                pass  # rank 0 ranks what learns nothing, with all parameters
             restored(trainer, resumption)
             interruption.wait_for_steps()
             # Rank 0 ranks what learns nothing and audits meanwhile.
             crew.meet()
-            return trainer.train(interruption)
+            ending = trainer.train(interruption)
+            if ending.kind != "rolled back":
+                with trainer.step.whole():
+                    pass  # rank 0 may look at the model once more, for its verdict
+            return ending
         finally:
             rows.close()
 

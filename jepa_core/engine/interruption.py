@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from jepa_core.visible_text import visible_lines
+
 SAVE = signal.SIGUSR1
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
@@ -93,7 +95,7 @@ class Interruption:
 
     def _end_at_once(self, number: int) -> None:
         with suppress(OSError):
-            os.write(2, self.last_words.encode())
+            os.write(2, visible_lines(self.last_words).encode())
         os._exit(128 + number)
 
 

@@ -20,10 +20,13 @@ class Meters:
         self._names: list[str] = []
         self._sums = torch.zeros(0, device=device)
         self._steps = 0
+        self._timed_steps = 0
         self._notes: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self.own: dict[str, float] = {}
         """This rank's own part of the newest row, where there are several."""
+        self.rows: int | None = 0
+        """Rows so far; None where that is not known, as a checkpoint of an older version does not say."""
 
     def add(self, names: list[str], values: Tensor) -> None:
         """One step's figures (F,), as `together` gives them."""
@@ -31,6 +34,7 @@ class Meters:
             self._names, self._sums, self._steps = names, torch.zeros_like(values), 0
         self._sums = self._sums + values
         self._steps += 1
+        self._timed_steps += 1
 
     def note(self, figures: Mapping[str, float]) -> None:
         """Host values of the newest step."""
@@ -45,11 +49,18 @@ class Meters:
         """Steps since the last row."""
         return self._steps
 
+    @property
+    def timed_steps(self) -> int:
+        """Those of them that this process took: the time of steps before a resume is nowhere."""
+        return self._timed_steps
+
     def take(self, crew: Crew = ALONE) -> dict[str, float]:
         """The means since the last row, over ranks too, in one device-to-host copy; starts anew."""
+        if self.rows is not None:
+            self.rows += 1
         if not self._steps:
             return dict(self._notes)
-        seconds = {name: total / self._steps for name, total in self._seconds.items()}
+        seconds = {name: total / max(1, self._timed_steps) for name, total in self._seconds.items()}
         own = self._sums / self._steps
         if crew.size > 1:
             figures = dict(zip(self._names, own.tolist(), strict=True))
@@ -57,20 +68,28 @@ class Meters:
         means = crew.mean(own).tolist()
         row = dict(zip(self._names, means, strict=True)) | self._notes | seconds
         self._sums = torch.zeros_like(self._sums)
-        self._steps = 0
+        self._steps = self._timed_steps = 0
         self._seconds = {}
         return row
 
     def state(self) -> dict[str, Any]:
         """For checkpoints: a run that is resumed between two rows writes the same row."""
-        return {"names": self._names, "sums": self._sums, "steps": self._steps, "notes": dict(self._notes)}
+        return {
+            "names": self._names,
+            "sums": self._sums,
+            "steps": self._steps,
+            "notes": dict(self._notes),
+            "rows": self.rows,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """From a checkpoint."""
         self._names = list(state["names"])
         self._sums = state["sums"].to(self._device)
-        self._steps = int(state["steps"])
+        self._steps, self._timed_steps = int(state["steps"]), 0
         self._notes = dict(state["notes"])
+        rows = state.get("rows")
+        self.rows = None if rows is None else int(rows)
 
 
 def together(

@@ -31,6 +31,7 @@ from jepa_core.engine.building import built
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.projector import build_projector
 from jepa_core.engine.seeds import seed_phase
+from jepa_core.engine.slices import local
 from jepa_core.facts import AggregatorFacts, EncoderFacts, LossFacts, PredictorFacts, QuantizerFacts
 from jepa_core.recipes.tables import LossEntry, Recipe
 
@@ -113,8 +114,8 @@ class TargetNetwork(nn.Module):
         """Move by (1 − decay) towards the online weights where `accept` (a bool scalar on the device) is true."""
         refused = (~accept).float()
         for mine, theirs in ((self.encoder, online.encoder), (self.projector, online.projector)):
-            averages: list[Tensor] = list(mine.parameters())
-            sources: list[Tensor] = list(theirs.parameters())
+            averages: list[Tensor] = [local(parameter) for parameter in mine.parameters()]
+            sources: list[Tensor] = [local(parameter) for parameter in theirs.parameters()]
             if averages:
                 _fused_step(averages, list(torch._foreach_sub(sources, averages)), 1.0 - decay, refused)
             for average, source in zip(mine.buffers(), theirs.buffers(), strict=True):

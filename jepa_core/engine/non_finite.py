@@ -11,7 +11,8 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from jepa_core.engine.step import TrainingStep
+from jepa_core.engine.slices import local
+from jepa_core.engine.step import TrainingStep, trained_parameters
 from jepa_core.engine.vote import OVERFLOWS_IN_A_ROW
 
 
@@ -45,7 +46,7 @@ class Cause:
 def cause_on_ranks(training: TrainingStep, step: int) -> Cause:
     """The same where several share the batch: each repeats its own part, and the first that finds something tells."""
     crew = training.crew
-    with crew.alone():
+    with training.whole(), crew.alone():
         cause = cause_of(training, step)
     if crew.size == 1:
         return cause
@@ -105,9 +106,10 @@ def _bad_in_computation(training: TrainingStep, step: int) -> BadTensor | None:
             if bad:
                 return bad
         training.loss_scale.scaled(outcome.total / training.recipe.train.accumulate).backward()
-    training.loss_scale.unscale_(list(training.parameters.values()))
-    gradients = ((n, p.grad) for n, p in training.parameters.items() if p.grad is not None)
-    examined = (_examine(f"gradient of {name}", gradient) for name, gradient in gradients)
+    # Asked for anew: of a sharded module these are its whole parameters, while it has them.
+    named = [(n, p.grad) for n, p in trained_parameters(training.parts).items() if p.grad is not None]
+    training.loss_scale.unscale_([gradient for _, gradient in named])
+    examined = (_examine(f"gradient of {name}", gradient) for name, gradient in named)
     return next((bad for bad in examined if bad), None)
 
 
@@ -142,5 +144,5 @@ def _tensors(output: Any) -> list[Tensor]:
 def _examine(where: str, tensor: Tensor) -> BadTensor | None:
     if not tensor.is_floating_point():
         return None
-    bad = int((~torch.isfinite(tensor)).sum())
+    bad = int((~torch.isfinite(local(tensor))).sum())
     return BadTensor(where, bad, tuple(tensor.shape)) if bad else None

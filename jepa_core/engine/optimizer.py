@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from jepa_core.engine.slices import local, sharded_as, slice_of
 from jepa_core.recipes.tables import Optimizer, Schedule
 
 EPSILON = 1e-8
@@ -33,13 +34,13 @@ class GatedAdam:
         """One update with this learning rate; none at all, moments included, where `accept` is false."""
         refused = (~accept).float()
         for weight_decay, names in self._groups().items():
-            parameters: list[Tensor] = [self.parameters[name] for name in names]
+            parameters = [self.parameters[name] for name in names]
             moments = [self._moments.setdefault(name, _no_moments(self.parameters[name])) for name in names]
             steps = [each["step"] for each in moments]
             torch._foreach_add_(steps, 1)
             self._update(
-                parameters,
-                [parameter.grad for parameter in parameters if parameter.grad is not None],
+                [local(parameter) for parameter in parameters],
+                [local(parameter.grad) for parameter in parameters if parameter.grad is not None],
                 [each["exp_avg"] for each in moments],
                 [each["exp_avg_sq"] for each in moments],
                 [],
@@ -62,7 +63,11 @@ class GatedAdam:
 
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Moments and step counts by parameter name, for checkpoints; empty before the first step."""
-        return {name: dict(self._moments[name]) for name in self.parameters if name in self._moments}
+        return {
+            name: {key: slice_of(parameter, moment) for key, moment in self._moments[name].items()}
+            for name, parameter in self.parameters.items()
+            if name in self._moments
+        }
 
     def _groups(self) -> dict[float, list[str]]:
         """Names of parameters with a gradient, by weight decay, which AdamW keeps from vectors and scalars."""
@@ -98,22 +103,25 @@ class GatedAdam:
 
 def _no_moments(parameter: Tensor) -> dict[str, Tensor]:
     """As they are before the first step."""
-    step = torch.zeros((), device=parameter.device)
-    return {"step": step, "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
+    step, values = torch.zeros((), device=parameter.device), local(parameter)
+    return {"step": step, "exp_avg": torch.zeros_like(values), "exp_avg_sq": torch.zeros_like(values)}
 
 
 def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:
     """A copy on the parameter's device, in its layout: fused kernels walk both in the order of memory."""
     if moment.shape != parameter.shape:
         return moment.to(parameter.device, copy=True)
-    return torch.empty_like(parameter, dtype=moment.dtype).copy_(moment)
+    return torch.empty_like(local(parameter), dtype=moment.dtype).copy_(local(sharded_as(parameter, moment)))
 
 
-def clip_gradients(parameters: list[nn.Parameter], grad_norm: Tensor, max_norm: float | None) -> Tensor:
-    """Scale gradients down to `max_norm` in place; returns whether that was needed, as 0 or 1 on the device."""
+def clip_gradients(gradients: Sequence[Tensor], grad_norm: Tensor, max_norm: float | None) -> Tensor:
+    """Scale gradients down to `max_norm` in place; returns whether that was needed, as 0 or 1 on the device.
+
+    As `torch.nn.utils.clip_grads_with_norm_`, which takes parameters, and so no slices of them.
+    """
     if max_norm is None:
         return torch.zeros_like(grad_norm)
-    nn.utils.clip_grads_with_norm_(parameters, max_norm, grad_norm, foreach=True)
+    torch._foreach_mul_(list(gradients), (max_norm / (grad_norm + 1e-6)).clamp(max=1.0))
     return (grad_norm > max_norm).float()
 
 
@@ -159,10 +167,10 @@ class LossScale:
         return loss * self.scale if self.enabled else loss
 
     @torch.no_grad()
-    def unscale_(self, parameters: list[nn.Parameter]) -> None:
+    def unscale_(self, gradients: Sequence[Tensor]) -> None:
         """Divide all gradients by the scale, in place."""
         if self.enabled:
-            torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], 1.0 / self.scale)
+            torch._foreach_mul_(list(gradients), 1.0 / self.scale)
 
     def update(self, grad_norm: Tensor) -> None:
         """Halve after an overflow, double after many good steps."""

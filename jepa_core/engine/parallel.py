@@ -33,6 +33,10 @@ PATIENCE = timedelta(minutes=30)
 """How long a rank waits for the others: rank 0 alone ranks what learns nothing, audits and validates."""
 
 
+TO_JOIN = timedelta(minutes=5)
+"""How long ranks may take to find each other. Under load a connection is lost at times, and torchrun can start anew."""
+
+
 class RankLostError(JepaError):
     """Another rank has died, or does not answer."""
 
@@ -66,7 +70,8 @@ def joined_crew(device: torch.device) -> Crew:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=TO_JOIN)
+        dist.distributed_c10d._set_pg_timeout(PATIENCE)
         atexit.register(_part)
     return Crew(dist.get_rank(), dist.get_world_size())
 

@@ -1,19 +1,25 @@
-"""What a run leaves: rows and events to the run directory, to the judge of its rules, and to whoever watches."""
+"""What a run leaves: rows and events to the run directory, to the judge of its rules, and to whoever watches; and
+checkpoints that stand on them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
 
+from jepa_core.engine.checkpoint import CheckpointFolder
 from jepa_core.engine.rollback_orders import RollbackOrders
+from jepa_core.engine.starting import LostRows
+from jepa_core.errors import CheckpointError
 from jepa_core.observing.dispatch import Notice, Observers
 from jepa_core.run_directory.events import Event
+from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.run_directory.lineage import Lineage
 from jepa_core.run_directory.rollback_flag import rollback_flag
+from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Finding, Firing, Severity
@@ -56,12 +62,21 @@ class RunRecord:
         """Who takes the run back; nobody when not set."""
         self.rank_rows: LineAppender | None = None
         """Where rank 0's own time and loss go, where several ranks share the batches."""
+        self.stop: Callable[[], None] = lambda: None
+        """Is called once the run directory is lost: the run is to end at the next micro-batch."""
 
-    def replay(self, rows: Iterable[Mapping[str, float]]) -> None:
-        """Let the judge see the rows that a resumed run recorded before; what they set off has been told."""
+    def replay(self, rows: Iterable[Mapping[str, float]]) -> list[float]:
+        """Let the judge see the rows that a resumed run recorded before; what they set off has been told.
+
+        Returns:
+            The rows' steps.
+        """
+        steps = []
         for row in rows:
+            steps.append(row.get("step", 0.0))
             for firing in self._judge.observe(row):
                 self.findings.add(finding_of(firing))
+        return steps
 
     def recall(self, events: Iterable[Event]) -> None:
         """Keep in mind what the audit of a resumed run found; it has been told."""
@@ -109,6 +124,7 @@ class RunRecord:
     def row(self, row: Mapping[str, float]) -> None:
         """Write a metrics row, and flag the rules that it sets off."""
         self._writer.row(row)
+        self._stop_if_lost()
         self._observers.row(row)
         if self.audience is not None:
             self.audience.row(row)
@@ -124,6 +140,16 @@ class RunRecord:
         if flag is not None and not (self.orders and self.orders.act_on(firing)):
             told.append(flag.describe())
         self._tell(firing.severity, firing.message, "  ".join(filter(None, told)))
+
+    def tell_of_losses(self, rows: LostRows | None, num_events: int, step: int) -> None:
+        """Say which rows, and how many events, are not there any more though the run had written them."""
+        if rows is not None:
+            evidence = {"missing": rows.count, "gaps": rows.gaps}
+            advice = "Training is not concerned. Charts have a gap, and rules go on without these rows."
+            self.event("rows missing", "warning", rows.describe(), step=step, evidence=evidence, advice=advice)
+        if num_events:
+            message = f"{num_events} event{'s are' if num_events > 1 else ' is'} missing that the run had written."
+            self.event("events missing", "warning", message, step=step, evidence={"missing": num_events})
 
     def rank_row(self, row: Mapping[str, float]) -> None:
         """Write rank 0's own time and loss."""
@@ -167,6 +193,7 @@ class RunRecord:
     def heartbeat(self, step: int, epoch: float) -> None:
         """Note progress."""
         self._writer.heartbeat(step, epoch)
+        self._stop_if_lost()
         for notice in self._observers.notices():
             self.observer_notice(notice, step)
         if self.audience is not None:
@@ -176,9 +203,38 @@ class RunRecord:
         """Say what went wrong with an observer."""
         self.event(notice.name, "warning", notice.message, step=step, evidence=notice.evidence, advice=notice.advice)
 
+    def _stop_if_lost(self) -> None:
+        if self._writer.loss is not None:
+            self.stop()
+
     def _tell(self, severity: Severity, message: str, advice: str) -> None:
         if self.audience is not None:
             self.audience.event(severity, message, advice)
+
+
+class RecordedCheckpoints(CheckpointFolder):
+    """The checkpoints of an open run directory, wherever it is moved. None is on the disk before the rows and events
+    that it stands on."""
+
+    def __init__(self, writer: RunWriter, keep: int) -> None:
+        super().__init__(writer.path / CHECKPOINTS, keep)
+        self._writer = writer
+
+    def save(self, step: int, states: Mapping[str, Any]) -> Checkpoint:
+        """See `CheckpointFolder.save`."""
+        loss = self._writer.look()
+        if loss is not None:
+            if loss.path is None:
+                raise CheckpointError(f"Checkpoint {self.folder}/step-{step} could not be written: {loss.what}.")
+            self.folder = loss.path / CHECKPOINTS
+        try:
+            self._writer.sync()
+        except OSError as error:
+            raise CheckpointError(
+                f"Checkpoint {self.folder}/step-{step} was not written, as the rows before it cannot reach the disk: "
+                f"{error.strerror}."
+            ) from error
+        return super().save(step, states)
 
 
 def _table(recorded: object) -> Mapping[str, Any]:

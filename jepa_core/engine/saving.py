@@ -1,64 +1,192 @@
-"""Checkpoints of a run: written on a thread, old ones deleted after it, and told of in the run's record."""
+"""Checkpoints of a run: written on a thread, old ones deleted after it, and told of in the run's record.
+
+State that is not finite is never written: nobody could go on from it, and it would be the newest that verifies.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from jepa_core.engine.checkpoint import CheckpointFolder, NotDeletedError
+from jepa_core.engine.checkpoint import CheckpointFolder, NotDeletedError, in_words
 from jepa_core.engine.checkpoint_writing import CheckpointWriting
+from jepa_core.engine.non_finite import BadTensor
 from jepa_core.engine.record import Record
+from jepa_core.engine.slices import local
 from jepa_core.errors import CheckpointError
+
+FAILURES_IN_A_ROW = 5
+"""So many checkpoints that could not be written end a run: each is another try, when it is due, and a run that goes on
+for longer than that without one works for nothing."""
+LAST_TRIES = 3
+"""How often the last checkpoint is tried, after which there is no other."""
+
+_FIGURES = frozenset({"meters"})
+"""Entries that tell what happened, which is not finite where a skipped step's loss was not."""
+
+
+class NotFiniteStateError(CheckpointError):
+    """The state to be saved is not finite."""
+
+    exit_code = 3
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(f"The state after step {step} is not finite, and is not saved: {what}.")
+        self.what = what
 
 
 class Saving:
     """Writes one checkpoint after the other."""
 
-    def __init__(self, device: torch.device, record: Record) -> None:
+    def __init__(self, device: torch.device, record: Record, built: Mapping[str, Any]) -> None:
+        """`built`: the state before the first step. What is not finite in it is meant to be so, such as the −inf of an
+        attention mask."""
         self._record = record
         self._writing = CheckpointWriting(device)
+        self._exempt = {name for name, leaf in _leaves(built) if not _is_finite(leaf)}
+        self._failures = 0
         self.saved_at = -1
         """Step of the newest checkpoint that was written here."""
+        self.pause = 1.0
+        """Seconds between two tries of the last checkpoint."""
 
     def begin(
         self, step: int, states: Mapping[str, Any], folder: CheckpointFolder, *, best: int | None, prune: bool
     ) -> None:
-        """Begin to write, and with `prune` to delete what is wanted no longer then; the write before is settled.
+        """Begin to write, and with `prune` to delete what is wanted no longer then; the write before is waited for.
 
         `best`: step of a checkpoint that is kept whatever its age.
+
+        Raises:
+            CheckpointError: none could be written for too long.
         """
+        self._go_on_or_end(self._tell(waits=True))
+        self._begin(step, states, folder, best, prune=prune)
+
+    def write_last(
+        self, step: int, states: Mapping[str, Any], folder: CheckpointFolder, *, best: int | None, prune: bool
+    ) -> None:
+        """The same, and wait for it. There is no later one: it is tried several times.
+
+        Raises:
+            CheckpointError: it could not be written.
+        """
+        self.settle()
+        for attempt in range(1, LAST_TRIES + 1):
+            self._begin(step, states, folder, best, prune=prune)
+            error = self._tell(waits=True)
+            if error is None:
+                return
+            if isinstance(error, NotFiniteStateError) or attempt == LAST_TRIES:
+                raise error
+            time.sleep(self.pause)
+
+    def settle(self) -> None:
+        """Wait for a checkpoint that is being written, and tell of it: to be called before the folder is read."""
+        self._tell(waits=True)
+
+    def tell(self) -> None:
+        """Tell of a write that has ended.
+
+        Raises:
+            CheckpointError: none could be written for too long.
+        """
+        self._go_on_or_end(self._tell(waits=False))
+
+    def _begin(
+        self, step: int, states: Mapping[str, Any], folder: CheckpointFolder, best: int | None, *, prune: bool
+    ) -> None:
         healthy_before = tuple(self._record.healthy_before)
 
         def write(copied: Mapping[str, Any]) -> None:
+            bad = first_not_finite(copied, self._exempt)
+            if bad is not None:
+                raise NotFiniteStateError(step, bad)
             folder.save(step, copied)
             if prune:
-                folder.prune(best, healthy_before)
+                _prune(folder, best, healthy_before)
 
         self._writing.begin(step, states, write)
 
-    def settle(self, *, final: bool = False) -> None:
-        """Wait for a checkpoint that is being written, and tell of it: to be called before the folder is read.
-
-        Raises:
-            CheckpointError: it could not be written, and is the last one.
-        """
-        error = self.tell(waits=True)
-        if final and error is not None:
-            raise error
-
-    def tell(self, *, waits: bool = False) -> CheckpointError | None:
+    def _tell(self, *, waits: bool) -> CheckpointError | None:
         """Tell of a write that has ended; why it failed."""
         written = self._writing.outcome(waits=waits)
         if written is None:
             return None
-        if written.error is None or isinstance(written.error, NotDeletedError):
-            self.saved_at = written.step
-            self._record.event("checkpoint", "info", f"Checkpoint at step {written.step}.", step=written.step)
-        if isinstance(written.error, NotDeletedError):
-            self._record.event("checkpoints not deleted", "warning", str(written.error), step=written.step)
+        step, error = written.step, written.error
+        if error is None or isinstance(error, NotDeletedError):
+            self.saved_at, self._failures = step, 0
+            self._record.event("checkpoint", "info", f"Checkpoint at step {step}.", step=step)
+            if error is not None:
+                self._record.event("checkpoints not deleted", "warning", str(error), step=step)
             return None
-        if written.error is not None:
-            self._record.event("checkpoint failed", "warning", str(written.error), step=written.step)
-        return written.error
+        self._failures += 1
+        if isinstance(error, NotFiniteStateError):
+            advice = "Start again from an earlier checkpoint, with a lower optimizer.lr or train.clip_norm."
+            evidence = {"step": step, "cause": error.what}
+            self._record.event("state not finite", "critical", str(error), step=step, evidence=evidence, advice=advice)
+        else:
+            self._record.event("checkpoint failed", "warning", str(error), step=step)
+        return error
+
+    def _go_on_or_end(self, error: CheckpointError | None) -> None:
+        if error is None or self._failures < FAILURES_IN_A_ROW:
+            return
+        newest = f"The newest is of step {self.saved_at}." if self.saved_at >= 0 else "There is none of this session."
+        raise CheckpointError(
+            f"The run ends: {self._failures} checkpoints in a row could not be written. {newest} {error}"
+        ) from error
+
+
+def first_not_finite(states: Mapping[str, Any], exempt: set[str]) -> str | None:
+    """The first tensor or number that a run goes on from and that is not finite, in words."""
+    for name, leaf in _leaves({entry: state for entry, state in states.items() if entry not in _FIGURES}):
+        if name not in exempt and not _is_finite(leaf):
+            if not isinstance(leaf, Tensor):
+                return f"{name} is {leaf}"
+            return f"first {BadTensor(name, int((~torch.isfinite(_reals(leaf))).sum()), tuple(leaf.shape)).describe()}"
+    return None
+
+
+def _leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Tensor | float]]:
+    """Tensors and real numbers of a tree of state, each with its place in it."""
+    if isinstance(tree, Tensor | float):
+        yield name, tree
+    elif isinstance(tree, Mapping | list | tuple):
+        for key, part in tree.items() if isinstance(tree, Mapping) else enumerate(tree):
+            yield from _leaves(part, f"{name}.{key}" if name else str(key))
+
+
+def _is_finite(leaf: Tensor | float) -> bool:
+    if not isinstance(leaf, Tensor):
+        return math.isfinite(leaf)
+    tensor = _reals(local(leaf))
+    # Both extremes are NaN where anything is. Unlike a flag for each element they take no memory.
+    return not tensor.numel() or all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(tensor))
+
+
+def _reals(tensor: Tensor) -> Tensor:
+    """The real numbers that a tensor holds, in a type that can be compared; none where its type has no others."""
+    if tensor.is_complex():
+        return torch.view_as_real(tensor.detach())
+    if not tensor.is_floating_point():
+        return torch.empty(0)
+    return tensor.detach().float() if tensor.element_size() == 1 else tensor.detach()
+
+
+def _prune(folder: CheckpointFolder, best: int | None, healthy_before: tuple[float, ...]) -> None:
+    """
+    Raises:
+        NotDeletedError: whatever went wrong; the checkpoint that was written before is none the worse.
+    """
+    try:
+        folder.prune(best, healthy_before)
+    except NotDeletedError:
+        raise
+    except Exception as error:
+        raise NotDeletedError(f"Old checkpoints could not be deleted: {in_words(error)}.") from error

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from jepa_core.contracts import Crew, SequenceDataset
-from jepa_core.engine.checkpoint import CheckpointFolder
 from jepa_core.engine.course import changed_course
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
-from jepa_core.engine.ending import Ending
+from jepa_core.engine.ending import Ending, directory_lost
 from jepa_core.engine.fitting_state import StartedAnew
 from jepa_core.engine.following import follow, rank_rows, restored, set_aside
 from jepa_core.engine.interruption import Interruption
@@ -18,11 +19,12 @@ from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.opening import Conclusion, Opening, OpenScreen
 from jepa_core.engine.parallel import device_of_rank, joined_crew, losses_told, require_equal_shares
 from jepa_core.engine.provenance import check_same_data, write_provenance
-from jepa_core.engine.recording import RunRecord
+from jepa_core.engine.recording import RecordedCheckpoints, RunRecord
 from jepa_core.engine.rollback import Child
 from jepa_core.engine.rollback_orders import RollbackOrders
-from jepa_core.engine.starting import Resumption, failure_recorded, removed_unless_begun
+from jepa_core.engine.starting import LostRows, Resumption, failure_recorded, removed_unless_begun
 from jepa_core.engine.trainer import Trainer
+from jepa_core.errors import CheckpointError
 from jepa_core.launching import note_run
 from jepa_core.observing.dispatch import Observers
 from jepa_core.recipes.declared_metrics import declared_metrics
@@ -30,8 +32,9 @@ from jepa_core.recipes.reading import LoadedRecipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry, installed
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
-from jepa_core.run_directory.layout import CHECKPOINTS, VERDICT
+from jepa_core.run_directory.layout import VERDICT
 from jepa_core.run_directory.lineage import read_lineage
+from jepa_core.run_directory.lock import DirectoryLostError
 from jepa_core.run_directory.naming import beside, create_run, typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.rollback_flag import next_rollback
@@ -133,10 +136,10 @@ def _led(
     with (
         Interruption(owns_process=owns_process, heeds_repeats=crew.size == 1) as interruption,
         removed_unless_begun(path),
-        losses_told(crew, typed_name(path)),
         RunWriter(path, resume_at=resume_at, recipe=recipe.name, total_epochs=recipe.train.epochs) as writer,
         Observers() as observers,
         failure_recorded(writer),
+        losses_told(crew, typed_name(path)),
     ):
         observers.build(recipe.observers.values(), path, resume_at)
         dataset = built_dataset(recipe)
@@ -150,7 +153,11 @@ def _led(
             set_aside(path, crew, resume_at=resume_at)
         if crew.size > 1:
             session.record.rank_rows = rank_rows(path, crew, resume_at=resume_at)
-        conclusion = session.run(resumption, interruption, open_screen, audit=None if resumption else audit)
+        try:
+            conclusion = session.run(resumption, interruption, open_screen, audit=None if resumption else audit)
+        except DirectoryLostError as error:
+            crew.told({"exit_code": error.exit_code, "child": ""})
+            raise
         crew.told({"exit_code": conclusion.exit_code, "child": str(conclusion.child or "")})
         return conclusion
 
@@ -181,7 +188,11 @@ class _Session:
         recipe = loaded.recipe
         self.judge = Judge(recipe.watch, declared_metrics(recipe), baseline.values, recipe.train.epochs)
         self.record = RunRecord(writer, self.judge, observers)
-        self.checkpoints = CheckpointFolder(writer.path / CHECKPOINTS, recipe.checkpoint.keep)
+        self.checkpoints = RecordedCheckpoints(writer, recipe.checkpoint.keep)
+        self.lost_rows: LostRows | None = None
+        """Of a run that goes on: rows that are no longer there."""
+        self._not_saved = ""
+        """Why a run whose directory is lost has no last checkpoint."""
 
     def heed_rollbacks(self, *, auto: bool) -> None:
         """Let requests, and with `auto` rules too, take the run back."""
@@ -231,17 +242,31 @@ class _Session:
             )
             self.crew.meet()
             with interruption.acknowledged(lambda: screen.event("warning", STOPPING, "")):
-                ending = trainer.train(interruption)
+                ending = self._train(trainer, interruption)
             if ending.kind == "rolled back":
                 return self._conclude_rolled_back(trainer, ending)
         return self._conclude(trainer, ending)
+
+    def _train(self, trainer: Trainer, interruption: Interruption) -> Ending:
+        """Train until the end; or until the directory is lost, which ends it as a signal does: at one step on all
+        ranks, with a checkpoint."""
+        self.record.stop = partial(setattr, interruption, "stop_signal", signal.SIGTERM)
+        try:
+            return trainer.train(interruption)
+        except CheckpointError as error:
+            if self.writer.loss is None:
+                raise
+            self._not_saved = str(error)
+            return Ending.interrupted(trainer.steps_done, signal.SIGTERM)
 
     def _restore(self, trainer: Trainer, resumption: Resumption) -> tuple[StartedAnew, ...]:
         """Bring everything to where it was; what starts anew because a changed recipe has no place for it."""
         run = RunReader(self.writer.path)
         anew: tuple[StartedAnew, ...] = restored(trainer, resumption)
         self.record.recall(run.events())
-        self.record.replay(run.rows())
+        steps, meters = self.record.replay(run.rows()), trainer.step.meters
+        self.lost_rows = LostRows.of(meters.rows, steps, trainer.steps_done, trainer.calendar)
+        meters.rows = len(steps)
         # What was decided when it stopped holds no longer.
         (self.writer.path / VERDICT).unlink(missing_ok=True)
         return anew
@@ -259,6 +284,7 @@ class _Session:
         if trainer.course_before is not None:
             told = changed_course(trainer.course_before, trainer.step.course, self.loaded.recipe.schedule)
             self.record.event("course changed", "info", told, step=step, notice=True)
+        self.record.tell_of_losses(self.lost_rows, self.writer.lost_events, step)
         for fault in resumption.damaged:
             self.record.event("checkpoint damaged", "warning", f"A newer checkpoint was not used: {fault}.", step=step)
 
@@ -304,11 +330,14 @@ class _Session:
 
     def _conclude(self, trainer: Trainer, ending: Ending) -> Conclusion:
         """Judge the run, and write down how it ended."""
-        with self.crew.alone():
+        with trainer.step.whole(), self.crew.alone():
             return self._concluded(trainer, ending)
 
     def _concluded(self, trainer: Trainer, ending: Ending) -> Conclusion:
         writer, step = self.writer, ending.step
+        loss = writer.look()
+        if loss is not None:
+            raise directory_lost(loss, step, is_saved=trainer.saving.saved_at == step, fault=self._not_saved)
         epoch = trainer.calendar.epoch(step)
         verdict = None if ending.state == "interrupted" else self._verdict(trainer, ending)
         exit_code = ending.exit_code if verdict is None else verdict.exit_code

@@ -5,21 +5,27 @@ And what becomes of the run directory when it fails.
 
 from __future__ import annotations
 
+import os
 import shutil
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
 
+from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import CheckpointError
 from jepa_core.run_directory.layout import CHECKPOINTS, RECIPE
 from jepa_core.run_directory.lineage import Lineage, read_lineage
+from jepa_core.run_directory.lock import DirectoryLostError
 from jepa_core.run_directory.resumable import refuse_rolled_back
 from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified
 from jepa_core.run_directory.writing import RunWriter
+
+_MOST_GAPS = 5
+"""Gaps in the rows that are told one by one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -61,13 +67,63 @@ class Resumption:
         return Resumption(checkpoint=newest.checkpoint, damaged=newest.faults, lineage=lineage)
 
 
+@attrs.frozen(kw_only=True)
+class LostRows:
+    """Rows that were there when a checkpoint was written."""
+
+    count: int
+    noted: int
+    """Rows that the checkpoint stands on."""
+    step: int
+    """Of the checkpoint."""
+    gaps: tuple[tuple[int, int], ...]
+    """The steps of the rows around them, 0 and `step` where there is none; empty where they cannot be told."""
+
+    @staticmethod
+    def of(noted: int | None, steps: Sequence[float], step: int, calendar: Calendar) -> LostRows | None:
+        """What is missing of `noted` rows up to a checkpoint; None where nothing is, or the number is not known.
+
+        Args:
+            noted: rows up to the checkpoint, by its own word.
+            steps: of the rows that are there.
+            step: the checkpoint's.
+            calendar: when rows were due.
+        """
+        count = 0 if noted is None else noted - len(steps)
+        if noted is None or count <= 0:
+            return None
+        there, missing, gaps, before = {int(each) for each in steps}, 0, list[tuple[int, int]](), 0
+        is_open = False
+        for due in range(1, step + 1):
+            if due in there:
+                if is_open:
+                    gaps.append((before, due))
+                before, is_open = due, False
+            elif calendar.row_due(due) or calendar.diagnosis_due(due) or calendar.validation_due(due):
+                missing, is_open = missing + 1, True
+        if is_open:
+            gaps.append((before, step))
+        # Rows that a rollback handed down may have been due at other steps.
+        return LostRows(count=count, noted=noted, step=step, gaps=tuple(gaps) if missing == count else ())
+
+    def describe(self) -> str:
+        """As a sentence."""
+        told = [f"{before} and {after}" for before, after in self.gaps[:_MOST_GAPS]]
+        more = f", and {len(self.gaps) - _MOST_GAPS} more gaps" if len(self.gaps) > _MOST_GAPS else ""
+        where = f", between steps {'; '.join(told)}{more}" if told else ""
+        are = "is" if self.count == 1 else "are"
+        return f"{self.count} of {self.noted} rows up to step {self.step} {are} missing{where}."
+
+
 @contextmanager
 def removed_unless_begun(path: Path) -> Iterator[None]:
-    """Remove the run directory after a failure before its recipe was written: nobody could read or resume it."""
+    """Remove the run directory after a failure before its recipe was written: nobody could read or resume it. What
+    has taken its place meanwhile is left alone."""
+    before = path.stat()
     try:
         yield
     except BaseException:
-        if not (path / RECIPE).exists():
+        if not (path / RECIPE).exists() and path.exists() and os.path.samestat(before, path.stat()):
             shutil.rmtree(path, ignore_errors=True)
         raise
 
@@ -79,6 +135,11 @@ def failure_recorded(writer: RunWriter) -> Iterator[None]:
         yield
     except StoppedBeforeTraining as stop:
         writer.status.update(state="interrupted", exit_code=stop.code)
+        raise
+    except DirectoryLostError as error:
+        if error.loss.path is not None:
+            writer.event("failed", "critical", str(error))
+            writer.status.update(state="failed", exit_code=error.exit_code)
         raise
     except BaseException as error:
         last_line = traceback.format_exception_only(error)[-1].strip()

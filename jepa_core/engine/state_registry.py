@@ -12,6 +12,7 @@ import attrs
 from torch import Tensor, nn
 
 from jepa_core.engine.fitting_state import StartedAnew, load_fitting
+from jepa_core.engine.slices import sharded_as
 from jepa_core.errors import CheckpointError
 
 State = Mapping[str, Any]
@@ -121,4 +122,4 @@ def _load_strictly(name: str, module: nn.Module, state: Mapping[str, Tensor]) ->
             f"The checkpoint's {name} does not fit the recipe: {len(wrong)} tensors differ in name, shape or dtype, "
             f"first {sorted(wrong)[0]!r}. Resume with the recipe it was written by."
         )
-    module.load_state_dict(state)
+    module.load_state_dict({key: sharded_as(own[key], value) for key, value in state.items()})

@@ -22,6 +22,8 @@ from jepa_core.engine.objective import Objective, StepOutcome, declared_views
 from jepa_core.engine.optimizer import GatedAdam, LossScale, clip_gradients, ema_decay, learning_rate
 from jepa_core.engine.parallel import SharedObjective
 from jepa_core.engine.seeds import seed_phase
+from jepa_core.engine.sharding import ShardedObjective, Shards, averaged
+from jepa_core.engine.slices import is_sharded, local, total_norm
 from jepa_core.engine.vote import Vote
 from jepa_core.recipes.tables import Recipe
 
@@ -44,8 +46,10 @@ class TrainingStep:
         augment: ViewTransform,
         run_steps: int | None = None,
         crew: Crew = ALONE,
+        shards: Shards | None = None,
     ) -> None:
-        """`run_steps`: what schedules span; the course's steps when not given. `crew`: who shares the batches."""
+        """`run_steps`: what schedules span; the course's steps when not given. `crew`: who shares the batches.
+        `shards`: who shares the parameters, too."""
         self.augment = augment
         self.crew = crew
         self.recipe = recipe
@@ -66,7 +70,12 @@ class TrainingStep:
             for name, module in {"quantizer": parts.online.quantizer, **dict(parts.losses.items())}.items()
             if isinstance(module, HasState)
         }
-        self._shared = SharedObjective(self.objective) if crew.size > 1 else None
+        self.shards = shards
+        self._shared: SharedObjective | ShardedObjective | None = None
+        if shards is not None:
+            self._shared = ShardedObjective(self.objective, shards)
+        elif crew.size > 1:
+            self._shared = SharedObjective(self.objective)
         self._forward: Callable[[Observations, Mapping[str, Observations]], StepOutcome] = (
             self._shared or self.objective
         )
@@ -111,6 +120,9 @@ class TrainingStep:
 
     def compile(self) -> None:
         """Compile the forward pass, in the next step: it takes long. Where it cannot be, it is not."""
+        if self.shards is not None:
+            self.not_compiled = 'train.parallel = "fsdp" puts modules together as they are needed'
+            return
         try:
             keep_compiled()
         except OSError as error:
@@ -154,14 +166,17 @@ class TrainingStep:
         self, outcomes: list[StepOutcome], lr: float | Tensor, decay: float | Tensor, step: int | Tensor
     ) -> tuple[Tensor, tuple[list[str], Tensor]]:
         """Move the weights and their averages by the gradients, if these are finite; whether they are, and figures."""
-        parameters = list(self.parameters.values())
+        if self.shards is not None:
+            averaged(list(self.parameters.values()), self.crew)
+        found = [p.grad for p in self.parameters.values() if p.grad is not None]
+        gradients = [local(gradient) for gradient in found]
         loss = self.crew.mean(torch.stack([outcome.total.detach() for outcome in outcomes]).mean())
 
-        self.loss_scale.unscale_(parameters)
-        grad_norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None], foreach=True)
+        self.loss_scale.unscale_(gradients)
+        grad_norm = total_norm(found, self.crew)
         accept = self.vote.cast(step, loss, grad_norm, scaled=self.loss_scale.enabled)
         self.loss_scale.update(grad_norm)
-        clipped = clip_gradients(parameters, grad_norm, self.recipe.train.clip_norm)
+        clipped = clip_gradients(gradients, grad_norm, self.recipe.train.clip_norm)
 
         self.optimizer.step(lr, accept)
         self.parts.target.follow(self.parts.online, decay, accept)
@@ -215,6 +230,10 @@ class TrainingStep:
             self.compiling.note_compiled()
         return figures
 
+    def whole(self) -> AbstractContextManager[None]:
+        """Within it this rank can compute by itself. All ranks enter."""
+        return nullcontext() if self.shards is None else self.shards.whole()
+
     def memory(self) -> dict[str, Tensor]:
         """All that a step writes for the next one."""
         owners = {"online": self.parts.online, "target": self.parts.target, "losses": self.parts.losses}
@@ -222,6 +241,10 @@ class TrainingStep:
         for name, moments in self.optimizer.state().items():
             memory |= {f"optimizer.{name}.{moment}": tensor for moment, tensor in moments.items()}
         return memory | {f"vote.{k}": t for k, t in self.vote.state().items()} | dict(self.loss_scale.state())
+
+    def common_memory(self) -> dict[str, Tensor]:
+        """That of it which all ranks have alike: no slices."""
+        return {name: tensor for name, tensor in self.memory().items() if not is_sharded(tensor)}
 
     def draw(self, step: int, micro: int) -> tuple[Observations, dict[str, Observations]]:
         """This rank's part of the augmented micro-batch and of its views. Seeds what the forward pass draws, too."""

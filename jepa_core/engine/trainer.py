@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from jepa_core.contracts import ALONE, Crew, NeedsInitialisation, SequenceDataset
 from jepa_core.engine.agreement import Word, agreed, require_same
@@ -32,8 +33,10 @@ from jepa_core.engine.non_finite import cause_on_ranks
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.parallel import require_equal_shares
 from jepa_core.engine.record import Record
-from jepa_core.engine.saving import Saving
+from jepa_core.engine.saving import NotFiniteStateError, Saving
 from jepa_core.engine.seeds import seed_phase
+from jepa_core.engine.sharding import Shards
+from jepa_core.engine.slices import whole_tree
 from jepa_core.engine.state_registry import Entry, StateRegistry
 from jepa_core.engine.step import TrainingStep
 from jepa_core.errors import CheckpointError
@@ -70,18 +73,19 @@ class Trainer:
         self.parts = build_parts(recipe, self.shape, compute.device, crew)
         batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device, place=recipe.place)
         course, augment = Course.of(recipe, len(dataset.train)), built_augmentations(recipe, self.shape)
-        self.step = TrainingStep(recipe, self.parts, batches, compute, course, augment=augment, crew=crew)
+        parts, shards = self.parts, Shards.of(train, self.parts, crew, compute.device)
+        self.step = TrainingStep(recipe, parts, batches, compute, course, augment=augment, crew=crew, shards=shards)
         self.diagnostics = Diagnostics(self.step, recipe.diagnostics.sample, chunk=train.batch_size)
         self.dataset = dataset
         self.validation = Validation(dataset.space, dataset.validation, compute, chunk=train.batch_size)
         self.steps_done = 0
-        self.saving = Saving(compute.device, record)
         self.best: dict[str, float] = {}
         """Step, epoch and MRR of the best validation."""
         self.course_before: Course | None = None
         """The way through the data before the run went on with batches of another size; None where it did not."""
         self._is_initialised = self._ends = False
         self.state = self._all_state()
+        self.saving = Saving(compute.device, record, built=self.state.read())
         self._row_started = time.perf_counter()
 
     @property
@@ -175,7 +179,7 @@ class Trainer:
             recorded: figures of a run that goes on, which it is judged by from its first step to its last.
         """
         self.initialise()
-        with self.crew.alone():
+        with self.step.whole(), self.crew.alone():
             self.validation.rank_nulls(chosen, self.dataset, self.step.objective, recorded)
         return self.validation.nulls.ranked
 
@@ -190,6 +194,8 @@ class Trainer:
         self._ends = word.ends
         try:
             return self._steps(interruption)
+        except NotFiniteStateError as error:
+            return Ending.non_finite(self.steps_done, str(error).removesuffix("."))
         finally:
             self.settle()
 
@@ -225,7 +231,8 @@ class Trainer:
         if self._bad_step() >= 0:
             return self._non_finite()
         self.settle()
-        if self.saving.saved_at != self.steps_done:
+        # Rank 0 knows what is written, and where ranks have slices of the state all of them save.
+        if any(self.crew.agree([self.crew.leads and self.saving.saved_at != self.steps_done])):
             self.save(final=True)
         return Ending.interrupted(self.steps_done, stop_signal)
 
@@ -236,14 +243,8 @@ class Trainer:
         # Read once: a signal that comes from here on is for the next step.
         stopping = interruption.stop_signal
         taken_back = None if stopping else self.record.taken_back(done, after_row=row is not None)
-        word = self._agreed(
-            Word(
-                stop_signal=stopping,
-                taken_back=taken_back,
-                saves=interruption.take_save_request(),
-                ends=self.record.decision.ends,
-            )
-        )
+        saves, ends = interruption.take_save_request(), self.record.decision.ends
+        word = self._agreed(Word(stop_signal=stopping, taken_back=taken_back, saves=saves, ends=ends))
         stop_signal, taken_back, self._ends = word.stop_signal, word.taken_back, word.ends
         is_final = stop_signal is not None or taken_back is not None or word.ends or self.calendar.is_last(done)
         saving = word.saves or self.calendar.checkpoint_due(done) or is_final
@@ -274,19 +275,21 @@ class Trainer:
         diagnosis_due, validation_due = calendar.diagnosis_due(done), calendar.validation_due(done)
         if not (calendar.row_due(done) or diagnosis_due or validation_due):
             return None
-        steps = max(1, self.step.meters.steps)
+        steps, timed_steps = max(1, self.step.meters.steps), max(1, self.step.meters.timed_steps)
         moment = {"step": done, "epoch": calendar.epoch(done)}
         row = moment | self.step.meters.take(self.crew)
-        seconds = (time.perf_counter() - self._row_started) / steps
+        seconds = (time.perf_counter() - self._row_started) / timed_steps
         if self.crew.size > 1:
             self.record.rank_row(moment | self.step.meters.own | {"time.step": seconds} | self._peak_memory())
             if diagnosis_due:
-                require_same(self.crew, self.step.memory(), done)
+                require_same(self.crew, self.step.common_memory(), done)
         row |= {"time.step": seconds, "throughput.samples_per_second": self._samples_per_step() / seconds}
         is_sound = self._bad_step() < 0
-        if is_sound and self.crew.leads:
-            with self.crew.alone():
-                row |= self._looked_at(done, diagnosis_due=diagnosis_due, validation_due=validation_due)
+        if is_sound and (diagnosis_due or validation_due):
+            moved = self.diagnostics.moved() if diagnosis_due else None
+            with self.step.whole(), self.crew.alone():
+                if self.crew.leads:
+                    row |= self._looked_at(done, moved, validation_due=validation_due)
         row |= self._peak_memory()
         self.record.row(row)
         if is_sound and row.get("grad.skipped"):
@@ -294,12 +297,12 @@ class Trainer:
         self._row_started = time.perf_counter()
         return row
 
-    def _looked_at(self, done: int, *, diagnosis_due: bool, validation_due: bool) -> dict[str, float]:
+    def _looked_at(self, done: int, moved: dict[str, Tensor] | None, *, validation_due: bool) -> dict[str, float]:
         """What diagnostics and validation have found, where they are due."""
         row: dict[str, float] = {}
         calendar = self.calendar
-        if diagnosis_due:
-            diagnosis = self.diagnostics(done)
+        if moved is not None:
+            diagnosis = self.diagnostics(done, moved)
             row |= diagnosis.figures
             self.record.diagnosis({"step": done, "epoch": calendar.epoch(done), **diagnosis.detail})
         if validation_due:
@@ -320,7 +323,7 @@ class Trainer:
         return self.recipe.train.batch_size * self.recipe.train.accumulate
 
     def _bad_step(self) -> int:
-        return int(self.step.vote.bad_step)
+        return self.step.vote.given_up_at(self.steps_done, is_last=self.calendar.is_last(self.steps_done))
 
     def _compile_if_it_pays(self) -> None:
         prospect = self.step.compiling.prospect(self.steps_done, self.step.run_steps)
@@ -360,8 +363,8 @@ class Trainer:
         bad_step = self._bad_step()
         cause = cause_on_ranks(self.step, bad_step)
         self.steps_done = bad_step
-        reason = f"step {bad_step + 1} was not finite: {cause.what}"
-        message = f"S{reason[1:]}. Nothing has changed from that step on."
+        reason = f"{self.step.vote.refused(bad_step)}: {cause.what}"
+        message = f"S{reason[1:]}. Nothing has changed from then on."
         evidence = {"step": bad_step + 1, "cause": cause.what}
         self.record.event("non-finite", "critical", message, step=bad_step + 1, evidence=evidence, advice=cause.advice)
         return Ending.non_finite(bad_step, reason)
@@ -372,15 +375,14 @@ class Trainer:
         Rank 0 writes it for all.
 
         Raises:
-            CheckpointError: the last one could not be written; of any other the disk's refusal is an event.
+            CheckpointError: the last one could not be written, or too many in a row; of any other that is an event.
         """
         best = int(self.best["step"]) if "step" in self.best else None
         with self._apart_from_steps():
-            self.saving.settle()
+            states = self.state.read() if self.step.shards is None else whole_tree(self.state.read())
             if self.crew.leads:
-                self.saving.begin(self.steps_done, self.state.read(), self.checkpoints, best=best, prune=prune)
-            if final:
-                self.saving.settle(final=True)
+                write = self.saving.write_last if final else self.saving.begin
+                write(self.steps_done, states, self.checkpoints, best=best, prune=prune)
 
     def settle(self) -> None:
         """Wait for a checkpoint that is being written, and tell of it: to be called before the folder is read."""

@@ -199,7 +199,7 @@ def _show(console: Console, conclusion: Conclusion, plugin_files: Sequence[Path]
     from jepa_core.presentation.training_screen import plain_log
     from jepa_core.presentation.verdict_table import verdict_table
     from jepa_core.presentation.wrapping import Hanging
-    from jepa_core.run_directory.layout import CONSOLE
+    from jepa_core.run_directory.writing import open_console
 
     if conclusion.verdict is None:
         flags = "".join(f" {flag}" for flag in plugin_flags(plugin_files))
@@ -214,6 +214,6 @@ def _show(console: Console, conclusion: Conclusion, plugin_files: Sequence[Path]
         console.print(Hanging(Text(reason, style="dim"), indent=4))
     console.print()
     console.print(verdict_table(conclusion.verdict), crop=False)
-    with (conclusion.path / CONSOLE).open("a", encoding="utf-8") as log:
+    with open_console(conclusion.path) as log:
         log.write("\n")
         plain_log(log).print(verdict_table(conclusion.verdict), crop=False)

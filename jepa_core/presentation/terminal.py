@@ -14,6 +14,8 @@ import attrs
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
 from rich.segment import Segment
 
+from jepa_core.visible_text import visible_lines
+
 PLAIN_WIDTH = 160
 """Columns where the output is a file or a pipe, and the environment's COLUMNS does not say how many."""
 
@@ -35,6 +37,7 @@ def console_for(stream: TextIO | None = None) -> Console:
         out.reconfigure(errors=_ERRORS)
     width = None if out.isatty() else _plain_width()
     console = Console(file=out, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    console.push_render_hook(_Cleaning())
     if not out.isatty():
         console.push_render_hook(_Trimming())
     return console
@@ -43,6 +46,25 @@ def console_for(stream: TextIO | None = None) -> Console:
 def _plain_width() -> int:
     columns = os.environ.get("COLUMNS", "")
     return int(columns) if columns.isdecimal() and int(columns) else PLAIN_WIDTH
+
+
+class _Cleaning(RenderHook):
+    """The last door for foreign text: what nobody made fit to print before is so now. It may be wider than was planned
+    for, so what stands in tables is cleaned before."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Cleaned(renderable) for renderable in renderables]
+
+
+@attrs.frozen
+class _Cleaned:
+    """A renderable in which no character acts; what rich itself tells the terminal passes."""
+
+    content: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.content, options):
+            yield segment if segment.control else Segment(visible_lines(segment.text), segment.style)
 
 
 class _Trimming(RenderHook):

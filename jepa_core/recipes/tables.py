@@ -16,6 +16,7 @@ from jepa_core.watch.rules import Watch
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 NonFinite = Literal["stop", "skip"]
+Parallel = Literal["ddp", "fsdp"]
 Compile = Literal[True, False, "auto"]
 Place = Literal["auto", "device", "host"]
 
@@ -99,6 +100,11 @@ class Train:
     replay: bool = setting(
         "on CUDA, capture the step once and replay it, which spares its launches; one that cannot be is launched",
         default=True,
+    )
+    parallel: Parallel = setting(
+        "what several GPUs share: ddp only the batch, fsdp model and moments too, for a model that does not fit one",
+        default="ddp",
+        choices=("ddp", "fsdp"),
     )
     non_finite: NonFinite = setting(
         "what a non-finite loss or gradient leads to", default="stop", choices=("stop", "skip")

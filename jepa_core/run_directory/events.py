@@ -47,7 +47,7 @@ class EventsWriter:
         """
         self._clock = clock
         self._lines = LineAppender(run / EVENTS)
-        self._sequence = _last_sequence(self._lines.path)
+        self._sequence, self.count = _numbers(self._lines.path)
 
     def write(
         self,
@@ -78,7 +78,12 @@ class EventsWriter:
             advice=advice,
         )
         self._lines.append(attrs.asdict(event, recurse=False))
+        self.count += 1
         return event
+
+    def sync(self) -> None:
+        """See `LineAppender.sync`."""
+        self._lines.sync()
 
     def close(self) -> None:
         self._lines.close()
@@ -109,9 +114,9 @@ def _finite(value: object) -> float | None:
     return number if number is not None and abs(number) < float("inf") else None
 
 
-def _last_sequence(path: Path) -> int:
-    """The highest number given so far; 0 when there is none."""
-    last = 0
+def _numbers(path: Path) -> tuple[int, int]:
+    """The highest number given so far, 0 when there is none; and how many events there are."""
+    last = count = 0
     try:
         with open_plain(path) as file:
             for line in file:
@@ -120,7 +125,7 @@ def _last_sequence(path: Path) -> int:
                 except orjson.JSONDecodeError:
                     continue
                 if isinstance(recorded, dict):
-                    last = max(last, event_from_json(recorded).sequence)
+                    last, count = max(last, event_from_json(recorded).sequence), count + 1
     except OSError:
-        return last
-    return last
+        return last, count
+    return last, count

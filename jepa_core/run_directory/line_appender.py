@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from jepa_core.errors import RunDirectoryError
-from jepa_core.plain_files import open_plain
+from jepa_core.plain_files import open_plain, own_descriptor
 from jepa_core.recorded_numbers import encode
 
 FAILURES_IN_A_ROW = 5
@@ -42,7 +42,7 @@ class LineAppender:
         self._failures = 0
         self._stump_at: int | None = None
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._descriptor = own_descriptor(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
             end = end_of_last_line(self._descriptor)
             if end < os.fstat(self._descriptor).st_size:
                 os.ftruncate(self._descriptor, end)
@@ -71,6 +71,14 @@ class LineAppender:
             return False
         return True
 
+    def sync(self) -> None:
+        """Return once the lines that were written are on the disk, not only with the system. Any thread may ask.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        os.fsync(self._descriptor)
+
     def keep_until(self, step: float) -> None:
         """Drop the first row later than `step` and all after it: on resume they will be made again.
 
@@ -96,7 +104,10 @@ class LineAppender:
 
     def _write(self, line: bytes) -> None:
         self._cut_stump()
-        start = os.fstat(self._descriptor).st_size
+        stat = os.fstat(self._descriptor)
+        if not stat.st_nlink:
+            raise OSError(errno.ENOENT, "It was deleted while this process wrote it")
+        start = stat.st_size
         try:
             written = os.write(self._descriptor, line)
         except OSError:

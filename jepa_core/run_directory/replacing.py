@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from pathlib import Path
+
+from jepa_core.plain_files import opened_folder, plain_descriptor
 
 
 def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write `content` beside `path` and rename it into place.
+    """Write `content` beside `path` and rename it into place; a link there is replaced, not followed.
 
     Args:
         path: the file.
@@ -18,25 +21,31 @@ def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
     Raises:
         OSError: the file is as it was before, and nothing is left beside it.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with opened_folder(path.parent) as folder:
+        replace_in(folder, path.name, content, durable=durable)
+
+
+def replace_in(folder: int, name: str, content: bytes, *, durable: bool = True) -> None:
+    """The same in an open folder, given by its descriptor.
+
+    Raises:
+        OSError: the file is as it was before, and nothing is left beside it.
+    """
+    # Whoever may write in the folder cannot put a link there before.
+    temporary = f".{name}.{secrets.token_hex(8)}.tmp"
+    descriptor = plain_descriptor(
+        Path(temporary), os.O_WRONLY | os.O_CREAT | os.O_EXCL, follow_links=False, folder=folder
+    )
     try:
-        with temporary.open("wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        temporary.replace(path)
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            os.unlink(temporary, dir_fd=folder)
         raise
     if durable:
-        _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        os.fsync(folder)

@@ -4,11 +4,13 @@
     control/rollback-ID.done.json      acted on, with the answer
     control/rollback-ID.refused.json   not acted on, and why
 
-What lies there may be damaged or hostile: it is read within limits, and what is no request is refused in words.
+What lies there may be damaged or hostile: it is read within limits, and what is no request is refused in words. The
+folder is opened once for each look, and no link is followed, so that nothing outside it is read, written or removed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -20,10 +22,10 @@ import attrs
 import orjson
 
 from jepa_core.errors import RunDirectoryError
-from jepa_core.plain_files import read_plain
+from jepa_core.plain_files import opened_folder, read_plain
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.layout import CONTROL
-from jepa_core.run_directory.replacing import replace_file
+from jepa_core.run_directory.replacing import replace_in
 
 MAX_BYTES = 64 * 1024
 """Largest request that is read."""
@@ -81,9 +83,14 @@ def write_request(run: Path, request: RollbackRequest, clock: Clock = SYSTEM_CLO
     # Names order by time, and two writers of one microsecond do not meet.
     path = run / CONTROL / f"rollback-{int(clock.now() * 1e6):017d}-{secrets.token_hex(4)}.json"
     try:
-        path.parent.mkdir(exist_ok=True)
-        replace_file(path, orjson.dumps(attrs.asdict(request), option=orjson.OPT_INDENT_2))
-    except (OSError, TypeError) as error:
+        content = orjson.dumps(attrs.asdict(request), option=orjson.OPT_INDENT_2)
+        with contextlib.suppress(FileExistsError):
+            path.parent.mkdir()
+        with opened_folder(path.parent, follow_links=False) as folder:
+            replace_in(folder, path.name, content)
+    except OSError as error:
+        raise RunDirectoryError(f"{path} cannot be written: {error.strerror}.") from error
+    except TypeError as error:
         raise RunDirectoryError(f"{path} cannot be written: {error}.") from error
     return path
 
@@ -91,11 +98,12 @@ def write_request(run: Path, request: RollbackRequest, clock: Clock = SYSTEM_CLO
 def pending_requests(run: Path) -> tuple[PendingRequest, ...]:
     """Requests without an answer, oldest first. Never fails: what cannot be read is there with its refusal."""
     try:
-        with os.scandir(run / CONTROL) as entries:
-            names = sorted(entry.name for entry in entries if _NAME.fullmatch(entry.name))
+        with opened_folder(run / CONTROL, follow_links=False) as folder:
+            with os.scandir(folder) as entries:
+                names = sorted(entry.name for entry in entries if _NAME.fullmatch(entry.name))
+            return tuple(_pending(folder, run / CONTROL / name) for name in names[:MAX_PENDING])
     except OSError:
         return ()
-    return tuple(_pending(run / CONTROL / name) for name in names[:MAX_PENDING])
 
 
 def close_request(path: Path, answer: RequestAnswer) -> Path | None:
@@ -104,11 +112,12 @@ def close_request(path: Path, answer: RequestAnswer) -> Path | None:
     None when the disk refuses, or when it was taken back meanwhile.
     """
     closed = path.with_name(f"{path.stem}.{'done' if answer.accepted else 'refused'}.json")
-    pending = _pending(path)
-    content = {"request": attrs.asdict(pending.request) if pending.request else None, "answer": attrs.asdict(answer)}
     try:
-        replace_file(closed, orjson.dumps(content, option=orjson.OPT_INDENT_2))
-        path.unlink()
+        with opened_folder(path.parent, follow_links=False) as folder:
+            request = _pending(folder, path).request
+            content = {"request": attrs.asdict(request) if request else None, "answer": attrs.asdict(answer)}
+            replace_in(folder, closed.name, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+            os.unlink(path.name, dir_fd=folder)
     except OSError:
         return None
     return closed
@@ -118,7 +127,9 @@ def answer_to(path: Path) -> RequestAnswer | None:
     """What became of the request that was written to `path`; None while it waits."""
     for ending in ("done", "refused"):
         try:
-            answer = orjson.loads(_read_bounded(path.with_name(f"{path.stem}.{ending}.json")))["answer"]
+            with opened_folder(path.parent, follow_links=False) as folder:
+                content = _read_bounded(folder, f"{path.stem}.{ending}.json")
+            answer = orjson.loads(content)["answer"]
             return RequestAnswer(
                 accepted=ending == "done", message=str(answer["message"]), child=str(answer.get("child", ""))
             )
@@ -127,9 +138,9 @@ def answer_to(path: Path) -> RequestAnswer | None:
     return None
 
 
-def _pending(path: Path) -> PendingRequest:
+def _pending(folder: int, path: Path) -> PendingRequest:
     try:
-        recorded = orjson.loads(_read_bounded(path))
+        recorded = orjson.loads(_read_bounded(folder, path.name))
     except OSError as error:
         return PendingRequest(path=path, request=None, refusal=f"it cannot be read: {error.strerror}")
     except ValueError as error:
@@ -168,6 +179,6 @@ def _is_recipe_value(value: Any, depth: int) -> bool:
     return isinstance(value, str | int | float)
 
 
-def _read_bounded(path: Path) -> bytes:
+def _read_bounded(folder: int, name: str) -> bytes:
     """A file within the limit; no link, which could lead elsewhere."""
-    return read_plain(path, MAX_BYTES, follow_links=False)
+    return read_plain(Path(name), MAX_BYTES, follow_links=False, folder=folder)

@@ -16,7 +16,7 @@ from jepa_core.plain_files import read_plain
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.layout import STATUS
 from jepa_core.run_directory.line_appender import FAILURES_IN_A_ROW
-from jepa_core.run_directory.replacing import replace_file
+from jepa_core.run_directory.replacing import replace_file, replace_in
 
 State = Literal["starting", "running", "finished", "aborted", "failed", "interrupted", "rolled_back"]
 ShownState = Literal[State, "stale", "crashed", "unknown"]
@@ -55,18 +55,27 @@ class Status:
     """Name of the run that this one was rolled back from."""
     child: str = ""
     """Name of the run that continues this one after a rollback."""
+    events: int = 0
+    """Events recorded by then, so that a resume can tell whether some were lost; 0 where that was not counted."""
 
 
 class StatusWriter:
     """Keeps status.json."""
 
-    def __init__(self, run: Path, clock: Clock = SYSTEM_CLOCK, **first: Any) -> None:
-        """Write the first status; `first` are fields of `Status` such as recipe, total_steps, parent.
+    def __init__(self, run: Path, clock: Clock = SYSTEM_CLOCK, *, folder: int | None = None, **first: Any) -> None:
+        """Write the first status.
+
+        Args:
+            run: the directory.
+            clock: where times come from.
+            folder: its descriptor, by which it is written to wherever it is moved.
+            first: fields of `Status` such as recipe, total_steps, parent.
 
         Raises:
             RunDirectoryError: the file cannot be written.
         """
         self._path = run / STATUS
+        self._folder = folder
         self._clock = clock
         self._began = clock.monotonic()
         self._failures = 0
@@ -98,16 +107,29 @@ class StatusWriter:
             return
         self._failures = 0
 
+    def note_events(self, count: int) -> None:
+        """Say with the next write how many events there are."""
+        self.status = attrs.evolve(self.status, events=count)
+
+    @property
+    def heartbeat_due(self) -> bool:
+        """Whether a second has passed since the last write."""
+        return self._clock.monotonic() - self._written_at >= HEARTBEAT_SECONDS
+
     def heartbeat(self, step: int, epoch: float) -> None:
-        """Note progress; cheap unless a second has passed since the last write."""
-        if self._clock.monotonic() - self._written_at >= HEARTBEAT_SECONDS:
+        """Note progress; cheap unless it is due."""
+        if self.heartbeat_due:
             self.update(step=step, epoch=epoch)
 
     def _replace(self) -> None:
         self.status = attrs.evolve(
             self.status, heartbeat=self._clock.now(), elapsed=self._clock.monotonic() - self._began
         )
-        replace_file(self._path, orjson.dumps(attrs.asdict(self.status), option=orjson.OPT_INDENT_2), durable=False)
+        content = orjson.dumps(attrs.asdict(self.status), option=orjson.OPT_INDENT_2)
+        if self._folder is None:
+            replace_file(self._path, content, durable=False)
+        else:
+            replace_in(self._folder, self._path.name, content, durable=False)
 
 
 def write_status(run: Path, status: Status) -> None:

@@ -24,7 +24,8 @@ FILES = ("tensors.safetensors", "state.json")
 MANIFEST = "manifest.json"
 _MAX_MANIFEST = 1 << 20
 
-_NAME = re.compile(r"step-(\d{1,18})")
+_NAME = re.compile(r"step-(0|[1-9][0-9]{0,17})")
+_SET_ASIDE = ".replaced"
 
 
 @attrs.frozen
@@ -77,14 +78,36 @@ def checkpoint_name(step: int) -> str:
     return f"step-{step}"
 
 
+def set_aside_name(name: str) -> str:
+    """What a checkpoint's folder is called while another of the same step takes its place."""
+    return f".{name}{_SET_ASIDE}"
+
+
+def set_aside_step(path: Path) -> int | None:
+    """The step of a checkpoint that was set aside; None of any other path."""
+    if not path.name.endswith(_SET_ASIDE):
+        return None
+    match = _NAME.fullmatch(path.name.removeprefix(".").removesuffix(_SET_ASIDE))
+    return int(match.group(1)) if match and path.name.startswith(".") else None
+
+
 def stored_checkpoints(folder: Path) -> list[Checkpoint]:
     """Complete checkpoints in a `checkpoints/` folder, oldest first; stale temporaries are not among them."""
     try:
-        matches = [(path, _NAME.fullmatch(path.name)) for path in folder.iterdir() if path.is_dir()]
+        paths = [path for path in folder.iterdir() if _is_folder(path)]
     except OSError:
         return []
-    found = [Checkpoint(path, int(match.group(1))) for path, match in matches if match]
-    return sorted(found, key=lambda checkpoint: checkpoint.step)
+    found = {int(match.group(1)): path for path in paths if (match := _NAME.fullmatch(path.name))}
+    # Whoever was to take the place of one that was set aside has not come: the process died between two renames.
+    aside = {step: path for path in paths if (step := set_aside_step(path)) is not None}
+    return [Checkpoint(path, step) for step, path in sorted((aside | found).items())]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def newest_verified(folder: Path, *, up_to: float = math.inf) -> Newest:

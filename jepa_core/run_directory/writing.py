@@ -12,21 +12,25 @@ from typing import Any, TextIO
 import orjson
 
 from jepa_core.errors import RunDirectoryError
-from jepa_core.plain_files import plain_descriptor
+from jepa_core.plain_files import own_descriptor
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.events import Event, EventsWriter
 from jepa_core.run_directory.layout import CONSOLE, DIAGNOSTICS, ENVIRONMENT, RECIPE, VERDICT, metrics_name
 from jepa_core.run_directory.line_appender import LineAppender
-from jepa_core.run_directory.lock import RunLock
-from jepa_core.run_directory.replacing import replace_file
-from jepa_core.run_directory.status import StatusWriter
+from jepa_core.run_directory.lock import Loss, RunLock
+from jepa_core.run_directory.replacing import replace_in
+from jepa_core.run_directory.status import StatusWriter, read_status
 from jepa_core.watch.findings import Firing, Severity
 from jepa_core.watch.verdict import Verdict, verdict_to_json
 
 
 class RunWriter:
-    """An open run directory; it holds the directory's lock. What it promises of full disks is in `line_appender`."""
+    """An open run directory; it holds the directory's lock. What it promises of full disks is in `line_appender`.
+
+    Files are written by descriptors: wherever the directory is moved they stay its files, and nothing is made at its
+    old path.
+    """
 
     def __init__(self, path: Path, *, clock: Clock = SYSTEM_CLOCK, resume_at: int | None = None, **status: Any) -> None:
         """Lock the directory and open its files.
@@ -51,16 +55,38 @@ class RunWriter:
             opened.callback(self._diagnostics.close)
             if resume_at is not None:
                 self._diagnostics.keep_until(resume_at)
-            self.status = StatusWriter(path, clock, **status)
-            self.console_log: TextIO = self._open_console()
+            before, num_events = read_status(path), self._events.count
+            self.lost_events = max(0, before.events - num_events) if before else 0
+            """Events that a process before has recorded, and that are not there."""
+            self.status = StatusWriter(path, clock, folder=lock.folder, **status, events=num_events)
+            self.console_log: TextIO = open_console(path)
             opened.callback(self.console_log.close)
             self._lock = lock
             self._open = opened.pop_all()
+        self.loss: Loss | None = None
+        """Why the directory is lost, once `look` has found that it is."""
         self.listener: Callable[[Event], None] | None = None
         """Is told of every event once it is written."""
 
+    def look(self) -> Loss | None:
+        """Look whether the directory is still where it was, and this process's alone. Any thread may ask."""
+        if self.loss is None:
+            self.loss = self._lock.loss()
+        return self.loss
+
+    def sync(self) -> None:
+        """Return once all rows, events and diagnostics so far are on the disk. Any thread may ask.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        for lines in (self._metrics, self._events, self._diagnostics):
+            lines.sync()
+        os.fsync(self._lock.folder)
+
     def row(self, row: Mapping[str, Any]) -> None:
         """Append a metrics row."""
+        self.look()
         self._metrics.write(row)
 
     def diagnosis(self, row: Mapping[str, Any]) -> None:
@@ -82,6 +108,7 @@ class RunWriter:
         event = self._events.write(
             name, message, severity=severity, step=step, epoch=epoch, evidence=evidence, advice=advice
         )
+        self.status.note_events(self._events.count)
         if self.listener is not None:
             self.listener(event)
 
@@ -98,8 +125,9 @@ class RunWriter:
         )
 
     def heartbeat(self, step: int, epoch: float) -> None:
-        """Note progress; cheap unless a second has passed."""
-        self.status.heartbeat(step, epoch)
+        """Note progress, and look for the directory; cheap unless a second has passed."""
+        if self.status.heartbeat_due and self.look() is None:
+            self.status.heartbeat(step, epoch)
 
     def write_recipe(self, toml: str) -> None:
         """The resolved recipe."""
@@ -128,21 +156,27 @@ class RunWriter:
     def _write_failed(self, message: str) -> None:
         self._events.write("write failed", message, severity="critical", advice="Make room on the disk.")
 
-    def _open_console(self) -> TextIO:
-        path = self.path / CONSOLE
-        try:
-            descriptor = plain_descriptor(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-            return os.fdopen(descriptor, "a", encoding="utf-8", errors="replace", buffering=1)
-        except OSError as error:
-            raise RunDirectoryError(f"{path} cannot be opened for writing: {error.strerror}.") from error
-
     def _replace(self, name: str, content: bytes) -> None:
         try:
-            replace_file(self.path / name, content)
+            replace_in(self._lock.folder, name, content)
         except OSError as error:
             raise RunDirectoryError(
                 f"{self.path / name} ({len(content)} bytes) cannot be written: {error.strerror}."
             ) from error
+
+
+def open_console(run: Path) -> TextIO:
+    """The file of what was shown, to append to.
+
+    Raises:
+        RunDirectoryError: it cannot be opened.
+    """
+    path = run / CONSOLE
+    try:
+        descriptor = own_descriptor(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    except OSError as error:
+        raise RunDirectoryError(f"{path} cannot be opened for writing: {error.strerror}.") from error
+    return os.fdopen(descriptor, "a", encoding="utf-8", errors="replace", buffering=1)
 
 
 class MetricsWriter:
@@ -172,6 +206,10 @@ class MetricsWriter:
             RunDirectoryError: five writes in a row have failed. Until then rows wait in memory.
         """
         self._lines.append(dict(row))
+
+    def sync(self) -> None:
+        """See `LineAppender.sync`."""
+        self._lines.sync()
 
     def close(self) -> None:
         self._lines.close()

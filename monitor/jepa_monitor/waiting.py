@@ -23,7 +23,7 @@ from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.layout import is_run
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.status import ALIVE
-from jepa_core.visible_text import clean
+from jepa_core.visible_text import clean, escaped
 from jepa_core.watch.findings import Firing
 from jepa_core.watch.verdict import EXIT_FINISHED, EXIT_MUST_FAILED, EXIT_STOPPED
 from jepa_monitor.model.run_model import RunModel, live_model
@@ -134,7 +134,7 @@ class _Teller:
             self._line(event_line(what) if isinstance(what, Event) else _firing_line(what))
 
     def _object(self, plain: dict[str, Any]) -> None:
-        sys.stdout.write(orjson.dumps(encode(plain)).decode() + "\n")
+        sys.stdout.write(escaped(orjson.dumps(encode(plain)).decode()) + "\n")
         sys.stdout.flush()
 
     def _line(self, line: Text) -> None:

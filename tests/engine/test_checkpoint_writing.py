@@ -122,15 +122,20 @@ def test_a_second_ctrl_c_in_a_notebook_ends_training_and_not_the_write(
     assert [found.step for found in disk.all()] == [2]
 
 
-def test_what_a_write_raises_beside_a_full_disk_ends_the_run(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
+def test_whatever_a_write_raises_is_told_of_and_ends_the_run_where_it_was_the_last(
+    tiny_recipe: RecipeMaker, tmp_path: Path
+) -> None:
     class Broken(CheckpointFolder):
         def save(self, step: int, states: Mapping[str, Any]) -> Checkpoint:
             raise ZeroDivisionError
 
-    trainer = a_trainer(tiny_recipe("checkpoint.every_steps=2"), tmp_path)
-    trainer.checkpoints = Broken(tmp_path, keep=2)
-    with pytest.raises(ZeroDivisionError):
+    record = KeptRecord()
+    trainer = a_trainer(tiny_recipe("checkpoint.every_steps=2"), tmp_path, record=record)
+    trainer.checkpoints, trainer.saving.pause = Broken(tmp_path, keep=2), 0.0
+    with pytest.raises(CheckpointError, match="step 6 could not be written: ZeroDivisionError"):
         train(trainer)
+    assert trainer.steps_done == 6
+    assert len(record.named("checkpoint failed")) >= 3
 
 
 def test_a_rollback_waits_for_the_checkpoint_that_it_goes_back_to(

@@ -352,3 +352,25 @@ def test_sigterm_of_a_whole_program_is_answered_though_no_row_is_due(tiny_recipe
     assert [path.name for path in (run / "checkpoints").iterdir()] == [f"step-{status['step']}"]
     rows = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert rows == [1][: status["step"]]
+
+
+IMPORTING = """
+import importlib.abc, os, signal, sys
+
+class Sender(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name in {"cyclopts", "torch", "jepa_core.engine.session"}:
+            print(name, flush=True)
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+sys.meta_path.insert(0, Sender())
+from jepa_core.cli import main
+main()
+"""
+
+
+def test_a_request_to_save_ends_no_run_that_is_only_being_prepared(tiny_recipe_file: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", IMPORTING, "run", str(tiny_recipe_file), "--no-audit", "--runs-dir", "runs"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {"cyclopts", "torch", "jepa_core.engine.session"} <= set(done.stdout.split())

@@ -8,13 +8,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from jepa_core.engine.checkpoint import same_tree
 from jepa_core.engine.optimizer import GatedAdam, LossScale, clip_gradients, ema_decay, learning_rate
 from jepa_core.recipes.tables import Optimizer, Schedule
 
 YES, NO = torch.tensor(True), torch.tensor(False)
+
+
+def gradients_of(parameter: nn.Parameter) -> list[Tensor]:
+    assert parameter.grad is not None
+    return [parameter.grad]
 
 
 def a_parameter(gradient: float = 1.0) -> nn.Parameter:
@@ -84,11 +89,11 @@ def test_adamw_decays_matrices_only() -> None:
 def test_clipping_scales_the_gradient_to_the_limit_and_says_so() -> None:
     parameter = a_parameter(3.0)
     norm = torch.tensor(6.0)
-    assert clip_gradients([parameter], norm, 0.5) == 1
+    assert clip_gradients(gradients_of(parameter), norm, 0.5) == 1
     assert parameter.grad is not None
     torch.testing.assert_close(parameter.grad.norm(), torch.tensor(0.5), rtol=1e-4, atol=0)
-    assert clip_gradients([a_parameter()], torch.tensor(2.0), 10.0) == 0
-    assert clip_gradients([a_parameter()], torch.tensor(2.0), None) == 0
+    assert clip_gradients(gradients_of(a_parameter()), torch.tensor(2.0), 10.0) == 0
+    assert clip_gradients(gradients_of(a_parameter()), torch.tensor(2.0), None) == 0
 
 
 @given(warmup=st.integers(0, 50), total=st.integers(1, 200), floor=st.floats(0, 1), step=st.integers(0, 400))
@@ -128,5 +133,5 @@ def test_unscaling_gives_the_gradient_of_the_unscaled_loss() -> None:
     scale = LossScale(enabled=True, device=torch.device("cpu"))
     parameter = nn.Parameter(torch.tensor([2.0]))
     scale.scaled((parameter**2).sum()).backward()
-    scale.unscale_([parameter])
+    scale.unscale_(gradients_of(parameter))
     assert parameter.grad == 4.0

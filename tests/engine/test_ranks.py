@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import tempfile
 import time
@@ -22,6 +23,7 @@ from jepa_core.engine.course import Position
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.parallel import RankLostError, device_of_rank, require_equal_shares
 from jepa_core.engine.session import train_recipe
+from jepa_core.engine.slices import local, whole_tree
 from jepa_core.engine.step import TrainingStep
 from jepa_core.engine.trainer import Trainer
 from jepa_core.errors import DeviceError, RecipeError
@@ -31,7 +33,7 @@ from jepa_core.registry import installed
 from jepa_core.run_directory.layout import rank_metrics, recorded_ranks
 from jepa_core.run_directory.reading import RunReader
 from tests.engine.test_session import Watcher
-from tests.engine.training import KeptRecord, a_trainer
+from tests.engine.training import KeptRecord, a_trainer, take_steps
 from tests.ranks import in_ranks
 from tests.recipes.writing_recipes import write
 
@@ -132,7 +134,7 @@ def trained(crew: Crew, recipe: Recipe, folder: Path, begin: Any = None) -> dict
         "own": [dict(row) for row in record.own],
         # Diagnostics look at the next micro-batch once more.
         "drawn": list(dict.fromkeys((at.epoch, at.drawn) for at in drawn)),
-        "memory": dict(trainer.step.memory()),
+        "memory": whole_tree(dict(trainer.step.memory())),
         "events": record.events,
         "ending": (ending.kind, ending.step, ending.reason),
         "steps": [checkpoint.step for checkpoint in trainer.checkpoints.all()],
@@ -150,9 +152,11 @@ def require_near(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
         assert torch.allclose(other["memory"][name].float(), tensor.float(), rtol=5e-2, atol=5e-3), name
 
 
-@pytest.mark.parametrize("size", [2, 4])
-def test_they_give_the_curve_of_one_process_and_draw_the_same_sequences(size: int, tmp_path: Path) -> None:
-    recipe = recipe_of()
+@pytest.mark.parametrize(("size", "parallel"), [(2, "ddp"), (4, "ddp"), (2, "fsdp"), (4, "fsdp")])
+def test_they_give_the_curve_of_one_process_and_draw_the_same_sequences(
+    size: int, parallel: str, tmp_path: Path
+) -> None:
+    recipe = recipe_of(f'train.parallel="{parallel}"')
     one = trained(ALONE, recipe, tmp_path / "one")
     ranks = in_ranks(size, lambda crew: trained(crew, recipe, tmp_path / "many"))
     assert len(one["rows"]) == 6
@@ -201,8 +205,9 @@ def test_a_stop_on_one_rank_is_everybody_s_at_the_same_step(tmp_path: Path) -> N
     assert ranks[0]["steps"][-1] == 3
 
 
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 @pytest.mark.parametrize("bad", ["loss", "gradient"])
-def test_a_value_on_one_rank_that_is_not_finite_ends_all_at_one_step(bad: str, tmp_path: Path) -> None:
+def test_a_value_on_one_rank_that_is_not_finite_ends_all_at_one_step(bad: str, parallel: str, tmp_path: Path) -> None:
     """It comes from the data, of which each rank has its own."""
 
     def spoil(trainer: Trainer, _: KeptRecord) -> None:
@@ -221,7 +226,8 @@ def test_a_value_on_one_rank_that_is_not_finite_ends_all_at_one_step(bad: str, t
         trainer.rank = trainer.crew.rank  # type: ignore[attr-defined]  # alone it is rank 0
         encoder.forward = spoilt
 
-    ranks = in_ranks(2, lambda crew: trained(crew, recipe_of(), tmp_path, spoil))
+    recipe = recipe_of(f'train.parallel="{parallel}"')
+    ranks = in_ranks(2, lambda crew: trained(crew, recipe, tmp_path, spoil))
     assert [rank["ending"][:2] for rank in ranks] == [("non-finite", 3)] * 2
     assert all("on rank 1" in rank["ending"][2] for rank in ranks)
     for name, tensor in ranks[0]["memory"].items():
@@ -229,8 +235,9 @@ def test_a_value_on_one_rank_that_is_not_finite_ends_all_at_one_step(bad: str, t
         assert torch.equal(tensor, ranks[1]["memory"][name])
 
 
-def test_a_run_goes_on_with_any_number_of_ranks(tmp_path: Path) -> None:
-    recipe = recipe_of()
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_a_run_goes_on_with_any_number_of_ranks(parallel: str, tmp_path: Path) -> None:
+    recipe = recipe_of(f'train.parallel="{parallel}"')
     straight = trained(ALONE, recipe, tmp_path / "straight")
 
     def until(folder: Path, goes_on_from: int, stops_after: int) -> Any:
@@ -277,6 +284,25 @@ def test_resumed_on_as_many_ranks_it_is_the_same_to_the_last_bit(tmp_path: Path)
     again = in_ranks(2, resumed)
     for one, other in zip(straight, again, strict=True):
         assert all(torch.equal(other["memory"][name], tensor) for name, tensor in one["memory"].items())
+
+
+def test_with_fsdp_each_rank_has_a_slice_of_weights_averages_and_moments(tmp_path: Path) -> None:
+    def sizes(crew: Crew) -> dict[str, int]:
+        trainer = a_trainer(recipe_of('train.parallel="fsdp"'), tmp_path, crew=crew)
+        take_steps(trainer, 1)
+        here = {name: local(tensor).numel() for name, tensor in trainer.step.memory().items()}
+        shared_out = re.compile(r"\b(encoder|aggregator|predictor|projector)\b")
+        return {name: size for name, size in here.items() if shared_out.search(name)}
+
+    def of_all(crew: Crew) -> dict[str, int]:
+        trainer = take_steps(a_trainer(recipe_of(), tmp_path, crew=crew), 1)
+        return {name: tensor.numel() for name, tensor in trainer.step.memory().items()}
+
+    whole, parts = of_all(ALONE), in_ranks(2, sizes)
+    assert {"online", "target", "optimizer"} <= {name.partition(".")[0] for name in parts[0]}
+    for name in parts[0]:
+        held = parts[0][name] + parts[1][name]
+        assert held == whole[name] or (name.endswith(".step") and held == 2), name
 
 
 def test_ranks_that_drift_apart_end_the_run_with_what_differs(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ COMMANDS = {
     """,
     "jepa": """
         echo "$RANK $LOCAL_RANK $WORLD_SIZE $MASTER_ADDR $*" >> "$LOG/jepa"
+        echo "$SRUN_CPUS_PER_TASK" >> "$LOG/cores"
         while [ $# -gt 1 ]; do shift; done
         trap 'mkdir -p "$1/a-run/checkpoints/step-7"; exit 143' TERM
         [ "${ENDS:-}" ] && exit "$ENDS"
@@ -55,6 +56,7 @@ def job(tmp_path: Path) -> dict[str, str]:
         "LOG": str(tmp_path),
         "JEPA_RUNS": str(tmp_path / "runs"),
         "SLURM_JOB_ID": "4711",
+        "SLURM_CPUS_PER_TASK": "8",
         "SLURM_JOB_NODELIST": "node-[a-b]",
     }
 
@@ -64,6 +66,7 @@ def test_each_task_is_a_rank_and_the_run_s_code_is_the_job_s(job: dict[str, str]
     assert subprocess.run(["bash", *arguments], env={**job, "ENDS": "0"}, check=False).returncode == 0
     lines = sorted((tmp_path / "jepa").read_text().splitlines())
     runs = f"--runs-dir {tmp_path}/runs/job-4711"
+    assert (tmp_path / "cores").read_text() == "8\n8\n"
     assert lines == [f"{rank} {rank} 2 node-a run optimized --set name=a b {runs}" for rank in (0, 1)]
     assert subprocess.run(["bash", *arguments], env={**job, "ENDS": "1"}, check=False).returncode == 1
     assert not (tmp_path / "scontrol").exists()
@@ -72,7 +75,8 @@ def test_each_task_is_a_rank_and_the_run_s_code_is_the_job_s(job: dict[str, str]
 def test_near_the_end_of_its_time_it_saves_and_is_queued_again_and_then_resumes(
     job: dict[str, str], tmp_path: Path
 ) -> None:
-    first = subprocess.Popen(["bash", str(SCRIPT), "optimized"], env=job, stdout=subprocess.PIPE, text=True)
+    typed = ["optimized", "--set", "a=1", "--plugin", "my own.py", "--set=b=2", "--auto-rollback"]
+    first = subprocess.Popen(["bash", str(SCRIPT), *typed], env=job, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 20
     while not all((tmp_path / f"rank-{rank}").exists() for rank in (0, 1)):
         assert time.monotonic() < deadline
@@ -84,9 +88,12 @@ def test_near_the_end_of_its_time_it_saves_and_is_queued_again_and_then_resumes(
     assert (tmp_path / "scontrol").read_text() == "requeue 4711\n"
     (tmp_path / "jepa").unlink()
 
-    assert subprocess.run(["bash", str(SCRIPT), "optimized"], env={**job, "ENDS": "0"}, check=False).returncode == 0
-    for line in (tmp_path / "jepa").read_text().splitlines():
-        assert line.endswith(f"run --resume latest --runs-dir {tmp_path}/runs/job-4711")
+    assert subprocess.run(["bash", str(SCRIPT), *typed], env={**job, "ENDS": "0"}, check=False).returncode == 0
+    kept = "--plugin my own.py --auto-rollback"
+    lines = (tmp_path / "jepa").read_text().splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        assert line.endswith(f"run --resume latest {kept} --runs-dir {tmp_path}/runs/job-4711")
 
 
 def test_without_a_recipe_it_says_how_it_is_used(job: dict[str, str]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import signal
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,13 +15,13 @@ import pytest
 
 from jepa_core.engine.checkpoint import CheckpointFolder
 from jepa_core.errors import RunDirectoryError
-from jepa_core.plain_files import NotPlainError, plain_descriptor, read_plain
+from jepa_core.plain_files import NotPlainError, own_descriptor, plain_descriptor, read_plain
 from jepa_core.recipes.faults import RecipeFaultsError
 from jepa_core.recipes.layers import read_file_layers
-from jepa_core.run_directory.events import EventsWriter
 from jepa_core.run_directory.layout import (
     CHECKPOINTS,
     CONSOLE,
+    DIAGNOSTICS,
     ENVIRONMENT,
     EVENTS,
     LOCK,
@@ -31,8 +34,9 @@ from jepa_core.run_directory.layout import (
 from jepa_core.run_directory.lineage import read_lineage
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.reading import RunReader, recorded_rows
+from jepa_core.run_directory.replacing import replace_file
 from jepa_core.run_directory.stored_checkpoints import FILES, MANIFEST, stored_checkpoints
-from jepa_core.run_directory.writing import MetricsWriter, RunWriter
+from jepa_core.run_directory.writing import RunWriter
 from tests.run_directory.runs import record_run, validation
 
 
@@ -84,12 +88,14 @@ def test_only_plain_files_and_links_to_them_are_opened(
     for flags in (os.O_RDONLY, os.O_WRONLY | os.O_APPEND):
         with pytest.raises(NotPlainError, match="it is no plain file"):
             plain_descriptor(tmp_path / "other", flags)
+    with pytest.raises(NotPlainError, match=r"it is no plain file|it is a symbolic link"):
+        own_descriptor(tmp_path / "other", os.O_WRONLY | os.O_CREAT)
     (tmp_path / "plain").write_bytes(b"12345")
     (tmp_path / "link").symlink_to("plain")
     assert read_plain(tmp_path / "link", 5) == b"12345"
     with pytest.raises(ValueError, match="larger than"):
         read_plain(tmp_path / "link", 4)
-    with pytest.raises(OSError, match="symbolic links"):
+    with pytest.raises(NotPlainError, match="it is a symbolic link"):
         read_plain(tmp_path / "link", 5, follow_links=False)
 
 
@@ -134,9 +140,103 @@ def test_a_checkpoint_is_refused_by_the_files_name(tmp_path: Path, name: str, pu
     assert stored_checkpoints(folder)[0].verify() == f"{name} cannot be read: it is no plain file"
 
 
-def test_who_writes_waits_for_nobody_either(tmp_path: Path) -> None:
-    with pytest.raises(RunDirectoryError, match=r"console\.log cannot be opened for writing: it is no plain file"):
-        RunWriter(run_with(tmp_path / "a", CONSOLE, pipe))
-    with pytest.raises(RunDirectoryError, match="it is no plain file"):
-        MetricsWriter(run_with(tmp_path / "b", METRICS, pipe), resume_at=1)
-    EventsWriter(run_with(tmp_path / "c", EVENTS, pipe)).close()
+WRITTEN = (METRICS, EVENTS, DIAGNOSTICS, CONSOLE, LOCK)
+
+
+@pytest.mark.parametrize("put", [pipe, bound_socket, Path.mkdir])
+@pytest.mark.parametrize("name", WRITTEN)
+def test_who_writes_waits_for_nobody_either(
+    tmp_path: Path, name: str, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = run_with(tmp_path, name, put)
+    with pytest.raises(RunDirectoryError, match=rf"{name} cannot be opened.*: it is no plain file\.$"):
+        RunWriter(path, resume_at=1)
+
+
+def linked(path: Path, outside: Path) -> str:
+    path.symlink_to(outside)
+    return "it is a symbolic link"
+
+
+def dangling(path: Path, outside: Path) -> str:
+    path.symlink_to(outside.with_name("new"))
+    return "it is a symbolic link"
+
+
+def hard_linked(path: Path, outside: Path) -> str:
+    path.hardlink_to(outside)
+    return r"it has 2 names \(hard links\)"
+
+
+@pytest.mark.parametrize("link", [linked, dangling, hard_linked])
+@pytest.mark.parametrize("name", WRITTEN)
+def test_nothing_outside_a_run_is_emptied_or_written(
+    tmp_path: Path, name: str, link: Callable[[Path, Path], str]
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "theirs").write_text("SECRET")  # without a last newline: a line that was cut off is dropped
+
+    said = []
+    path = run_with(tmp_path, name, lambda path: said.append(link(path, outside / "theirs")))
+    with pytest.raises(RunDirectoryError, match=rf"{name} cannot be opened.*: {said[0]}[^\n]*\.$"):
+        RunWriter(path, resume_at=0)
+    assert [(file.name, file.read_text()) for file in outside.iterdir()] == [("theirs", "SECRET")]
+
+
+@pytest.mark.parametrize("link", [linked, dangling, hard_linked])
+@pytest.mark.parametrize("name", [STATUS, RECIPE, ENVIRONMENT, VERDICT])
+def test_what_is_replaced_as_a_whole_takes_a_links_place(
+    tmp_path: Path, name: str, link: Callable[[Path, Path], str]
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "theirs").write_text("SECRET")
+    path = run_with(tmp_path, name, Path.touch)
+    (path / name).unlink()
+    link(path / name, outside / "theirs")
+    replace_file(path / name, b"ours")
+    assert (path / name).read_bytes() == b"ours"
+    assert not (path / name).is_symlink()
+    assert [(file.name, file.read_text()) for file in outside.iterdir()] == [("theirs", "SECRET")]
+
+
+def test_a_link_that_waits_under_a_temporary_name_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "token_hex", lambda _: "guessed")
+    (tmp_path / "theirs").write_text("SECRET")
+    for name in (f".status.json.{os.getpid()}.tmp", ".status.json.guessed.tmp"):
+        (tmp_path / name).symlink_to("theirs")
+    with pytest.raises(FileExistsError):
+        replace_file(tmp_path / STATUS, b"ours")
+    assert (tmp_path / "theirs").read_text() == "SECRET"
+    assert not (tmp_path / STATUS).exists()
+
+
+def test_no_two_temporary_names_are_alike_and_none_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+
+    def failing(descriptor: int) -> None:
+        names.extend(path.name for path in tmp_path.iterdir())
+        raise OSError(errno.EIO, "the disk is gone")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    for _ in range(2):
+        with pytest.raises(OSError, match="the disk is gone"):
+            replace_file(tmp_path / STATUS, b"ours")
+    assert len(set(names)) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])
+def test_all_files_have_the_mode_that_the_umask_says(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        path = record_run(tmp_path / "run", [validation(1, 1.0, 0.4)])
+    finally:
+        os.umask(before)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.iterdir()}
+    assert len(modes) == 8
+    assert set(modes.values()) == {mode}, modes

@@ -100,6 +100,37 @@ def test_links_and_pipes_are_not_followed(tmp_path: Path) -> None:
     assert [found.request for found in pending_requests(tmp_path)] == [None, None]
 
 
+def test_where_control_leads_elsewhere_nothing_is_read_written_or_removed_there(tmp_path: Path) -> None:
+    elsewhere, run = tmp_path / "elsewhere", tmp_path / "run"
+    elsewhere.mkdir()
+    run.mkdir()
+    (run / "control").symlink_to(elsewhere)
+    path = put(run, b'{"scenario": "B"}')
+    put(run, b'{"answer": {"message": "it is so"}}', "rollback-y.done.json")
+    before = sorted(elsewhere.iterdir())
+
+    assert pending_requests(run) == ()
+    assert answer_to(path.with_name("rollback-y.json")) is None
+    assert close_request(path, RequestAnswer(accepted=True, message="")) is None
+    with pytest.raises(RunDirectoryError, match=r"cannot be written: control is no folder, or is a symbolic link\.$"):
+        write_request(run, WHOLE)
+    assert sorted(elsewhere.iterdir()) == before
+    assert path.read_bytes() == b'{"scenario": "B"}'
+
+
+def test_links_that_wait_under_the_names_of_answers_are_replaced(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("SECRET")
+    path = write_request(tmp_path, WHOLE)
+    for name in (f"{path.stem}.done.json", f".{path.stem}.done.json.{os.getpid()}.tmp"):
+        path.with_name(name).symlink_to(theirs)
+    assert close_request(path, RequestAnswer(accepted=True, message="so it is")) is not None
+    assert theirs.read_text() == "SECRET"
+    answer = answer_to(path)
+    assert answer is not None
+    assert answer.message == "so it is"
+
+
 def test_other_files_are_no_requests_and_a_flood_is_taken_in_turn(tmp_path: Path) -> None:
     assert pending_requests(tmp_path) == ()
     for number in range(MAX_PENDING + 5):

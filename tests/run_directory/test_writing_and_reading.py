@@ -19,6 +19,7 @@ from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Abort, Watch
 from tests.run_directory.runs import record_run, validation
+from tests.run_directory.test_line_appender import files_of_at_most
 
 
 def test_what_a_run_writes_is_read_back(tmp_path: Path) -> None:
@@ -114,10 +115,9 @@ def test_a_firing_becomes_an_event_with_its_evidence(tmp_path: Path) -> None:
 
 def test_a_metrics_file_that_cannot_be_written_is_told_as_an_event(tmp_path: Path) -> None:
     path = record_run(tmp_path / "mine")
-    (path / "metrics.jsonl").unlink()
-    (path / "metrics.jsonl").symlink_to("/dev/full")
     with RunWriter(path) as run:
-        run.row({"step": 1})
+        with files_of_at_most(0):
+            run.row({"step": 1})
         run.row({"step": 2})
     failed = [event for event in RunReader(path).events() if event.name == "write failed"]
     assert len(failed) == 1

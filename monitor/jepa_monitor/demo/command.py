@@ -14,6 +14,7 @@ from typing import Annotated
 from cyclopts import Parameter, validators
 
 from jepa_core.commands.flag import Flag
+from jepa_core.visible_text import visible
 
 
 def demo(
@@ -73,7 +74,7 @@ def _show(runs_dir: Path | None, seconds: float, *, ascii_only: bool, has_colour
     if runs_dir is None:
         print(f"The demo's runs were in {folder}, and are removed. To keep them: jepa demo --runs-dir runs")
     else:
-        print(f"The demo's runs are kept in {folder}. Open them again: jepa monitor {folder}")
+        print(visible(f"The demo's runs are kept in {folder}. Open them again: jepa monitor {folder}"))
 
 
 @contextmanager
