@@ -17,10 +17,10 @@ COMMANDS = {
     "srun": """
         shift
         pids=()
+        trap 'kill -TERM "${pids[@]}"' TERM
         for task in 0 1; do
             SLURM_PROCID=$task SLURM_LOCALID=$task SLURM_NTASKS=2 "$@" & pids+=($!)
         done
-        trap 'kill -TERM "${pids[@]}"' TERM
         code=0
         for pid in "${pids[@]}"; do
             wait "$pid" || code=$?
@@ -76,15 +76,16 @@ def test_near_the_end_of_its_time_it_saves_and_is_queued_again_and_then_resumes(
     job: dict[str, str], tmp_path: Path
 ) -> None:
     typed = ["optimized", "--set", "a=1", "--plugin", "my own.py", "--set=b=2", "--auto-rollback"]
-    first = subprocess.Popen(["bash", str(SCRIPT), *typed], env=job, stdout=subprocess.PIPE, text=True)
+    shown = tmp_path / "shown"
+    with shown.open("w") as file:
+        first = subprocess.Popen(["bash", str(SCRIPT), *typed], env=job, stdout=file)
     deadline = time.monotonic() + 20
     while not all((tmp_path / f"rank-{rank}").exists() for rank in (0, 1)):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     first.send_signal(signal.SIGUSR1)
-    shown, _ = first.communicate(timeout=20)
-    assert first.returncode == 0
-    assert "writes a checkpoint and stops" in shown
+    assert first.wait(30) == 0
+    assert "writes a checkpoint and stops" in shown.read_text()
     assert (tmp_path / "scontrol").read_text() == "requeue 4711\n"
     (tmp_path / "jepa").unlink()
 
