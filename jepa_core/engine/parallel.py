@@ -34,7 +34,8 @@ PATIENCE = timedelta(minutes=30)
 
 
 TO_JOIN = timedelta(minutes=5)
-"""How long ranks may take to find each other. Under load a connection is lost at times, and torchrun can start anew."""
+"""How long ranks may take to find each other. Where torchrun has started them again they may look for those that are
+gone, whose addresses its store still has (pytorch#135712), and torchrun can start them once more."""
 
 
 class RankLostError(JepaError):
