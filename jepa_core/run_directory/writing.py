@@ -87,11 +87,13 @@ class RunWriter:
     def row(self, row: Mapping[str, Any]) -> None:
         """Append a metrics row."""
         self.look()
-        self._metrics.write(row)
+        if self._is_ours:
+            self._metrics.write(row)
 
     def diagnosis(self, row: Mapping[str, Any]) -> None:
         """Append a row of diagnostics; values may be lists."""
-        self._diagnostics.append(dict(row))
+        if self._is_ours:
+            self._diagnostics.append(dict(row))
 
     def event(
         self,
@@ -105,6 +107,8 @@ class RunWriter:
         advice: str = "",
     ) -> None:
         """Append an event."""
+        if not self._is_ours:
+            return
         event = self._events.write(
             name, message, severity=severity, step=step, epoch=epoch, evidence=evidence, advice=advice
         )
@@ -152,6 +156,11 @@ class RunWriter:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether there is a directory to write to which no other process has taken."""
+        return self.loss is None or self.loss.path is not None
 
     def _write_failed(self, message: str) -> None:
         self._events.write("write failed", message, severity="critical", advice="Make room on the disk.")

@@ -69,3 +69,31 @@ def test_a_run_resumed_between_two_rows_writes_the_same_row() -> None:
         add(meters, 7.0, 8.0, norm=9.0)
     assert resumed.steps == straight.steps == 2
     assert resumed.take() == straight.take() == pytest.approx({"loss": 4.5, "norm": 6.0, "lr": 0.5})
+
+
+def test_times_are_of_the_steps_that_this_process_took() -> None:
+    before, resumed = Meters(CPU), Meters(CPU)
+    for _ in range(9):
+        before.note_time("time.data", 0.5)
+        add(before, 1.0)
+    resumed.restore(join_tree(*split_tree(before.state())))
+    resumed.note_time("time.data", 0.5)
+    add(resumed, 1.0)
+    assert (resumed.steps, resumed.timed_steps) == (10, 1)
+    assert resumed.take()["time.data"] == 0.5
+    add(resumed, 1.0)
+    assert (resumed.steps, resumed.timed_steps) == (1, 1)
+
+
+def test_rows_are_counted_over_a_resume_unless_a_checkpoint_does_not_say_how_many_there_were() -> None:
+    before, resumed = Meters(CPU), Meters(CPU)
+    for _ in range(3):
+        add(before, 1.0)
+        before.take()
+    state = join_tree(*split_tree(before.state()))
+    resumed.restore(state)
+    resumed.take()
+    assert resumed.rows == 4
+    resumed.restore({name: value for name, value in state.items() if name != "rows"})
+    resumed.take()
+    assert resumed.rows is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from jepa_core.engine.checkpoint import load_checkpoint, same_tree
 from jepa_core.engine.trainer import Trainer
 from jepa_core.recipes.tables import Precision, Recipe
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
-from tests.engine.training import KeptRecord, RecipeMaker, a_trainer, lasting, snapshot, train
+from tests.engine.training import RARE, KeptRecord, RecipeMaker, a_trainer, lasting, snapshot, train
 
 VARIED = (
     "train.epochs=2",
@@ -141,3 +142,17 @@ def test_a_run_killed_after_it_stopped_early_does_not_go_on(tiny_recipe: RecipeM
     straight.judge_rows_until(straight.ending.step, record)
     assert train(resumed) == straight.ending
     assert record.rows == []
+
+
+def test_a_step_of_the_first_row_after_a_resume_takes_as_long_as_any(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
+    recipe = tiny_recipe(*RARE, "train.epochs=2", "checkpoint.every_steps=1", "diagnostics.log_every_steps=12")
+    straight = Straight(recipe, tmp_path)
+    record = KeptRecord()
+    resumed = straight.another(record)
+    resumed.resume(straight.checkpoint(10))
+    # Of the two steps before the row, the first takes that long.
+    record.after_heartbeat = lambda _: time.sleep(0.3)
+    train(resumed)
+    (row,) = record.rows
+    assert row["time.step"] >= 0.15
+    assert row["throughput.samples_per_second"] <= recipe.train.batch_size / 0.15

@@ -118,3 +118,16 @@ def test_what_still_waits_is_written_when_the_file_is_closed(tmp_path: Path) -> 
 def test_a_directory_that_is_not_there_is_an_error_with_the_path(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match=os.fspath(tmp_path / "gone")):
         LineAppender(tmp_path / "gone" / "m.jsonl")
+
+
+def test_a_file_that_is_deleted_while_it_is_written_stops_the_run(tmp_path: Path) -> None:
+    path, told = tmp_path / "m.jsonl", list[str]()
+    appender = LineAppender(path, told.append)
+    appender.append({"step": 1})
+    path.unlink()
+    for step in range(FAILURES_IN_A_ROW - 1):
+        appender.append({"step": step})
+    with pytest.raises(RunDirectoryError, match="It was deleted while this process wrote it"):
+        appender.append({"step": FAILURES_IN_A_ROW})
+    appender.close()
+    assert len(told) == 1

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,7 +12,8 @@ import pytest
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.clock import Clock, local_time
-from jepa_core.run_directory.lock import RunLock
+from jepa_core.run_directory.layout import LOCK
+from jepa_core.run_directory.lock import RunLock, is_locked
 
 HOLD = """
 import sys, time
@@ -36,6 +39,15 @@ def starter(run: Path) -> subprocess.Popen[str]:
 def answer(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline()
+
+
+def is_held_by_its_file(run: Path) -> bool:
+    with (run / LOCK).open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def end(*processes: subprocess.Popen[str]) -> None:
@@ -81,3 +93,82 @@ def test_a_directory_that_cannot_be_written_fails_at_once(tmp_path: Path) -> Non
     with pytest.raises(RunDirectoryError, match=r"run\.lock"):
         RunLock(tmp_path / "gone")
     assert time.monotonic() - began < 1
+
+
+def test_deleting_the_file_frees_nothing(tmp_path: Path) -> None:
+    with RunLock(tmp_path):
+        (tmp_path / LOCK).unlink()
+        assert is_locked(tmp_path)
+        second = starter(tmp_path)
+        assert answer(second).startswith("refused")
+        end(second)
+    assert not is_locked(tmp_path)
+
+
+def test_a_file_that_was_deleted_is_taken_anew_and_names_its_holder(tmp_path: Path) -> None:
+    with RunLock(tmp_path) as lock:
+        assert lock.loss() is None
+        (tmp_path / LOCK).unlink()
+        assert lock.loss() is None
+        assert is_held_by_its_file(tmp_path)
+        second = starter(tmp_path)
+        assert f"process {os.getpid()} on" in answer(second)
+        end(second)
+
+
+def test_a_file_that_another_process_has_taken_is_a_loss(tmp_path: Path) -> None:
+    with RunLock(tmp_path) as lock:
+        (tmp_path / LOCK).unlink()
+        # As a process does where the file system locks no directories.
+        with (tmp_path / LOCK).open("w") as anothers:
+            fcntl.flock(anothers, fcntl.LOCK_EX)
+            anothers.write('{"pid": 12, "host": "elsewhere", "since": 0}')
+            anothers.flush()
+            loss = lock.loss()
+    assert loss is not None
+    assert loss.path is None
+    assert "run.lock was deleted" in loss.what
+    assert "process 12 on elsewhere" in loss.what
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_directory_that_was_renamed_is_found_where_it_is(tmp_path: Path, is_replaced: bool) -> None:
+    run, moved = tmp_path / "run", tmp_path / "elsewhere" / "moved"
+    run.mkdir()
+    moved.parent.mkdir()
+    with RunLock(run) as lock:
+        run.rename(moved)
+        if is_replaced:
+            run.mkdir()
+            (run / LOCK).write_text("another's")
+        loss = lock.loss()
+        assert loss is not None
+        assert loss.path == moved
+        assert loss.what == f"{run} was renamed to {moved} while it was trained"
+        moved.rename(tmp_path / "further")
+        further = lock.loss()
+        assert further is not None
+        assert further.path == tmp_path / "further"
+    assert [path.read_text() for path in run.iterdir()] == ["another's"] if is_replaced else not run.exists()
+
+
+def test_a_directory_is_found_as_it_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    with RunLock(Path("runs/a")) as lock:
+        Path("runs/a").rename("runs/b")
+        loss = lock.loss()
+    assert loss is not None
+    assert loss.path == Path("runs/b")
+
+
+def test_a_directory_that_was_removed_is_nowhere(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    with RunLock(run) as lock:
+        shutil.rmtree(run)
+        loss = lock.loss()
+    assert loss is not None
+    assert loss.path is None
+    assert "removed" in loss.what
+    assert not run.exists()

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import fcntl
+import itertools
 import math
+import shutil
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -230,3 +233,64 @@ def test_the_environment_names_versions_and_what_was_typed() -> None:
     assert environment["command_line"] == ["jepa", "run", "x.toml"]
     assert environment["data_fingerprint"] == "abc"
     assert environment["packages"]["orjson"] == orjson.__version__
+
+
+def test_what_is_written_follows_a_directory_that_is_renamed(tmp_path: Path) -> None:
+    run, moved = tmp_path / "run", tmp_path / "moved"
+    run.mkdir()
+    with RunWriter(run) as writer:
+        run.rename(moved)
+        writer.row({"step": 1})
+        writer.event("noted", "info", "here")
+        writer.status.update(state="running")
+        writer.write_recipe("name = 'mine'")
+        assert writer.loss is not None
+        assert writer.loss.path == moved
+    reader = RunReader(moved)
+    status = reader.status()
+    assert status is not None
+    assert (status.state, reader.recipe(), [row["step"] for row in reader.rows()]) == (
+        "running", {"name": "mine"}, [1],
+    )  # fmt: skip
+    assert [event.name for event in reader.events()] == ["noted"]
+    assert not run.exists()
+
+
+def test_a_heartbeat_notices_that_the_directory_is_gone(tmp_path: Path) -> None:
+    run, seconds = tmp_path / "run", itertools.count(step=2)
+    run.mkdir()
+    with RunWriter(run, clock=Clock(monotonic=lambda: float(next(seconds)))) as writer:
+        writer.heartbeat(1, 0.1)
+        assert writer.loss is None
+        shutil.rmtree(run)
+        writer.heartbeat(2, 0.2)
+        assert writer.loss is not None
+    assert not run.exists()
+
+
+def test_nothing_is_written_beside_a_process_that_has_taken_the_directory(tmp_path: Path) -> None:
+    with RunWriter(tmp_path) as writer:
+        writer.row({"step": 1})
+        (tmp_path / "run.lock").unlink()
+        with (tmp_path / "run.lock").open("w") as anothers:
+            fcntl.flock(anothers, fcntl.LOCK_EX)
+            writer.row({"step": 2})
+        writer.event("failed", "critical", "lost")
+        writer.diagnosis({"step": 2})
+    assert [row["step"] for row in RunReader(tmp_path).rows()] == [1]
+    assert (tmp_path / "events.jsonl").read_bytes() == (tmp_path / "diagnostics.jsonl").read_bytes() == b""
+
+
+@pytest.mark.parametrize(("lost", "missing"), [(0, 0), (1, 1), (3, 3)])
+def test_events_that_are_lost_are_counted_when_the_run_goes_on(tmp_path: Path, lost: int, missing: int) -> None:
+    with RunWriter(tmp_path) as writer:
+        for number in range(3):
+            writer.event("noted", "info", str(number))
+        writer.status.update(state="interrupted")
+    lines = (tmp_path / "events.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "events.jsonl").write_bytes(b"".join(lines[lost:]))
+    with RunWriter(tmp_path, resume_at=0) as writer:
+        assert writer.lost_events == missing
+    # Told once, they are no longer expected.
+    with RunWriter(tmp_path, resume_at=0) as writer:
+        assert writer.lost_events == 0
