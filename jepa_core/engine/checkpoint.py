@@ -99,7 +99,8 @@ class CheckpointFolder:
         final = self.folder / checkpoint_name(step)
         partial, num_bytes = None, 0
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            # Not its parents: of a run directory that was moved none is made anew.
+            self.folder.mkdir(exist_ok=True)
             self._clear()
             contents = _contents(step, states)
             num_bytes = sum(map(len, contents.values()))

@@ -222,11 +222,6 @@ class RecordedCheckpoints(CheckpointFolder):
 
     def save(self, step: int, states: Mapping[str, Any]) -> Checkpoint:
         """See `CheckpointFolder.save`."""
-        loss = self._writer.look()
-        if loss is not None:
-            if loss.path is None:
-                raise CheckpointError(f"Checkpoint {self.folder}/step-{step} could not be written: {loss.what}.")
-            self.folder = loss.path / CHECKPOINTS
         try:
             self._writer.sync()
         except OSError as error:
@@ -234,6 +229,11 @@ class RecordedCheckpoints(CheckpointFolder):
                 f"Checkpoint {self.folder}/step-{step} was not written, as the rows before it cannot reach the disk: "
                 f"{error.strerror}."
             ) from error
+        loss = self._writer.look()
+        if loss is not None:
+            if loss.path is None:
+                raise CheckpointError(f"Checkpoint {self.folder}/step-{step} could not be written: {loss.what}.")
+            self.folder = loss.path / CHECKPOINTS
         return super().save(step, states)
 
 

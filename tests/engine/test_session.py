@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import time
 import tomllib
@@ -263,6 +265,159 @@ def test_rows_after_the_last_checkpoint_are_written_again_and_not_twice(sessions
     assert [row["step"] for row in RunReader(run).rows()] == [1, 2, 3, 4, 5, 6]
 
 
+def without_rows(run: Path, *steps: int) -> None:
+    """As if a disk had lost them."""
+    metrics = run / "metrics.jsonl"
+    lines = metrics.read_bytes().splitlines(keepends=True)
+    metrics.write_bytes(b"".join(line for line in lines if json.loads(line)["step"] not in steps))
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        ((4, 5), "2 of 5 rows up to step 5 are missing, between steps 3 and 5."),
+        ((2,), "1 of 5 rows up to step 5 is missing, between steps 1 and 3."),
+        ((1, 3, 4), "3 of 5 rows up to step 5 are missing, between steps 0 and 2; 2 and 5."),
+    ],
+)
+def test_rows_that_were_lost_before_the_checkpoint_are_told_of_on_resume_and_only_once(
+    sessions: Sessions, steps: tuple[int, ...], told: str
+) -> None:
+    run = sessions.stop(after=5)
+    without_rows(run, *steps)
+    assert sessions.resume(run).exit_code == 0
+    (missing,) = (event for event in RunReader(run).events() if event.name == "rows missing")
+    assert (missing.severity, missing.message, missing.evidence["missing"]) == ("warning", told, len(steps))
+    assert sessions.screen is not None
+    assert told in sessions.screen.messages
+    (run / "verdict.json").unlink()
+    sessions.resume(run)
+    assert [name for name, _ in events_of(run)].count("rows missing") == 1
+
+
+def test_where_rows_were_due_at_other_steps_it_is_told_how_many_are_lost(sessions: Sessions) -> None:
+    run = sessions.stop("diagnostics.every_steps=4", after=5)
+    without_rows(run, 2, 3)
+    recipe = run / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("log_every_steps = 1\n", "log_every_steps = 5\n"))
+    sessions.resume(run)
+    (missing,) = (event for event in RunReader(run).events() if event.name == "rows missing")
+    assert missing.message == "2 of 5 rows up to step 5 are missing."
+
+
+def test_a_checkpoint_that_does_not_say_how_many_rows_there_were_is_read_as_before(sessions: Sessions) -> None:
+    run = sessions.stop(after=5)
+    folder = CheckpointFolder(run / "checkpoints", keep=2)
+    states = load_checkpoint(folder.all()[-1])
+    del states["meters"]["rows"]
+    folder.save(5, states)
+    without_rows(run, 2)
+    assert sessions.resume(run).exit_code == 0
+    assert "rows missing" not in [name for name, _ in events_of(run)]
+    assert load_checkpoint(folder.all()[-1])["meters"]["rows"] == 5
+
+
+def test_events_that_were_lost_are_told_of_on_resume(sessions: Sessions) -> None:
+    run = sessions.stop(after=5)
+    events = run / "events.jsonl"
+    events.write_bytes(b"".join(events.read_bytes().splitlines(keepends=True)[:1]))
+    sessions.resume(run)
+    (missing,) = (event for event in RunReader(run).events() if event.name == "events missing")
+    assert (missing.severity, missing.message) == ("warning", "2 events are missing that the run had written.")
+
+
+def test_rows_and_events_reach_the_disk_before_the_checkpoint_that_stands_on_them(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    sessions.start(interfere=lambda step: synced.clear() if step < 6 else None)
+    of_checkpoint = synced.index("state.json")
+    assert {"metrics.jsonl", "events.jsonl", "diagnostics.jsonl"} <= set(synced[:of_checkpoint])
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+@pytest.mark.parametrize("after", [3, 6])
+def test_a_run_whose_directory_is_renamed_stops_says_where_it_is_and_goes_on_there(
+    sessions: Sessions, after: int, is_replaced: bool
+) -> None:
+    straight = sessions.start()
+    moved = sessions.runs_dir / "moved"
+
+    def rename(step: int) -> None:
+        assert sessions.screen is not None
+        if step == after:
+            path = sessions.screen.opening.path
+            path.rename(moved)
+            if is_replaced:
+                path.mkdir()
+
+    with pytest.raises(RunDirectoryError) as lost:
+        sessions.start(interfere=rename)
+    assert sessions.screen is not None
+    path = sessions.screen.opening.path
+    stopped = min(after + 1, 6)
+    assert lost.value.exit_code == 1
+    assert str(lost.value) == (
+        f"{path} was renamed to {moved} while it was trained: training stopped after step {stopped}, whose checkpoint "
+        f"is there. Go on with: jepa run --resume {moved}"
+    )
+    assert list(path.iterdir()) == [] if is_replaced else not path.exists()
+    status = RunReader(moved).status()
+    assert status is not None
+    assert (status.state, status.exit_code) == ("failed", 1)
+    assert [checkpoint.step for checkpoint in CheckpointFolder(moved / "checkpoints", keep=2).all()][-1] == stopped
+    assert sessions.resume(moved).exit_code == 0
+    states = [
+        load_checkpoint(CheckpointFolder(run / "checkpoints", keep=2).all()[-1]) for run in (straight.path, moved)
+    ]
+    assert same_tree(*states)
+    rows = [[lasting(row) for row in RunReader(run).rows()] for run in (straight.path, moved)]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("after", [3, 6])
+def test_a_run_whose_directory_is_removed_stops_and_says_that_nothing_is_left(sessions: Sessions, after: int) -> None:
+    def remove(step: int) -> None:
+        assert sessions.screen is not None
+        if step == after:
+            shutil.rmtree(sessions.screen.opening.path)
+
+    with pytest.raises(RunDirectoryError, match=f"was removed.*stopped after step {min(after + 1, 6)}, and nothing"):
+        sessions.start(interfere=remove)
+    assert sessions.left() == []
+
+
+def test_a_run_goes_on_without_its_lock_file_and_nobody_else_trains_it(sessions: Sessions) -> None:
+    refused: list[str] = []
+
+    def delete(step: int) -> None:
+        assert sessions.screen is not None
+        run = sessions.screen.opening.path
+        if step == 2:
+            (run / "run.lock").unlink()
+            with pytest.raises(RunDirectoryError) as error:
+                RunLock(run)
+            refused.append(str(error.value))
+
+    conclusion = sessions.start(interfere=delete)
+    assert (conclusion.exit_code, len(refused)) == (0, 1)
+    assert "is in use by" in refused[0]
+    assert (conclusion.path / "run.lock").stat().st_size > 0
+
+
+def test_a_folder_that_took_the_place_of_a_run_that_never_began_is_not_removed(sessions: Sessions) -> None:
+    with pytest.raises(DataError):
+        sessions.start(change=on(ReplacesTheRun(sessions.runs_dir)))
+    assert {path.name for path in sessions.left()[0].iterdir()} == {"mine"}
+
+
 def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(sessions: Sessions) -> None:
     run = sessions.stop("checkpoint.every_steps=2", after=5)
     (run / "checkpoints" / "step-5" / "state.json").write_text("{}")
@@ -447,6 +602,20 @@ class SlowData:
     def build(self, facts: object) -> SequenceDataset:
         signal.raise_signal(signal.SIGTERM)
         raise AssertionError("the signal should have ended this")
+
+
+@attrs.frozen
+class ReplacesTheRun:
+    """Fails to load, once another folder has the run directory's name."""
+
+    runs_dir: Path
+
+    def build(self, facts: Any) -> SequenceDataset:
+        (run,) = self.runs_dir.iterdir()
+        run.rename(self.runs_dir.parent / "moved")
+        run.mkdir()
+        (run / "mine").touch()
+        raise DataError("no such data")
 
 
 def test_a_signal_while_data_loads_ends_the_program_and_leaves_nothing(sessions: Sessions) -> None:
