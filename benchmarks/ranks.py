@@ -163,8 +163,6 @@ def _measure(given: argparse.Namespace) -> None:
             found.append(_measured(case, recipe, dataset, compute, crew, is_tiny=given.tiny))
         elif crew.leads:
             found.append(_measured(case, recipe, dataset, compute, ALONE, is_tiny=given.tiny))
-        # The last trainer's threads hold what was counted: they are to end before the interpreter does.
-        gc.collect()
         crew.meet()
     if crew.leads:
         print("\n".join(lines(machine(compute.device), recipe, compute, found, is_tiny=given.tiny)))
@@ -346,4 +344,10 @@ def _write(path: Path, found_machine: dict[str, str], found: Sequence[Measured],
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if is_rank():
+        # A thread of gloo's may hold the last tensor that was communicated. Were it to let go while Python ends, the
+        # process would be aborted.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)

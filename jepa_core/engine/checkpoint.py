@@ -176,11 +176,14 @@ class CheckpointFolder:
                 if path.name.startswith(".step-") and path.suffix == _PARTIAL:
                     _discard(path)
                 elif (step := set_aside_step(path)) is not None:
-                    final = self.folder / checkpoint_name(step)
-                    if os.path.lexists(final):
-                        _discard(path)
-                    else:
-                        path.rename(final)
+                    self._put_back(path, self.folder / checkpoint_name(step))
+
+    def _put_back(self, aside: Path, final: Path) -> None:
+        if os.path.lexists(final):
+            _discard(aside)
+            return
+        with suppress(OSError):
+            aside.rename(final)
 
     def _made_partial(self, step: int) -> Path:
         """An empty folder, under a name that nothing has which could not be cleared away."""

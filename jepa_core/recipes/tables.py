@@ -107,7 +107,9 @@ class Train:
         choices=("ddp", "fsdp"),
     )
     non_finite: NonFinite = setting(
-        "what a non-finite loss or gradient leads to", default="stop", choices=("stop", "skip")
+        "what a non-finite loss or gradient leads to; skip ends the run, too, after 20 steps in a row",
+        default="stop",
+        choices=("stop", "skip"),
     )
 
 

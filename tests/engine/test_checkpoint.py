@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,107 @@ def test_what_cannot_be_deleted_is_told_and_everything_else_is_deleted(
     with pytest.raises(NotDeletedError, match=r"step-1: Operation not permitted\. Delete them yourself"):
         folder.prune(best_step=None)
     assert [checkpoint.step for checkpoint in folder.all()] == [1, 4, 5]
+
+
+def a_file(path: Path) -> None:
+    path.write_text("somebody's")
+
+
+def a_dangling_link(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+def a_link_to_a_folder(path: Path) -> None:
+    elsewhere = path.parent.parent / "elsewhere"
+    elsewhere.mkdir(exist_ok=True)
+    (elsewhere / "precious").write_text("keep")
+    path.symlink_to(elsewhere)
+
+
+def a_folder_with_something_in_it(path: Path) -> None:
+    path.mkdir()
+    (path / "tensors.safetensors").write_text("half of it")
+
+
+@pytest.mark.parametrize("put", [a_file, a_dangling_link, a_link_to_a_folder, a_folder_with_something_in_it])
+@pytest.mark.parametrize("name", [".step-3.partial", ".step-2.partial", ".step-3.replaced", "step-3"])
+def test_whatever_has_the_name_that_a_save_wants_is_not_in_its_way(
+    tmp_path: Path, name: str, put: Callable[[Path], None]
+) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    folder = CheckpointFolder(checkpoints, keep=2)
+    folder.save(1, a_state(1))
+    put(checkpoints / name)
+    for step in (3, 4):
+        assert same_tree(load_checkpoint(folder.save(step, a_state(step))), a_state(step))
+    assert sorted(path.name for path in checkpoints.iterdir()) == ["step-1", "step-3", "step-4"]
+    assert put is not a_link_to_a_folder or (tmp_path / "elsewhere" / "precious").read_text() == "keep"
+
+
+def test_a_temporary_that_cannot_be_deleted_is_not_in_the_way_of_a_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, stuck = CheckpointFolder(tmp_path, keep=2), tmp_path / ".step-3.partial"
+    stuck.mkdir()
+    delete = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **more: None if path == stuck else delete(path, **more))
+    assert folder.save(3, a_state(3)).verify() is None
+
+
+def test_a_checkpoint_set_aside_by_a_process_that_died_is_found_and_put_back(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path, keep=2)
+    folder.save(1, a_state(1))
+    folder.save(2, a_state(2)).path.rename(tmp_path / ".step-2.replaced")
+    newest, faults = folder.newest()
+    assert newest is not None
+    assert (newest.step, faults) == (2, [])
+    assert same_tree(load_checkpoint(newest), a_state(2))
+    folder.save(3, a_state(3))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-1", "step-2", "step-3"]
+
+
+def test_a_stray_folder_of_a_higher_step_stays_and_does_not_keep_old_checkpoints(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path, keep=2)
+    (tmp_path / "step-999").mkdir()
+    for step in range(1, 21):
+        folder.save(step, a_state(step))
+        folder.prune(best_step=None)
+    assert [checkpoint.step for checkpoint in folder.all()] == [19, 20, 999]
+
+
+def test_two_checkpoints_that_verify_are_kept_whatever_their_ages(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path, keep=2)
+    for step in range(1, 6):
+        folder.save(step, a_state(step))
+    for step in (3, 4):
+        (tmp_path / f"step-{step}" / "state.json").write_text("{}")
+    assert folder.prune(best_step=None) == [1, 3]
+    assert [checkpoint.step for checkpoint in folder.all() if checkpoint.verify() is None] == [2, 5]
+
+
+def test_a_checkpoint_that_is_a_link_is_deleted_without_what_it_leads_to(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path / "checkpoints", keep=2)
+    folder.save(1, a_state(1)).path.rename(tmp_path / "elsewhere")
+    (tmp_path / "checkpoints" / "step-1").symlink_to(tmp_path / "elsewhere")
+    for step in (2, 3):
+        folder.save(step, a_state(step))
+    assert folder.prune(best_step=None) == [1]
+    assert [checkpoint.step for checkpoint in folder.all()] == [2, 3]
+    assert (tmp_path / "elsewhere" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("name", ["step-007", "step-٧", "step-", "step-7.partial", ".step-7.partial", "step--7"])
+def test_a_folder_of_another_name_is_no_checkpoint(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    assert CheckpointFolder(tmp_path, keep=2).all() == []
+
+
+def test_a_full_disk_is_told_with_the_path_and_the_bytes_that_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", refuse)
+    with pytest.raises(CheckpointError, match=r"No space left.*tensors\.safetensors.* takes [0-9,]+ bytes"):
+        CheckpointFolder(tmp_path, keep=2).save(1, a_state(1))

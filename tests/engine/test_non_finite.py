@@ -17,7 +17,7 @@ from jepa_core.engine.checkpoint import same_tree
 from jepa_core.engine.non_finite import BadTensor, cause_of, first_bad_tensor
 from jepa_core.engine.optimizer import LossScale
 from jepa_core.engine.trainer import Trainer
-from jepa_core.engine.vote import OVERFLOWS_IN_A_ROW
+from jepa_core.engine.vote import OVERFLOWS_IN_A_ROW, SKIPPED_IN_A_ROW
 from tests.engine.training import RARE, KeptRecord, RecipeMaker, a_trainer, snapshot, take_steps, train
 
 GOOD_STEPS = 2
@@ -151,6 +151,32 @@ def test_under_skip_nothing_is_written_while_every_step_is_bad(tiny_recipe: Reci
     assert train(trainer).kind == "finished"
     assert same_tree(snapshot(trainer, *COUNTERS, "progress"), before)
     assert len(record.named("skipped")) == 4
+
+
+@pytest.mark.parametrize("log_every", [1, 7])
+def test_skipping_for_long_aborts_with_its_cause(tiny_recipe: RecipeMaker, tmp_path: Path, log_every: int) -> None:
+    overrides = ("train.non_finite=skip", "train.epochs=10", f"diagnostics.log_every_steps={log_every}")
+    trainer, record = after_good_steps(
+        tiny_recipe, tmp_path, *overrides, spoil=lambda t: into_encoder_output(t, math.nan)
+    )
+    before = snapshot(trainer, *COUNTERS, "progress")
+    ending = train(trainer)
+    last = GOOD_STEPS + SKIPPED_IN_A_ROW
+    assert (ending.kind, ending.exit_code, ending.step) == ("non-finite", 3, last - 1)
+    assert same_tree(snapshot(trainer, *COUNTERS, "progress"), before)
+    (message,) = record.named("non-finite")
+    assert message.startswith(f"Steps {GOOD_STEPS + 1} to {last} were not finite: first output of online.encoder (")
+    assert "optimizer.lr" in record.advice[-1]
+
+
+def test_a_short_run_that_skips_every_step_has_not_finished(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
+    record = KeptRecord()
+    trainer = a_trainer(tiny_recipe(*RARE, "train.non_finite=skip"), tmp_path, record=record)
+    into_loss(trainer, math.nan)
+    ending = train(trainer)
+    assert (ending.kind, ending.exit_code) == ("non-finite", 3)
+    assert ending.reason.startswith("steps 1 to 6 were not finite: first output of losses.sigreg")
+    assert trainer.checkpoints.all() == []
 
 
 @pytest.mark.parametrize("policy", ["stop", "skip"])

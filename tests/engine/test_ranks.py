@@ -31,6 +31,7 @@ from jepa_core.recipes.reading import load_recipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.layout import rank_metrics, recorded_ranks
+from jepa_core.run_directory.lock import DirectoryLostError
 from jepa_core.run_directory.reading import RunReader
 from tests.engine.test_session import Watcher
 from tests.engine.training import KeptRecord, a_trainer, take_steps
@@ -460,3 +461,41 @@ def test_a_rank_has_a_gpu_of_its_own_or_shares_the_processor(monkeypatch: pytest
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(DeviceError, match="number 2 on this machine, which has 2 CUDA devices"):
         device_of_rank("cuda")
+
+
+def renames_the_run(runs: Path, moved: Path, at: int) -> Any:
+    """Somebody moves the run's directory while a step is taken."""
+
+    def rude(crew: Crew) -> None:
+        learn = TrainingStep._learn
+
+        def moving(training: TrainingStep, batch: Observations) -> Any:
+            if crew.leads and training._phase[1:2] == (at,) and not moved.exists():
+                (run,) = runs.iterdir()
+                run.rename(moved)
+            return learn(training, batch)
+
+        TrainingStep._learn = moving  # type: ignore[method-assign,assignment]  # in a process of its own
+
+    return rude
+
+
+def test_ranks_whose_run_directory_is_renamed_stop_at_one_step_with_one_sentence(tmp_path: Path) -> None:
+    runs, moved = tmp_path / "runs", tmp_path / "moved"
+
+    def part(crew: Crew) -> tuple[str, int]:
+        try:
+            ended = session(crew, runs, rude=renames_the_run(runs, moved, at=2))
+        except DirectoryLostError as error:
+            return str(error), error.exit_code
+        return "", ended["code"]
+
+    led, followed = in_ranks(2, part)
+    # The checkpoint of step 2 is being written meanwhile, and may notice before the row of step 3 does.
+    told = rf"training stopped after step [23], whose checkpoint is there\. Go on with: jepa run --resume {moved}"
+    assert re.search(rf"was renamed to {moved} while it was trained: {told}$", led[0])
+    assert followed == ("", 1)
+    assert led[1] == 1
+    assert list(runs.iterdir()) == []
+    assert session(ALONE, runs, moved)["step"] == 6
+    assert [row["step"] for row in RunReader(moved).rows()] == [1, 2, 3, 4, 5, 6]

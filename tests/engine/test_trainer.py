@@ -133,7 +133,7 @@ def test_a_disk_that_is_full_for_a_while_is_told_of_and_training_goes_on(
 
 def test_a_last_checkpoint_that_cannot_be_written_is_an_error(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
     trainer = a_trainer(tiny_recipe(), tmp_path)
-    trainer.checkpoints = FullDisk(tmp_path, refused=(6,))
+    trainer.checkpoints, trainer.saving.pause = FullDisk(tmp_path, refused=(6,)), 0.0
     with pytest.raises(CheckpointError, match="No space left"):
         train(trainer)
 

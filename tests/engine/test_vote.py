@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from jepa_core.engine.vote import OVERFLOWS_IN_A_ROW, Vote
+from jepa_core.engine.vote import OVERFLOWS_IN_A_ROW, SKIPPED_IN_A_ROW, Vote
 
 CPU = torch.device("cpu")
 ONE, NAN, INF = torch.tensor(1.0), torch.tensor(math.nan), torch.tensor(math.inf)
@@ -52,3 +52,40 @@ def test_a_restored_vote_remembers() -> None:
     other.restore(vote.state())
     assert not other.cast(5, ONE, ONE, scaled=False)
     assert other.bad_step == 4
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_skipping_without_end_stops_the_run(scaled: bool) -> None:
+    vote = Vote("skip", CPU)
+    for step in range(SKIPPED_IN_A_ROW - 1):
+        vote.cast(step, NAN, ONE, scaled=scaled)
+    assert vote.bad_step == -1
+    vote.cast(SKIPPED_IN_A_ROW - 1, NAN, ONE, scaled=scaled)
+    assert vote.bad_step == SKIPPED_IN_A_ROW - 1
+    assert not vote.cast(SKIPPED_IN_A_ROW, ONE, ONE, scaled=scaled)
+    assert vote.refused(SKIPPED_IN_A_ROW - 1) == f"steps 1 to {SKIPPED_IN_A_ROW} were not finite"
+
+
+def test_a_good_step_between_bad_ones_lets_skipping_go_on() -> None:
+    vote = Vote("skip", CPU)
+    for step in range(3 * SKIPPED_IN_A_ROW):
+        vote.cast(step, ONE if step % SKIPPED_IN_A_ROW == 5 else NAN, ONE, scaled=False)
+    assert vote.bad_step == -1
+
+
+def test_a_run_at_its_end_that_has_skipped_every_step_is_given_up() -> None:
+    vote = Vote("skip", CPU)
+    for step in range(3):
+        vote.cast(step, NAN, ONE, scaled=False)
+    assert vote.given_up_at(3, is_last=False) == -1
+    assert vote.given_up_at(3, is_last=True) == 2
+    assert vote.given_up_at(4, is_last=True) == -1
+
+
+def test_a_restored_vote_counts_on() -> None:
+    vote, other = Vote("skip", CPU), Vote("skip", CPU)
+    for step in range(SKIPPED_IN_A_ROW - 1):
+        vote.cast(step, NAN, ONE, scaled=False)
+    other.restore(vote.state())
+    other.cast(SKIPPED_IN_A_ROW - 1, NAN, ONE, scaled=False)
+    assert other.bad_step == SKIPPED_IN_A_ROW - 1
