@@ -5,40 +5,50 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "recipes" / "slurm" / "train.sbatch"
 
+# A signal that comes before it is waited for is kept, for it is blocked first and in all that is started from there.
 COMMANDS = {
     # Two tasks; signals reach both, as those to srun do.
     "srun": """
-        shift
-        pids=()
-        trap 'kill -TERM "${pids[@]}"' TERM
-        for task in 0 1; do
-            SLURM_PROCID=$task SLURM_LOCALID=$task SLURM_NTASKS=2 "$@" & pids+=($!)
-        done
-        code=0
-        for pid in "${pids[@]}"; do
-            wait "$pid" || code=$?
-            while kill -0 "$pid" 2>/dev/null; do wait "$pid" || code=$?; done
-        done
-        exit $code
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        tasks = []
+        for task in ("0", "1"):
+            names = {"SLURM_PROCID": task, "SLURM_LOCALID": task, "SLURM_NTASKS": "2"}
+            tasks.append(subprocess.Popen(sys.argv[2:], env={**os.environ, **names}))
+        while any(task.poll() is None for task in tasks):
+            if signal.sigtimedwait({signal.SIGTERM}, 0.02):
+                for task in tasks:
+                    task.terminate()
+        sys.exit(max(task.returncode for task in tasks))
     """,
     "scontrol": """
-        if [ "$1" = show ]; then echo node-a; echo node-b; else echo "$@" >> "$LOG/scontrol"; fi
+        if sys.argv[1] == "show":
+            print("node-a", "node-b", sep="\\n")
+        else:
+            with open(os.environ["LOG"] + "/scontrol", "a") as file:
+                print(*sys.argv[1:], file=file)
     """,
     "jepa": """
-        echo "$RANK $LOCAL_RANK $WORLD_SIZE $MASTER_ADDR $*" >> "$LOG/jepa"
-        echo "$SRUN_CPUS_PER_TASK" >> "$LOG/cores"
-        while [ $# -gt 1 ]; do shift; done
-        trap 'mkdir -p "$1/a-run/checkpoints/step-7"; exit 143' TERM
-        [ "${ENDS:-}" ] && exit "$ENDS"
-        touch "$LOG/rank-$RANK"
-        while :; do sleep 0.05; done
+        rank = os.environ["RANK"]
+        address = [os.environ[name] for name in ("LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR")]
+        with open(os.environ["LOG"] + "/jepa", "a") as file:
+            print(" ".join([rank, *address, *sys.argv[1:]]), file=file)
+        with open(os.environ["LOG"] + "/cores", "a") as file:
+            print(os.environ["SRUN_CPUS_PER_TASK"], file=file)
+        if "ENDS" in os.environ:
+            sys.exit(int(os.environ["ENDS"]))
+        open(os.environ["LOG"] + "/rank-" + rank, "w").close()
+        signal.sigwait({signal.SIGTERM})
+        os.makedirs(sys.argv[-1] + "/a-run/checkpoints/step-7", exist_ok=True)
+        sys.exit(143)
     """,
 }
 
@@ -49,7 +59,7 @@ def job(tmp_path: Path) -> dict[str, str]:
     folder = tmp_path / "bin"
     folder.mkdir()
     for name, body in COMMANDS.items():
-        (folder / name).write_text(f"#!/bin/bash\n{body}")
+        (folder / name).write_text(f"#!{sys.executable}\nimport os, signal, subprocess, sys\n{dedent(body)}")
         (folder / name).chmod(0o755)
     return {
         "PATH": f"{folder}:{os.environ['PATH']}",
@@ -77,14 +87,16 @@ def test_near_the_end_of_its_time_it_saves_and_is_queued_again_and_then_resumes(
 ) -> None:
     typed = ["optimized", "--set", "a=1", "--plugin", "my own.py", "--set=b=2", "--auto-rollback"]
     shown = tmp_path / "shown"
-    with shown.open("w") as file:
-        first = subprocess.Popen(["bash", str(SCRIPT), *typed], env=job, stdout=file)
-    deadline = time.monotonic() + 20
-    while not all((tmp_path / f"rank-{rank}").exists() for rank in (0, 1)):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    first.send_signal(signal.SIGUSR1)
-    assert first.wait(30) == 0
+    with shown.open("w") as file, subprocess.Popen(["bash", str(SCRIPT), *typed], env=job, stdout=file) as first:
+        try:
+            deadline = time.monotonic() + 60
+            while not all((tmp_path / f"rank-{rank}").exists() for rank in (0, 1)):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            first.send_signal(signal.SIGUSR1)
+            assert first.wait(60) == 0
+        finally:
+            first.kill()
     assert "writes a checkpoint and stops" in shown.read_text()
     assert (tmp_path / "scontrol").read_text() == "requeue 4711\n"
     (tmp_path / "jepa").unlink()
