@@ -16,7 +16,7 @@ from jepa_core.contracts import ComponentConfig, InfersSpace, Space, spaces_of
 from jepa_core.errors import JepaError
 from jepa_core.metrics import Metric, declaration_of
 from jepa_core.recipes.declared_metrics import declared_metrics, undeclared
-from jepa_core.recipes.faults import Problem, did_you_mean
+from jepa_core.recipes.faults import MOST_HINTS, Problem, did_you_mean
 from jepa_core.recipes.key_path import KeyPath
 from jepa_core.recipes.merging import MergedRecipe
 from jepa_core.recipes.scenarios import expand_scenarios, scenario_problems
@@ -209,10 +209,11 @@ def _judging_problems(watch: Watch, metrics: Metrics) -> Iterator[Problem]:
     for index, name in enumerate(own):
         if name in own[:index]:
             yield Problem(path=(_WATCH, "judge", index), message=f"{name} stands in watch.judge already")
-    for path, name in named:
+    for number, (path, name) in enumerate(named):
         metric = declaration_of(name, metrics)
         if metric is None:
-            hint = did_you_mean(name, [known.name for known in metrics if known.better != "neither"])
+            directed = [known.name for known in metrics if known.better != "neither"] if number < MOST_HINTS else []
+            hint = did_you_mean(name, directed)
             yield Problem(path=path, message=f"no metric of this recipe is named {name or _EMPTY}.{hint}")
         elif metric.better == "neither":
             yield Problem(path=path, message=f"{name} cannot be judged: neither higher nor lower is better")

@@ -79,6 +79,10 @@ class RecipeFaultsError(RecipeError):
         return fault_report(self.title, self.faults)
 
 
+MOST_HINTS = 40
+"""Unknown words of one place for which a known one is sought that is like them."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` Did you mean "x"?` with the nearest known word; empty when none is near."""
     near = nearest(word, known)

@@ -6,7 +6,6 @@ Files are data of strangers: at most 64 KiB, no path out of the recipe's own fol
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,15 @@ from typing import Any
 import attrs
 
 from jepa_core.plain_files import open_plain
+from jepa_core.recipes.bounded_toml import MOST_KEYS, TooMuchError, parsed_toml
 from jepa_core.recipes.faults import Excerpt, Fault, Problem, RecipeFaultsError
 from jepa_core.recipes.key_path import KeyPath, dotted
-from jepa_core.recipes.positions import positions_of, syntax_fault
+from jepa_core.recipes.positions import excerpt_at, positions_of, syntax_fault
 
 MAX_BYTES = 64 * 1024
+"""Of a file, and of all flags together."""
+
+MOST_FLAGS = 1000
 
 
 @attrs.frozen(kw_only=True)
@@ -79,15 +82,19 @@ def override_layers(overrides: Sequence[str]) -> list[Layer]:
     """One layer for each `KEY=VALUE`, new kinds first so that the order of flags does not matter.
 
     Raises:
-        RecipeFaultsError: a flag is not `KEY=VALUE`.
+        RecipeFaultsError: a flag is not `KEY=VALUE`, or there is too much in them.
     """
+    if len(overrides) > MOST_FLAGS or sum(map(len, overrides)) > MAX_BYTES:
+        message = f"more than {MOST_FLAGS} flags, or {MAX_BYTES // 1024} KiB of them: write a recipe that extends this"
+        raise RecipeFaultsError("The command line", [Fault(where="--set", key="", message=message, from_flag=True)])
     layers, faults = [], []
     for override in overrides:
         where = f"--set {override}"
         path, equals, value = override.partition("=")
         keys = parsed_key(path)
         if not equals or keys is None:
-            message = "expected KEY=VALUE, such as train.epochs=3 or data.path=FILE"
+            most = f", with at most {MOST_KEYS} names in KEY" if path.count(".") >= MOST_KEYS else ""
+            message = f"expected KEY=VALUE, such as train.epochs=3 or data.path=FILE{most}"
             faults.append(Fault(where=where, key="", message=message, from_flag=True))
         elif keys[0] == "extends":
             message = "extends is set in a file only: give the other recipe's path instead"
@@ -107,9 +114,12 @@ def is_file(path: Path) -> bool:
 def _read_layer(path: Path, note: str = "") -> Layer:
     text = _read_text(path)
     try:
-        table = tomllib.loads(text)
-    except RecursionError:
-        raise _file_error(path, "nested too deeply to be a recipe") from None
+        table = parsed_toml(text)
+    except TooMuchError as error:
+        line, column = text.count("\n", 0, error.place) + 1, error.place - text.rfind("\n", 0, error.place)
+        raise _file_error(
+            path, f"{error}, the most a recipe may have", excerpt=excerpt_at(text, line, column)
+        ) from None
     except ValueError as error:
         message, excerpt = syntax_fault(text, error)
         message = f"not TOML: {message[:1].lower()}{message[1:]}"
@@ -168,7 +178,7 @@ def _place(where: str, excerpt: Excerpt | None) -> str:
 def parsed_key(text: str) -> tuple[str, ...] | None:
     """The keys of a dotted key; None when it is not one."""
     try:
-        node = tomllib.loads(f"{text.strip()} = 0") if "\n" not in text else {}
+        node = parsed_toml(f"{text.strip()} = 0") if "\n" not in text else {}
     except ValueError:
         return None
     keys: list[str] = []
@@ -183,8 +193,8 @@ def parsed_key(text: str) -> tuple[str, ...] | None:
 def _parsed_value(text: str) -> Any:
     """A TOML value; text that is none is taken as it stands."""
     try:
-        document = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):
+        document = parsed_toml(f"value = {text}")
+    except ValueError:
         return text
     return document["value"] if len(document) == 1 else text
 

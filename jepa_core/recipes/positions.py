@@ -124,13 +124,14 @@ def syntax_fault(text: str, error: ValueError) -> tuple[str, Excerpt | None]:
     found = _TOMLLIB_PLACE.search(message)
     if found is None or found[1] is None:
         # tomllib only says "end of document" when something was never closed; where it began says more.
-        excerpt = Positions(text).first_error() or _excerpt_at(text, text.count("\n") + 1, 1)
+        excerpt = Positions(text).first_error() or excerpt_at(text, text.count("\n") + 1, 1)
     else:
-        excerpt = _excerpt_at(text, int(found[1]), int(found[2]))
+        excerpt = excerpt_at(text, int(found[1]), int(found[2]))
     return _TOMLLIB_PLACE.sub("", message), excerpt
 
 
-def _excerpt_at(text: str, line: int, column: int) -> Excerpt:
+def excerpt_at(text: str, line: int, column: int) -> Excerpt:
+    """One character of a text, both counted from 1."""
     shown = text.split("\n")[line - 1].removesuffix("\r")
     return Excerpt(line=line, column=column, width=1, text=shown)
 

@@ -16,7 +16,7 @@ from cattrs.errors import (
 )
 
 from jepa_core.recipes.expectations import expected, value_words, without_none
-from jepa_core.recipes.faults import Problem, did_you_mean
+from jepa_core.recipes.faults import MOST_HINTS, Problem, did_you_mean
 from jepa_core.recipes.key_path import KeyPath, dotted
 from jepa_core.recipes.strict_converter import LARGEST_INTEGER, RefusedError, key_of, strict_converter
 from jepa_core.settings import Setting, setting_of
@@ -59,7 +59,8 @@ class TableReader:
     def _class_problems(self, error: Exception, owner: type[Any], path: KeyPath) -> Iterator[Problem]:
         note = _note(error, AttributeValidationNote)
         if isinstance(error, ForbiddenExtraKeysError):
-            yield from (self._unknown_key(key, owner, path) for key in sorted(error.extra_fields))
+            for number, key in enumerate(sorted(error.extra_fields)):
+                yield self._unknown_key(key, owner, path, hints=number < MOST_HINTS)
         elif note is None:
             yield from self._problems(error, owner, path, _NO_SETTING)
         elif isinstance(error, KeyError):
@@ -68,10 +69,11 @@ class TableReader:
             description = setting_of(attrs.fields_dict(owner)[note.name])
             yield from self._problems(error, note.type, (*path, key_of(owner, note.name)), description)
 
-    def _unknown_key(self, key: str, owner: type[Any], path: KeyPath) -> Problem:
+    def _unknown_key(self, key: str, owner: type[Any], path: KeyPath, *, hints: bool) -> Problem:
         generic = self.generic_keys if path == self.path else ()
         known = [*generic, *(key_of(owner, a.name) for a in attrs.fields(owner) if a.init)]
-        message = f"no field of this name in {dotted(path, self.root)}.{did_you_mean(key, known)}"
+        hint = did_you_mean(key, known) if hints else ""
+        message = f"no field of this name in {dotted(path, self.root)}.{hint}"
         return self._problem((*path, key), message, f"fields: {', '.join(known)}", at_key=True)
 
     def _missing(self, field: str, kind: Any, owner: type[Any], path: KeyPath) -> Problem:

@@ -5,6 +5,7 @@ Knows the layout of a recipe and the registry; knows nothing of files, nor of wh
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from jepa_core.discovery.remarks import OWN_DISTRIBUTION, BlockedPlugin, BrokenP
 from jepa_core.recipes import layout
 from jepa_core.recipes.engine_tables import ENGINE_TABLES, all_keys
 from jepa_core.recipes.expectations import value_words
-from jepa_core.recipes.faults import Problem, did_you_mean
+from jepa_core.recipes.faults import MOST_HINTS, Problem, did_you_mean
 from jepa_core.recipes.field_descriptions import FieldDescription, describe_fields
 from jepa_core.recipes.key_path import KeyPath
 from jepa_core.recipes.recorded_extras import IGNORED_KEYS
@@ -30,6 +31,8 @@ from jepa_core.watch.rules import Watch
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_MOST_TABLES = 64
+"""Losses, augmentations, nulls and observers of a recipe, of each kind."""
 _OTHER_NAME = "a table named otherwise says which {} it is: kind = …"
 
 
@@ -179,10 +182,10 @@ class _Structuring:
     def refuse_unknown_tables(self) -> None:
         """Every key must be one that a recipe has."""
         known = all_keys()
-        for key in self.table:
-            if key not in known:
-                message = f"no table of this name in a recipe.{did_you_mean(key, known)}"
-                self._add((key,), message, f"tables: {', '.join(known)}", at_key=True)
+        for number, key in enumerate(key for key in self.table if key not in known):
+            hint = did_you_mean(key, known) if number < MOST_HINTS else ""
+            message = f"no table of this name in a recipe.{hint}"
+            self._add((key,), message, f"tables: {', '.join(known)}", at_key=True)
 
     def _name(self, default: str) -> str:
         name = self.table.get("name", default)
@@ -198,11 +201,8 @@ class _Structuring:
         return str(description)
 
     def _losses(self) -> dict[str, LossEntry | None]:
-        tables = self.table.get(layout.LOSSES, {})
-        if not isinstance(tables, dict):
-            self._add((layout.LOSSES,), f"expected tables such as [losses.info_nce], got {value_words(tables)}")
-            return {}
-        if not tables:
+        tables = self._named_tables(layout.LOSSES, "info_nce")
+        if not tables and isinstance(self.table.get(layout.LOSSES, {}), dict):
             self._add((layout.LOSSES,), "a recipe needs at least one loss", self._installed("loss"))
         return {name: self._loss(name) for name in tables}
 
@@ -259,12 +259,14 @@ class _Structuring:
             return None
         return NullEntry(name=name, enabled=switch.enabled, config=config)
 
-    def _named_tables(self, key: str) -> dict[str, Any]:
+    def _named_tables(self, key: str, example: str = "NAME") -> dict[str, Any]:
         tables = self.table.get(key, {})
         if not isinstance(tables, dict):
-            self._add((key,), f"expected tables such as [{key}.NAME], got {value_words(tables)}")
+            self._add((key,), f"expected tables such as [{key}.{example}], got {value_words(tables)}")
             return {}
-        return tables
+        if len(tables) > _MOST_TABLES:
+            self._add((key,), f"{len(tables)} tables, and there may be {_MOST_TABLES}", at_key=True)
+        return dict(itertools.islice(tables.items(), _MOST_TABLES))
 
     def _observer(self, name: str) -> ObserverEntry | None:
         path = (layout.OBSERVERS, name)

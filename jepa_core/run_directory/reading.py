@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import orjson
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import NotPlainError, open_plain, read_plain
+from jepa_core.recipes.bounded_toml import parsed_toml
 from jepa_core.recorded_numbers import decode_row
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.events import Event, event_from_json
@@ -24,7 +24,9 @@ from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.verdict import Verdict, verdict_from_json
 
 MAX_FILE = 4 << 20
-"""Most bytes of a recipe, a verdict or an environment that are read."""
+"""Most bytes of a verdict or an environment that are read."""
+
+MAX_RECIPE = 1 << 18
 
 
 @attrs.frozen(kw_only=True)
@@ -142,8 +144,8 @@ class RunReader:
     def recipe(self) -> dict[str, Any]:
         """The resolved recipe as plain tables; empty when it is missing or damaged."""
         try:
-            return tomllib.loads(read_plain(self.path / RECIPE, MAX_FILE).decode())
-        except (OSError, ValueError, RecursionError):
+            return parsed_toml(read_plain(self.path / RECIPE, MAX_RECIPE).decode())
+        except (OSError, ValueError):
             return {}
 
     def environment(self) -> dict[str, Any]:

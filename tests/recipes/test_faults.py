@@ -206,9 +206,9 @@ def test_control_characters_and_markup_are_shown_as_they_are(tmp_path: Path) -> 
 
 
 def test_thousands_of_faults_are_counted_and_the_first_ones_shown(tmp_path: Path) -> None:
-    report = report_of(write(tmp_path, "a", "".join(f"k{i} = 1\n" for i in range(5_000)) + MINIMAL))
-    assert report.startswith(f"{tmp_path}/a.toml has 5000 faults\n")
-    assert "  … and 4960 more\n" in report
+    report = report_of(write(tmp_path, "a", "".join(f"k{i} = 1\n" for i in range(3_900)) + MINIMAL))
+    assert report.startswith(f"{tmp_path}/a.toml has 3900 faults\n")
+    assert "  … and 3860 more\n" in report
     assert "a.toml:40:1" in report
     assert "a.toml:41:1" not in report
 

@@ -60,7 +60,7 @@ def test_what_is_no_text_file_is_a_fault(tmp_path: Path) -> None:
 
 def test_values_nested_without_end_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "deep", "a = " + "[" * 20_000 + "]" * 20_000)
-    assert only_fault(path).message == "nested too deeply to be a recipe"
+    assert only_fault(path).message == "lists or tables nested more than 32 deep, the most a recipe may have"
 
 
 def test_a_number_of_thousands_of_digits_is_a_fault(tmp_path: Path) -> None:
