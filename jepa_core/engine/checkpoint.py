@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from jepa_core.errors import CheckpointError
+from jepa_core.run_directory.checkpoint_contents import TENSOR, ContentsError, stored_values
 from jepa_core.run_directory.stored_checkpoints import (
     FILES,
     FORMAT,
@@ -37,6 +38,7 @@ from jepa_core.run_directory.stored_checkpoints import (
     set_aside_step,
     stored_checkpoints,
 )
+from jepa_core.visible_text import clean
 
 LEAST_VERIFIED = 2
 """Checkpoints that verify and are kept whatever their ages: should the newest go bad, there is one to go back to."""
@@ -44,7 +46,6 @@ LEAST_VERIFIED = 2
 _PARTIAL = ".partial"
 _MOST_NAMES = 100
 """Names tried for a temporary folder."""
-_TENSOR = "__tensor__"
 
 
 def load_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -58,11 +59,12 @@ def load_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
         raise CheckpointError(f"Checkpoint {checkpoint.path} cannot be used: {fault}. Use an older one.")
     tensors_file, values_file = FILES
     try:
-        tensors = load_file(checkpoint.path / tensors_file)
-        values = json.loads((checkpoint.path / values_file).read_bytes())
-    except (OSError, ValueError, SafetensorError) as error:
-        raise CheckpointError(f"Checkpoint {checkpoint.path} cannot be read: {error}") from error
-    states: dict[str, Any] = join_tree(tensors, values)
+        states: dict[str, Any] = join_tree(load_file(checkpoint.path / tensors_file), stored_values(checkpoint.path))
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError, AttributeError) as error:
+        # Tensors of a type that torch has not, or files that were changed since.
+        name = f"{values_file} " if isinstance(error, ContentsError) else ""
+        said = clean(f"{name}{error}", 200)
+        raise CheckpointError(f"Checkpoint {checkpoint.path} cannot be read: {said}. Use an older one.") from error
     return states
 
 
@@ -299,7 +301,7 @@ def split_tree(tree: Any, path: str = "") -> tuple[dict[str, Tensor], Any]:
     """A state tree as a checkpoint holds it: tensors by path, on the CPU and contiguous, and a JSON value with their
     paths in their place."""
     if isinstance(tree, Tensor):
-        return {path: tree.detach().to("cpu", copy=True).contiguous()}, {_TENSOR: path}
+        return {path: tree.detach().to("cpu", copy=True).contiguous()}, {TENSOR: path}
     if isinstance(tree, Mapping):
         parts = {str(key): split_tree(value, f"{path}/{key}" if path else str(key)) for key, value in tree.items()}
         tensors = {name: tensor for found, _ in parts.values() for name, tensor in found.items()}
@@ -314,8 +316,8 @@ def split_tree(tree: Any, path: str = "") -> tuple[dict[str, Tensor], Any]:
 def join_tree(tensors: Mapping[str, Tensor], values: Any) -> Any:
     """The inverse of `split_tree`."""
     if isinstance(values, dict):
-        if values.keys() == {_TENSOR}:
-            return tensors[values[_TENSOR]]
+        if values.keys() == {TENSOR}:
+            return tensors[values[TENSOR]]
         return {key: join_tree(tensors, value) for key, value in values.items()}
     if isinstance(values, list):
         return [join_tree(tensors, value) for value in values]

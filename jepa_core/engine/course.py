@@ -7,7 +7,6 @@ place in the data is kept, not its number of steps.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -107,16 +106,6 @@ class Course:
             position=self.at(step),
             epoch_then=self.epoch(step),
             share_then=self.along(step, self.run_steps) / self.run_steps,
-        )
-
-    def fitting_epoch(self, step: int, epoch: float) -> Course:
-        """The course of a run of which no more is known than that it made `epoch` passes in `step` steps."""
-        if math.isclose(self.epoch(step), epoch, abs_tol=1e-6):
-            return self
-        whole = math.floor(epoch + 1e-9)
-        drawn = round((epoch - whole) * self.per_epoch) * self.batch_size
-        return attrs.evolve(
-            self, step=step, position=Position(whole, drawn), epoch_then=epoch, share_then=epoch / self.epochs
         )
 
     def state(self) -> dict[str, Any]:

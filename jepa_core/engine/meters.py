@@ -25,8 +25,8 @@ class Meters:
         self._seconds: dict[str, float] = {}
         self.own: dict[str, float] = {}
         """This rank's own part of the newest row, where there are several."""
-        self.rows: int | None = 0
-        """Rows so far; None where that is not known, as a checkpoint of an older version does not say."""
+        self.rows = 0
+        """Rows so far."""
 
     def add(self, names: list[str], values: Tensor) -> None:
         """One step's figures (F,), as `together` gives them."""
@@ -56,8 +56,7 @@ class Meters:
 
     def take(self, crew: Crew = ALONE) -> dict[str, float]:
         """The means since the last row, over ranks too, in one device-to-host copy; starts anew."""
-        if self.rows is not None:
-            self.rows += 1
+        self.rows += 1
         if not self._steps:
             return dict(self._notes)
         seconds = {name: total / max(1, self._timed_steps) for name, total in self._seconds.items()}
@@ -73,12 +72,12 @@ class Meters:
         return row
 
     def state(self) -> dict[str, Any]:
-        """For checkpoints: a run that is resumed between two rows writes the same row."""
+        """For checkpoints: a run that is resumed between two rows writes the same row. What is noted is noted anew in
+        every step."""
         return {
-            "names": self._names,
-            "sums": self._sums,
+            "names": self._names if self._steps else [],
+            "sums": self._sums[: None if self._steps else 0],
             "steps": self._steps,
-            "notes": dict(self._notes),
             "rows": self.rows,
         }
 
@@ -87,9 +86,7 @@ class Meters:
         self._names = list(state["names"])
         self._sums = state["sums"].to(self._device)
         self._steps, self._timed_steps = int(state["steps"]), 0
-        self._notes = dict(state["notes"])
-        rows = state.get("rows")
-        self.rows = None if rows is None else int(rows)
+        self.rows = state["rows"]
 
 
 def together(

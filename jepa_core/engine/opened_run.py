@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import attrs
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
-from jepa_core.engine.stored_model import ChosenCheckpoint, StoredModel, choose_checkpoint, load_model
+from jepa_core.engine.stored_model import ChosenCheckpoint, StoredModel, choose_checkpoint, load_model, why_no_model
 from jepa_core.errors import RunDirectoryError
 from jepa_core.recipes.faults import Fault, RecipeFaultsError
 from jepa_core.recipes.layers import Layer, override_layers
@@ -66,7 +67,7 @@ def open_run(run: Path, *, overrides: Sequence[str], step: str, device: str, reg
     _refuse_changes_to_the_model(override_layers(overrides))
     trained = load_recipe(path, registry=registry).recipe
     recipe = load_recipe(path, overrides=overrides, registry=registry).recipe
-    chosen = choose_checkpoint(reader, step)
+    chosen = choose_checkpoint(reader, step, partial(why_no_model, trained))
     compute = choose_compute(device, recipe.train.precision)
     set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
     model = load_model(trained, chosen.checkpoint, compute.device)

@@ -26,8 +26,8 @@ class GatedAdam:
         self.parameters = dict(parameters)
         self.config = config
         self._update = torch._fused_adamw_ if config.kind == "adamw" else torch._fused_adam_
-        self._moments: dict[str, dict[str, Tensor]] = {}
-        """Name of a parameter → `step`, `exp_avg` and `exp_avg_sq`, as torch names them; from its first gradient on."""
+        self._moments = {name: _no_moments(parameter) for name, parameter in self.parameters.items()}
+        """Name of a parameter → `step`, `exp_avg` and `exp_avg_sq`, as torch names them."""
 
     @torch.no_grad()
     def step(self, lr: float | Tensor, accept: Tensor) -> None:
@@ -35,7 +35,7 @@ class GatedAdam:
         refused = (~accept).float()
         for weight_decay, names in self._groups().items():
             parameters = [self.parameters[name] for name in names]
-            moments = [self._moments.setdefault(name, _no_moments(self.parameters[name])) for name in names]
+            moments = [self._moments[name] for name in names]
             steps = [each["step"] for each in moments]
             torch._foreach_add_(steps, 1)
             self._update(
@@ -62,11 +62,10 @@ class GatedAdam:
             parameter.grad = None
 
     def state(self) -> dict[str, dict[str, Tensor]]:
-        """Moments and step counts by parameter name, for checkpoints; empty before the first step."""
+        """Moments and step counts by parameter name, for checkpoints."""
         return {
-            name: {key: slice_of(parameter, moment) for key, moment in self._moments[name].items()}
-            for name, parameter in self.parameters.items()
-            if name in self._moments
+            name: {key: slice_of(self.parameters[name], moment) for key, moment in moments.items()}
+            for name, moments in self._moments.items()
         }
 
     def _groups(self) -> dict[float, list[str]]:
@@ -85,17 +84,18 @@ class GatedAdam:
     def forget(self, names: Collection[str]) -> None:
         """Drop what parameters remember that start anew."""
         for name in names:
-            self._moments.pop(name, None)
+            if name in self.parameters:
+                self._moments[name] = _no_moments(self.parameters[name])
 
     def _fits(self, name: str, moments: Mapping[str, Tensor]) -> bool:
         parameter = self.parameters.get(name)
         return parameter is not None and all(
-            moment.ndim == 0 or moment.shape == parameter.shape for moment in moments.values()
+            moment.shape == (() if key == "step" else parameter.shape) for key, moment in moments.items()
         )
 
     def restore(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """From a checkpoint."""
-        self._moments = {
+        """From a checkpoint; parameters of which it knows nothing are as before their first step."""
+        self._moments = {name: _no_moments(parameter) for name, parameter in self.parameters.items()} | {
             name: {key: _laid_out_as(self.parameters[name], value) for key, value in moments.items()}
             for name, moments in state.items()
         }

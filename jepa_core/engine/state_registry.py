@@ -5,15 +5,18 @@ An entry's state is a tree of mappings and lists whose leaves are tensors or pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import attrs
 from torch import Tensor, nn
 
+from jepa_core.engine.expected_state import described, misfit
 from jepa_core.engine.fitting_state import StartedAnew, load_fitting
 from jepa_core.engine.slices import sharded_as
 from jepa_core.errors import CheckpointError
+from jepa_core.visible_text import clean
 
 State = Mapping[str, Any]
 
@@ -34,6 +37,16 @@ class Entry:
     write: Callable[[Any], None]
     write_fitting: Callable[[Any], tuple[StartedAnew, ...]] | None = None
     """Takes what fits from a state of another recipe; None where only the whole state makes sense."""
+    check: Callable[[Any], str] | None = None
+    """The first thing that is wrong with a state to be written. When not given, it has to look like the one read."""
+    check_fitting: Callable[[Any], str] | None = None
+    """The same before `write_fitting`."""
+
+    def fault(self, state: Any, *, fitting: bool) -> str:
+        """The first thing that is wrong with a state to be written; nothing where it can be."""
+        if fitting and self.write_fitting is not None:
+            return "" if self.check_fitting is None else self.check_fitting(state)
+        return misfit(state, self.read()) if self.check is None else self.check(state)
 
 
 class StateRegistry:
@@ -42,9 +55,9 @@ class StateRegistry:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
 
-    def add(self, name: str, owner: Remembers) -> None:
-        """Register an object with `state` and `restore`."""
-        self.add_entry(name, Entry(owner.state, owner.restore))
+    def add(self, name: str, owner: Remembers, *, check: Callable[[Any], str] | None = None) -> None:
+        """Register an object with `state` and `restore`; `check` as in `Entry`."""
+        self.add_entry(name, Entry(owner.state, owner.restore, check=check))
 
     def add_module(self, name: str, module: nn.Module) -> None:
         """Register all parameters and buffers of a module, strictly."""
@@ -52,8 +65,9 @@ class StateRegistry:
             name,
             Entry(
                 module.state_dict,
-                lambda state: _load_strictly(name, module, state),
+                lambda state: _load(module, state),
                 lambda state: load_fitting(module, state),
+                check_fitting=_not_tensors,
             ),
         )
 
@@ -69,12 +83,34 @@ class StateRegistry:
         return {name: entry.read() for name, entry in self._entries.items()}
 
     def write(self, states: Mapping[str, State]) -> None:
-        """Put every entry into the state given.
+        """Put every entry into the state given, once all of it is found to fit.
+
+        Raises:
+            CheckpointError: an entry is missing or unknown, or does not fit. Nothing has changed.
+        """
+        self._write(states, lambda entry, state: entry.write(state), fitting=False)
+
+    def check(self, states: Mapping[str, State], *, fitting: bool = False) -> None:
+        """See that a state could be written, or with `fitting` as much of it as another recipe has places for.
 
         Raises:
             CheckpointError: an entry is missing or unknown, or does not fit.
         """
-        self._write(states, lambda entry, state: entry.write(state))
+        missing, unknown = set(self._entries) - set(states), set(states) - set(self._entries)
+        if missing or unknown:
+            named = clean(f"without {sorted(missing)}, with unknown {sorted(unknown)}", 300)
+            raise CheckpointError(
+                f"The checkpoint does not fit this run: {named}. It was written by another version or recipe; start a "
+                "new run instead."
+            )
+        for name, entry in self._entries.items():
+            with _named(name):
+                said = entry.fault(states[name], fitting=fitting)
+            if said:
+                raise CheckpointError(
+                    f"The checkpoint's {name} does not fit the recipe: {said}. "
+                    "Resume with the recipe it was written by."
+                )
 
     def write_fitting(self, states: Mapping[str, State]) -> tuple[StartedAnew, ...]:
         """The same for a state that another recipe's run wrote: what fits is taken, and what does not is returned.
@@ -90,36 +126,38 @@ class StateRegistry:
             else:
                 anew.extend(entry.write_fitting(state))
 
-        self._write(states, write)
+        self._write(states, write, fitting=True)
         return tuple(anew)
 
-    def _write(self, states: Mapping[str, State], write: Callable[[Entry, State], None]) -> None:
-        missing, unknown = set(self._entries) - set(states), set(states) - set(self._entries)
-        if missing or unknown:
-            raise CheckpointError(
-                f"The checkpoint does not fit this run: without {sorted(missing)}, with unknown {sorted(unknown)}. "
-                "It was written by another version or recipe; start a new run instead."
-            )
+    def _write(self, states: Mapping[str, State], write: Callable[[Entry, State], None], *, fitting: bool) -> None:
+        self.check(states, fitting=fitting)
         for name, entry in self._entries.items():
-            try:
+            with _named(name):
                 write(entry, states[name])
-            except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-                raise CheckpointError(
-                    f"The checkpoint's {name} does not fit the recipe: {type(error).__name__}: {error}. "
-                    "Resume with the recipe it was written by."
-                ) from error
 
 
-def _load_strictly(name: str, module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    own = module.state_dict()
-    wrong = list(own.keys() ^ state.keys()) + [
-        key
-        for key in own.keys() & state.keys()
-        if own[key].shape != state[key].shape or own[key].dtype != state[key].dtype
-    ]
-    if wrong:
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """
+    Raises:
+        CheckpointError: what is done with an entry fails.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
         raise CheckpointError(
-            f"The checkpoint's {name} does not fit the recipe: {len(wrong)} tensors differ in name, shape or dtype, "
-            f"first {sorted(wrong)[0]!r}. Resume with the recipe it was written by."
-        )
+            f"The checkpoint's {name} does not fit the recipe: {type(error).__name__}: {clean(str(error), 200)}. "
+            "Resume with the recipe it was written by."
+        ) from error
+
+
+def _not_tensors(state: Any) -> str:
+    if not isinstance(state, Mapping):
+        return f"it is {described(state)} instead of an object"
+    wrong = [name for name, value in state.items() if not isinstance(value, Tensor)]
+    return f"{clean(wrong[0], 120)} is {described(state[wrong[0]])} instead of a tensor" if wrong else ""
+
+
+def _load(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    own = module.state_dict()
     module.load_state_dict({key: sharded_as(own[key], value) for key, value in state.items()})

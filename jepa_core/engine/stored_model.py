@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 import torch
 
-from jepa_core.contracts import Space, spaces_of
-from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
+from jepa_core.engine.checkpoint import load_checkpoint
 from jepa_core.engine.data_shape import DataShape
-from jepa_core.engine.network import build_parts
+from jepa_core.engine.expected_state import misfit, number
+from jepa_core.engine.network import Parts, build_parts
 from jepa_core.engine.objective import Objective
+from jepa_core.engine.run_state import data_shape_in, parts_outline
 from jepa_core.engine.state_registry import StateRegistry
-from jepa_core.errors import CheckpointError, JepaError, RecipeError, RunDirectoryError
+from jepa_core.errors import CheckpointError, RecipeError, RunDirectoryError
 from jepa_core.recipes.tables import Recipe
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.stored_checkpoints import Checkpoint
+from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified, stored_checkpoints
 
 BEST, NEWEST = "best", "newest"
 
@@ -43,105 +44,130 @@ class StoredModel:
     epoch: float
 
 
-def choose_checkpoint(run: RunReader, wanted: str) -> ChosenCheckpoint:
+Refused = Callable[[Checkpoint], str | None]
+"""Says why a checkpoint that verifies cannot be used; None where it can."""
+
+
+def choose_checkpoint(run: RunReader, wanted: str, refused: Refused = lambda _: None) -> ChosenCheckpoint:
     """The checkpoint of a step, `best` or `newest`; with an empty text the best where it is kept, else the newest.
+
+    Args:
+        run: the run.
+        wanted: which.
+        refused: what else stands against one; an older one takes its place where none was asked for by name.
 
     Raises:
         CheckpointError: there is none such, or it is damaged.
         RecipeError: the text names none.
     """
-    folder = CheckpointFolder(run.path / CHECKPOINTS, keep=2)
-    if wanted.isdecimal():
-        return ChosenCheckpoint(checkpoint=_at_step(folder, int(wanted)), why="")
+    if _is_step(wanted):
+        return ChosenCheckpoint(checkpoint=_at_step(run, int(wanted), refused), why="")
     if wanted not in ("", BEST, NEWEST):
         raise RecipeError(f"--step {wanted!r} is no checkpoint. Use a step's number, best or newest.")
     if wanted == BEST:
-        return _best(run, folder)
-    return _newest(folder) if wanted == NEWEST else _best_if_kept(run, folder)
+        return _best(run, refused)
+    return _newest(run, refused) if wanted == NEWEST else _best_if_kept(run, refused)
 
 
-def _best_if_kept(run: RunReader, folder: CheckpointFolder) -> ChosenCheckpoint:
+def _is_step(wanted: str) -> bool:
+    return wanted.isascii() and wanted.isdecimal() and len(wanted) <= 18
+
+
+def _best_if_kept(run: RunReader, refused: Refused) -> ChosenCheckpoint:
     """The best; the newest while no verdict names one, or, with the reason, when it cannot be had."""
     try:
         verdict = run.verdict()
-        return _newest(folder) if verdict is None or verdict.best is None else _best(run, folder)
+        return _newest(run, refused) if verdict is None or verdict.best is None else _best(run, refused)
     except RunDirectoryError as error:
-        return _newest(folder, f"not the best checkpoint: {error}")
+        return _newest(run, refused, f"not the best checkpoint: {error}")
 
 
-def _newest(folder: CheckpointFolder, *notes: str) -> ChosenCheckpoint:
-    newest, faults = folder.newest()
-    if newest is None:
+def _newest(run: RunReader, refused: Refused, *notes: str) -> ChosenCheckpoint:
+    folder = run.path / CHECKPOINTS
+    newest = newest_verified(folder, refused=refused)
+    if newest.checkpoint is None:
         remedy = (
             "Copy them anew from where the run was made, or train it again."
-            if faults
+            if newest.faults
             else "A run writes its first one after checkpoint.every_epochs."
         )
-        found = "; ".join(faults) or "there is none"
-        raise CheckpointError(f"No checkpoint in {folder.folder} can be used: {found}.\n{remedy}")
-    return ChosenCheckpoint(checkpoint=newest, why="newest", notes=(*notes, *faults))
+        found = "; ".join(newest.faults) or "there is none"
+        raise CheckpointError(f"No checkpoint in {folder} can be used: {found}.\n{remedy}")
+    return ChosenCheckpoint(checkpoint=newest.checkpoint, why="newest", notes=(*notes, *newest.faults))
 
 
-def _best(run: RunReader, folder: CheckpointFolder) -> ChosenCheckpoint:
+def _best(run: RunReader, refused: Refused) -> ChosenCheckpoint:
     verdict = run.verdict()
     if verdict is None or verdict.best is None:
         raise CheckpointError(f"{run.name} has no verdict that names a best checkpoint. Use --step newest.")
-    checkpoint = _at_step(folder, verdict.best.step)
+    checkpoint = _at_step(run, verdict.best.step, refused)
     return ChosenCheckpoint(checkpoint=checkpoint, why=f"best: {verdict.best.why}")
 
 
-def _at_step(folder: CheckpointFolder, step: int) -> Checkpoint:
-    kept = {checkpoint.step: checkpoint for checkpoint in folder.all()}
+def _at_step(run: RunReader, step: int, refused: Refused) -> Checkpoint:
+    folder = run.path / CHECKPOINTS
+    kept = {checkpoint.step: checkpoint for checkpoint in stored_checkpoints(folder)}
     if step not in kept:
         there = ", ".join(map(str, kept)) or "none"
-        raise CheckpointError(f"There is no checkpoint of step {step} in {folder.folder}. Steps there: {there}.")
-    fault = kept[step].verify()
+        raise CheckpointError(f"There is no checkpoint of step {step} in {folder}. Steps there: {there}.")
+    fault = kept[step].verify() or refused(kept[step])
     if fault is not None:
         raise CheckpointError(f"Checkpoint {kept[step].path} cannot be used: {fault}.")
     return kept[step]
 
 
 def load_model(recipe: Recipe, checkpoint: Checkpoint, device: torch.device) -> StoredModel:
-    """Build the parts of a run's own recipe and put the checkpoint's weights into them.
+    """Build the parts of a run's own recipe and put the checkpoint's weights into them, once they are found to fit.
 
     Raises:
         CheckpointError: it cannot be read, or does not fit the recipe.
     """
     states = load_checkpoint(checkpoint)
-    shape, epoch = _shape_and_epoch(checkpoint.path, states, _space_class(recipe, states))
+    _check_weights(states, recipe)
+    shape = data_shape_in(states, recipe)
     parts = build_parts(recipe, shape, device)
+    weights = _weights(parts)
+    weights.write({name: states[name] for name in weights.names()})
+    objective = Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()})
+    return StoredModel(objective=objective.eval(), shape=shape, epoch=_epoch(states))
+
+
+def why_no_model(recipe: Recipe, checkpoint: Checkpoint) -> str | None:
+    """Why `load_model` would refuse a checkpoint that verifies; None where it would not."""
+    try:
+        _check_weights(load_checkpoint(checkpoint), recipe)
+    except CheckpointError as error:
+        return str(error).removesuffix(".")
+    return None
+
+
+def _check_weights(states: Mapping[str, Any], recipe: Recipe) -> None:
+    """See that weights fit a recipe before anything is made for them.
+
+    Raises:
+        CheckpointError: they do not.
+    """
+    expected = _weights(parts_outline(recipe, data_shape_in(states, recipe)))
+    expected.check({name: states[name] for name in expected.names() if name in states})
+    _epoch(states)
+
+
+def _weights(parts: Parts) -> StateRegistry:
     weights = StateRegistry()
     weights.add_module("online", parts.online)
     weights.add_module("target", parts.target)
     weights.add_module("losses", parts.losses)
-    weights.write({name: states[name] for name in weights.names() if name in states})
-    objective = Objective(parts, {name: entry.weight for name, entry in recipe.losses.items()})
-    return StoredModel(objective=objective.eval(), shape=shape, epoch=epoch)
+    return weights
 
 
-def _space_class(recipe: Recipe, states: dict[str, Any]) -> type[Space]:
-    """What the run's data is of; where that hangs on data which is no longer there, the encoder's space of this kind.
-
-    Raises:
-        JepaError: neither is known.
+def _epoch(states: Mapping[str, Any]) -> float:
     """
-    try:
-        space: type[Space] = recipe.data.space
-    except JepaError:
-        shape = states.get("data_shape")
-        written = shape.get("space") if isinstance(shape, dict) else None
-        kind = written.get("kind") if isinstance(written, dict) else None
-        named = [taken for taken in spaces_of(recipe.encoder) if taken.kind == kind]
-        if not named:
-            raise
-        return named[0]
-    return space
-
-
-def _shape_and_epoch(path: Path, states: dict[str, Any], space_class: type[Space]) -> tuple[DataShape, float]:
-    try:
-        return DataShape.from_state(states["data_shape"], space_class), float(states["progress"]["epoch"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"Checkpoint {path} does not say what data its weights fit: it was written by another version."
-        ) from error
+    Raises:
+        CheckpointError: it is not there, or no number.
+    """
+    progress = states.get("progress")
+    epoch = progress.get("epoch") if isinstance(progress, Mapping) else None
+    said = misfit(epoch, number(0), "epoch")
+    if epoch is None or said:
+        raise CheckpointError(f"The checkpoint's progress does not say how far the run was: {said}.")
+    return float(epoch)

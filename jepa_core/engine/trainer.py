@@ -33,11 +33,12 @@ from jepa_core.engine.non_finite import cause_on_ranks
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.parallel import require_equal_shares
 from jepa_core.engine.record import Record
+from jepa_core.engine.run_state import run_state
 from jepa_core.engine.saving import NotFiniteStateError, Saving
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.sharding import Shards
 from jepa_core.engine.slices import whole_tree
-from jepa_core.engine.state_registry import Entry, StateRegistry
+from jepa_core.engine.state_registry import Entry
 from jepa_core.engine.step import TrainingStep
 from jepa_core.errors import CheckpointError
 from jepa_core.recipes.tables import Recipe
@@ -84,7 +85,12 @@ class Trainer:
         self.course_before: Course | None = None
         """The way through the data before the run went on with batches of another size; None where it did not."""
         self._is_initialised = self._ends = False
-        self.state = self._all_state()
+        progress = Entry(self._progress, self._restore_progress)
+        step = self.step
+        self.state = run_state(
+            shape=self.shape, parts=parts, optimizer=step.optimizer, vote=step.vote, loss_scale=step.loss_scale,
+            meters=step.meters, progress=progress,
+        )  # fmt: skip
         self.saving = Saving(compute.device, record, built=self.state.read())
         self._row_started = time.perf_counter()
 
@@ -92,20 +98,6 @@ class Trainer:
     def calendar(self) -> Calendar:
         """What is due when."""
         return Calendar(self.recipe, self.step.course)
-
-    def _all_state(self) -> StateRegistry:
-        state = StateRegistry()
-        state.add("data_shape", self.shape)
-        state.add_module("online", self.parts.online)
-        state.add_module("target", self.parts.target)
-        state.add_module("losses", self.parts.losses)
-        optimizer = self.step.optimizer
-        state.add_entry("optimizer", Entry(optimizer.state, optimizer.restore, self._restore_fitting_moments))
-        state.add("vote", self.step.vote)
-        state.add("loss_scale", self.step.loss_scale)
-        state.add("meters", self.step.meters)
-        state.add_entry("progress", Entry(self._progress, self._restore_progress))
-        return state
 
     def _progress(self) -> dict[str, Any]:
         return {
@@ -118,17 +110,9 @@ class Trainer:
     def _restore_progress(self, state: Mapping[str, Any]) -> None:
         self.steps_done = int(state["step"])
         self.best = dict(state["best"])
-        if "course" in state:
-            before = Course.restored(state["course"])
-            self.step.course = before.fitting(self.step.course, self.steps_done)
-            self.course_before = before if self.step.course != before else None
-        else:
-            # Of a checkpoint that does not note its place: the epoch tells it as far as whole micro-batches go.
-            self.step.course = self.step.course.fitting_epoch(self.steps_done, float(state["epoch"]))
-
-    def _restore_fitting_moments(self, state: Mapping[str, Any]) -> tuple[StartedAnew, ...]:
-        self.step.optimizer.restore_fitting(state)
-        return ()
+        before = Course.restored(state["course"])
+        self.step.course = before.fitting(self.step.course, self.steps_done)
+        self.course_before = before if self.step.course != before else None
 
     def require_one_step(self, step: int) -> None:
         """Refuse to go on from different checkpoints.

@@ -10,19 +10,22 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from jepa_core.plain_files import open_plain, read_plain
+from jepa_core.run_directory.checkpoint_contents import TENSORS, VALUES, ContentsError, contents_fault, strict_json
+from jepa_core.visible_text import clean
 
 FORMAT = 1
-FILES = ("tensors.safetensors", "state.json")
+FILES = (TENSORS, VALUES)
 """What a checkpoint holds beside its manifest."""
 MANIFEST = "manifest.json"
 _MAX_MANIFEST = 1 << 20
+_CHUNK = 1 << 20
 
 _NAME = re.compile(r"step-(0|[1-9][0-9]{0,17})")
 _SET_ASIDE = ".replaced"
@@ -35,33 +38,65 @@ class Checkpoint:
     path: Path
     step: int
 
-    def verify(self) -> str | None:
-        """Why this checkpoint cannot be trusted; None when every byte is as it was written."""
+    def verify(self, read: Callable[[int], object] = lambda _: None) -> str | None:
+        """Why this checkpoint cannot be trusted; None when every byte is as it was written, and is a checkpoint's.
+
+        `read` is called with the number of bytes that were read since, of long files several times.
+        """
         try:
-            return next(self._faults(), None)
+            return next(self._faults(read), None)
         except OSError as error:
-            name = Path(error.filename).name if error.filename else "a file"
+            name = clean(Path(error.filename).name, 60) if error.filename else "a file"
             if isinstance(error, FileNotFoundError):
                 return f"{name} is missing"
             return f"{name} cannot be read: {error.strerror or error}"
-        except ValueError:
-            return f"{MANIFEST} is damaged: it is no JSON"
-        except (KeyError, TypeError, AttributeError, RecursionError):
-            return f"{MANIFEST} is damaged: it is no manifest of a checkpoint"
 
-    def _faults(self) -> Iterator[str]:
-        manifest = json.loads(read_plain(self.path / MANIFEST, _MAX_MANIFEST))
-        if manifest["sum"] != manifest_sum(manifest):
-            yield f"{MANIFEST} is damaged: its own sum does not fit"
-        if manifest["format"] != FORMAT:
-            yield f"{MANIFEST} is of another format"
-        if manifest["step"] != self.step:
-            yield f"{MANIFEST} is of another step"
-        if manifest["files"].keys() != set(FILES):
-            yield f"{MANIFEST} names {sorted(manifest['files'])} instead of {sorted(FILES)}"
+    def size(self) -> int:
+        """Bytes of its files; of those that cannot be asked none."""
+        return sum(map(_size, (self.path / name for name in (*FILES, MANIFEST))))
+
+    def _faults(self, read: Callable[[int], object]) -> Iterator[str]:
+        try:
+            files = self._files_by_manifest()
+        except ContentsError as error:
+            yield f"{MANIFEST} {error}"
+            return
         for name in FILES:
-            if file_sum(self.path / name) != manifest["files"][name]["sha256"]:
+            size = (self.path / name).stat().st_size
+            if size != files[name]["bytes"]:
+                yield f"{name} is damaged: it has {size:,} bytes, and by {MANIFEST} {files[name]['bytes']:,}"
+            if file_sum(self.path / name, read) != files[name]["sha256"]:
                 yield f"{name} is damaged: its SHA-256 sum is not the manifest's"
+        fault = contents_fault(self.path, self.step)
+        if fault is not None:
+            yield fault
+
+    def _files_by_manifest(self) -> Mapping[str, Mapping[str, Any]]:
+        """Name of a file → `bytes` and `sha256`.
+
+        Raises:
+            ContentsError: the manifest is damaged, or of something else.
+        """
+        try:
+            content = read_plain(self.path / MANIFEST, _MAX_MANIFEST)
+        except ValueError as error:
+            raise ContentsError(f"is damaged: {error}") from None
+        manifest = strict_json(content)
+        if not isinstance(manifest, dict) or "format" not in manifest:
+            raise ContentsError("is damaged: it is no manifest of a checkpoint")
+        if type(manifest["format"]) is not int or manifest["format"] != FORMAT:
+            shown = clean(repr(manifest["format"]), 40)
+            raise ContentsError(f"is of format {shown}, and this version reads format {FORMAT}")
+        if not _is_manifest(manifest):
+            raise ContentsError("is damaged: it is no manifest of a checkpoint")
+        if manifest["sum"] != manifest_sum(manifest):
+            raise ContentsError("is damaged: its own sum does not fit")
+        if manifest["step"] != self.step:
+            raise ContentsError(f"is of step {manifest['step']}, and the folder of step {self.step}")
+        files: Mapping[str, Mapping[str, Any]] = manifest["files"]
+        if files.keys() != set(FILES):
+            raise ContentsError(f"names {clean(', '.join(sorted(files)), 80)} instead of {' and '.join(FILES)}")
+        return files
 
 
 @attrs.frozen
@@ -110,15 +145,32 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def newest_verified(folder: Path, *, up_to: float = math.inf) -> Newest:
-    """The newest checkpoint that verifies, of those up to a step."""
+def newest_verified(
+    folder: Path, *, up_to: float = math.inf, refused: Callable[[Checkpoint], str | None] = lambda _: None
+) -> Newest:
+    """The newest checkpoint that verifies, of those up to a step; `refused` says why one that does is not wanted."""
     faults: list[str] = []
     for checkpoint in reversed([found for found in stored_checkpoints(folder) if found.step <= up_to]):
-        fault = checkpoint.verify()
+        fault = checkpoint.verify() or refused(checkpoint)
         if fault is None:
             return Newest(checkpoint, tuple(faults))
         faults.append(f"{checkpoint.path.name}: {fault}")
     return Newest(None, tuple(faults))
+
+
+def _is_manifest(manifest: Mapping[str, Any]) -> bool:
+    return (
+        manifest.keys() == {"format", "step", "files", "sum"}
+        and type(manifest["step"]) is int
+        and isinstance(manifest["files"], dict)
+        and all(
+            isinstance(file, dict)
+            and file.keys() == {"sha256", "bytes"}
+            and isinstance(file["sha256"], str)
+            and type(file["bytes"]) is int
+            for file in manifest["files"].values()
+        )
+    )
 
 
 def manifest_sum(manifest: Mapping[str, Any]) -> str:
@@ -127,7 +179,18 @@ def manifest_sum(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def file_sum(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+def file_sum(path: Path, read: Callable[[int], object] = lambda _: None) -> str:
+    """SHA-256 of a file, in hexadecimal; `read` as of `Checkpoint.verify`."""
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
     with open_plain(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+            read(count)
+    return digest.hexdigest()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

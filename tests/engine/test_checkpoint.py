@@ -148,8 +148,9 @@ def test_a_file_of_tensors_that_finds_no_room_leaves_nothing_half_written(tmp_pa
 def test_saving_a_step_again_replaces_it(tmp_path: Path) -> None:
     folder = CheckpointFolder(tmp_path, keep=2)
     folder.save(1, a_state(1))
-    again = folder.save(1, a_state(5))
-    assert same_tree(load_checkpoint(Checkpoint(again.path, 1)), a_state(5))
+    other = a_state(5) | {"progress": {"step": 1}}
+    again = folder.save(1, other)
+    assert same_tree(load_checkpoint(Checkpoint(again.path, 1)), other)
 
 
 def test_what_a_rollback_may_still_want_is_kept(tmp_path: Path) -> None:
@@ -165,12 +166,13 @@ def test_what_a_rollback_may_still_want_is_kept(tmp_path: Path) -> None:
     ("name", "content", "told"),
     [
         ("manifest.json", b'{"format" 1}', "manifest.json is damaged: it is no JSON"),
-        ("manifest.json", b"[" * 100_000, "manifest.json is damaged: it is no manifest of a checkpoint"),
+        ("manifest.json", b"[" * 100_000, "manifest.json is damaged: it is nested too deeply"),
         ("manifest.json", b"[]", "manifest.json is damaged: it is no manifest of a checkpoint"),
         ("manifest.json", None, "manifest.json is missing"),
         ("tensors.safetensors", None, "tensors.safetensors is missing"),
         ("state.json", None, "state.json is missing"),
     ],
+    ids=["no JSON", "deep", "a list", "no manifest", "no tensors", "no values"],
 )
 def test_what_is_wrong_is_told_in_words(tmp_path: Path, name: str, content: bytes | None, told: str) -> None:
     checkpoint = CheckpointFolder(tmp_path, keep=2).save(3, {"x": 1})

@@ -97,15 +97,6 @@ def test_the_same_batches_go_on_on_the_same_course_to_the_last_bit() -> None:
     assert moved.fitting(course(50, 4), 9) is moved
 
 
-def test_a_place_that_was_not_noted_is_told_by_the_epoch() -> None:
-    way = course(96, 4, epochs=4)
-    assert way.fitting_epoch(24, way.epoch(24)) is way
-    moved = way.fitting_epoch(24, 2.5)
-    assert moved.at(24) == Position(2, 48)
-    assert moved.epoch(24) == 2.5
-    assert moved.run_steps == 24 + 12 + 24
-
-
 def test_the_learning_rate_follows_the_share_that_is_done(tiny_recipe: RecipeMaker) -> None:
     schedule = attrs.evolve(tiny_recipe().schedule, warmup_steps=0, floor=0.0, total_steps=None)
     before = course(96, 8, epochs=4)

@@ -65,7 +65,7 @@ def test_a_missing_or_unknown_entry_is_named() -> None:
 )
 def test_tensors_of_other_names_shapes_or_types_are_refused(state: dict[str, torch.Tensor]) -> None:
     registry = a_registry(Count(0), nn.Linear(2, 2))
-    with pytest.raises(CheckpointError, match="checkpoint's module does not fit the recipe: 1 tensors differ"):
+    with pytest.raises(CheckpointError, match=r"checkpoint's module does not fit the recipe: .*(bias|gain)"):
         registry.write({"count": {"value": 1}, "module": state})
 
 

@@ -33,11 +33,12 @@ def parts_of(recipe: Recipe) -> Parts:
     return build_parts(recipe, SHAPE, CPU)
 
 
-def states_of(parts: Parts) -> dict[str, Any]:
+def states_of(parts: Parts, step: int) -> dict[str, Any]:
     """What a checkpoint holds, as far as a look at the model needs it, and some of the rest."""
     modules = {"online": parts.online, "target": parts.target, "losses": parts.losses}
     weights = {name: module.state_dict() for name, module in modules.items()}
-    return {**weights, "data_shape": SHAPE.state(), "progress": {"epoch": 1.5}, "optimizer": {"moment": torch.ones(3)}}
+    progress = {"step": step, "epoch": 1.5}
+    return {**weights, "data_shape": SHAPE.state(), "progress": progress, "optimizer": {"moment": torch.ones(3)}}
 
 
 def run_with(folder: Path, *steps: int, best: int | None = None) -> RunReader:
@@ -110,7 +111,7 @@ def test_the_weights_of_a_checkpoint_come_back_in_evaluation_mode(
     tmp_path: Path, tiny_recipe: Callable[..., Recipe]
 ) -> None:
     written = parts_of(tiny_recipe("train.seed=9"))
-    checkpoint = CheckpointFolder(tmp_path, keep=2).save(3, states_of(written))
+    checkpoint = CheckpointFolder(tmp_path, keep=2).save(3, states_of(written, 3))
     model = load_model(tiny_recipe(), checkpoint, CPU)
     for name, tensor in written.online.state_dict().items():
         assert model.objective.online.state_dict()[name].equal(tensor)
@@ -121,14 +122,16 @@ def test_the_weights_of_a_checkpoint_come_back_in_evaluation_mode(
 def test_a_checkpoint_that_does_not_fit_the_recipe_or_lacks_something_is_refused(
     tmp_path: Path, tiny_recipe: Callable[..., Recipe]
 ) -> None:
-    states = states_of(parts_of(tiny_recipe()))
+    states = states_of(parts_of(tiny_recipe()), 1)
     folder = CheckpointFolder(tmp_path, keep=9)
     with pytest.raises(CheckpointError, match="online does not fit the recipe"):
         load_model(tiny_recipe("projector.dim=10"), folder.save(1, states), CPU)
-    with pytest.raises(CheckpointError, match=r"without \['target'\]"):
-        load_model(tiny_recipe(), folder.save(2, {k: v for k, v in states.items() if k != "target"}), CPU)
-    with pytest.raises(CheckpointError, match="does not say what data its weights fit"):
-        load_model(tiny_recipe(), folder.save(3, {k: v for k, v in states.items() if k != "data_shape"}), CPU)
+    for lacking, told in {
+        "target": r"without \['target'\]",
+        "data_shape": "does not say what data its weights",
+    }.items():
+        with pytest.raises(CheckpointError, match=told):
+            load_model(tiny_recipe(), folder.save(1, {k: v for k, v in states.items() if k != lacking}), CPU)
 
 
 def test_checkpoints_that_are_there_and_damaged_are_not_waited_for(tmp_path: Path) -> None:
