@@ -67,7 +67,7 @@ def jepa_nulls() -> list[type]:  # type: ignore[empty-body]  # a specification h
 
 @hookspec
 def jepa_observers() -> list[type]:  # type: ignore[empty-body]  # a specification has no body
-    """Observers: `build(ObserverFacts)` gives who is told of rows and events (`contracts.Observer`)."""
+    """Observers: `build(ObserverFacts)` gives an object that gets rows and events (`contracts.Observer`)."""
 
 
 @hookspec

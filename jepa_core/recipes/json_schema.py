@@ -63,7 +63,7 @@ def recipe_schema(registry: Registry) -> Schema:
             },
             layout.OBSERVERS: {
                 **_named(registry, "observer"),
-                "description": "who is told of rows and events while the run goes on, by name",
+                "description": "what gets rows and events while the run goes on, by name",
             },
             **engine,
             "metrics": {"type": "array", "description": "written into resolved recipes; not read"},

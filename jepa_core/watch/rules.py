@@ -120,7 +120,7 @@ class Watch:
     nice: tuple[Criterion, ...] = setting("rules that would be good to hold", default=())
     abort: tuple[Abort, ...] = setting("rules that end the run", default=())
     rollback: tuple[Rollback, ...] = setting("scenarios with a remedy", default=())
-    scenario: tuple[Scenario, ...] = setting("pathologies that are told of, and leave the run alone", default=())
+    scenario: tuple[Scenario, ...] = setting("pathologies that become findings, and leave the run alone", default=())
     scenarios: Mapping[str, Any] = setting(
         "installed scenarios by name: false switches one off, a table changes its settings; all are on", factory=dict
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
 import tomllib
 from pathlib import Path
 from typing import get_args
 
+from jepa_core.errors import JepaError, RecipeError
 from jepa_core.presentation.finding_text import SEVERITY_MARKS
 from jepa_core.presentation.rules_table import AT_RISK_MARK
 from jepa_core.presentation.verdict_table import MARKS
@@ -26,16 +28,34 @@ def table(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[2:]]
 
 
+OUTCOMES = table("Outcomes and exit codes")
+
+
 def test_every_outcome_has_a_row() -> None:
-    assert {row[0] for row in table("Outcomes")} == set(get_args(Outcome))
+    assert {row[0] for row in OUTCOMES} == {*get_args(Outcome), "–"}
 
 
 def test_a_rollback_is_next_after_no_success() -> None:
-    assert {row[0]: "rollback" in row[2] for row in table("Outcomes")}["success"] is False
+    assert {row[0]: "rollback" in row[3] for row in OUTCOMES}["success"] is False
 
 
-def test_exit_codes_are_those_of_the_code() -> None:
-    assert [int(row[0]) for row in table("Exit codes")] == [EXIT_FINISHED, EXIT_STOPPED, EXIT_MUST_FAILED]
+def test_exit_codes_of_outcomes_are_those_that_a_verdict_can_have() -> None:
+    told = {row[0]: set(map(int, row[1].split(", "))) for row in OUTCOMES if row[0] != "–"}
+    assert told == {
+        "success": {EXIT_FINISHED},
+        "neutral": {EXIT_FINISHED, EXIT_MUST_FAILED},
+        "regression": {EXIT_FINISHED, EXIT_STOPPED, EXIT_MUST_FAILED},
+        "no effect": {EXIT_FINISHED, EXIT_MUST_FAILED},
+        "no baseline": {EXIT_FINISHED, EXIT_STOPPED, EXIT_MUST_FAILED},
+    }
+
+
+def test_exit_codes_without_a_verdict_are_those_of_errors_and_signals() -> None:
+    told = {code for row in OUTCOMES if row[0] == "–" for code in map(int, row[1].split(", "))}
+    signals = {128 + stop for stop in (signal.SIGINT, signal.SIGTERM)}
+    assert told == {JepaError.exit_code, RecipeError.exit_code, *signals}
+    listed = {int(code) for code in re.findall(r"\*\*(\d+)\*\*", DOC)}
+    assert listed == {code for row in OUTCOMES for code in map(int, row[1].split(", "))}
 
 
 def test_marks_of_rules_are_those_that_check_verdict_and_monitor_show() -> None:
