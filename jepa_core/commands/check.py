@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from jepa_core.presentation.terminal import console_for
 from jepa_core.run_directory.baseline_runs import resolve_baseline
 from jepa_core.run_directory.layout import METRICS
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
-from jepa_core.run_directory.reading import RunReader, recorded_rows
+from jepa_core.run_directory.reading import RecordedRows, RunReader
 from jepa_core.run_directory.recorded_recipe import (
     recorded_baseline,
     recorded_epochs,
@@ -86,28 +86,32 @@ def check(
     fingerprint = str(reader.environment().get("data_fingerprint", "")) if reader else ""
     baseline = resolve_baseline(chosen.baseline, reader.path.parent if reader else runs_dir, fingerprint)
     path = file or Path(reader.path if reader else "") / METRICS
-    recorded = recorded_rows(path)
+    rows = RecordedRows(path)
     is_over = reader is None or reader.state() == "finished"
-    epochs = recorded_epochs(reader.recipe()) if reader else _last_epoch(recorded.rows)
+    epochs = recorded_epochs(reader.recipe()) if reader else _last_epoch(rows)
     judge = Judge(chosen.watch, chosen.metrics, baseline.values, epochs)
-    found = replay(recorded.rows, judge, finished=is_over)
+    found = replay(rows, judge, finished=is_over)
     if json:
-        counts = {"checked": str(path), "rows": len(recorded.rows), "damaged": recorded.damaged}
+        counts = {"checked": str(path), "rows": rows.num_rows, "damaged": rows.damaged}
         told = {**counts, "problems": chosen.problems, **replay_to_json(found)}
         sys.stdout.write(escaped(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()) + "\n")
         return found.exit_code
     console = console_for()
-    console.print(replay_table(reader.name if reader else str(file), len(recorded.rows), found), soft_wrap=True)
-    if recorded.damaged:
-        console.print(f"! {recorded.damaged} damaged {'line' if recorded.damaged == 1 else 'lines'} passed over")
+    console.print(replay_table(reader.name if reader else str(file), rows.num_rows, found), soft_wrap=True)
+    if rows.damaged:
+        console.print(f"! {rows.damaged} damaged {'line' if rows.damaged == 1 else 'lines'} passed over")
     for problem in chosen.problems:
         console.print(f"! {problem}", soft_wrap=True)
     return found.exit_code
 
 
-def _last_epoch(rows: Sequence[Mapping[str, float]]) -> float | None:
+def _last_epoch(rows: Iterable[Mapping[str, float]]) -> float | None:
     """Of rows without a recipe: they are taken for a whole run."""
-    return next((row["epoch"] for row in reversed(rows) if math.isfinite(row.get("epoch", math.nan))), None)
+    last = None
+    for row in rows:
+        epoch = row.get("epoch", math.nan)
+        last = epoch if math.isfinite(epoch) else last
+    return last
 
 
 def _recorded_rules(reader: RunReader | None) -> _Rules:

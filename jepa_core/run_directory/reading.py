@@ -28,6 +28,9 @@ MAX_FILE = 4 << 20
 
 MAX_RECIPE = 1 << 18
 
+MAX_EVENTS = 8 << 20
+"""Newest bytes of events that are read: tens of thousands, where a run has some hundred."""
+
 
 @attrs.frozen(kw_only=True)
 class News:
@@ -68,7 +71,7 @@ class RunReader:
         self.damaged = 0
         """Lines of rows and events that could not be read, of those polled so far."""
         self._rows = _Records(path / METRICS, poll_bytes=poll_bytes)
-        self._events = _Records(path / EVENTS, poll_bytes=poll_bytes)
+        self._events = _Records(path / EVENTS, poll_bytes=poll_bytes, newest_bytes=MAX_EVENTS)
 
     @property
     def name(self) -> str:
@@ -85,6 +88,11 @@ class RunReader:
             events_restarted=events.restarted,
             more=rows.more or events.more,
         )
+
+    @property
+    def events_passed_over(self) -> int:
+        """Bytes of events before the newest `MAX_EVENTS` of them, which are not read; so far as was polled."""
+        return self._events.passed_over
 
     @property
     def rows_position(self) -> RowsPosition:
@@ -105,12 +113,12 @@ class RunReader:
             yield decode_row(record)
 
     def events(self) -> Iterator[Event]:
-        """All events so far, from the first.
+        """All events so far, from the first; of a file of more than `MAX_EVENTS` bytes the newest.
 
         Raises:
             RunDirectoryError: the file is no plain one.
         """
-        for record in _Records(self.path / EVENTS).all():
+        for record in _Records(self.path / EVENTS, newest_bytes=MAX_EVENTS).all():
             yield event_from_json(record)
 
     def last_events(self, count: int) -> tuple[Event, ...]:
@@ -188,24 +196,27 @@ class RowsReader:
         return NewRows(rows=tuple(map(decode_row, new.records)), restarted=new.restarted, more=new.more)
 
 
-@attrs.frozen(kw_only=True)
 class RecordedRows:
-    """The rows of a metrics file."""
+    """The rows of a metrics file, from the first each time they are gone through; none where there is no file."""
 
-    rows: tuple[dict[str, float], ...]
-    damaged: int
-    """Lines that could not be read."""
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.num_rows = 0
+        """So far, of the last time; and lines that could not be read."""
+        self.damaged = 0
 
-
-def recorded_rows(path: Path) -> RecordedRows:
-    """All rows of a metrics file so far; none where there is no file.
-
-    Raises:
-        RunDirectoryError: it is no plain file.
-    """
-    records = _Records(path)
-    rows = tuple(map(decode_row, records.all()))
-    return RecordedRows(rows=rows, damaged=records.damaged)
+    def __iter__(self) -> Iterator[dict[str, float]]:
+        """
+        Raises:
+            RunDirectoryError: it is no plain file.
+        """
+        self.num_rows = self.damaged = 0
+        records = _Records(self._path)
+        for record in records.all():
+            self.num_rows += 1
+            self.damaged = records.damaged
+            yield decode_row(record)
+        self.damaged = records.damaged
 
 
 @attrs.frozen(kw_only=True)
@@ -218,14 +229,25 @@ class _NewRecords:
 class _Records:
     """The JSON objects of a file of lines; counts the lines that are none."""
 
-    def __init__(self, path: Path, containing: bytes = b"", *, poll_bytes: int | None = None) -> None:
-        self._tail = Tail(path, poll_bytes=poll_bytes)
+    def __init__(
+        self,
+        path: Path,
+        containing: bytes = b"",
+        *,
+        poll_bytes: int | None = None,
+        newest_bytes: int | None = None,
+    ) -> None:
+        self._tail = Tail(path, poll_bytes=poll_bytes, newest_bytes=newest_bytes)
         self._containing = containing
         self._unreadable = 0
 
     @property
     def damaged(self) -> int:
         return self._unreadable + self._tail.too_long
+
+    @property
+    def passed_over(self) -> int:
+        return self._tail.passed_over
 
     @property
     def position(self) -> RowsPosition:

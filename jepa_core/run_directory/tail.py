@@ -60,10 +60,16 @@ def is_same_file(descriptor: int, position: TailPosition) -> bool:
 class Tail:
     """Reads one file from its beginning, poll by poll."""
 
-    def __init__(self, path: Path, *, poll_bytes: int | None = None) -> None:
-        """`poll_bytes` is the most that one poll reads, give or take a line; `POLL_BYTES` when not given."""
+    def __init__(self, path: Path, *, poll_bytes: int | None = None, newest_bytes: int | None = None) -> None:
+        """
+        Args:
+            path: the file.
+            poll_bytes: the most that one poll reads, give or take a line; `POLL_BYTES` when not given.
+            newest_bytes: of a longer file, reading begins with the first whole line among its last so many bytes.
+        """
         self.path = path
         self._poll_bytes = poll_bytes
+        self._newest_bytes = newest_bytes
         self._forget()
 
     @property
@@ -89,6 +95,8 @@ class Tail:
         self._skipping = False
         self.too_long = 0
         """Lines passed over because of their length."""
+        self.passed_over = 0
+        """Bytes at the beginning that were not read, since they are not among the newest."""
 
     def poll(self) -> NewLines:
         """The complete lines since the last poll."""
@@ -104,6 +112,8 @@ class Tail:
             restarted = not is_same_file(descriptor, self.position)
             if restarted:
                 self._forget()
+            if self._newest_bytes is not None and self._offset == 0:
+                self._begin_near_end(descriptor, self._newest_bytes)
             more = self._read(descriptor, lines)
         except OSError:
             more = False  # what was read so far counts; the next poll goes on from there
@@ -115,6 +125,16 @@ class Tail:
         restarted = self._offset > 0
         self._forget()
         return NewLines(lines=(), restarted=restarted, more=False)
+
+    def _begin_near_end(self, descriptor: int, num_bytes: int) -> None:
+        start = os.fstat(descriptor).st_size - num_bytes
+        if start <= 0:
+            return
+        witness = min(_WITNESS, start)
+        self._head = os.pread(descriptor, witness, 0)
+        self._last = os.pread(descriptor, witness, start - witness)
+        # Within a line, most likely.
+        self._offset, self._skipping, self.passed_over = start, True, start
 
     def _read(self, descriptor: int, lines: list[bytes]) -> bool:
         """Add the complete lines to `lines`; whether there is more to read already."""

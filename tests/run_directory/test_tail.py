@@ -165,3 +165,33 @@ def test_a_file_that_is_not_there_yet_gives_nothing(tmp_path: Path) -> None:
 
 def test_a_directory_in_its_place_gives_nothing(tmp_path: Path) -> None:
     assert Tail(tmp_path).poll().lines == ()
+
+
+def test_of_a_long_file_only_the_newest_lines_are_read_and_it_says_how_much_was_not(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    lines = [b"%06d" % number for number in range(1000)]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    following = Tail(path, newest_bytes=100)
+    news = following.poll()
+    assert (news.lines, news.restarted) == (tuple(lines[-14:]), False)
+    assert following.passed_over == 7000 - 100
+    assert following.too_long == 0
+    with path.open("ab") as file:
+        file.write(b"x" * 500 + b"\n")
+    assert following.poll().lines == (b"x" * 500,)
+    path.write_bytes(b"\n".join(reversed(lines)) + b"\n")
+    news = following.poll()
+    assert (news.lines, news.restarted) == (tuple(reversed(lines[:14])), True)
+    path.write_bytes(b"short\n")
+    news = following.poll()
+    assert (news.lines, news.restarted, following.passed_over) == ((b"short",), True, 0)
+
+
+def test_of_a_long_file_that_is_one_line_the_next_one_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"x" * 1000)
+    following = Tail(path, newest_bytes=100)
+    assert following.poll().lines == ()
+    with path.open("ab") as file:
+        file.write(b"end\nnext\n")
+    assert following.poll().lines == (b"next",)

@@ -8,7 +8,7 @@ import attrs
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
-from jepa_core.run_directory.layout import CONSOLE, DIAGNOSTICS, ENVIRONMENT, RECIPE, STATUS, VERDICT, is_run
+from jepa_core.run_directory.layout import CONSOLE, DIAGNOSTICS, ENVIRONMENT, EVENTS, RECIPE, STATUS, VERDICT, is_run
 from jepa_core.run_directory.reading import RowsPosition, RunReader
 from jepa_core.run_directory.status import ShownState, Status, read_status, shown_state
 from jepa_core.run_directory.watched_file import WatchedFile
@@ -65,6 +65,7 @@ class SurroundingsReader:
     def __init__(self, reader: RunReader) -> None:
         self._run = run = reader.path
         self._verdict_problem = ""
+        self._events_passed_over = 0
         self._reader = reader
         self._status = WatchedFile(run / STATUS, lambda path: read_status(path.parent))
         self._verdict = WatchedFile(run / VERDICT, lambda _: self._read_verdict())
@@ -82,9 +83,10 @@ class SurroundingsReader:
             if was_there:
                 self._now = attrs.evolve(self._now, is_there=False, status=None, problems=(f"{self._run} is gone",))
             return self._now
+        passed_over, self._events_passed_over = self._events_passed_over, self._reader.events_passed_over
         files = (self._status, self._verdict, self._recipe, self._environment, self._diagnosis, self._console)
         changed = [file.refresh() for file in (*files, self._ranks)]
-        if any(changed) or not was_there:
+        if any(changed) or not was_there or passed_over != self._events_passed_over:
             self._now = self._gathered()
         return self._now
 
@@ -102,6 +104,10 @@ class SurroundingsReader:
 
     def _problems(self) -> list[str]:
         problems = [self._verdict_problem] if self._verdict_problem else []
+        if self._events_passed_over:
+            problems.append(
+                f"{self._run / EVENTS} is long: its first {self._events_passed_over / 2**20:.1f} MiB are not read"
+            )
         if not self._recipe.content:
             problems.append(f"{self._run / RECIPE} is missing or damaged: there are no rules to judge by")
         if self._status.content is None:

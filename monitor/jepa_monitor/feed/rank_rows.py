@@ -15,7 +15,7 @@ import attrs
 from jepa_core.plain_files import open_plain
 from jepa_core.recorded_numbers import decode_row
 from jepa_core.run_directory.layout import rank_metrics, recorded_ranks
-from jepa_core.run_directory.tail import MAX_LINE, Tail, TailPosition
+from jepa_core.run_directory.tail import MAX_LINE, Tail
 from jepa_core.run_directory.watched_file import Signature, signature
 from jepa_monitor.feed.newest_lines import decode_record
 
@@ -29,8 +29,6 @@ _NEWEST_BYTES = 1 << 14
 """Read of a file when it is first opened: it may be long, and only its end is shown."""
 _PART_BYTES = 1 << 16
 """Held of each file while a run is replayed."""
-_WITNESS = 256
-"""Bytes at the beginning of a file, and before where reading goes on, by which it is known again."""
 
 
 @attrs.frozen(kw_only=True)
@@ -107,7 +105,7 @@ class _FollowedRank(_Rank):
         super().__init__(rank)
         self._path = path
         self._seen: Signature = None
-        self._tail = _tail_near_end(path)
+        self._tail = Tail(path, newest_bytes=_NEWEST_BYTES)
 
     def refresh(self) -> bool:
         """Read what came; whether anything did."""
@@ -118,8 +116,6 @@ class _FollowedRank(_Rank):
         new = self._tail.poll()
         if new.restarted:
             self._rows.clear()
-            self._tail = _tail_near_end(self._path)
-            new = self._tail.poll()
         self._rows.extend(_rows(new.lines))
         return True
 
@@ -140,29 +136,6 @@ class _PlayedRank(_Rank):
             self._next = next(self._coming, None)
             taken += 1
         return taken > 0
-
-
-def _tail_near_end(path: Path) -> Tail:
-    """A tail that gives the last lines of a file, and what comes."""
-    tail = Tail(path)
-    try:
-        with open_plain(path) as file:
-            start = file.seek(0, 2) - _NEWEST_BYTES
-            if start <= 0:
-                return tail
-            file.seek(start)
-            offset = start + file.readline(_NEWEST_BYTES).rfind(b"\n") + 1
-            if offset == start:
-                return tail  # a line without an end: what passes over those begins at the beginning
-            witness = min(_WITNESS, offset)
-            file.seek(0)
-            head = file.read(witness)
-            file.seek(offset - witness)
-            last = file.read(witness)
-    except OSError:
-        return tail
-    tail.go_on_from(TailPosition(offset=offset, head=head, last=last, skipping=False, too_long=0))
-    return tail
 
 
 def _lines(path: Path) -> Iterator[bytes]:

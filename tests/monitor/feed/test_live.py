@@ -10,8 +10,10 @@ import orjson
 import pytest
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory import reading
 from jepa_core.run_directory.clock import Clock
 from jepa_core.run_directory.events import Event
+from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.status import STALE_SECONDS, Status
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.judge import Judge
@@ -178,6 +180,22 @@ def test_many_events_and_a_line_of_a_hundred_megabytes_are_read_in_bounded_memor
     assert num_events == 30_001
     assert news.damaged == 3
     assert peak < 60 << 20
+
+
+def test_of_a_million_events_the_newest_are_read_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_EVENTS", 1 << 16)
+    path = record_run(tmp_path / "mine")
+    event = b'{"sequence": %6d, "time": 1.0, "name": "checkpoint"}\n'
+    with (path / "events.jsonl").open("ab") as file:
+        file.writelines(event % number for number in range(20_000))
+    news = LiveFeed(path).poll()
+    assert 1000 < len(news.events) < 1500
+    assert [event.sequence for event in news.events[-2:]] == [19_998, 19_999]
+    assert news.damaged == 0
+    assert news.surroundings.problems == (f"{path}/events.jsonl is long: its first 1.0 MiB are not read",)
+    assert len(list(RunReader(path).events())) == len(news.events)
 
 
 def test_reading_leaves_nothing_behind(tmp_path: Path) -> None:
