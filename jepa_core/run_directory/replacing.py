@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
 
 from jepa_core.plain_files import opened_folder, plain_descriptor
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
 
 def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -49,3 +52,16 @@ def replace_in(folder: int, name: str, content: bytes, *, durable: bool = True) 
         raise
     if durable:
         os.fsync(folder)
+
+
+def clear_unfinished(folder: int) -> None:
+    """Delete what killed processes left of files that they were replacing, as far as the disk lets.
+
+    Args:
+        folder: the descriptor of a folder in which nobody replaces a file now.
+    """
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if _TEMPORARY.fullmatch(name):
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=folder)

@@ -80,7 +80,9 @@ class StatusWriter:
         self._began = clock.monotonic()
         self._failures = 0
         before = read_status(run)
-        kept = {"started": before.started, "parent": before.parent} if before else {"started": clock.now()}
+        # How far it came, too: a run that is stopped again before its first step has come no less far.
+        lasting = ("started", "parent", "step", "epoch", "total_steps")
+        kept = {name: getattr(before, name) for name in lasting} if before else {"started": clock.now()}
         self.status = Status(**{**kept, "pid": os.getpid(), "host": socket.gethostname(), **first})
         self._written_at = self._began
         try:
@@ -162,12 +164,13 @@ def shown_state(status: Status | None, clock: Clock = SYSTEM_CLOCK, host: str | 
         return "unknown"
     if status.state not in ALIVE:
         return status.state
-    if status.host == (socket.gethostname() if host is None else host) and not _process_lives(status.pid):
+    if status.host == (socket.gethostname() if host is None else host) and not process_lives(status.pid):
         return "crashed"
     return "stale" if clock.now() - status.heartbeat > STALE_SECONDS else status.state
 
 
-def _process_lives(pid: int) -> bool:
+def process_lives(pid: int) -> bool:
+    """Whether this host has a process of this number."""
     if pid <= 0:
         return False
     try:

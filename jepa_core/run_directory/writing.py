@@ -19,7 +19,7 @@ from jepa_core.run_directory.events import Event, EventsWriter
 from jepa_core.run_directory.layout import CONSOLE, DIAGNOSTICS, ENVIRONMENT, RECIPE, VERDICT, metrics_name
 from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.run_directory.lock import Loss, RunLock
-from jepa_core.run_directory.replacing import replace_in
+from jepa_core.run_directory.replacing import clear_unfinished, replace_in
 from jepa_core.run_directory.status import StatusWriter, read_status
 from jepa_core.watch.findings import Firing, Severity
 from jepa_core.watch.verdict import Verdict, verdict_to_json
@@ -47,6 +47,7 @@ class RunWriter:
         self.path = path
         with contextlib.ExitStack() as opened:
             opened.callback((lock := RunLock(path, clock)).release)
+            clear_unfinished(lock.folder)
             self._events = EventsWriter(path, clock)
             opened.callback(self._events.close)
             self._metrics = MetricsWriter(path, resume_at=resume_at, on_failure=self._write_failed)

@@ -58,12 +58,14 @@ def test_durations_never_go_back_when_the_clock_is_set_back(tmp_path: Path) -> N
     assert elapsed == [2.0, 4.0]
 
 
-def test_a_resume_keeps_when_the_run_began_and_whose_child_it_is(tmp_path: Path) -> None:
+def test_a_resume_keeps_when_the_run_began_whose_child_it_is_and_how_far_it_came(tmp_path: Path) -> None:
     time = SetClock()
-    StatusWriter(tmp_path, time.clock, parent="a-1").update(state="interrupted", exit_code=143)
+    first = StatusWriter(tmp_path, time.clock, parent="a-1", total_steps=9)
+    first.update(state="interrupted", step=7, epoch=0.5, exit_code=143)
     time.wall += 500
     status = StatusWriter(tmp_path, time.clock).status
     assert (status.started, status.parent, status.state, status.exit_code) == (1_000.0, "a-1", "starting", None)
+    assert (status.step, status.epoch, status.total_steps) == (7, 0.5, 9)
 
 
 def test_no_temporary_file_is_left_beside_it(tmp_path: Path) -> None:
