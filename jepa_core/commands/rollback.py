@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import attrs
 from cyclopts import Parameter, Token
 
 from jepa_core.commands.flag import Flag
@@ -16,11 +15,10 @@ from jepa_core.errors import RecipeError
 from jepa_core.presentation.shown_training import train_and_show
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, beside, find_run
-from jepa_core.run_directory.resumable import refuse_rolled_back
 from jepa_core.visible_text import escaped, visible
 
 if TYPE_CHECKING:
-    from jepa_core.run_directory.rollback_plan import RollbackPlan
+    from jepa_core.rollback.plan import RollbackPlan
 
 
 def _step(_type: object, tokens: Sequence[Token]) -> int:
@@ -94,37 +92,34 @@ def rollback(
     """
     from jepa_core.presentation.rollback_table import rollback_table
     from jepa_core.presentation.terminal import console_for
-    from jepa_core.run_directory.rollback_changes import changes_of
-    from jepa_core.run_directory.rollback_plan import plan_rollback
+    from jepa_core.registry import chosen_plugins
+    from jepa_core.rollback.change import changes_of
+    from jepa_core.rollback.lineage import refuse_rolled_back
+    from jepa_core.rollback.planning import plan_rollback
+    from jepa_core.run_directory.recorded_files import check_same_files
 
     parent = find_run(run, runs_dir)
     refuse_rolled_back(parent)
-    plan = plan_rollback(parent, scenario=scenario, to=to, set=changes_of(overrides), use=use)
-    from jepa_core.registry import chosen_plugins
-
+    changes = changes_of(overrides)
     registry = chosen_plugins(plugin, no_plugin)
-
-    from jepa_core.engine.changed_recipe import changed_recipe
-    from jepa_core.run_directory.recorded_files import check_same_files
-
     check_same_files(parent, registry.files)
-    changed = changed_recipe(plan, parent, registry)
-    plan = attrs.evolve(plan, changes=changed.changes, notes=(*plan.notes, *changed.notes))
+    rollback = plan_rollback(parent, registry, scenario=scenario, to=to, set=changes, use=use)
     console = console_for()
     if json:
-        _print_json(plan)
+        sys.stdout.write(escaped(rollback.plan.to_json().decode()) + "\n")
+        sys.stdout.flush()
     else:
-        console.print(rollback_table(parent.name, plan), soft_wrap=True)
+        console.print(rollback_table(parent.name, rollback.plan), soft_wrap=True)
     if dry_run:
         return 0
     if _is_training(parent):
-        _request(parent, plan, to, quiet=json)
+        _request(parent, rollback.plan, to, quiet=json)
         return 0
 
-    from jepa_core.engine.rollback import make_child
     from jepa_core.recipes.reading import load_recipe
+    from jepa_core.rollback.child import make_child
 
-    child = make_child(plan, parent, registry, beside(parent), changed=changed)
+    child = make_child(rollback)
     if not json:
         console.print()
     return train_and_show(
@@ -139,15 +134,6 @@ def rollback(
     ).exit_code
 
 
-def _print_json(plan: RollbackPlan) -> None:
-    import orjson
-
-    from jepa_core.run_directory.rollback_plan import plan_to_json
-
-    sys.stdout.write(escaped(orjson.dumps(plan_to_json(plan), option=orjson.OPT_INDENT_2).decode()) + "\n")
-    sys.stdout.flush()
-
-
 def _is_training(run: Path) -> bool:
     from jepa_core.run_directory.lock import is_locked
 
@@ -156,7 +142,7 @@ def _is_training(run: Path) -> bool:
 
 def _request(run: Path, plan: RollbackPlan, to: int | None, *, quiet: bool) -> None:
     """Ask the process that trains the run."""
-    from jepa_core.run_directory.requests import RollbackRequest, write_request
+    from jepa_core.rollback.requests import RollbackRequest, write_request
 
     request = RollbackRequest(scenario=plan.scenario, to=to, set=plan.set, use=plan.use)
     path = write_request(run, request)

@@ -188,8 +188,8 @@ def _nothing_to_resume(run: Path) -> _Ended | None:
     Raises:
         RunDirectoryError: the run was rolled back, and goes on elsewhere.
     """
+    from jepa_core.rollback.lineage import refuse_rolled_back
     from jepa_core.run_directory.reading import RunReader
-    from jepa_core.run_directory.resumable import refuse_rolled_back
 
     refuse_rolled_back(run)
     reader, name = RunReader(run), typed_name(run)

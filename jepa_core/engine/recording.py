@@ -10,15 +10,15 @@ from typing import Any, Protocol
 import attrs
 
 from jepa_core.engine.checkpoint import CheckpointFolder
-from jepa_core.engine.rollback_orders import RollbackOrders
 from jepa_core.engine.starting import LostRows
 from jepa_core.errors import CheckpointError
 from jepa_core.observing.dispatch import Notice, Observers
+from jepa_core.rollback.lineage import Lineage
+from jepa_core.rollback.orders import RollbackOrders
+from jepa_core.run_directory.bad_batches import BadBatch, write_bad_batch
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.line_appender import LineAppender
-from jepa_core.run_directory.lineage import Lineage
-from jepa_core.run_directory.rollback_flag import rollback_flag
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.decision import Decision
@@ -134,7 +134,7 @@ class RunRecord:
 
     def _flag(self, firing: Firing) -> None:
         """Write the event of a rule that fired, with what a rollback would change and how to type it; tell of it."""
-        flag = rollback_flag(self._writer.path, firing)
+        flag = self.orders.flag(firing) if self.orders else None
         self._writer.firing(firing, **({} if flag is None else {"changes": flag.changes, "command": flag.command}))
         told = [firing.advice]
         if flag is not None and not (self.orders and self.orders.act_on(firing)):
@@ -189,6 +189,10 @@ class RunRecord:
                 named.name, named.severity, named.message, step=0, evidence=evidence, advice=named.advice
             )
             self.findings.add(named)
+
+    def keep_batch(self, batch: BadBatch, tensors: bytes) -> str | None:
+        """Write a batch in which something was not finite; see `write_bad_batch`. None where the directory is lost."""
+        return None if self._writer.look() else write_bad_batch(self._writer.path, batch, tensors)
 
     def heartbeat(self, step: int, epoch: float) -> None:
         """Note progress."""

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from jepa_core.contracts import Crew, SequenceDataset
+from jepa_core.engine.component_faults import component_faults_told
 from jepa_core.engine.course import changed_course
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
@@ -20,8 +21,6 @@ from jepa_core.engine.opening import Conclusion, Opening, OpenScreen
 from jepa_core.engine.parallel import device_of_rank, joined_crew, losses_told, require_equal_shares
 from jepa_core.engine.provenance import check_same_data, write_provenance
 from jepa_core.engine.recording import RecordedCheckpoints, RunRecord
-from jepa_core.engine.rollback import Child
-from jepa_core.engine.rollback_orders import RollbackOrders
 from jepa_core.engine.starting import LostRows, Resumption, failure_recorded, removed_unless_begun
 from jepa_core.engine.trainer import Trainer
 from jepa_core.errors import CheckpointError
@@ -31,14 +30,13 @@ from jepa_core.recipes.declared_metrics import declared_metrics
 from jepa_core.recipes.reading import LoadedRecipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry, installed
+from jepa_core.rollback.lineage import read_lineage
+from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
 from jepa_core.run_directory.layout import VERDICT
-from jepa_core.run_directory.lineage import read_lineage
 from jepa_core.run_directory.lock import DirectoryLostError
-from jepa_core.run_directory.naming import beside, create_run, typed_name
+from jepa_core.run_directory.naming import create_run, typed_name
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.rollback_flag import next_rollback
-from jepa_core.run_directory.rollback_plan import healthy_checkpoint
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.best_checkpoint import best_checkpoint
 from jepa_core.watch.findings import Finding, Severity
@@ -95,8 +93,8 @@ def train_recipe(
     crew = joined_crew(compute.device)
     require_equal_shares(recipe.train, crew)
     if not crew.leads:
-        return _followed(loaded, compute, crew)
-    resumption = Resumption.of(resume) if resume else None
+        return _followed(loaded, compute, crew, registry or installed())
+    resumption = Resumption.of(resume, recipe) if resume else None
     path = resume or create_run(runs_dir, recipe.name)
     crew.told({"run": str(path), "resumes": resume is not None})
     return _led(
@@ -105,11 +103,11 @@ def train_recipe(
     )  # fmt: skip
 
 
-def _followed(loaded: LoadedRecipe, compute: Compute, crew: Crew) -> Conclusion:
+def _followed(loaded: LoadedRecipe, compute: Compute, crew: Crew, registry: Registry) -> Conclusion:
     """What another rank than 0 does."""
     told = crew.told()
     run = Path(told["run"])
-    with losses_told(crew, typed_name(run)):
+    with component_faults_told(loaded.recipe, registry, run, crew.rank), losses_told(crew, typed_name(run)):
         ending = follow(loaded.recipe, compute, crew, run, resumes=told["resumes"])
         end = crew.told()
     child = Path(end["child"]) if end["child"] else None
@@ -139,6 +137,7 @@ def _led(
         RunWriter(path, resume_at=resume_at, recipe=recipe.name, total_epochs=recipe.train.epochs) as writer,
         Observers() as observers,
         failure_recorded(writer),
+        component_faults_told(recipe, registry or installed(), path, rank=0 if crew.size > 1 else None),
         losses_told(crew, typed_name(path)),
     ):
         observers.build(recipe.observers.values(), path, resume_at)
@@ -146,9 +145,9 @@ def _led(
         baseline = resolve_baseline(recipe.watch.baseline, runs_dir, dataset.fingerprint)
         registry = registry or installed()
         session = _Session(
-            loaded, dataset, compute, writer, crew, baseline=baseline, registry=registry, observers=observers
-        )
-        session.heed_rollbacks(auto=auto_rollback)
+            loaded, dataset, compute, writer, crew, baseline=baseline, registry=registry, observers=observers,
+            auto_rollback=auto_rollback,
+        )  # fmt: skip
         if resume_at is not None:
             set_aside(path, crew, resume_at=resume_at)
         if crew.size > 1:
@@ -176,6 +175,7 @@ class _Session:
         baseline: ResolvedBaseline,
         registry: Registry,
         observers: Observers,
+        auto_rollback: bool,
     ) -> None:
         self.loaded = loaded
         self.dataset = dataset
@@ -188,20 +188,14 @@ class _Session:
         recipe = loaded.recipe
         self.judge = Judge(recipe.watch, declared_metrics(recipe), baseline.values, recipe.train.epochs)
         self.record = RunRecord(writer, self.judge, observers)
+        at_most = recipe.watch.max_rollbacks if auto_rollback else None
+        self.orders = RollbackOrders(writer.path, lambda: registry, self.record.event, at_most=at_most)
+        self.record.orders = self.orders
         self.checkpoints = RecordedCheckpoints(writer, recipe.checkpoint.keep)
         self.lost_rows: LostRows | None = None
         """Of a run that goes on: rows that are no longer there."""
         self._not_saved = ""
         """Why a run whose directory is lost has no last checkpoint."""
-
-    def heed_rollbacks(self, *, auto: bool) -> None:
-        """Let requests, and with `auto` rules too, take the run back."""
-        self.record.orders = RollbackOrders(
-            self.writer.path,
-            lambda: self.registry,
-            self.record.event,
-            at_most=self.loaded.recipe.watch.max_rollbacks if auto else None,
-        )
 
     def run(
         self,
@@ -213,8 +207,7 @@ class _Session:
     ) -> Conclusion:
         """Train from the start or from a checkpoint, and conclude."""
         trainer = Trainer(self.loaded.recipe, self.dataset, self.compute, self.checkpoints, self.record, crew=self.crew)
-        if self.record.orders is not None:
-            self.record.orders.settle = trainer.settle
+        self.orders.settle = trainer.settle
         recorded = None
         if resumption is not None:
             run = RunReader(self.writer.path)
@@ -320,10 +313,9 @@ class _Session:
 
     def _conclude_rolled_back(self, trainer: Trainer, ending: Ending) -> Conclusion:
         """Hand over to a child; the run gets no verdict of its own."""
-        writer, orders = self.writer, self.record.orders
-        assert orders is not None
+        writer = self.writer
         writer.status.update(step=ending.step, epoch=trainer.calendar.epoch(ending.step), exit_code=ending.exit_code)
-        child: Child = orders.carry_out(beside(writer.path), writer)
+        child = self.orders.carry_out(writer)
         self.record.handed_over(ending.reason, child.path)
         self.observers.finish(None)
         return Conclusion(path=writer.path, ending=ending, verdict=None, exit_code=0, child=child.path)
@@ -367,7 +359,7 @@ class _Session:
             nulls=trainer.validation.nulls.ranked,
             null_only=self._null_only(trainer, ending),
             not_paired=trainer.validation.nulls.not_paired,
-            next_command=self._rollback(ending.kind, lineage.step if lineage else 0),
+            next_command=self.orders.next_command(self.judge.decision, ending.kind),
         )
 
     def _null_only(self, trainer: Trainer, ending: Ending) -> list[str]:
@@ -377,17 +369,6 @@ class _Session:
             trainer.validation(trainer.step.objective, trainer.step.views)
         tasks = trainer.validation.null_only
         return [] if tasks is None else [self.dataset.task_names[task] for task in tasks.tolist()]
-
-    def _rollback(self, ending: str, inherited: int) -> str:
-        """What to type for a rollback: of a rule that fired in this run, else of what stopped it."""
-        decision = self.judge.decision
-        asking = decision.rollback if decision.rollback and (decision.rollback.step or 0) > inherited else None
-        firing = asking or (decision.abort if ending == "abort" else None)
-        if firing is None and ending != "non-finite":
-            return ""
-        run = self.writer.path
-        begins_anew = healthy_checkpoint(run, firing.first_sign if firing else None) is None
-        return next_rollback(run, firing.name if firing else ending, firing, begins_anew=begins_anew)
 
     def _best(self) -> BestCheckpoint | None:
         run = self.writer.path

@@ -8,19 +8,22 @@ from __future__ import annotations
 import os
 import shutil
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from jepa_core.engine.calendar import Calendar
+from jepa_core.engine.component_faults import ComponentError
 from jepa_core.engine.interruption import StoppedBeforeTraining
+from jepa_core.engine.run_state import why_not
 from jepa_core.errors import CheckpointError
+from jepa_core.recipes.tables import Recipe
+from jepa_core.rollback.lineage import Lineage, read_lineage, refuse_rolled_back
 from jepa_core.run_directory.layout import CHECKPOINTS, RECIPE
-from jepa_core.run_directory.lineage import Lineage, read_lineage
 from jepa_core.run_directory.lock import DirectoryLostError
-from jepa_core.run_directory.resumable import refuse_rolled_back
 from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified
 from jepa_core.run_directory.writing import RunWriter
 
@@ -50,15 +53,19 @@ class Resumption:
         return self.lineage is not None and self.step <= self.lineage.step
 
     @staticmethod
-    def of(run: Path) -> Resumption:
-        """From the newest checkpoint that verifies.
+    def of(run: Path, recipe: Recipe) -> Resumption:
+        """From the newest checkpoint that verifies and fits the run's recipe.
 
         Raises:
             RunDirectoryError: the run was rolled back, and goes on elsewhere.
             CheckpointError: no checkpoint can be used.
         """
         refuse_rolled_back(run)
-        newest, lineage = newest_verified(run / CHECKPOINTS), read_lineage(run)
+        lineage = read_lineage(run)
+        inherited = -1 if lineage is None else lineage.step
+        newest = newest_verified(
+            run / CHECKPOINTS, refused=lambda found: why_not(found, recipe, inherits=found.step <= inherited)
+        )
         if newest.checkpoint is None and not (lineage is not None and lineage.step == 0 and not newest.faults):
             found = "\n".join(f"  {fault}" for fault in newest.faults) or "  there is none"
             raise CheckpointError(
@@ -118,10 +125,12 @@ class LostRows:
 @contextmanager
 def removed_unless_begun(path: Path) -> Iterator[None]:
     """Remove the run directory after a failure before its recipe was written: nobody could read or resume it. What
-    has taken its place meanwhile is left alone."""
+    has taken its place meanwhile is left alone, and so is one with the traceback of a component that failed."""
     before = path.stat()
     try:
         yield
+    except ComponentError:
+        raise
     except BaseException:
         if not (path / RECIPE).exists() and path.exists() and os.path.samestat(before, path.stat()):
             shutil.rmtree(path, ignore_errors=True)
@@ -142,7 +151,9 @@ def failure_recorded(writer: RunWriter) -> Iterator[None]:
             writer.status.update(state="failed", exit_code=error.exit_code)
         raise
     except BaseException as error:
-        last_line = traceback.format_exception_only(error)[-1].strip()
-        writer.event("failed", "critical", last_line, evidence={"traceback": traceback.format_exc()})
+        found: Mapping[str, Any] = getattr(error, "evidence", {})
+        # What has evidence says how to go on in further lines, for whoever is there.
+        told = str(error).partition("\n")[0] if found else traceback.format_exception_only(error)[-1].strip()
+        writer.event("failed", "critical", told, evidence={"traceback": traceback.format_exc(), **found})
         writer.status.update(state="failed", exit_code=getattr(error, "exit_code", 1))
         raise

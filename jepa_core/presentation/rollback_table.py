@@ -11,7 +11,7 @@ from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
 from jepa_core.recorded_numbers import decode_number
-from jepa_core.run_directory.rollback_plan import RollbackPlan
+from jepa_core.rollback.plan import RollbackPlan
 from jepa_core.visible_text import clean
 
 
@@ -34,7 +34,7 @@ def _lines(plan: RollbackPlan) -> Iterator[tuple[str, Text]]:
         sign = plan.first_sign
         first = "" if sign is None else f", first seen at step {sign:.0f}"
         yield "at", Text(f"step {plan.fired_step}{first}")
-    for index, row in enumerate(plan.evidence_rows):
+    for index, row in enumerate(plan.rows):
         yield "" if index else "figures", Text(_row(row))
     baseline = plan.evidence.get("baseline")
     if isinstance(baseline, Mapping) and baseline:

@@ -61,14 +61,14 @@ def _head(repository: Path) -> str:
 def _line(path: Path) -> str:
     """A file of one line; empty where there is none, or anything else."""
     try:
-        return read_plain(path, _MOST).decode().strip()
+        return read_plain(path, _MOST, follow_links=True).decode().strip()
     except (OSError, ValueError):
         return ""
 
 
 def _packed(folder: Path, name: str) -> str:
     try:
-        packed = read_plain(folder / "packed-refs", _MOST_PACKED)
+        packed = read_plain(folder / "packed-refs", _MOST_PACKED, follow_links=True)
     except (OSError, ValueError):
         return ""
     found = re.search(rb"^([0-9a-f]{40,64}) %b$" % re.escape(name.encode()), packed, re.MULTILINE)

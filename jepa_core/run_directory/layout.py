@@ -19,6 +19,7 @@ ROLLBACK = "rollback.json"
 LOCK = "run.lock"
 CHECKPOINTS = "checkpoints"
 CONTROL = "control"
+BAD_BATCHES = "bad_batches"
 
 _MARKS = (STATUS, METRICS, RECIPE)
 _RANK_METRICS = re.compile(r"metrics\.rank(0|[1-9][0-9]{0,8})\.jsonl")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+
+import attrs
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock, local_time
 from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, is_run
+from jepa_core.run_directory.status import process_lives
 
 RUNS_DIR = Path("runs")
 """Where runs lie unless said otherwise, below the working directory."""
@@ -18,6 +26,7 @@ LATEST = "latest"
 """Stands for the newest run where a run's name is asked for."""
 
 _RECIPE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_PREPARED = re.compile(r"\.(?P<name>.+)\.prepared-(?P<pid>\d{1,9})-[0-9a-f]{8}@(?P<host>.+)")
 _STARTED = re.compile(r"-(\d{8}-\d{6})(?:-(\d+))?$")
 
 
@@ -41,24 +50,65 @@ def create_run(runs_dir: Path, recipe_name: str, clock: Clock = SYSTEM_CLOCK) ->
     return path
 
 
-def adopt_run(prepared: Path, runs_dir: Path, recipe_name: str, clock: Clock = SYSTEM_CLOCK) -> Path:
-    """Give a whole run directory that was prepared under a hidden name in `runs_dir` its name, in one step.
+@attrs.frozen(kw_only=True)
+class PreparedRun:
+    """A run directory that nobody sees yet."""
+
+    path: Path
+    """Where it is prepared."""
+    place: Path
+    """Where it will lie: an empty folder, which keeps the name."""
+
+    def take_its_place(self) -> Path:
+        """Be seen, in one step; the run directory.
+
+        Raises:
+            OSError: the folder cannot be renamed.
+        """
+        self.path.rename(self.place)
+        return self.place
+
+
+@contextmanager
+def prepared_run(runs_dir: Path, recipe_name: str, clock: Clock = SYSTEM_CLOCK) -> Iterator[PreparedRun]:
+    """A run directory that is made whole before anybody sees it.
+
+    What has not taken its place at the end is removed; so is what killed processes of this host were preparing.
 
     Raises:
-        RunDirectoryError: the name cannot be a folder's, or the directory cannot be written.
+        RunDirectoryError: the name cannot be a folder's.
+        OSError: the directory cannot be written.
     """
+    _sweep(runs_dir)
     stem = _stem(recipe_name, clock)
-    try:
-        path = _make_unused(runs_dir, stem)
-        # The empty folder keeps the name ours until the whole one takes its place.
+    for name in _numbered(stem):
+        # First what will be swept, then the place: a process that is killed leaves no name that is taken for ever.
+        maker = f"{os.getpid()}-{secrets.token_hex(4)}@{socket.gethostname()}"
+        path, place = runs_dir / f".{name}.prepared-{maker}", runs_dir / name
+        path.mkdir()
         try:
-            prepared.rename(path)
-        except OSError:
+            place.mkdir()
+        except FileExistsError:
             path.rmdir()
-            raise
-    except OSError as error:
-        raise RunDirectoryError(f"No run directory can be made in {runs_dir}: {error.strerror or error}.") from error
-    return path
+            continue
+        break
+    try:
+        yield PreparedRun(path=path, place=place)
+    finally:
+        if path.exists():
+            shutil.rmtree(path, ignore_errors=True)
+            with suppress(OSError):
+                place.rmdir()
+
+
+def _sweep(runs_dir: Path) -> None:
+    for path in runs_dir.glob(".*.prepared-*"):
+        maker = _PREPARED.fullmatch(path.name)
+        if maker and maker["host"] == socket.gethostname() and not process_lives(int(maker["pid"])):
+            shutil.rmtree(path, ignore_errors=True)
+            # Only an empty folder goes.
+            with suppress(OSError):
+                (runs_dir / maker["name"]).rmdir()
 
 
 def _stem(recipe_name: str, clock: Clock) -> str:
@@ -70,9 +120,13 @@ def _stem(recipe_name: str, clock: Clock) -> str:
     return f"{recipe_name}-{local_time(clock.now(), '%Y%m%d-%H%M%S')}"
 
 
+def _numbered(stem: str) -> Iterator[str]:
+    return (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+
+
 def _make_unused(runs_dir: Path, stem: str) -> Path:
-    for number in count(1):
-        path = runs_dir / (stem if number == 1 else f"{stem}-{number}")
+    for name in _numbered(stem):
+        path = runs_dir / name
         try:
             path.mkdir()
         except FileExistsError:

@@ -199,8 +199,9 @@ class RowsReader:
 class RecordedRows:
     """The rows of a metrics file, from the first each time they are gone through; none where there is no file."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, follow_links: bool = False) -> None:
+        """`follow_links` is for a file that the user names."""
+        self._path, self._follow_links = path, follow_links
         self.num_rows = 0
         """So far, of the last time; and lines that could not be read."""
         self.damaged = 0
@@ -211,7 +212,7 @@ class RecordedRows:
             RunDirectoryError: it is no plain file.
         """
         self.num_rows = self.damaged = 0
-        records = _Records(self._path)
+        records = _Records(self._path, follow_links=self._follow_links)
         for record in records.all():
             self.num_rows += 1
             self.damaged = records.damaged
@@ -236,8 +237,10 @@ class _Records:
         *,
         poll_bytes: int | None = None,
         newest_bytes: int | None = None,
+        follow_links: bool = False,
     ) -> None:
-        self._tail = Tail(path, poll_bytes=poll_bytes, newest_bytes=newest_bytes)
+        self._tail = Tail(path, poll_bytes=poll_bytes, newest_bytes=newest_bytes, follow_links=follow_links)
+        self._follow_links = follow_links
         self._containing = containing
         self._unreadable = 0
 
@@ -267,7 +270,7 @@ class _Records:
         """
         path = self._tail.path
         try:
-            open_plain(path).close()
+            open_plain(path, follow_links=self._follow_links).close()
         except NotPlainError as error:
             raise RunDirectoryError(f"{path} cannot be read: {error.strerror}.") from error
         except OSError:

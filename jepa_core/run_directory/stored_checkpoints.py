@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -171,6 +173,18 @@ def _is_manifest(manifest: Mapping[str, Any]) -> bool:
             for file in manifest["files"].values()
         )
     )
+
+
+def deleted(folder: Path) -> str:
+    """Delete a checkpoint, or the link to one; why it could not be, if it is still there."""
+    try:
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            shutil.rmtree(folder)
+    except OSError as error:
+        return f"{folder}: {error.strerror or error}" if os.path.lexists(folder) else ""
+    return ""
 
 
 def manifest_sum(manifest: Mapping[str, Any]) -> str:

@@ -60,14 +60,23 @@ def is_same_file(descriptor: int, position: TailPosition) -> bool:
 class Tail:
     """Reads one file from its beginning, poll by poll."""
 
-    def __init__(self, path: Path, *, poll_bytes: int | None = None, newest_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        poll_bytes: int | None = None,
+        newest_bytes: int | None = None,
+        follow_links: bool = False,
+    ) -> None:
         """
         Args:
             path: the file.
             poll_bytes: the most that one poll reads, give or take a line; `POLL_BYTES` when not given.
             newest_bytes: of a longer file, reading begins with the first whole line among its last so many bytes.
+            follow_links: as of `plain_descriptor`.
         """
         self.path = path
+        self._follow_links = follow_links
         self._poll_bytes = poll_bytes
         self._newest_bytes = newest_bytes
         self._forget()
@@ -101,7 +110,7 @@ class Tail:
     def poll(self) -> NewLines:
         """The complete lines since the last poll."""
         try:
-            descriptor = plain_descriptor(self.path)
+            descriptor = plain_descriptor(self.path, follow_links=self._follow_links)
         except FileNotFoundError:
             return self._gone()
         except OSError:

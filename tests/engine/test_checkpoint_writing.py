@@ -22,7 +22,7 @@ from jepa_core.engine.session import train_recipe
 from jepa_core.errors import CheckpointError
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
-from jepa_core.run_directory.lineage import read_lineage
+from jepa_core.rollback.lineage import read_lineage
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from tests.engine.test_session import Watcher
 from tests.engine.training import CPU, RARE, KeptRecord, RecipeMaker, a_trainer, snapshot, take_steps, train

@@ -17,9 +17,9 @@ from textual.strip import Strip
 
 from jepa_core.metrics import Metric
 from jepa_core.recipes.difference import Change
+from jepa_core.rollback.plan import RollbackPlan
+from jepa_core.rollback.requests import PendingRequest, RequestAnswer, RollbackRequest
 from jepa_core.run_directory.events import Event
-from jepa_core.run_directory.requests import PendingRequest, RequestAnswer, RollbackRequest
-from jepa_core.run_directory.rollback_plan import RollbackPlan
 from jepa_core.run_directory.status import Status
 from jepa_core.run_directory.summary import RunSummary
 from jepa_core.watch.baseline import BaselineValues, EpochSeries
@@ -374,7 +374,7 @@ def screens(view: RunView) -> Iterable[Sheet]:
     yield RecipeDifferenceScreen(view, look, others(view))
     yield RecipeDifferenceScreen(view, look)
     yield AlertsScreen(view, look, alert_book(view))
-    yield RollbackScreen(view, look)
+    yield RollbackScreen(view, look, planner=lambda _run, _scenario: plan_of(view))
 
 
 def assert_harmless(text: str, look: Look) -> None:

@@ -32,7 +32,7 @@ from jepa_core.presentation.rollback_table import rollback_table
 from jepa_core.presentation.runs_table import runs_table
 from jepa_core.presentation.verdict_table import verdict_table
 from jepa_core.recipes.difference import Change
-from jepa_core.run_directory.rollback_plan import RollbackPlan
+from jepa_core.rollback.plan import RollbackPlan
 from jepa_core.spaces import SpaceAudit
 from jepa_core.watch.findings import Finding, Firing
 from jepa_core.watch.judgement import Extreme, Judgement
@@ -126,7 +126,7 @@ def rollback(text: str, figure: float) -> RenderableType:
         text,
         RollbackPlan(
             scenario=text, title=f"{text}!", message=text, advice=text, fired_step=3, first_sign=2.0, use=text,
-            evidence=evidence, evidence_rows=rows, changes=changes, command=text, notes=(text,),
+            evidence=evidence, rows=rows, changes=changes, command=text, notes=(text,),
         ),
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from io import StringIO
 from rich.console import Console
 
 from jepa_core.presentation.rollback_table import rollback_table
-from jepa_core.run_directory.rollback_plan import RollbackPlan
+from jepa_core.rollback.plan import RollbackPlan
 
 
 def shown(plan: RollbackPlan) -> str:
@@ -19,7 +19,7 @@ def test_the_figures_stand_beside_those_of_the_baseline_that_they_were_judged_by
     plan = RollbackPlan(
         scenario="A",
         evidence={"baseline": {"val.retrieval.mrr": 0.0943, "vq.usage": "nan", "rank.context": None}},
-        evidence_rows=({"step": 21.0, "epoch": 3.0, "val.retrieval.mrr": 0.0693},),
+        rows=({"step": 21.0, "epoch": 3.0, "val.retrieval.mrr": 0.0693},),
     )
     lines = [line.strip() for line in shown(plan).splitlines()]
     assert "figures        step 21   val.retrieval.mrr 0.069" in lines

@@ -31,9 +31,9 @@ from jepa_core.run_directory.layout import (
     STATUS,
     VERDICT,
 )
-from jepa_core.run_directory.lineage import read_lineage
+from jepa_core.rollback.lineage import read_lineage
 from jepa_core.run_directory.lock import is_locked
-from jepa_core.run_directory.reading import RunReader, recorded_rows
+from jepa_core.run_directory.reading import RecordedRows, RunReader
 from jepa_core.run_directory.replacing import replace_file
 from jepa_core.run_directory.stored_checkpoints import FILES, MANIFEST, stored_checkpoints
 from jepa_core.run_directory.writing import RunWriter
@@ -102,7 +102,7 @@ def test_only_plain_files_and_links_to_them_are_opened(
 @pytest.mark.parametrize("put", KINDS)
 def test_rows_and_events_are_refused_and_whoever_polls_gets_none(tmp_path: Path, put: Put) -> None:
     reader = RunReader(run_with(tmp_path, METRICS, put))
-    for read in (lambda: list(reader.rows()), lambda: recorded_rows(reader.path / METRICS)):
+    for read in (lambda: list(reader.rows()), lambda: list(RecordedRows(reader.path / METRICS))):
         with pytest.raises(RunDirectoryError, match=r"metrics\.jsonl cannot be read: it is no plain file\.$"):
             read()
     assert reader.poll().rows == ()

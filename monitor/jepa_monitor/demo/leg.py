@@ -12,9 +12,9 @@ from rich.text import Text
 
 from jepa_core.presentation.training_screen import TrainingScreen, plain_log
 from jepa_core.presentation.verdict_table import verdict_table
+from jepa_core.rollback.lineage import read_lineage
 from jepa_core.run_directory.baseline_runs import resolve_baseline
 from jepa_core.run_directory.layout import CHECKPOINTS
-from jepa_core.run_directory.lineage import read_lineage
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_recipe import recorded_epochs, recorded_metrics, recorded_watch
 from jepa_core.run_directory.status import State
@@ -63,8 +63,6 @@ class Part:
     """Rollbacks before it."""
     start: int = 0
     parent: str = ""
-    change: str = ""
-    """What the rollback changed, in words."""
 
 
 class Leg:
@@ -84,8 +82,10 @@ class Leg:
         recorder.screen.print(Text(f"demo · a scripted run, no model is trained · {part.path}"))
         recorder.recall(RunReader(part.path).rows())
         recorder.writer.status.update(state="running", step=part.start, epoch=epoch_of(part.start))
-        if part.parent:
-            message = f"Training goes on after step {part.start} of {part.parent}, with {part.change}."
+        lineage = read_lineage(part.path)
+        if lineage is not None:
+            change = ", ".join(lineage.changes) or "the same recipe"
+            message = f"Training goes on after step {part.start} of {part.parent}, with {change}."
             recorder.event("rolled back from", "info", message, step=part.start)
         else:
             message = f"Training starts: {TOTAL_STEPS} steps of a script, no model is trained."

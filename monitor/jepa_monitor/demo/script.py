@@ -1,4 +1,7 @@
-"""The demo, told once: the first leg, its rollback by request or when its time has come, and the leg that goes on."""
+"""The demo, told once: the first leg, its rollback by request or when its time has come, and the leg that goes on.
+
+The rollback is a trainer's: planned, carried out and marked by the same code.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,28 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from jepa_core.presentation.training_screen import TrainingScreen
+from jepa_core.rollback.requests import pending_requests
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.naming import create_run
-from jepa_core.run_directory.rollback_plan import plan_rollback
+from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.status import ALIVE
 from jepa_core.run_directory.writing import RunWriter
-from jepa_monitor.demo.child_runs import Due, make_child, requested_rollback
+from jepa_core.watch.findings import Firing
 from jepa_monitor.demo.figures import DATA_FINGERPRINT, NULLS
 from jepa_monitor.demo.leg import Leg, Part, Recorder, judge_of
 from jepa_monitor.demo.stage import RECIPE_NAME, Pace, Stage, demo_recipe, resolved_recipe
-from jepa_monitor.demo.story import NON_FINITE_AT, TOTAL_EPOCHS, TOTAL_STEPS
+from jepa_monitor.demo.story import NON_FINITE_AT, TOTAL_EPOCHS, TOTAL_STEPS, Plot
+
+if TYPE_CHECKING:
+    from jepa_core.rollback.orders import RollbackOrders
 
 SECONDS = 30.0
 SEED = 123
@@ -93,8 +102,9 @@ def _play(stage: Stage, part: Part) -> Part | None:
         ) as writer,
         _interruption_noted(writer),
     ):
-        writer.write_environment(stage.environment)
-        writer.write_recipe(resolved_recipe(part.recipe))
+        if not part.parent:
+            writer.write_environment(stage.environment)
+            writer.write_recipe(resolved_recipe(part.recipe))
         screen = TrainingScreen(
             stage.console,
             writer.console_log,
@@ -105,27 +115,64 @@ def _play(stage: Stage, part: Part) -> Part | None:
         )
         with screen:
             leg = Leg(stage, part, Recorder(writer, judge_of(part.recipe, stage.folder), screen))
-            due = _rollback_after(stage, leg)
-            return None if due is None else make_child(stage, leg, due)
+            rollbacks = _Rollbacks(stage, leg)
+            reason = _reason_to_roll_back(stage, leg, rollbacks)
+            return None if reason is None else _goes_on(leg, rollbacks.orders, reason)
 
 
-def _rollback_after(stage: Stage, leg: Leg) -> Due | None:
+class _Rollbacks:
+    """The orders of a leg, as a trainer takes them. What that needs is loaded when it is: torch takes seconds."""
+
+    def __init__(self, stage: Stage, leg: Leg) -> None:
+        self._stage = stage
+        self._leg = leg
+
+    @cached_property
+    def orders(self) -> RollbackOrders:
+        from jepa_core.registry import installed
+        from jepa_core.rollback.orders import RollbackOrders
+
+        leg = self._leg
+        return RollbackOrders(leg.part.path, installed, leg.recorder.event, at_most=1, clock=self._stage.clock)
+
+    def ordered(self, firing: Firing | None = None) -> str | None:
+        """Why the leg is to be rolled back now: because of a firing, or because somebody asks; None while it is not."""
+        if firing is None and not pending_requests(self._leg.part.path):
+            return None
+        return self.orders.taken_back(self._leg.step, firing, after_row=True)
+
+
+def _reason_to_roll_back(stage: Stage, leg: Leg, rollbacks: _Rollbacks) -> str | None:
     """Tell the leg, until a rollback is asked for or its time has come; None when it ends without one."""
     leg.begin()
     for _step in leg.steps():
-        due = requested_rollback(leg.part.path)
-        if due is not None:
-            return due
+        reason = rollbacks.ordered()
+        if reason is not None:
+            return reason
     leg.conclude()
     if leg.part.plot.is_finite(leg.part.plot.ends_at):
         return None
     for _ in range(_WAIT_STEPS):
         stage.pace.pass_step()
         stage.pace.wait()
-        due = requested_rollback(leg.part.path)
-        if due is not None:
-            return due
-    return Due(plan=plan_rollback(leg.part.path))
+        reason = rollbacks.ordered()
+        if reason is not None:
+            return reason
+    return rollbacks.ordered(leg.recorder.judge.decision.rollback)
+
+
+def _goes_on(leg: Leg, orders: RollbackOrders, reason: str) -> Part:
+    """The leg that goes on in the place of one that is rolled back: what was changed mends it."""
+    child = orders.carry_out(leg.recorder.writer)
+    leg.recorder.screen.event("warning", f"Rolled back: {reason}. {child.path} goes on in its place.", "")
+    return Part(
+        path=child.path,
+        recipe=RunReader(child.path).recipe(),
+        plot=Plot(mended_at=child.step),
+        number=leg.part.number + 1,
+        start=child.step,
+        parent=leg.part.path.name,
+    )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 from jepa_core.presentation.figures import figure_text
 from jepa_core.recorded_numbers import decode_number
-from jepa_core.run_directory.requests import PendingRequest, RequestAnswer
+from jepa_core.rollback.requests import PendingRequest, RequestAnswer
 from jepa_core.watch.findings import Firing
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView

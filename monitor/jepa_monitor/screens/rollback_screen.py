@@ -17,7 +17,15 @@ from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.screens import rollback_state
 from jepa_monitor.screens.rollback_content import COMMAND_LIMIT, rollback_content
-from jepa_monitor.screens.rollback_state import Findings, RollbackState, Standing, fired_scenarios, why_no_request
+from jepa_monitor.screens.rollback_state import (
+    Findings,
+    Planner,
+    RollbackState,
+    Standing,
+    fired_scenarios,
+    planned_by_command,
+    why_no_request,
+)
 from jepa_monitor.screens.sheet import Sheet
 
 POLL_SECONDS = 1.0
@@ -58,15 +66,18 @@ class RollbackScreen(Sheet):
         *,
         was_asked_for: bool = True,
         seconds: Callable[[], float] = time.monotonic,
+        planner: Planner = planned_by_command,
     ) -> None:
         """
         Args:
             was_asked_for: by a key; else it came up because something fired.
             seconds: a clock that is never set back.
+            planner: plans the way back.
         """
         super().__init__(view, look)
         self.state = RollbackState(fired=fired_scenarios(view.firings))
         self._seconds = seconds
+        self._planner = planner
         self._hears_from = seconds() + (0.0 if was_asked_for else DEAF_SECONDS)
 
     def on_mount(self) -> None:
@@ -131,8 +142,8 @@ class RollbackScreen(Sheet):
         scenario, before = self.state.scenario, self.state.standing
         self._change(stage="looking", plan=None, problem="")
         if scenario is not None:
-            run, name = Path(self.view.path), scenario.name
-            self._in_thread(lambda: self.Found(rollback_state.look(run, name, before)), "look")
+            run, name, planner = Path(self.view.path), scenario.name, self._planner
+            self._in_thread(lambda: self.Found(rollback_state.look(run, name, before, planner)), "look")
 
     def _look_for_answers(self) -> None:
         if self.state.stage != "writing" and self.state.standing.waiting:

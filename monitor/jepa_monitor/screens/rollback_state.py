@@ -1,18 +1,22 @@
 """What the rollback screen knows: which scenarios fired, the plan for the chosen one, and what became of a request.
 
-Reading and writing the run directory is done here, by functions made for a worker thread; nothing here knows widgets.
+The plan is `jepa rollback --dry-run`'s, so that what is shown is what a trainer would do. Reading and writing the run
+directory is done here, by functions made for a worker thread; nothing here knows widgets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import attrs
 
 from jepa_core.errors import JepaError
-from jepa_core.run_directory.requests import (
+from jepa_core.rollback.plan import RollbackPlan
+from jepa_core.rollback.requests import (
     PendingRequest,
     RequestAnswer,
     RollbackRequest,
@@ -20,12 +24,16 @@ from jepa_core.run_directory.requests import (
     pending_requests,
     write_request,
 )
-from jepa_core.run_directory.rollback_plan import RollbackPlan, plan_rollback
 from jepa_core.run_directory.status import ALIVE
 from jepa_core.watch.findings import Firing
 from jepa_monitor.model.run_view import RunView
 
 Stage = Literal["looking", "ready", "confirming", "writing"]
+Planner = Callable[[Path, str], RollbackPlan]
+"""Plans the way back of a run directory for the scenario of this id; raises `JepaError`."""
+
+_PATIENCE_SECONDS = 300.0
+"""Longest wait for a plan: all newer checkpoints may have to be read, from a slow disk."""
 
 
 @attrs.frozen(kw_only=True)
@@ -88,15 +96,36 @@ def why_no_request(view: RunView) -> str:
     return "" if view.state in ALIVE else f"The run is {view.state.replace('_', ' ')}: nobody would read a request."
 
 
-def look(run: Path, scenario: str, before: Standing) -> Findings:
+def planned_by_command(run: Path, scenario: str) -> RollbackPlan:
+    """What `jepa rollback` would do, asked of it in a process of its own: torch and plugins do not come in here.
+
+    Raises:
+        JepaError: why there is no plan, in the command's words.
+    """
+    named = str(run) if run.is_absolute() else f"./{run}"
+    command = [sys.executable, "-P", "-m", "jepa_core", "rollback", named]
+    asked = [*command, f"--scenario={scenario}", "--dry-run", "--json"]
+    try:
+        answer = subprocess.run(
+            asked, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE_SECONDS, check=False
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise JepaError(f"The way back cannot be planned: {error}") from error
+    if answer.returncode:
+        raise JepaError(answer.stderr.decode(errors="replace").strip() or f"It ended with {answer.returncode}.")
+    try:
+        return RollbackPlan.from_json(answer.stdout)
+    except ValueError as error:
+        raise JepaError(f"The way back cannot be planned: {error}") from error
+
+
+def look(run: Path, scenario: str, before: Standing, planner: Planner) -> Findings:
     """Plan the way back for a scenario; verifies checkpoints, so it may take a while."""
     plan, problem = None, ""
     try:
-        plan = plan_rollback(run, scenario=scenario)
+        plan = planner(run, scenario)
     except JepaError as error:
         problem = str(error)
-    except Exception as error:  # a run directory may hold anything, and the dashboard shall not fall with the plan
-        problem = f"The way back cannot be planned: {type(error).__name__}: {error}"
     return Findings(scenario=scenario, plan=plan, problem=problem, standing=look_for_answers(run, before))
 
 

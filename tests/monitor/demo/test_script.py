@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from jepa_core.commands.check import check
+from jepa_core.rollback.requests import RollbackRequest, write_request
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_recipe import recorded_metrics, recorded_watch
-from jepa_core.run_directory.requests import RollbackRequest, write_request
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_monitor.demo.story import TOTAL_STEPS, is_row_due
 from tests.monitor.demo.telling import tell_demo

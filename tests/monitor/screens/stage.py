@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import orjson
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from jepa_core.run_directory.stored_checkpoints import FILES, FORMAT, MANIFEST, file_sum, manifest_sum
 from jepa_core.run_directory.writing import RunWriter
 from jepa_monitor.alerts import AlertBook, Moment
+from jepa_monitor.demo.leg import write_checkpoint
 from jepa_monitor.panels.framed_lines import FramedLines
 from jepa_monitor.screens.alerts import AlertsScreen
 from jepa_monitor.screens.sheet import Sheet
@@ -24,6 +23,12 @@ from tests.monitor.panels.views import FIRING_B
 
 RECIPE = """
 name = "mine"
+
+[data]
+kind = "traces"
+
+[encoder]
+kind = "cells"
 
 [losses.relational]
 weight = 0.02
@@ -97,20 +102,9 @@ def run_with_firing(folder: Path, *, checkpoint_step: int | None = 600, state: s
         run.firing(FIRING_B)
         run.status.update(state=state, pid=os.getpid(), host=socket.gethostname(), step=640)
     if checkpoint_step is not None:
-        _write_checkpoint(path / "checkpoints" / f"step-{checkpoint_step}", checkpoint_step)
+        (path / "checkpoints").mkdir()
+        write_checkpoint(path / "checkpoints", checkpoint_step, 6.0)
     return path
-
-
-def _write_checkpoint(folder: Path, step: int) -> None:
-    folder.mkdir(parents=True)
-    for name in FILES:
-        (folder / name).write_bytes(b"{}")
-    manifest: dict[str, Any] = {
-        "format": FORMAT,
-        "step": step,
-        "files": {name: {"size": 2, "sha256": file_sum(folder / name)} for name in FILES},
-    }
-    (folder / MANIFEST).write_bytes(orjson.dumps({**manifest, "sum": manifest_sum(manifest)}))
 
 
 def words_on(screen: Sheet) -> str:

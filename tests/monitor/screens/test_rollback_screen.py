@@ -11,22 +11,37 @@ import orjson
 import pytest
 from textual.pilot import Pilot
 
-from jepa_core.run_directory.requests import RequestAnswer, RollbackRequest, close_request, pending_requests
+from jepa_core.errors import JepaError
+from jepa_core.registry import installed
+from jepa_core.rollback.plan import RollbackPlan
+from jepa_core.rollback.planning import plan_rollback
+from jepa_core.rollback.requests import RequestAnswer, RollbackRequest, close_request, pending_requests
 from jepa_core.run_directory.status import Status
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.screens.rollback_content import rollback_content
 from jepa_monitor.screens.rollback_screen import DEAF_SECONDS, RollbackScreen
-from jepa_monitor.screens.rollback_state import NOTHING_ASKED, RollbackState, fired_scenarios, look
+from jepa_monitor.screens.rollback_state import (
+    NOTHING_ASKED,
+    RollbackState,
+    fired_scenarios,
+    look,
+    planned_by_command,
+)
 from tests.monitor.panels.views import FIRING_B, a_view, text_of
 from tests.monitor.screens.stage import Stage, run_with_firing, until, words_on
 
 Play = Callable[[Stage, RollbackScreen, Pilot[None]], Awaitable[None]]
 
 
+def planned_here(run: Path, scenario: str) -> RollbackPlan:
+    """What the command would answer, without a process of its own."""
+    return plan_rollback(run, installed(), scenario=scenario).plan
+
+
 def on_stage(view: RunView, play: Play, size: tuple[int, int] = (100, 36), **options: Any) -> None:
     async def act() -> None:
-        screen = RollbackScreen(view, Look(), **options)
+        screen = RollbackScreen(view, Look(), planner=planned_here, **options)
         stage = Stage(screen)
         async with stage.run_test(size=size) as pilot:
             await until(pilot, lambda: screen.state.stage != "looking" or not screen.state.fired)
@@ -244,5 +259,16 @@ def test_the_plan_can_be_read_at_any_width(tmp_path: Path, width: int) -> None:
 
 
 def looked_up(run: Path) -> RollbackState:
-    found = look(run, "B", NOTHING_ASKED)
+    found = look(run, "B", NOTHING_ASKED, planned_here)
     return RollbackState(fired=(FIRING_B,), stage="ready", plan=found.plan, problem=found.problem)
+
+
+def test_the_plan_is_the_one_that_the_command_makes(tmp_path: Path) -> None:
+    run = run_with_firing(tmp_path)
+    assert planned_by_command(run, "B") == planned_here(run, "B")
+
+
+def test_what_the_command_refuses_is_said_in_its_words(tmp_path: Path) -> None:
+    run = run_with_firing(tmp_path)
+    with pytest.raises(JepaError, match=r"^'--x' has not fired in mine-20261122-214501"):
+        planned_by_command(run, "--x")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +10,31 @@ import pytest
 
 from jepa_core.errors import CheckpointError, RecipeError
 from jepa_core.recipes.difference import Change
-from jepa_core.run_directory.rollback_changes import changes_of, flags_of, planned_changes
-from jepa_core.run_directory.rollback_flag import rollback_flag
-from jepa_core.run_directory.rollback_plan import plan_rollback, plan_to_json
-from jepa_core.run_directory.stored_checkpoints import FILES, FORMAT, file_sum, manifest_sum
+from jepa_core.recipes.reading import load_recipe
+from jepa_core.registry import installed
+from jepa_core.rollback.change import changes_of
+from jepa_core.rollback.orders import RollbackOrders
+from jepa_core.rollback.plan import RollbackPlan, flags_of
+from jepa_core.rollback.planning import plan_rollback
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.findings import Firing
+from jepa_monitor.demo.leg import write_checkpoint
 
-RECIPE = """
-name = "mine"
+RULE = "watch.rollback=[{id='A', title='it broke', when='loss.total > 1', set={aggregator={kind='mean'}}}]"
+GENTLE = """
+name = "gentle"
+[data]
+kind = "pairs"
+[encoder]
+kind = "cells"
+dim = 64
 [quantizer]
-kind = "ema_vq"
-codes = 8
-[aggregator]
-kind = "attention"
-heads = 2
+kind = "fsq"
+[losses.info_nce]
+queue = 512
 [train]
-seed = 3
-[losses.relational]
-kind = "relational"
-weight = 0.02
-[[watch.rollback]]
-id = "A"
-title = "it broke"
-when = "loss.total > 1"
-set = { aggregator = { kind = "mean" } }
+seed = 9
+epochs = 9
 """
 
 
@@ -59,22 +58,32 @@ def firing(name: str = "A", *, kind: Any = "rollback", first_sign: float = 8, **
 
 
 def checkpoint(run: Path, step: int) -> None:
-    folder = run / "checkpoints" / f"step-{step}"
-    folder.mkdir(parents=True)
-    for name in FILES:
-        (folder / name).write_text(f"{name} of {step}")
-    files = {name: {"sha256": file_sum(folder / name)} for name in FILES}
-    manifest: dict[str, Any] = {"format": FORMAT, "step": step, "files": files}
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "sum": manifest_sum(manifest)}))
+    (run / "checkpoints").mkdir(exist_ok=True)
+    write_checkpoint(run / "checkpoints", step, step / 6)
+
+
+def recorded(recipe_file: Path, run: Path, *flags: str) -> None:
+    """The run directory of a recipe."""
+    run.mkdir()
+    loaded = load_recipe(recipe_file, overrides=[RULE, *flags], registry=installed())
+    with RunWriter(run, recipe="tiny") as writer:
+        writer.write_recipe(loaded.resolved())
+        writer.write_environment({"overrides": [RULE, *flags]})
+
+
+def planned(run: Path, **asked: Any) -> RollbackPlan:
+    return plan_rollback(run, installed(), **asked).plan
+
+
+def values(changes: Iterable[Change]) -> dict[str, tuple[Any, Any]]:
+    return {change.key: (change.left, change.right) for change in changes}
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
+def run(tmp_path: Path, tiny_recipe_file: Path) -> Path:
     """With checkpoints at 4, 6, 8, 10, and nothing fired."""
     path = tmp_path / "mine-1"
-    path.mkdir()
-    with RunWriter(path, recipe="mine") as writer:
-        writer.write_recipe(RECIPE)
+    recorded(tiny_recipe_file, path)
     for step in (4, 6, 8, 10):
         checkpoint(path, step)
     return path
@@ -94,62 +103,62 @@ def non_finite(run: Path, step: int) -> None:
 
 def test_the_plan_goes_to_the_newest_checkpoint_before_the_first_sign(run: Path) -> None:
     fire(run, firing())
-    plan = plan_rollback(run)
+    plan = planned(run)
     assert (plan.scenario, plan.title, plan.fired_step, plan.first_sign) == ("A", "it broke", 12, 8)
     assert plan.checkpoint_step == 6
-    assert plan.evidence_rows == ({"step": 9.0, "loss.total": 2.0},)
+    assert plan.rows == ({"step": 9.0, "loss.total": 2.0},)
     assert plan.changes == (Change("aggregator.kind", "attention", "mean"),)
     assert plan.changes_in_words == ("aggregator.kind attention → mean",)
     assert plan.command == f"jepa rollback {run} --scenario A"
-    assert plan_to_json(plan)["checkpoint_step"] == 6
+    assert RollbackPlan.from_json(plan.to_json()) == plan
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_said(run: Path) -> None:
     fire(run, firing())
     (run / "checkpoints" / "step-6" / "state.json").write_text("other")
-    plan = plan_rollback(run)
+    plan = planned(run)
     assert plan.checkpoint_step == 4
     assert plan.notes[0].startswith("step-6: state.json is damaged")
 
 
 def test_without_a_checkpoint_before_the_sign_it_begins_anew_and_says_so(run: Path) -> None:
     fire(run, firing(first_sign=4))
-    plan = plan_rollback(run)
+    plan = planned(run)
     assert plan.checkpoint_step is None
     assert "training begins anew" in plan.notes[-1]
 
 
 def test_the_last_rollback_rule_counts_and_another_can_be_named(run: Path) -> None:
     fire(run, firing("A"), firing("C", first_sign=10, use=""), firing("slide", kind="scenario"))
-    assert plan_rollback(run).scenario == "C"
-    assert plan_rollback(run, scenario="A").checkpoint_step == 6
+    assert planned(run).scenario == "C"
+    assert planned(run, scenario="A").checkpoint_step == 6
 
 
 def test_a_non_finite_stop_goes_back_before_its_bad_step(run: Path) -> None:
     non_finite(run, 11)
-    plan = plan_rollback(run, set={"optimizer": {"lr": 0.1}})
+    plan = planned(run, set={"optimizer": {"lr": 0.1}})
     assert (plan.scenario, plan.checkpoint_step) == ("non-finite", 10)
 
 
 def test_given_changes_come_on_top_of_the_rules(run: Path) -> None:
     fire(run, firing())
-    plan = plan_rollback(run, set={"train": {"clip_norm": 1.0}})
+    plan = planned(run, set={"train": {"clip_norm": 1.0}})
     assert plan.set == {"aggregator": {"kind": "mean"}, "train": {"clip_norm": 1.0}}
     assert plan.command.endswith("--scenario A --set train.clip_norm=1.0")
 
 
 def test_a_step_and_a_change_need_no_firing(run: Path) -> None:
     fire(run, firing())
-    plan = plan_rollback(run, to=9, set={"train": {"clip_norm": 1.0}})
+    plan = planned(run, to=9, set={"train": {"clip_norm": 1.0}})
     assert (plan.scenario, plan.checkpoint_step, plan.set) == ("", 8, {"train": {"clip_norm": 1.0}})
-    assert plan_rollback(run, to=0, set={"train": {"clip_norm": 1.0}}).checkpoint_step is None
+    assert planned(run, to=0, set={"train": {"clip_norm": 1.0}}).checkpoint_step is None
 
 
 def test_the_same_recipe_is_trained_again_only_from_a_step_that_is_given(run: Path) -> None:
-    assert "the same is trained again" in plan_rollback(run, to=8).notes[-1]
+    assert "the same is trained again" in planned(run, to=8).notes[-1]
     fire(run, firing("slide", kind="scenario"))
     with pytest.raises(RecipeError, match=r"(?s)slide fired in mine-1, but no change .*--set KEY=VALUE.*--to STEP"):
-        plan_rollback(run, scenario="slide")
+        planned(run, scenario="slide")
 
 
 @pytest.mark.parametrize(
@@ -168,44 +177,33 @@ def test_what_cannot_be_planned_is_explained(
     run: Path, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=f"(?s){message}"):
-        plan_rollback(run, **arguments)
+        planned(run, **arguments)
 
 
-def test_another_recipe_is_found_beside_the_one_that_the_run_was_made_from(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "gentle.toml").write_text('name = "gentle"\n[quantizer]\nkind = "fsq"\n[train]\nseed = 9\nepochs = 2\n')
-    table = {
-        "resolved": {"from": str(tmp_path / "mine.toml")},
-        "train": {"seed": 3, "epochs": 1},
-        "quantizer": {"kind": "ema_vq", "codes": 8},
-        "aggregator": {"kind": "attention"},
-        "losses": {"relational": {"kind": "relational", "weight": 1.0}},
-    }
-    changes = {change.key: (change.left, change.right) for change in planned_changes(table, {}, "gentle")}
-    assert changes == {
-        "train.epochs": (1, 2),
-        "quantizer.kind": ("ema_vq", "fsq"),
+def test_another_recipe_is_used_whole_but_for_data_seed_and_rules(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "gentle.toml").write_text(GENTLE)
+    rollback = plan_rollback(run, installed(), to=8, use="gentle")
+    changes = values(rollback.plan.changes)
+    assert {key: changes[key] for key in ("encoder.dim", "train.epochs", "aggregator.kind")} == {
+        "encoder.dim": (16, 64),
+        "train.epochs": (1, 9),
         "aggregator.kind": ("attention", "mean"),
-        "losses.relational.kind": ("relational", None),
     }
+    assert not any(key.startswith(("data", "train.seed", "name")) for key in changes)
+    recipe = rollback.recipe.recipe
+    assert (recipe.name, recipe.train.seed, [rule.id for rule in recipe.watch.rollback]) == ("tiny", 3, ["A"])
 
 
-def test_the_flags_that_a_run_was_begun_with_are_no_difference_to_another_recipe_that_has_a_place_for_them(
-    run: Path, tmp_path: Path
+def test_the_flags_that_a_run_was_begun_with_are_given_to_another_recipe_that_has_a_place_for_them(
+    tiny_recipe_file: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "gentle.toml").write_text(
-        'name = "gentle"\n[encoder]\nkind = "cells"\ndim = 64\n[quantizer]\nkind = "fsq"\n'
-        "[losses.info_nce]\nqueue = 512\n[train]\nepochs = 9\n"
-    )
-    table = {
-        "resolved": {"from": str(tmp_path / "mine.toml")},
-        "train": {"epochs": 1},
-        "encoder": {"kind": "cells", "dim": 16},
-        "quantizer": {"kind": "ema_vq", "codes": 8},
-        "losses": {"info_nce": {"kind": "info_nce", "queue": 4}},
-    }
-    flags = ["train.epochs=1", "encoder.dim=16", "quantizer.codes=8", "losses.info_nce.queue=4", "data.kind=arc"]
-    changes = {change.key: change.right for change in planned_changes(table, {}, "gentle", flags)}
-    assert changes == {"quantizer.kind": "fsq"}
+    (tmp_path / "gentle.toml").write_text(GENTLE)
+    flags = ["encoder.dim=24", "quantizer.codes=9", "losses.info_nce.queue=8", "train.epochs=2"]
+    recorded(tiny_recipe_file, tmp_path / "flagged", *flags)
+    checkpoint(tmp_path / "flagged", 8)
+    plan = planned(tmp_path / "flagged", to=8, use="gentle")
+    assert values(plan.changes).keys().isdisjoint({"encoder.dim", "losses.info_nce.queue", "train.epochs"})
+    assert "--set quantizer.codes=9 is left out: it does not fit gentle" in plan.notes
 
 
 @pytest.mark.parametrize(
@@ -221,7 +219,19 @@ def test_changes_and_flags_are_two_ways_to_write_the_same(changes: Mapping[str, 
 
 
 def test_a_firing_without_a_change_has_no_flag_and_one_in_force_asks_for_another(run: Path) -> None:
-    assert rollback_flag(run, firing("slide", kind="scenario")) is None
-    flag = rollback_flag(run, firing(set={"aggregator": {"kind": "attention"}}))
+    orders = RollbackOrders(run, installed, lambda *_told, **_more: None, at_most=None)
+    assert orders.flag(firing("slide", kind="scenario")) is None
+    flag = orders.flag(firing())
+    assert flag is not None
+    assert flag.describe() == f"jepa rollback {run} --scenario A  (aggregator.kind attention → mean)"
+    flag = orders.flag(firing(set={"aggregator": {"kind": "attention"}}))
     assert flag is not None
     assert (flag.changes, flag.command) == ((), f"jepa rollback {run} --scenario A --set KEY=VALUE")
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"[]", b"1", b'{"changes": 1}', b'{"rows": [1]}', b'{"changes": [{"key": "a"}]}']
+)
+def test_what_is_no_plan_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError):
+        RollbackPlan.from_json(text)

@@ -1,6 +1,6 @@
 """Makes children of a run, each in a process that is killed just before another of its file operations.
 
-    python -m tests.engine.killed_rollback RUNS_DIR FOLDER STRIDE
+    python -m tests.rollback.killed_rollback RUNS_DIR FOLDER STRIDE
 
 Every `STRIDE`th operation gets a copy of RUNS_DIR in FOLDER, named by the operation's number; the last is not killed.
 """
@@ -16,10 +16,10 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from jepa_core.engine.rollback import make_child
 from jepa_core.registry import Registry, installed
+from jepa_core.rollback.child import make_child
+from jepa_core.rollback.planning import plan_rollback
 from jepa_core.run_directory.naming import runs_in
-from jepa_core.run_directory.rollback_plan import plan_rollback
 
 _CHANGING = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"}
 _WRITING = os.O_WRONLY | os.O_RDWR
@@ -37,9 +37,9 @@ def main(runs_dir: Path, folder: Path, stride: int) -> None:
 
 def make_until(number: int, parent: Path, registry: Registry) -> None:
     """Make a child in a process that is killed before its file operation of this number."""
-    plan = plan_rollback(parent, to=3, set={"train": {"clip_norm": 1.0}})
+    rollback = plan_rollback(parent, registry, to=3, set={"train": {"clip_norm": 1.0}})
     sys.addaudithook(killer(number))
-    make_child(plan, parent, registry, parent.parent)
+    make_child(rollback)
 
 
 def killer(number: int) -> Callable[[str, tuple[object, ...]], None]:

@@ -1,7 +1,7 @@
-"""When a run is taken back while it trains: a rollback rule has fired and may act, or somebody asks in `control/`.
+"""When a run is rolled back while it trains: a rollback rule has fired and may act, or somebody asks in `control/`.
 
 An order is checked as a whole before training stops for it; one that cannot be carried out is refused in words, and
-training goes on.
+training goes on. What a rule that only flags would change is told from here, too.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from typing import Any, Protocol
 
 import attrs
 
-from jepa_core.engine.changed_recipe import ChangedRecipe, changed_recipe
-from jepa_core.engine.rollback import Child, describe_rollback, make_child
 from jepa_core.errors import JepaError
 from jepa_core.registry import Registry
+from jepa_core.rollback.change import changed_recipe
+from jepa_core.rollback.child import Child, make_child
+from jepa_core.rollback.lineage import read_lineage
+from jepa_core.rollback.plan import change_in_words, rollback_command
+from jepa_core.rollback.planning import Rollback, healthy_checkpoint, plan_rollback
+from jepa_core.rollback.requests import PendingRequest, RequestAnswer, close_request, pending_requests
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
-from jepa_core.run_directory.lineage import read_lineage
-from jepa_core.run_directory.requests import PendingRequest, RequestAnswer, close_request, pending_requests
-from jepa_core.run_directory.rollback_plan import RollbackPlan, plan_rollback
 from jepa_core.run_directory.status import HEARTBEAT_SECONDS
 from jepa_core.run_directory.writing import RunWriter
+from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Firing, Severity
 
 
@@ -33,10 +35,22 @@ class Tell(Protocol):
     ) -> None: ...
 
 
+@attrs.frozen
+class RollbackFlag:
+    """What is said with a rule that fired and names a change."""
+
+    changes: tuple[str, ...]
+    """Each in a few words; empty when they cannot be made, or are in the recipe already."""
+    command: str
+
+    def describe(self) -> str:
+        """In a line: what to type, and what it would change."""
+        return f"{self.command}  ({', '.join(self.changes)})" if self.changes else self.command
+
+
 @attrs.frozen(kw_only=True)
 class _Order:
-    plan: RollbackPlan
-    changed: ChangedRecipe
+    rollback: Rollback
     request: Path | None
 
 
@@ -89,10 +103,40 @@ class RollbackOrders:
             self._order = self._order_of_request(step)
         if self._order is None:
             return None
-        plan, changed = self._order.plan, self._order.changed
-        return describe_rollback(plan, plan.checkpoint_step or 0, changed.changes)
+        return self._order.rollback.plan.describe()
 
-    def carry_out(self, runs_dir: Path, writer: RunWriter) -> Child:
+    def flag(self, firing: Firing) -> RollbackFlag | None:
+        """What a firing suggests to change, and how to follow it; None when it suggests nothing."""
+        if not firing.set and not firing.use:
+            return None
+        command = rollback_command(self._run, scenario=firing.name)
+        try:
+            changes = changed_recipe(self._run, self._registry(), set=firing.set, use=firing.use).changes
+        except JepaError:
+            return RollbackFlag((), command)
+        if not changes and not firing.use:
+            # The change is in the recipe already: another has to be given.
+            command = f"{command} --set KEY=VALUE"
+        return RollbackFlag(tuple(map(change_in_words, changes)), command)
+
+    def next_command(self, decision: Decision, ending: str) -> str:
+        """What to type for a rollback after the end, with what it does behind it; empty where nothing asks for one: for
+        a rule that fired in this run, else for what stopped it."""
+        fired = decision.rollback
+        asking = fired if fired is not None and (fired.step or 0) > self._inherited else None
+        firing = asking or (decision.abort if ending == "abort" else None)
+        if firing is None and ending != "non-finite":
+            return ""
+        flag = self.flag(firing) if firing else None
+        if flag is not None and flag.changes:
+            return f"{flag.command}  # {', '.join(flag.changes)}"
+        name = firing.name if firing else ending
+        command = flag.command if flag else f"{rollback_command(self._run, scenario=name)} --set KEY=VALUE"
+        begins_anew = healthy_checkpoint(self._run, firing.first_sign if firing else None) is None
+        anew, onward = "begins anew: there is no checkpoint from before it", "goes on from the last healthy checkpoint"
+        return f"{command}  # {anew if begins_anew else onward}"
+
+    def carry_out(self, writer: RunWriter) -> Child:
         """Make the child, mark the run, and answer whoever asked.
 
         Raises:
@@ -101,7 +145,7 @@ class RollbackOrders:
         order = self._order
         assert order is not None
         try:
-            child = make_child(order.plan, self._run, self._registry(), runs_dir, writer=writer, changed=order.changed)
+            child = make_child(order.rollback, writer=writer, clock=self._clock)
         except JepaError as error:
             if order.request is not None:
                 close_request(order.request, RequestAnswer(accepted=False, message=str(error)))
@@ -123,7 +167,7 @@ class RollbackOrders:
             return None
         self.settle()
         try:
-            return self._checked(plan_rollback(self._run, scenario=firing.name), None)
+            return _Order(rollback=plan_rollback(self._run, self._registry(), scenario=firing.name), request=None)
         except JepaError as error:
             message = f"{firing.name} is flagged only, it cannot be rolled back: {error}"
             self._tell("not rolled back", "warning", message, step=step)
@@ -144,8 +188,10 @@ class RollbackOrders:
         if request is None:
             raise JepaError(pending.refusal)
         self.settle()
-        plan = plan_rollback(self._run, scenario=request.scenario, to=request.to, set=request.set, use=request.use)
-        return self._checked(plan, pending.path)
+        rollback = plan_rollback(
+            self._run, self._registry(), scenario=request.scenario, to=request.to, set=request.set, use=request.use
+        )
+        return _Order(rollback=rollback, request=pending.path)
 
     def _refuse(self, pending: PendingRequest, message: str, step: int) -> None:
         # Where the disk refuses the answer, the request stays: it must not be refused again each second.
@@ -153,6 +199,3 @@ class RollbackOrders:
         close_request(pending.path, RequestAnswer(accepted=False, message=message))
         told = f"The request {pending.path.name} was refused: {message}"
         self._tell("request refused", "warning", told, step=step)
-
-    def _checked(self, plan: RollbackPlan, request: Path | None) -> _Order:
-        return _Order(plan=plan, changed=changed_recipe(plan, self._run, self._registry()), request=request)

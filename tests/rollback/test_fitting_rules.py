@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from jepa_core.engine.fitting_rules import FittingRules, fitting_rules
 from jepa_core.metrics import ENGINE_METRICS
+from jepa_core.rollback.fitting_rules import FittingRules, fitting_rules
 from jepa_core.watch.rules import JUDGED
 
 

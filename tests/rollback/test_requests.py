@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa_core.errors import RunDirectoryError
-from jepa_core.run_directory.clock import Clock
-from jepa_core.run_directory.requests import (
+from jepa_core.rollback.requests import (
     MAX_BYTES,
     MAX_PENDING,
     RequestAnswer,
@@ -23,6 +22,7 @@ from jepa_core.run_directory.requests import (
     pending_requests,
     write_request,
 )
+from jepa_core.run_directory.clock import Clock
 
 WHOLE = RollbackRequest(scenario="B", to=8, set={"train": {"clip_norm": 1.0}}, use="gentle_vq")
 

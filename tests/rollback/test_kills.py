@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from jepa_core.engine.rollback import make_child
 from jepa_core.errors import RunDirectoryError
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
-from jepa_core.run_directory.lineage import read_lineage
+from jepa_core.rollback.child import make_child
+from jepa_core.rollback.lineage import read_lineage
+from jepa_core.rollback.planning import Rollback, plan_rollback
 from jepa_core.run_directory.naming import runs_in
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.rollback_plan import RollbackPlan, plan_rollback
 from jepa_core.run_directory.stored_checkpoints import stored_checkpoints
-from tests.engine.test_rollback import start
+from tests.rollback.test_child import start
 
 
-def plan_of(parent: Path) -> RollbackPlan:
-    return plan_rollback(parent, to=3, set={"train": {"clip_norm": 1.0}})
+def plan_of(parent: Path) -> Rollback:
+    return plan_rollback(parent, installed(), to=3, set={"train": {"clip_norm": 1.0}})
 
 
 def contents(run: Path) -> dict[str, bytes]:
@@ -52,7 +52,7 @@ def test_a_process_that_is_killed_leaves_no_child_or_a_whole_one_and_the_next_cl
     """Killed before every so many'th of its file operations."""
     before = contents(parent)
     (killed := tmp_path / "killed").mkdir()
-    driver = [sys.executable, "-m", "tests.engine.killed_rollback", str(parent.parent), str(killed), str(stride)]
+    driver = [sys.executable, "-m", "tests.rollback.killed_rollback", str(parent.parent), str(killed), str(stride)]
     subprocess.run(driver, check=True, cwd=Path(__file__).parents[2], timeout=120)
     stories = [told(runs_dir, parent.name, before) for runs_dir in sorted(killed.iterdir())]
     assert {"nothing", "all"} <= set(stories)
@@ -68,12 +68,12 @@ def told(runs_dir: Path, name: str, before: dict[str, bytes]) -> str:
     if not children:
         assert not marked
         assert contents(parent) == before
-        make_child(plan_of(parent), parent, installed(), runs_dir)
+        make_child(plan_of(parent))
     else:
         assert_whole(children[0])
     if children and not marked:
         with pytest.raises(RunDirectoryError, match=f"{children[0].name} goes on in its place"):
-            make_child(plan_of(parent), parent, installed(), runs_dir)
+            make_child(plan_of(parent))
     status = RunReader(parent).status()
     assert status is not None
     assert status.state == "rolled_back"
@@ -89,7 +89,7 @@ def test_what_others_prepare_is_left_alone(parent: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     mine, elsewhere, left = (
-        runs_dir / f".rollback-{host}-{pid}-0123abcd"
+        runs_dir / f".tiny-1.prepared-{pid}-0123abcd@{host}"
         for host, pid in (
             (socket.gethostname(), os.getpid()),
             ("elsewhere", gone.pid),
@@ -98,5 +98,5 @@ def test_what_others_prepare_is_left_alone(parent: Path) -> None:
     )
     for path in (mine, elsewhere, left):
         (path / "checkpoints").mkdir(parents=True)
-    make_child(plan_of(parent), parent, installed(), runs_dir)
+    make_child(plan_of(parent))
     assert (mine.exists(), elsewhere.exists(), left.exists()) == (True, True, False)

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
 from jepa_core.engine.opening import Conclusion
-from jepa_core.engine.rollback import Child, make_child
 from jepa_core.engine.session import train_recipe
 from jepa_core.errors import CheckpointError, RecipeError, RunDirectoryError
 from jepa_core.recipes.faults import RecipeFaultsError
 from jepa_core.recipes.reading import load_recipe, with_scenarios
 from jepa_core.registry import installed
+from jepa_core.rollback.child import Child, make_child
+from jepa_core.rollback.lineage import read_lineage
+from jepa_core.rollback.planning import Rollback, plan_rollback
 from jepa_core.run_directory import stored_checkpoints
 from jepa_core.run_directory.baseline_runs import resolve_baseline
-from jepa_core.run_directory.lineage import generation_of, read_lineage
 from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.rollback_plan import RollbackPlan, plan_rollback
 from jepa_core.run_directory.status import Status
 from jepa_core.watch.rules import Baseline
 from tests.engine.test_session import Watcher
@@ -39,8 +38,12 @@ def start(recipe_file: Path, *overrides: str, **more: Any) -> Conclusion:
     return train_recipe(loaded, device="cpu", runs_dir=runs_dir, resume=None, open_screen=Watcher, **more)
 
 
-def child_of(parent: Path, plan: RollbackPlan) -> Child:
-    return make_child(plan, parent, installed(), parent.parent)
+def plan(parent: Path, **asked: Any) -> Rollback:
+    return plan_rollback(parent, installed(), **asked)
+
+
+def child_of(parent: Path, **asked: Any) -> Child:
+    return make_child(plan(parent, **asked))
 
 
 def train_on(run: Path, **more: Any) -> Conclusion:
@@ -64,11 +67,11 @@ def rows(run: Path) -> list[dict[str, float]]:
 
 def test_a_child_without_an_effective_change_equals_the_straight_run_to_the_last_bit(tiny_recipe_file: Path) -> None:
     parent = start(tiny_recipe_file, *EVERY_STEP).path
-    plan = plan_rollback(parent, to=5, set={"aggregator": {"kind": "attention"}, "quantizer": {"codes": 8}})
-    assert plan.changes == ()
-    assert "the recipe stays as it is" in plan.notes[0]
-    child = child_of(parent, plan)
-    assert (child.step, child.changes) == (5, ())
+    rollback = plan(parent, to=5, set={"aggregator": {"kind": "attention"}, "quantizer": {"codes": 8}})
+    assert rollback.plan.changes == ()
+    assert "the recipe stays as it is" in rollback.plan.notes[0]
+    child = make_child(rollback)
+    assert child.step == 5
     assert train_on(child.path).exit_code == 0
     assert same_tree(final_state(parent), final_state(child.path))
     assert rows(parent) == rows(child.path)
@@ -78,8 +81,7 @@ def test_a_child_without_an_effective_change_equals_the_straight_run_to_the_last
 
 def test_what_has_another_shape_starts_anew_and_the_rest_goes_on(tiny_recipe_file: Path) -> None:
     parent = start(tiny_recipe_file, *EVERY_STEP).path
-    plan = plan_rollback(parent, to=5, set={"quantizer": {"codes": 12}, "aggregator": {"kind": "mean"}})
-    child = child_of(parent, plan).path
+    child = child_of(parent, to=5, set={"quantizer": {"codes": 12}, "aggregator": {"kind": "mean"}}).path
     handed_down = load_checkpoint(stored_checkpoints.Checkpoint(child / "checkpoints" / "step-5", 5))
     train_on(child)
     told = next(event for event in RunReader(child).events() if event.name == "rolled back from")
@@ -114,7 +116,9 @@ def test_a_rule_that_would_change_nothing_any_more_is_flagged_only(tiny_recipe_f
     told = [event.message for event in RunReader(first.child).events() if event.name == "not rolled back"]
     assert len(told) == 1
     assert "the change is in its recipe already" in told[0]
-    assert generation_of(first.child) == 1
+    lineage = read_lineage(first.child)
+    assert lineage is not None
+    assert lineage.generation == 1
 
 
 def test_without_leave_a_rule_only_flags(tiny_recipe_file: Path) -> None:
@@ -131,7 +135,7 @@ def test_a_rollback_comes_before_an_abort_of_the_same_row(tiny_recipe_file: Path
 
 def test_a_firing_that_was_handed_down_does_not_take_the_child_back(tiny_recipe_file: Path) -> None:
     parent = start(tiny_recipe_file, *EVERY_STEP, RULE).path
-    child = child_of(parent, plan_rollback(parent, to=9, set={"train": {"clip_norm": 1.0}})).path
+    child = child_of(parent, to=9, set={"train": {"clip_norm": 1.0}}).path
     assert ("rollback R", 7.0) in [(event.name, event.step) for event in RunReader(child).events()]
     conclusion = train_on(child, auto_rollback=True)
     assert conclusion.ending.kind == "finished"
@@ -141,14 +145,14 @@ def test_a_firing_that_was_handed_down_does_not_take_the_child_back(tiny_recipe_
 
 def test_a_grandchild_finds_a_healthy_checkpoint_at_its_grandparent(tiny_recipe_file: Path) -> None:
     parent = start(tiny_recipe_file, *EVERY_STEP, RULE).path
-    child = child_of(parent, plan_rollback(parent, to=9, set={"train": {"clip_norm": 1.0}})).path
+    child = child_of(parent, to=9, set={"train": {"clip_norm": 1.0}}).path
     train_on(child)
     # The best checkpoint so far was handed down too, where it was another.
     shutil.rmtree(child / "checkpoints" / "step-6", ignore_errors=True)
-    plan = plan_rollback(child, scenario="R")
-    assert plan.checkpoint is not None
-    assert (plan.checkpoint.path.parents[1].name, plan.checkpoint_step) == (parent.name, 6)
-    grandchild = child_of(child, plan).path
+    rollback = plan(child, scenario="R")
+    assert rollback.checkpoint is not None
+    assert (rollback.checkpoint.path.parents[1].name, rollback.plan.checkpoint_step) == (parent.name, 6)
+    grandchild = make_child(rollback).path
     lineage = read_lineage(grandchild)
     assert lineage is not None
     assert lineage.generation == 2
@@ -159,7 +163,7 @@ def test_a_grandchild_finds_a_healthy_checkpoint_at_its_grandparent(tiny_recipe_
 def test_flags_of_the_parent_are_recorded_and_kept(tiny_recipe_file: Path) -> None:
     parent = start(tiny_recipe_file, *EVERY_STEP).path
     assert RunReader(parent).environment()["overrides"] == list(EVERY_STEP)
-    child = child_of(parent, plan_rollback(parent, to=3, set={"train": {"clip_norm": 1.0}})).path
+    child = child_of(parent, to=3, set={"train": {"clip_norm": 1.0}}).path
     environment = RunReader(child).environment()
     assert environment["overrides"] == list(EVERY_STEP)
     assert environment["data_fingerprint"] == RunReader(parent).environment()["data_fingerprint"]
@@ -167,16 +171,15 @@ def test_flags_of_the_parent_are_recorded_and_kept(tiny_recipe_file: Path) -> No
 
 def test_a_child_is_no_run_of_its_recipe_for_a_baseline(tiny_recipe_file: Path) -> None:
     parent = start(tiny_recipe_file, *EVERY_STEP).path
-    train_on(child_of(parent, plan_rollback(parent, to=3, set={"train": {"clip_norm": 1.0}})).path)
+    train_on(child_of(parent, to=3, set={"train": {"clip_norm": 1.0}}).path)
     assert resolve_baseline(Baseline(recipe="tiny"), parent.parent).values is None
 
 
 def test_a_change_that_makes_no_recipe_leaves_nothing(tiny_recipe_file: Path) -> None:
     parent = start(tiny_recipe_file, *EVERY_STEP).path
     before = sorted(parent.parent.rglob("*"))
-    plan = plan_rollback(parent, to=3, set={"aggregator": {"kind": "nope"}, "train": {"epochs": 0}})
     with pytest.raises(RecipeFaultsError) as refused:
-        child_of(parent, plan)
+        child_of(parent, to=3, set={"aggregator": {"kind": "nope"}, "train": {"epochs": 0}})
     assert len(refused.value.faults) == 2
     assert sorted(parent.parent.rglob("*")) == before
 
@@ -189,7 +192,7 @@ def test_a_child_of_other_batches_goes_on_where_its_parent_was_in_the_data(
     parent = start(tiny_recipe_file, *EVERY_STEP).path
     to = status_of(parent).total_steps // 2
     (before,) = [row["epoch"] for row in rows(parent) if row["step"] == to]
-    child = child_of(parent, plan_rollback(parent, to=to, set={"train": change}))
+    child = child_of(parent, to=to, set={"train": change})
     assert train_on(child.path).exit_code == 0
     epochs = [before, *(row["epoch"] for row in rows(child.path) if row["step"] > to)]
     assert epochs == sorted(epochs)
@@ -210,42 +213,42 @@ def test_a_child_that_would_be_over_at_once_is_refused(tiny_recipe_file: Path, c
     to = steps if "lr" in change else steps // 2
     table = {"optimizer": change} if "lr" in change else {"train": change}
     with pytest.raises(RecipeError, match=f"Step {to} lies at the changed run's end or beyond it: .* nothing would be"):
-        child_of(parent, plan_rollback(parent, to=to, set=table))
+        child_of(parent, to=to, set=table)
     assert sorted(parent.parent.rglob("*")) == before
-    child = child_of(parent, plan_rollback(parent, to=to - 1, set=table))
+    child = child_of(parent, to=to - 1, set=table)
     assert train_on(child.path).exit_code == 0
     assert status_of(child.path).step > to - 1
 
 
 def test_a_parent_that_another_process_trains_is_left_alone(tiny_recipe_file: Path) -> None:
     parent = start(tiny_recipe_file, *EVERY_STEP).path
-    plan = plan_rollback(parent, to=3, set={"train": {"clip_norm": 1.0}})
+    rollback = plan(parent, to=3, set={"train": {"clip_norm": 1.0}})
     with RunLock(parent), pytest.raises(RunDirectoryError, match="is in use by process"):
-        child_of(parent, plan)
+        make_child(rollback)
     assert len(list(parent.parent.iterdir())) == 1
 
 
 def test_a_copy_that_does_not_verify_leaves_nothing(tiny_recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parent = start(tiny_recipe_file, *EVERY_STEP).path
-    plan = plan_rollback(parent, to=3, set={"train": {"clip_norm": 1.0}})
-    copytree = shutil.copytree
+    rollback = plan(parent, to=3, set={"train": {"clip_norm": 1.0}})
+    copy = shutil.copyfileobj
 
-    def cut_short(source: Path, target: Path) -> None:
-        copytree(source, target)
-        os.truncate(target / "tensors.safetensors", 10)
+    def cut_short(source: IO[bytes], target: IO[bytes], length: int) -> None:
+        copy(source, target, length)
+        target.truncate(10)
 
-    monkeypatch.setattr(shutil, "copytree", cut_short)
+    monkeypatch.setattr(shutil, "copyfileobj", cut_short)
     with pytest.raises(CheckpointError, match="does not verify"):
-        child_of(parent, plan)
+        make_child(rollback)
     assert list(parent.parent.iterdir()) == [parent]
     assert RunReader(parent).state() == "finished"
 
 
 def test_a_parent_that_cannot_be_marked_gets_no_child(tiny_recipe_file: Path) -> None:
     parent = start(tiny_recipe_file, *EVERY_STEP).path
-    plan = plan_rollback(parent, to=3, set={"train": {"clip_norm": 1.0}})
+    rollback = plan(parent, to=3, set={"train": {"clip_norm": 1.0}})
     (parent / "status.json").unlink()
     (parent / "status.json").mkdir()
     with pytest.raises(RunDirectoryError, match="cannot be written"):
-        child_of(parent, plan)
+        make_child(rollback)
     assert list(parent.parent.iterdir()) == [parent]

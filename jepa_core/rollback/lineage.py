@@ -1,0 +1,139 @@
+"""Which run goes on in the place of which: a child says so in its rollback.json, and its parent in its status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+import cattrs
+import orjson
+
+from jepa_core.errors import RunDirectoryError
+from jepa_core.plain_files import read_plain
+from jepa_core.recorded_numbers import encode
+from jepa_core.run_directory.events import EventsWriter
+from jepa_core.run_directory.layout import ROLLBACK, is_run
+from jepa_core.run_directory.lock import RunLock
+from jepa_core.run_directory.naming import beside, runs_in, typed_name
+from jepa_core.run_directory.replacing import replace_file
+from jepa_core.run_directory.status import Status, read_status, write_status
+from jepa_core.watch.rollback_story import PastRollback
+
+MAX_BYTES = 4 << 20
+"""Most that is read of the file."""
+
+
+@attrs.frozen(kw_only=True)
+class Lineage:
+    """What rollback.json says."""
+
+    parent: str
+    """Name of the run that was taken back."""
+    parent_path: str = ""
+    """Its directory then, absolute; runs may have been moved since."""
+    step: int = 0
+    """Of the checkpoint that was handed down; 0 when training began anew."""
+    scenario: str = ""
+    title: str = ""
+    message: str = ""
+    """What fired, in words."""
+    fired_step: float | None = None
+    first_sign: float | None = None
+    evidence: Mapping[str, Any] = attrs.field(factory=dict)
+    changes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What of the parent's rules and flags could not be kept."""
+    generation: int = 1
+    """Rollbacks on the way here, this one included."""
+    before: tuple[PastRollback, ...] = ()
+    """The parent's own story, oldest first."""
+
+    @property
+    def story(self) -> tuple[PastRollback, ...]:
+        """Every rollback on the way here, oldest first."""
+        last = PastRollback(
+            parent=self.parent,
+            scenario=self.scenario,
+            title=self.title,
+            from_step=self.fired_step,
+            to_step=self.step,
+            changes=self.changes,
+        )
+        return (*self.before, last)
+
+
+def write_lineage(run: Path, lineage: Lineage) -> None:
+    """
+    Raises:
+        OSError: the file cannot be written.
+    """
+    replace_file(run / ROLLBACK, orjson.dumps(encode(attrs.asdict(lineage)), option=orjson.OPT_INDENT_2))
+
+
+def read_lineage(run: Path) -> Lineage | None:
+    """Where a run comes from; None when no rollback made it, or when the file is damaged."""
+    try:
+        return cattrs.structure(orjson.loads(read_plain(run / ROLLBACK, MAX_BYTES)), Lineage)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, cattrs.BaseValidationError):
+        return None
+
+
+def parent_of(run: Path, lineage: Lineage) -> Path | None:
+    """The parent's directory: where it was, or beside its child; None when it is in neither place."""
+    places = (Path(lineage.parent_path), run.resolve().parent / lineage.parent) if lineage.parent else ()
+    return next((place for place in places if str(place) != "." and is_run(place)), None)
+
+
+def refuse_rolled_back(run: Path, *, is_ours: bool = False) -> None:
+    """A run that another goes on in the place of is neither trained on nor rolled back once more. One whose child's
+    maker was killed before it could mark it is marked now.
+
+    Args:
+        run: the run directory.
+        is_ours: this process holds its lock.
+
+    Raises:
+        RunDirectoryError: the run was rolled back, and goes on elsewhere.
+    """
+    status = read_status(run)
+    if status is not None and status.state == "rolled_back":
+        child = run.parent / status.child
+    else:
+        found = _unmarked_child(run)
+        if found is None:
+            return
+        child, lineage = found
+        message = f"Rolled back {lineage.story[-1].describe()}. {child.name} goes on in its place."
+        evidence = {"child": child.name, "to": lineage.step}
+        # Where it cannot be marked, it is refused all the same.
+        with suppress(RunDirectoryError), nullcontext() if is_ours else RunLock(run):
+            mark_rolled_back(run, child, message, lineage.fired_step, evidence)
+    raise RunDirectoryError(
+        f"{run.name} was rolled back and stays as it is; {child.name} goes on in its place.\n"
+        f"To resume that: jepa run --resume {typed_name(child)}"
+    )
+
+
+def mark_rolled_back(run: Path, child: Path, message: str, step: float | None, evidence: Mapping[str, Any]) -> None:
+    """Say in a run's status and events that another goes on in its place; the caller holds its lock.
+
+    Raises:
+        RunDirectoryError: its status cannot be written.
+    """
+    write_status(run, attrs.evolve(read_status(run) or Status(), state="rolled_back", child=child.name))
+    events = EventsWriter(run)
+    events.write("rolled back", message, severity="warning", step=step, evidence=evidence)
+    events.close()
+
+
+def _unmarked_child(run: Path) -> tuple[Path, Lineage] | None:
+    """The run beside it that says that it goes on in its place, with what it says; the newest of several."""
+    for child in reversed(runs_in(beside(run))):
+        lineage = read_lineage(child)
+        origin = None if lineage is None or child.name == run.name else parent_of(child, lineage)
+        if lineage is not None and origin is not None and origin.samefile(run):
+            return child, lineage
+    return None
