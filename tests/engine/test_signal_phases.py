@@ -1,0 +1,133 @@
+"""A stop in the phases of a run that last long or come last: imports, validation, the last checkpoint, the verdict."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+
+from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
+from jepa_core.engine.evaluation import Validation
+from jepa_core.engine.interruption import Interruption
+from jepa_core.engine.opening import Opening
+from jepa_core.engine.session import train_recipe
+from jepa_core.recipes.reading import load_recipe
+from jepa_core.registry import installed
+from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.stored_checkpoints import Checkpoint
+from tests.engine.test_session import Watcher
+from tests.engine.training import KeptRecord, RecipeMaker, a_trainer, take_steps
+
+STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+IMPORTING = """
+import importlib.abc, os, sys
+
+class Sender(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[1]:
+            print("sent", flush=True)
+            os.kill(os.getpid(), int(sys.argv[2]))
+
+sys.meta_path.insert(0, Sender())
+from jepa_core.cli import main
+main(sys.argv[3:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "number", "code"),
+    [
+        ("cyclopts", signal.SIGINT, 130),
+        ("torch", signal.SIGINT, 130),
+        ("torch", signal.SIGTERM, -signal.SIGTERM),
+        ("jepa_core.engine.session", signal.SIGINT, 130),
+    ],
+)
+def test_a_stop_while_the_program_is_imported_ends_it_at_once_and_leaves_nothing(
+    tiny_recipe_file: Path, tmp_path: Path, module: str, number: signal.Signals, code: int
+) -> None:
+    """A shell shows −15 as 143."""
+    command = [sys.executable, "-c", IMPORTING, module, str(int(number)), "run", str(tiny_recipe_file)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "sent\n", "")
+    assert [path.name for path in tmp_path.iterdir()] == [tiny_recipe_file.name]
+
+
+@pytest.mark.parametrize(("number", "code"), STOPS)
+def test_a_stop_during_validation_keeps_its_row_and_the_step(
+    tiny_recipe: RecipeMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    recipe = tiny_recipe("diagnostics.validate_every_epochs=0.5", "diagnostics.every_steps=1000")
+    measured = Validation.__call__
+
+    def measure(self: Validation, *given: Any, **more: Any) -> dict[str, float]:
+        signal.raise_signal(number)
+        return measured(self, *given, **more)
+
+    monkeypatch.setattr(Validation, "__call__", measure)
+    trainer = a_trainer(recipe, tmp_path, record=(record := KeptRecord()))
+    with Interruption() as interruption:
+        interruption.wait_for_steps()
+        ending = trainer.train(interruption)
+    assert (ending.kind, ending.step, ending.exit_code) == ("interrupted", 3, code)
+    assert [found.step for found in trainer.checkpoints.all()] == [3]
+    assert "val.retrieval.mrr" in record.rows[-1]
+    assert record.rows[-1]["step"] == 3
+
+
+class StoppedWhileItSaves(CheckpointFolder):
+    """Gets a stop within its last save."""
+
+    def save(self, step: int, states: Mapping[str, Any]) -> Checkpoint:
+        signal.raise_signal(signal.SIGTERM)
+        return super().save(step, states)
+
+
+def test_a_stop_during_the_last_save_loses_nothing(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
+    recipe = tiny_recipe("checkpoint.every_epochs=1000")
+    trainer = a_trainer(recipe, tmp_path / "stopped")
+    trainer.checkpoints = StoppedWhileItSaves(tmp_path / "stopped", keep=2)
+    with Interruption() as interruption:
+        interruption.wait_for_steps()
+        ending = trainer.train(interruption)
+    assert (ending.kind, ending.step) == ("finished", 6)
+    saved = load_checkpoint(trainer.checkpoints.all()[-1])
+    straight = take_steps(a_trainer(recipe, tmp_path / "straight"), 6)
+    for name in ("online", "target", "losses", "optimizer"):
+        assert same_tree(saved[name], straight.state.read()[name])
+
+
+class StoppedAfterTraining(Watcher):
+    """Gets a stop once all steps are done, while the verdict is still to be reached."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_stop_while_the_verdict_is_reached_does_not_keep_a_finished_run_from_it(tiny_recipe_file: Path) -> None:
+    def open_screen(opening: Opening) -> Watcher:
+        return StoppedAfterTraining(opening)
+
+    concluded = train_recipe(
+        load_recipe(tiny_recipe_file, registry=installed()),
+        device="cpu",
+        runs_dir=tiny_recipe_file.parent / "runs",
+        resume=None,
+        open_screen=open_screen,
+    )
+    assert concluded.verdict is not None
+    assert RunReader(concluded.path).state() == "finished"
+    assert RunReader(concluded.path).verdict() == concluded.verdict
