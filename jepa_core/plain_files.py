@@ -1,6 +1,6 @@
 """Opening files in folders that anybody may have made: plain ones only, since a pipe or a device may never end.
 
-What is read may be a link to a plain file. What is written may not: it could lead to any file of the writer's.
+No link is followed, unless its reader asks for it: where the folder is a stranger's it could lead to any file of ours.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class NotPlainError(OSError):
 
 
 def plain_descriptor(
-    path: Path, flags: int = os.O_RDONLY, *, follow_links: bool = True, folder: int | None = None
+    path: Path, flags: int = os.O_RDONLY, *, follow_links: bool = False, folder: int | None = None
 ) -> int:
     """Open a plain file, without waiting for anybody at a pipe's other end.
 
@@ -36,7 +36,7 @@ def plain_descriptor(
         folder: descriptor of the folder that the path starts from.
 
     Raises:
-        NotPlainError: it is none.
+        NotPlainError: it is none, or a link that is not followed.
         OSError: it cannot be opened.
     """
     flags |= os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
@@ -63,7 +63,7 @@ def own_descriptor(path: Path, flags: int, *, folder: int | None = None) -> int:
         NotPlainError: it is none, a link, or has further names (hard links), all of which would change with it.
         OSError: it cannot be opened.
     """
-    descriptor = plain_descriptor(path, flags, follow_links=False, folder=folder)
+    descriptor = plain_descriptor(path, flags, folder=folder)
     names = os.fstat(descriptor).st_nlink
     if names > 1:
         os.close(descriptor)
@@ -71,7 +71,7 @@ def own_descriptor(path: Path, flags: int, *, folder: int | None = None) -> int:
     return descriptor
 
 
-def open_plain(path: Path, *, follow_links: bool = True) -> BufferedReader:
+def open_plain(path: Path, *, follow_links: bool = False) -> BufferedReader:
     """A plain file to read.
 
     Raises:
@@ -81,7 +81,7 @@ def open_plain(path: Path, *, follow_links: bool = True) -> BufferedReader:
     return os.fdopen(plain_descriptor(path, follow_links=follow_links), "rb")
 
 
-def read_plain(path: Path, most: int, *, follow_links: bool = True, folder: int | None = None) -> bytes:
+def read_plain(path: Path, most: int, *, follow_links: bool = False, folder: int | None = None) -> bytes:
     """A plain file of at most `most` bytes; `folder` as of `plain_descriptor`.
 
     Raises:

@@ -30,6 +30,7 @@ from jepa_core.ablation.plan import (
     with_seeds_of,
 )
 from jepa_core.errors import RunDirectoryError
+from jepa_core.plain_files import read_plain
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.lock import RunLock
@@ -224,8 +225,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with (path / PLAN).open("rb") as file:
-            recorded = orjson.loads(file.read(_MAX_PLAN))
+        recorded = orjson.loads(read_plain(path / PLAN, _MAX_PLAN))
     except OSError as error:
         raise RunDirectoryError(f"{path / PLAN} cannot be read: {error.strerror}.") from error
     except ValueError as error:

@@ -86,7 +86,7 @@ def check(
     fingerprint = str(reader.environment().get("data_fingerprint", "")) if reader else ""
     baseline = resolve_baseline(chosen.baseline, reader.path.parent if reader else runs_dir, fingerprint)
     path = file or Path(reader.path if reader else "") / METRICS
-    rows = RecordedRows(path)
+    rows = RecordedRows(path, follow_links=file is not None)
     is_over = reader is None or reader.state() == "finished"
     epochs = recorded_epochs(reader.recipe()) if reader else _last_epoch(rows)
     judge = Judge(chosen.watch, chosen.metrics, baseline.values, epochs)

@@ -18,6 +18,7 @@ import attrs
 
 from jepa_core.discovery.choice import canonical
 from jepa_core.errors import PluginError
+from jepa_core.plain_files import open_plain
 
 ENTRY_POINT_GROUP = "jepa"
 
@@ -104,7 +105,8 @@ class LocalFile:
         if path.suffix != ".py" or not path.stem.isidentifier():
             raise PluginError(f"--plugin {path}: expected a Python file, such as my_loss.py")
         try:
-            return LocalFile(path, path.read_bytes())
+            with open_plain(path, follow_links=True) as file:
+                return LocalFile(path, file.read())
         except OSError as error:
             raise PluginError(f"--plugin {path}: cannot be read: {error.strerror}. Give the path of a file.") from None
 

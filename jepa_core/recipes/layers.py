@@ -129,7 +129,7 @@ def _read_layer(path: Path, note: str = "") -> Layer:
 
 def _read_text(path: Path) -> str:
     try:
-        with open_plain(path) as file:
+        with open_plain(path, follow_links=not _is_recorded(path)) as file:
             content = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for what cannot be a path at all
         raise _file_error(path, "no such file") from None
@@ -142,6 +142,11 @@ def _read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise _file_error(path, f"not UTF-8, first in line {line}") from None
+
+
+def _is_recorded(path: Path) -> bool:
+    """Whether it lies in a run directory, which may be a stranger's, and not where the user keeps recipes."""
+    return path.name == "recipe.toml" and os.path.lexists(path.parent / "status.json")
 
 
 def _parent_path(layer: Layer, path: Path, root: Path) -> Path:

@@ -8,7 +8,17 @@ import attrs
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
-from jepa_core.run_directory.layout import CONSOLE, DIAGNOSTICS, ENVIRONMENT, EVENTS, RECIPE, STATUS, VERDICT, is_run
+from jepa_core.run_directory.layout import (
+    CONSOLE,
+    DIAGNOSTICS,
+    ENVIRONMENT,
+    EVENTS,
+    METRICS,
+    RECIPE,
+    STATUS,
+    VERDICT,
+    is_run,
+)
 from jepa_core.run_directory.reading import RowsPosition, RunReader
 from jepa_core.run_directory.status import ShownState, Status, read_status, shown_state
 from jepa_core.run_directory.watched_file import WatchedFile
@@ -66,6 +76,7 @@ class SurroundingsReader:
         self._run = run = reader.path
         self._verdict_problem = ""
         self._events_passed_over = 0
+        self._files = tuple(run / name for name in (METRICS, EVENTS, DIAGNOSTICS, CONSOLE, STATUS, RECIPE, ENVIRONMENT))
         self._reader = reader
         self._status = WatchedFile(run / STATUS, lambda path: read_status(path.parent))
         self._verdict = WatchedFile(run / VERDICT, lambda _: self._read_verdict())
@@ -104,13 +115,15 @@ class SurroundingsReader:
 
     def _problems(self) -> list[str]:
         problems = [self._verdict_problem] if self._verdict_problem else []
+        links = [path for path in self._files if path.is_symlink()]
+        problems += [f"{path} is a symbolic link: it is not read" for path in links]
         if self._events_passed_over:
             problems.append(
                 f"{self._run / EVENTS} is long: its first {self._events_passed_over / 2**20:.1f} MiB are not read"
             )
-        if not self._recipe.content:
+        if not self._recipe.content and self._run / RECIPE not in links:
             problems.append(f"{self._run / RECIPE} is missing or damaged: there are no rules to judge by")
-        if self._status.content is None:
+        if self._status.content is None and self._run / STATUS not in links:
             problems.append(f"{self._run / STATUS} is missing or damaged: whether it still runs cannot be told")
         return problems
 

@@ -27,6 +27,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from jepa_core.plain_files import open_plain
 from jepa_core.recorded_numbers import decode_row, encode
 from jepa_core.run_directory.layout import METRICS
 from jepa_core.run_directory.reading import RowsPosition
@@ -106,7 +107,7 @@ class HistoryCache:
     def load(self) -> CachedHistory | None:
         """The rows cached, if they are still those of the metrics file."""
         for place in self._places:
-            with contextlib.suppress(*_UNREADABLE), (place / FILE).open("rb") as file:
+            with contextlib.suppress(*_UNREADABLE), open_plain(place / FILE) as file:
                 return self._read(file)
         return None
 
@@ -144,8 +145,9 @@ class HistoryCache:
         return CachedHistory(history=history, position=header.position)
 
     def _is_of_these_rows(self, position: RowsPosition) -> bool:
-        with self._metrics.open("rb") as metrics:
-            return position.tail.offset >= 0 and is_same_file(metrics.fileno(), position.tail)
+        with open_plain(self._metrics) as metrics:
+            is_within = 0 <= position.tail.offset <= os.fstat(metrics.fileno()).st_size
+            return is_within and is_same_file(metrics.fileno(), position.tail)
 
 
 def _read_history(file: BufferedReader, header: _Header, crc: int) -> RunHistory:

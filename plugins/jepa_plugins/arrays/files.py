@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from jepa_core.errors import DataError
+from jepa_core.plain_files import open_plain
 from jepa_plugins.data_path import require_there
 
 OBSERVATIONS = "observations"
@@ -107,6 +108,7 @@ class ArrayFile:
             ) from error
 
     def _headers(self) -> dict[str, Header]:
+        open_plain(self.path, follow_links=True).close()  # else a pipe is waited for
         match self.path.suffix:
             case ".npy":
                 with self.path.open("rb") as stream:

@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 
 from jepa_core.errors import DataError
+from jepa_core.plain_files import open_plain
 from jepa_plugins.data_path import require_there
 from jepa_plugins.grids.datasets.packing import Grid, read_grid
 
@@ -105,12 +106,16 @@ def _task_files(folder: Path, side: str) -> list[Path]:
 
 def _read_task(file: Path) -> ArcTask:
     try:
-        content = orjson.loads(file.read_bytes())
+        with open_plain(file, follow_links=True) as task:
+            content = orjson.loads(task.read())
         if not isinstance(content, dict):
             raise ValueError("is not a JSON object")
         return ArcTask(file.stem, *(tuple(_known_pairs(content, part)) for part in ("train", "test")))
-    except ValueError as error:
-        raise DataError(f"{file} is not an ARC task: {error}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f'{file} is not an ARC task: {error}. Mend it or take it out. A task is {{"train": [PAIR, …], "test": '
+            '[PAIR, …]}, a pair {"input": GRID, "output": GRID}, a grid a list of rows of colours 0–9.'
+        ) from error
 
 
 def _known_pairs(content: Mapping[str, Any], part: str) -> Iterable[Pair]:

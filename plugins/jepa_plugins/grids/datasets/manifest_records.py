@@ -17,6 +17,7 @@ import attrs
 import orjson
 
 from jepa_core.errors import DataError
+from jepa_core.plain_files import open_plain
 from jepa_plugins.data_path import require_there
 from jepa_plugins.grids.datasets.packing import Grid, read_grid
 
@@ -63,7 +64,10 @@ def read_records(path: Path, limit: int | None) -> list[Record]:
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Numbered lines that are not blank."""
     # In a buffer of its own a .gz is cut into lines several times as fast.
-    with BufferedReader(gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
+    with (
+        open_plain(path, follow_links=True) as plain,
+        BufferedReader(gzip.open(plain)) if path.suffix == ".gz" else plain as file,
+    ):
         yield from ((number, line) for number, line in enumerate(file, start=1) if not line.isspace())
 
 

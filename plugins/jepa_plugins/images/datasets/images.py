@@ -30,6 +30,7 @@ from jepa_core.contracts import Observations, SequenceDataset, Space
 from jepa_core.errors import DataError, PluginError
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
+from jepa_core.plain_files import open_plain
 from jepa_core.settings import setting
 from jepa_core.spaces import shape_text
 from jepa_core.task_split import TaskSplit, fingerprint
@@ -164,7 +165,7 @@ class ImageFolderConfig:
         import PIL.Image
 
         try:
-            with PIL.Image.open(file) as opened:
+            with open_plain(file, follow_links=True) as plain, PIL.Image.open(plain) as opened:
                 image = _upright(opened).convert("L" if self.channels == 1 else "RGB")
         except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
             raise DataError(
