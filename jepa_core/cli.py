@@ -26,6 +26,7 @@ COMMANDS = {
     "rollback": ("jepa_core.commands.rollback:rollback", "Go back to a healthy checkpoint, with a change."),
     "check": ("jepa_core.commands.check:check", "Put a run's recorded figures before the rules again."),
     "verdict": ("jepa_core.commands.verdict:verdict", "Show a run's verdict again."),
+    "checkpoints": ("jepa_core.commands.checkpoints:checkpoints", "Check a run's checkpoints; delete old ones."),
     "runs": ("jepa_core.commands.runs:runs", "List runs."),
     "eval": ("jepa_core.commands.evaluate:evaluate", "Evaluate a checkpoint, on any data."),
     "embed": ("jepa_core.commands.embed:embed", "Write a model's embeddings of data to a file."),

@@ -32,6 +32,7 @@ from jepa_core.run_directory.stored_checkpoints import (
     MANIFEST,
     Checkpoint,
     checkpoint_name,
+    deleted,
     manifest_sum,
     newest_verified,
     set_aside_name,
@@ -150,7 +151,7 @@ class CheckpointFolder:
         kept |= {found.step for found in islice(filter(self._verifies, reversed(checkpoints)), LEAST_VERIFIED)}
         kept |= {self._healthy(step) for step in healthy_before}
         superfluous = [checkpoint for checkpoint in checkpoints if checkpoint.step not in kept]
-        faults = [fault for checkpoint in superfluous if (fault := _deleted(checkpoint.path))]
+        faults = [fault for checkpoint in superfluous if (fault := deleted(checkpoint.path))]
         if faults:
             raise NotDeletedError(
                 f"Old checkpoints could not be deleted, and take room: {faults[0]}. Delete them yourself, or let this "
@@ -240,18 +241,6 @@ def _discard(path: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-
-
-def _deleted(folder: Path) -> str:
-    """Delete a checkpoint, or the link to one; why it could not be, if it is still there."""
-    try:
-        if folder.is_symlink():
-            folder.unlink()
-        else:
-            shutil.rmtree(folder)
-    except OSError as error:
-        return f"{folder}: {error.strerror or error}" if os.path.lexists(folder) else ""
-    return ""
 
 
 def _contents(step: int, states: Mapping[str, Any]) -> dict[str, bytes]:

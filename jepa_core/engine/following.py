@@ -47,7 +47,7 @@ def follow(recipe: Recipe, compute: Compute, crew: Crew, run: Path, *, resumes: 
         JepaError: data or checkpoint cannot be read; a meeting failed.
     """
     with Interruption(heeds_repeats=False) as interruption:
-        resumption = Resumption.of(run) if resumes else None
+        resumption = Resumption.of(run, recipe) if resumes else None
         rows = rank_rows(run, crew, resume_at=resumption.step if resumption else None)
         try:
             folder = CheckpointFolder(run / CHECKPOINTS, recipe.checkpoint.keep)

@@ -24,7 +24,7 @@ from jepa_core.engine.fitting_state import StartedAnew
 from jepa_core.engine.meters import Meters
 from jepa_core.engine.network import Parts, build_parts
 from jepa_core.engine.optimizer import GatedAdam, LossScale
-from jepa_core.engine.state_registry import Entry, StateRegistry
+from jepa_core.engine.state_registry import Entry, StateRegistry, without_advice
 from jepa_core.engine.step import trained_parameters
 from jepa_core.engine.vote import Vote
 from jepa_core.errors import CheckpointError, JepaError
@@ -33,6 +33,8 @@ from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_core.visible_text import clean
 
 _CPU = torch.device("cpu")
+_LONGEST_CONTEXT = 1 << 20
+"""Observations; each is given a role before anything is found to fit."""
 
 
 def run_state(
@@ -148,7 +150,7 @@ def _other_moments_fault(found: Any) -> str:
 
 
 def _expected_flags(vote: Vote) -> Mapping[str, Check]:
-    return {name: tensor_like(flag, least=-1 if name == "bad_step" else 0) for name, flag in vote.state().items()}
+    return {name: tensor_like(flag, least=-1 if name.endswith("_step") else 0) for name, flag in vote.state().items()}
 
 
 def _expected_scale(loss_scale: LossScale) -> Mapping[str, Check]:
@@ -200,7 +202,7 @@ def why_not(checkpoint: Checkpoint, recipe: Recipe, *, inherits: bool) -> str | 
         )
         state.check(states, fitting=inherits)
     except CheckpointError as error:
-        return str(error).removesuffix(".")
+        return without_advice(error)
     return None
 
 
@@ -231,6 +233,8 @@ def data_shape_in(states: Mapping[str, Any], recipe: Recipe) -> DataShape:
     fault = ""
     try:
         if isinstance(state, Mapping):
+            if fault := misfit(state.get("context_length"), whole(1, _LONGEST_CONTEXT), "context_length"):
+                raise ValueError(fault)
             return DataShape.from_state(state, _space_class(recipe, state))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         fault = f": {clean(str(error), 200)}"

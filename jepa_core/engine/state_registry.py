@@ -20,6 +20,9 @@ from jepa_core.visible_text import clean
 
 State = Mapping[str, Any]
 
+ADVICE = "Resume with the recipe it was written by."
+"""What to do about a checkpoint that does not fit."""
+
 
 class Remembers(Protocol):
     """Something with state to save."""
@@ -107,10 +110,7 @@ class StateRegistry:
             with _named(name):
                 said = entry.fault(states[name], fitting=fitting)
             if said:
-                raise CheckpointError(
-                    f"The checkpoint's {name} does not fit the recipe: {said}. "
-                    "Resume with the recipe it was written by."
-                )
+                raise CheckpointError(f"The checkpoint's {name} does not fit the recipe: {said}. {ADVICE}")
 
     def write_fitting(self, states: Mapping[str, State]) -> tuple[StartedAnew, ...]:
         """The same for a state that another recipe's run wrote: what fits is taken, and what does not is returned.
@@ -147,8 +147,14 @@ def _named(name: str) -> Iterator[None]:
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
         raise CheckpointError(
             f"The checkpoint's {name} does not fit the recipe: {type(error).__name__}: {clean(str(error), 200)}. "
-            "Resume with the recipe it was written by."
+            f"{ADVICE}"
         ) from error
+
+
+def without_advice(error: CheckpointError) -> str:
+    """Why a checkpoint does not fit, to go on after the checkpoint's name."""
+    said = str(error).removesuffix(ADVICE).rstrip().removesuffix(".")
+    return said[:1].lower() + said[1:]
 
 
 def _not_tensors(state: Any) -> str:

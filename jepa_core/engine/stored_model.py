@@ -14,7 +14,7 @@ from jepa_core.engine.expected_state import misfit, number
 from jepa_core.engine.network import Parts, build_parts
 from jepa_core.engine.objective import Objective
 from jepa_core.engine.run_state import data_shape_in, parts_outline
-from jepa_core.engine.state_registry import StateRegistry
+from jepa_core.engine.state_registry import StateRegistry, without_advice
 from jepa_core.errors import CheckpointError, RecipeError, RunDirectoryError
 from jepa_core.recipes.tables import Recipe
 from jepa_core.run_directory.layout import CHECKPOINTS
@@ -137,7 +137,7 @@ def why_no_model(recipe: Recipe, checkpoint: Checkpoint) -> str | None:
     try:
         _check_weights(load_checkpoint(checkpoint), recipe)
     except CheckpointError as error:
-        return str(error).removesuffix(".")
+        return without_advice(error)
     return None
 
 

@@ -47,6 +47,7 @@ ARGUMENTS: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ),
     ("check",): (("X",), ("run", "--recipe", "X.toml")),
     ("verdict",): (("X",), ("run", "--runs-dir", "X")),
+    ("checkpoints",): (("X",), ("run", "X"), ("run", "prune", "--keep", "X"), ("run", "--runs-dir", "X")),
     ("runs",): (("X",), ("--X",)),
     ("eval",): (("X",), ("run", "--step", "X"), ("run", "--set", "X")),
     ("embed",): (("X", "-o", "a.npz"), ("run", "-o", "X"), ("run", "-o", "X/a.npz")),
