@@ -27,6 +27,7 @@ COMMANDS = {
     "check": ("jepa_core.commands.check:check", "Put a run's recorded figures before the rules again."),
     "verdict": ("jepa_core.commands.verdict:verdict", "Show a run's verdict again."),
     "checkpoints": ("jepa_core.commands.checkpoints:checkpoints", "Check a run's checkpoints; delete old ones."),
+    "autopsy": ("jepa_core.commands.autopsy:autopsy", "See what a run died of, and what to do."),
     "runs": ("jepa_core.commands.runs:runs", "List runs."),
     "eval": ("jepa_core.commands.evaluate:evaluate", "Evaluate a checkpoint, on any data."),
     "embed": ("jepa_core.commands.embed:embed", "Write a model's embeddings of data to a file."),

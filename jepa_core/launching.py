@@ -157,8 +157,9 @@ def fail_with(exit_code: int) -> int:
 
 
 def says(error: JepaError) -> bool:
-    """Whether this process is to say what is wrong: recipe and data are so on every rank."""
-    return leads() or not isinstance(error, RecipeError | DataError | PluginError)
+    """Whether this process is to say what is wrong: recipe and data are so on every rank, a fault at work is not."""
+    is_of_one_rank = getattr(error, "is_of_one_rank", False)
+    return leads() or is_of_one_rank or not isinstance(error, RecipeError | DataError | PluginError)
 
 
 def note_run(run: Path) -> None:

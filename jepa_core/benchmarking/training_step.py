@@ -91,6 +91,9 @@ class Nobody:
     def event(self, *told: Any, **more: Any) -> None:
         """Forgotten."""
 
+    def keep_batch(self, *told: Any) -> None:
+        """Never."""
+
     def heartbeat(self, step: int, epoch: float) -> None:
         """Forgotten."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from jepa_core.contracts import Observations, ViewTransform
 from jepa_core.engine.building import built_by
 from jepa_core.engine.data_shape import DataShape
@@ -9,21 +11,28 @@ from jepa_core.facts import AugmentationFacts
 from jepa_core.recipes.tables import Recipe
 
 
-def built_augmentations(recipe: Recipe, shape: DataShape) -> ViewTransform:
-    """What is done to every training batch (B, T+1, …), on its device: the enabled ones, as the recipe lists them.
+class Augmentations:
+    """What is done to every training batch (B, T+1, …), on its device."""
+
+    def __init__(self, changes: Mapping[str, ViewTransform]) -> None:
+        self.changes = changes
+        """By name, in order."""
+
+    def __call__(self, batch: Observations) -> Observations:
+        """The changed batch."""
+        for change in self.changes.values():
+            batch = change(batch)
+        return batch
+
+
+def built_augmentations(recipe: Recipe, shape: DataShape) -> Augmentations:
+    """What is done to every training batch: the enabled augmentations, as the recipe lists them.
 
     Raises:
         PluginError: an augmentation cannot be built. Its own `JepaError` passes.
     """
     named = named_augmentations(recipe, shape)
-    changes = [named[name] for name, entry in recipe.augmentation.items() if entry.enabled]
-
-    def augment(batch: Observations) -> Observations:
-        for change in changes:
-            batch = change(batch)
-        return batch
-
-    return augment
+    return Augmentations({name: named[name] for name, entry in recipe.augmentation.items() if entry.enabled})
 
 
 def named_augmentations(recipe: Recipe, shape: DataShape) -> dict[str, ViewTransform]:

@@ -52,6 +52,10 @@ class BatchStream:
             self._rows.prepare(self._chosen(following))
         return batch
 
+    def rows(self, position: Position) -> Tensor:
+        """(B,): which rows of the split the micro-batch has that begins at a position."""
+        return self._chosen(position)
+
     def sample(self, size: int) -> Observations:
         """The fixed sample that diagnostics look at: at most `size` sequences, the same in every call."""
         generator = torch.Generator().manual_seed(derived_seed(self._seed, "diagnostics sample"))

@@ -15,6 +15,7 @@ from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.starting import Resumption
 from jepa_core.engine.trainer import Trainer
 from jepa_core.recipes.tables import Recipe
+from jepa_core.run_directory.bad_batches import BadBatch, write_bad_batch
 from jepa_core.run_directory.layout import CHECKPOINTS, rank_metrics, recorded_ranks
 from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.watch.decision import Decision
@@ -51,7 +52,7 @@ def follow(recipe: Recipe, compute: Compute, crew: Crew, run: Path, *, resumes: 
         rows = rank_rows(run, crew, resume_at=resumption.step if resumption else None)
         try:
             folder = CheckpointFolder(run / CHECKPOINTS, recipe.checkpoint.keep)
-            trainer = Trainer(recipe, built_dataset(recipe), compute, folder, _Following(rows), crew=crew)
+            trainer = Trainer(recipe, built_dataset(recipe), compute, folder, _Following(rows, run), crew=crew)
             trainer.initialise()
             with trainer.step.whole():
                 pass  # rank 0 ranks what learns nothing, with all parameters
@@ -89,8 +90,8 @@ class _Following:
     decision = Decision()
     healthy_before: tuple[float, ...] = ()
 
-    def __init__(self, rows: LineAppender) -> None:
-        self._rows = rows
+    def __init__(self, rows: LineAppender, run: Path) -> None:
+        self._rows, self._run = rows, run
 
     def taken_back(self, step: int, *, after_row: bool) -> None:
         """Nothing asks for it here."""
@@ -107,6 +108,10 @@ class _Following:
 
     def event(self, *_: Any, **__: Any) -> None:
         """Rank 0 tells of it."""
+
+    def keep_batch(self, batch: BadBatch, tensors: bytes) -> str | None:
+        """Write this rank's part."""
+        return write_bad_batch(self._run, batch, tensors)
 
     def heartbeat(self, step: int, epoch: float) -> None:
         """Rank 0 notes it."""

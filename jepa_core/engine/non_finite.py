@@ -1,9 +1,9 @@
-"""After the vote refused a step: repeat it eagerly and name the first tensor that is not finite."""
+"""After the vote refused a step: repeat it eagerly, name the first tensor that is not finite, and keep the batch."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,10 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from jepa_core.contracts import Observations
+from jepa_core.engine.bad_batch import BatchKeeper
+from jepa_core.engine.component_contract import without_trace
+from jepa_core.engine.objective import Outcome
 from jepa_core.engine.slices import local
 from jepa_core.engine.step import TrainingStep, trained_parameters
 from jepa_core.engine.vote import OVERFLOWS_IN_A_ROW
@@ -25,6 +29,10 @@ class BadTensor:
     count: int
     """Elements that are not finite."""
     shape: tuple[int, ...]
+    micro: int | None = None
+    """The micro-batch in which it was; None where it is no single one's."""
+    positions: tuple[int, ...] = ()
+    """Which sequences of this rank's part of it have such elements; empty where all have, or that cannot be told."""
 
     def describe(self) -> str:
         if not self.shape:
@@ -41,13 +49,23 @@ class Cause:
     advice: str
     is_known: bool = True
     """Whether it was found."""
+    batch: str = ""
+    """Where the batch is kept, below the run directory; empty where it is not."""
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """For the event."""
+        return {"cause": self.what} | ({"batch": self.batch} if self.batch else {})
 
 
-def cause_on_ranks(training: TrainingStep, step: int) -> Cause:
-    """The same where several share the batch: each repeats its own part, and the first that finds something tells."""
+def cause_on_ranks(training: TrainingStep, step: int, keeper: BatchKeeper | None = None) -> Cause:
+    """The same where several share the batch: each repeats its own part, and the first that finds something tells.
+
+    Each keeps its part if it found something there, and rank 0 if none did.
+    """
     crew = training.crew
-    with training.whole(), crew.alone():
-        cause = cause_of(training, step)
+    with training.whole():
+        cause = cause_of(training, step, keeper)
     if crew.size == 1:
         return cause
     said = crew.heard(attrs.asdict(cause))
@@ -55,7 +73,24 @@ def cause_on_ranks(training: TrainingStep, step: int) -> Cause:
     return attrs.evolve(Cause(**said[rank]), what=f"on rank {rank}, {said[rank]['what']}")
 
 
-def cause_of(training: TrainingStep, step: int) -> Cause:
+def keep_skipped(training: TrainingStep, keeper: BatchKeeper) -> str | None:
+    """Keep the batch of the newest step that was skipped; where it is kept. Changes no state. Waits for the device.
+
+    Each rank looks at its own part, by itself, and with the weights as they are now.
+    """
+    step = int(training.vote.refused_step)
+    if keeper.is_full or step < 0 or training.shards is not None:
+        return None
+    bad = None
+    with without_trace(training), torch.no_grad():
+        for micro in range(training.recipe.train.accumulate):
+            bad = bad or _bad_in_forward(training, step, micro)[1]
+    if bad is None:
+        return keeper.keep(step, "not found again: a gradient, or other weights") if training.crew.leads else None
+    return keeper.keep(step, f"first {bad.describe()}", micro=bad.micro, positions=bad.positions)
+
+
+def cause_of(training: TrainingStep, step: int, keeper: BatchKeeper | None = None) -> Cause:
     """Why the vote gave up at `step`, in words. Changes no state but gradients."""
     if training.vote.scaling_collapsed:
         return Cause(
@@ -63,8 +98,14 @@ def cause_of(training: TrainingStep, step: int) -> Cause:
             advice="Start again with train.precision = 'bf16' or 'fp32', or with a lower optimizer.lr.",
         )
     bad = first_bad_tensor(training, step)
+    what = f"first {bad.describe()}" if bad else "which tensor is not known, as the step is finite when repeated"
+    batch = None
+    if keeper is not None and (bad or training.crew.leads):
+        micro, positions = (bad.micro, bad.positions) if bad else (None, ())
+        batch = keeper.keep(step, what, micro=micro, positions=positions)
     return Cause(
-        what=f"first {bad.describe()}" if bad else "which tensor is not known, as the step is finite when repeated",
+        what=what,
+        batch=batch or "",
         advice="Start again with a lower optimizer.lr or train.clip_norm, or with train.precision = 'fp32'.",
         is_known=bad is not None,
     )
@@ -96,21 +137,61 @@ def _bad_in_computation(training: TrainingStep, step: int) -> BadTensor | None:
     training.optimizer.zero_grad()
     training.parts.online.train()
     for micro in range(training.recipe.train.accumulate):
-        batch, views = training.draw(step, micro)
-        with _watched(training.objective) as found, training.compute.autocast():
-            outcome = training.objective(batch, views)
-        if found:
-            return found[0]
-        for name, term in outcome.terms.items():
-            bad = _examine(f"loss {name} at micro-batch {micro}", term)
-            if bad:
-                return bad
+        outcome, bad = _bad_in_forward(training, step, micro)
+        if bad:
+            return bad
         training.loss_scale.scaled(outcome.total / training.recipe.train.accumulate).backward()
     # Asked for anew: of a sharded module these are its whole parameters, while it has them.
     named = [(n, p.grad) for n, p in trained_parameters(training.parts).items() if p.grad is not None]
     training.loss_scale.unscale_([gradient for _, gradient in named])
     examined = (_examine(f"gradient of {name}", gradient) for name, gradient in named)
     return next((bad for bad in examined if bad), None)
+
+
+def _bad_in_forward(training: TrainingStep, step: int, micro: int) -> tuple[Outcome, BadTensor | None]:
+    """What this rank's part of a micro-batch gives, and the first tensor in it that is not finite."""
+    batch, views = training.draw(step, micro)
+    given = {f"{name} of the batch": tensor for name, tensor in batch.tensors.items()}
+    for view, observations in views.items():
+        given |= {f"{name} of the view {view}": tensor for name, tensor in observations.tensors.items()}
+    bad = next((found for name, tensor in given.items() if (found := _examine(name, tensor))), None)
+    with training.crew.alone(), _watched(training.objective) as outputs, training.compute.autocast():
+        outcome = training.objective(batch, views)
+    bad = bad or next(iter(outputs), None)
+    terms = outcome.terms.items()
+    bad = bad or next((b for name, term in terms if (b := _examine(f"loss {name} at micro-batch {micro}", term))), None)
+    if bad is None:
+        return outcome, None
+    return outcome, attrs.evolve(bad, micro=micro, positions=_positions(bad, batch, views))
+
+
+def _positions(bad: BadTensor, batch: Observations, views: Mapping[str, Observations]) -> tuple[int, ...]:
+    """Of the rows of a tensor that are not finite, the sequences that they are of; see `BadTensor.positions`."""
+    size = len(batch)
+    # The encoder has observations of all sequences, one group behind the other.
+    groups = [_places(batch) - 1, *map(_places, views.values())]
+    num_rows = bad.shape[0] if bad.shape else 0
+    if num_rows == size:
+        found = set(bad.positions)
+    elif num_rows == size * groups[0]:
+        found = {row // groups[0] for row in bad.positions}
+    elif num_rows == size * sum(groups):
+        found = {_sequence_of(row, size, groups) for row in bad.positions}
+    else:
+        found = set()
+    return tuple(sorted(found)) if len(found) < size else ()
+
+
+def _places(observations: Observations) -> int:
+    return int(next(iter(observations.tensors.values())).shape[1])
+
+
+def _sequence_of(row: int, size: int, groups: list[int]) -> int:
+    for places in groups:
+        if row < size * places:
+            return row // places
+        row -= size * places
+    raise AssertionError("the row is of none of them")
 
 
 @contextmanager
@@ -144,5 +225,9 @@ def _tensors(output: Any) -> list[Tensor]:
 def _examine(where: str, tensor: Tensor) -> BadTensor | None:
     if not tensor.is_floating_point():
         return None
-    bad = int((~torch.isfinite(local(tensor))).sum())
-    return BadTensor(where, bad, tuple(tensor.shape)) if bad else None
+    is_bad = ~torch.isfinite(local(tensor))
+    bad = int(is_bad.sum())
+    if not bad:
+        return None
+    rows = is_bad.flatten(1).any(1).nonzero().flatten() if is_bad.dim() > 1 else is_bad.nonzero().flatten()
+    return BadTensor(where, bad, tuple(tensor.shape), positions=tuple(rows.tolist()))

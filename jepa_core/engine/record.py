@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from jepa_core.run_directory.bad_batches import BadBatch
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Severity
 
@@ -46,6 +47,15 @@ class Record(Protocol):
         advice: str = "",
         notice: bool = False,
     ) -> None: ...
+
+    def keep_batch(self, batch: BadBatch, tensors: bytes) -> str | None:
+        """Put a batch in which something was not finite into the run directory; where it is below that, None where
+        enough are there.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        ...
 
     def heartbeat(self, step: int, epoch: float) -> None:
         """Called after every step, and between the micro-batches of one; cheap unless something is due.

@@ -17,9 +17,11 @@ from torch import Tensor
 from jepa_core.contracts import ALONE, Crew, NeedsInitialisation, SequenceDataset
 from jepa_core.engine.agreement import Word, agreed, require_same
 from jepa_core.engine.augmentation import built_augmentations
+from jepa_core.engine.bad_batch import BatchKeeper
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
+from jepa_core.engine.component_contract import require_contract
 from jepa_core.engine.course import Course
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
@@ -29,7 +31,7 @@ from jepa_core.engine.evaluation import Validation, evaluation_mode
 from jepa_core.engine.fitting_state import StartedAnew, parameters_anew
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.network import build_parts
-from jepa_core.engine.non_finite import cause_on_ranks
+from jepa_core.engine.non_finite import cause_on_ranks, keep_skipped
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.parallel import require_equal_shares
 from jepa_core.engine.record import Record
@@ -78,6 +80,7 @@ class Trainer:
         self.step = TrainingStep(recipe, parts, batches, compute, course, augment=augment, crew=crew, shards=shards)
         self.diagnostics = Diagnostics(self.step, recipe.diagnostics.sample, chunk=train.batch_size)
         self.dataset = dataset
+        self.keeper = BatchKeeper(self.step, dataset, record.keep_batch)
         self.validation = Validation(dataset.space, dataset.validation, compute, chunk=train.batch_size)
         self.steps_done = 0
         self.best: dict[str, float] = {}
@@ -140,8 +143,13 @@ class Trainer:
         return tuple(dict.fromkeys(anew))
 
     def initialise(self) -> None:
-        """Data-dependent starts before step 0: the codebook from tokens of un-augmented training contexts."""
+        """Data-dependent starts before step 0, and a look at what components return before anything is made of it."""
         self._is_initialised = True
+        self._initialise_quantizer()
+        require_contract(self.step)
+
+    def _initialise_quantizer(self) -> None:
+        """The codebook from tokens of un-augmented training contexts."""
         quantizer = self.parts.online.quantizer
         if not isinstance(quantizer, NeedsInitialisation):
             return
@@ -179,6 +187,7 @@ class Trainer:
         try:
             return self._steps(interruption)
         except NotFiniteStateError as error:
+            self.keeper.keep(self.steps_done - 1, error.what)
             return Ending.non_finite(self.steps_done, str(error).removesuffix("."))
         finally:
             self.settle()
@@ -335,21 +344,24 @@ class Trainer:
         """A step that was skipped has changed nothing. Where fp16 looks for its loss scale that is no fault."""
         if self.step.loss_scale.enabled:
             severity: Severity = "info"
+            kept = None
             what = f"an fp16 overflow; the loss scale is now {float(self.step.loss_scale.scale):g}"
         else:
             severity, what = "warning", "a loss or gradient was not finite"
+            kept = keep_skipped(self.step, self.keeper)
         plural = "" if round(num_steps) == 1 else "s"
         message = f"Skipped {num_steps:.0f} step{plural} since the last row: {what}."
-        self.record.event("skipped", severity, message, step=self.steps_done)
+        evidence = {"batch": kept} if kept else {}
+        self.record.event("skipped", severity, message, step=self.steps_done, evidence=evidence)
 
     def _non_finite(self) -> Ending:
         """Name the cause, and count no step that changed nothing; the last checkpoint stays the newest."""
         bad_step = self._bad_step()
-        cause = cause_on_ranks(self.step, bad_step)
+        cause = cause_on_ranks(self.step, bad_step, self.keeper)
         self.steps_done = bad_step
         reason = f"{self.step.vote.refused(bad_step)}: {cause.what}"
         message = f"S{reason[1:]}. Nothing has changed from then on."
-        evidence = {"step": bad_step + 1, "cause": cause.what}
+        evidence = {"step": bad_step + 1, **cause.evidence}
         self.record.event("non-finite", "critical", message, step=bad_step + 1, evidence=evidence, advice=cause.advice)
         return Ending.non_finite(bad_step, reason)
 

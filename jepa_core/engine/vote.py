@@ -31,6 +31,8 @@ class Vote:
         """fp16 gradient overflows in a row."""
         self.refused_in_a_row = torch.zeros((), dtype=torch.int64, device=device)
         """Steps refused one after the other, up to the one at which the run was given up."""
+        self.refused_step = torch.full((), -1, dtype=torch.int64, device=device)
+        """The newest of them; −1 while there is none."""
 
     def cast(self, step: int | Tensor, loss: Tensor, grad_norm: Tensor, *, scaled: bool) -> Tensor:
         """Whether this step may change state: a bool scalar on the device. Writes its flags in place.
@@ -46,6 +48,7 @@ class Vote:
         self.overflows.copy_(torch.where(goes_on, overflows, self.overflows))
         self.refused_in_a_row.copy_(torch.where(goes_on, refused, self.refused_in_a_row))
         bad = ~loss_finite | (self.overflows >= OVERFLOWS_IN_A_ROW) if scaled else ~finite
+        self.refused_step.copy_(torch.where(goes_on & ~finite, step, self.refused_step))
         give_up = bad if self._policy == "stop" else self.refused_in_a_row >= SKIPPED_IN_A_ROW
         self.bad_step.copy_(torch.where(goes_on & give_up, step, self.bad_step))
         accept = finite & (self.bad_step < 0)
@@ -80,6 +83,7 @@ class Vote:
             "skipped": self.skipped,
             "overflows": self.overflows,
             "refused_in_a_row": self.refused_in_a_row,
+            "refused_step": self.refused_step,
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:

@@ -48,6 +48,7 @@ ARGUMENTS: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("check",): (("X",), ("run", "--recipe", "X.toml")),
     ("verdict",): (("X",), ("run", "--runs-dir", "X")),
     ("checkpoints",): (("X",), ("run", "X"), ("run", "prune", "--keep", "X"), ("run", "--runs-dir", "X")),
+    ("autopsy",): (("X",), ("run", "--X"), ("run", "--runs-dir", "X")),
     ("runs",): (("X",), ("--X",)),
     ("eval",): (("X",), ("run", "--step", "X"), ("run", "--set", "X")),
     ("embed",): (("X", "-o", "a.npz"), ("run", "-o", "X"), ("run", "-o", "X/a.npz")),
@@ -123,6 +124,7 @@ def test_the_name_of_a_folder(tmp_path: Path, printed: Callable[..., tuple[int, 
         ["export", run, "-o", run / "a.pt2"], ["plot", run, "-o", run / "a.png"], ["run", "--resume", run],
         ["audit", run / "recipe.toml"], ["monitor", run / "none", "--once"], ["compare", run, tmp_path],
         ["run", run.parent], ["recipe", "check", run / "recipe.toml"], ["check", run / "none"],
+        ["autopsy", run / "none"],
     ):  # fmt: skip
         code, said = printed(*arguments)
         assert code != 0, arguments
@@ -145,7 +147,7 @@ def test_the_name_of_a_folder_on_a_screen(
     for arguments in (
         ["runs", "--runs-dir", folder], ["runs", "--runs-dir", folder / NAME / NAME], ["monitor", run, "--once"],
         ["monitor", folder, "--once"], ["check", run], ["compare", run, other], ["recipe", "check", recipe],
-        ["compare", run, other, "--plot", folder / "a.png"], ["recipe", "show", folder / "b.toml"],
+        ["compare", run, other, "--plot", folder / "a.png"], ["recipe", "show", folder / "b.toml"], ["autopsy", run],
         ["recipe", "show", folder / "b.toml", "--toml"], ["recipe", "diff", recipe, tiny_recipe_file],
         ["plugins", "new", folder / "jepa-mine", "--family", "loss", "--name", "mine"],
          ["run", recipe, "--runs-dir", folder, "--no-audit"],
@@ -156,7 +158,7 @@ def test_the_name_of_a_folder_on_a_screen(
         assert not acting(said), arguments
 
 
-@pytest.mark.parametrize("command", ["runs", "monitor", "check", "compare"])
+@pytest.mark.parametrize("command", ["runs", "monitor", "check", "compare", "autopsy"])
 def test_json_says_the_name_of_a_folder_in_escapes(
     tmp_path: Path, printed: Callable[..., tuple[int, str]], command: str
 ) -> None:
@@ -165,6 +167,7 @@ def test_json_says_the_name_of_a_folder_in_escapes(
         "runs": ["--runs-dir", run.parent],
         "monitor": [run, "--once"],
         "check": [run],
+        "autopsy": [run],
         "compare": [run, record_run(tmp_path / "other", [validation(1, 1.0, 0.4)])],
     }
     code, said = printed(command, *places[command], "--json")
@@ -197,17 +200,20 @@ def test_the_exception_of_a_plugin_that_cannot_be_imported(
         assert not acting(printed(*arguments, *given)[1]), arguments
 
 
-def test_a_traceback(tmp_path: Path, tiny_recipe_file: Path) -> None:
+@pytest.mark.parametrize(("command", "is_told"), [(["run", "--no-audit"], True), (["audit"], False)])
+def test_a_traceback(tmp_path: Path, tiny_recipe_file: Path, *, command: list[str], is_told: bool) -> None:
     folder = tmp_path / NAME
     folder.mkdir()
     plugin = folder / "mine.py"
     raised = f"forward(self, values, mask):\n                raise RuntimeError({NAME + chr(0)!r})"
     plugin.write_text(COMPONENT.format(kind="mine").replace("forward(self, values, mask):", raised))
-    command = ["run", str(tiny_recipe_file), "--no-audit", "--plugin", str(plugin), "--set", "aggregator.kind=mine"]
-    done = subprocess.run(
-        [sys.executable, "-m", "jepa_core", *command], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    flags = [str(tiny_recipe_file), "--plugin", str(plugin), "--set", "aggregator.kind=mine"]
+    typed = [sys.executable, "-m", "jepa_core", *command, *flags]
+    done = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "Traceback" in done.stderr
+    assert ("Traceback (most recent call last)" in done.stderr) != is_told
     assert "RuntimeError" in done.stderr
     assert not acting(done.stdout + done.stderr)
+    for log in tmp_path.glob("runs/*/console.log"):
+        assert "Traceback (most recent call last)" in log.read_text()
+        assert not acting(log.read_text())

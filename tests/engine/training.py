@@ -19,6 +19,7 @@ from jepa_core.engine.trainer import Trainer
 from jepa_core.facts import DatasetFacts
 from jepa_core.recipes.declared_metrics import declared_metrics
 from jepa_core.recipes.tables import Precision, Recipe
+from jepa_core.run_directory.bad_batches import BadBatch, write_bad_batch
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Severity
 from jepa_core.watch.judge import Judge
@@ -41,6 +42,9 @@ class KeptRecord:
         self.rows: list[dict[str, float]] = []
         self.events: list[tuple[str, Severity, str]] = []
         self.advice: list[str] = []
+        self.evidence: list[Mapping[str, Any]] = []
+        self.run: Path | None = None
+        """Where batches are kept."""
         self.after_heartbeat: Callable[[int], None] = lambda _: None
 
     @property
@@ -77,6 +81,10 @@ class KeptRecord:
     ) -> None:
         self.events.append((name, severity, message))
         self.advice.append(advice)
+        self.evidence.append(evidence or {})
+
+    def keep_batch(self, batch: BadBatch, tensors: bytes) -> str | None:
+        return None if self.run is None else write_bad_batch(self.run, batch, tensors)
 
     def heartbeat(self, step: int, epoch: float) -> None:
         self.after_heartbeat(step)

@@ -1,0 +1,79 @@
+"""Where memory ran out: how much there is, and which setting to halve."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from jepa_core.discovery.offer import in_words
+from jepa_core.engine.step import TrainingStep
+from jepa_core.errors import DeviceError
+from jepa_core.recipes.tables import Recipe
+from jepa_core.run_directory.naming import typed_name
+from jepa_core.visible_text import clean
+
+_GIB = 2**30
+
+
+class OutOfMemory(DeviceError):  # noqa: N818  # what torch calls it, too
+    """A step did not fit the memory."""
+
+    def __init__(self, message: str, settings: dict[str, int]) -> None:
+        super().__init__(message)
+        self.evidence = {"out_of_memory": settings}
+        """For the event: the recipe's values that may fit, by dotted key."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """On a GPU, or on the host, where torch has no class for it."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+
+
+def out_of_memory(
+    error: BaseException, recipe: Recipe, training: TrainingStep | None, run: Path, *, by: str
+) -> OutOfMemory:
+    """What to say. `by`: who asked for memory."""
+    device = torch.device("cpu") if training is None else training.compute.device
+    ranks = 1 if training is None else training.crew.size
+    settings = smaller_batch(recipe.train.batch_size, recipe.train.accumulate, ranks)
+    said = clean(in_words(error).partition(". GPU ")[0], 200)
+    message = [
+        f"Out of memory{f' in {by}' if by else ''}: {said.rstrip('.')}.",
+        f"{_figures(device)} train.batch_size is {recipe.train.batch_size}, train.accumulate is "
+        f"{recipe.train.accumulate}.",
+        _advice(settings),
+        f"What else is known, and how to go on: jepa autopsy {clean(typed_name(run), 300)}",
+    ]
+    return OutOfMemory("\n".join(message), settings)
+
+
+def smaller_batch(batch_size: int, accumulate: int, ranks: int = 1) -> dict[str, int]:
+    """The settings for half a micro-batch and twice as many of them: the same batch in a step, where it is even. Empty
+    where there is no smaller one that all ranks have equal shares of."""
+    half = batch_size // 2 // ranks * ranks
+    return {"train.batch_size": half, "train.accumulate": accumulate * 2} if half else {}
+
+
+def _advice(settings: dict[str, int]) -> str:
+    if not settings:
+        return "A micro-batch cannot be smaller: take a smaller encoder, or a device with more memory."
+    flags = " ".join(f"--set {key}={value}" for key, value in settings.items())
+    return f"Halve the one and double the other, which keeps the sequences of a step: {flags}"
+
+
+def _figures(device: torch.device) -> str:
+    """Memory now, as far as the system tells."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        used = torch.cuda.memory_allocated(device) / _GIB
+        return f"{device} has {total / _GIB:.1f} GiB, {free / _GIB:.1f} GiB of it free; this run holds {used:.1f} GiB."
+    try:
+        page = os.sysconf("SC_PAGE_SIZE")
+        total, free = page * os.sysconf("SC_PHYS_PAGES"), page * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, OSError):
+        return "The system does not say how much memory there is."
+    return f"This machine has {total / _GIB:.1f} GiB, {free / _GIB:.1f} GiB of it free."
