@@ -69,6 +69,8 @@ def cause_on_ranks(training: TrainingStep, step: int, keeper: BatchKeeper | None
     if crew.size == 1:
         return cause
     said = crew.heard(attrs.asdict(cause))
+    if keeper is not None and crew.leads and not any(each["is_known"] for each in said):
+        keeper.keep(step, cause.what)
     rank = next((rank for rank, each in enumerate(said) if each["is_known"]), 0)
     return attrs.evolve(Cause(**said[rank]), what=f"on rank {rank}, {said[rank]['what']}")
 
@@ -100,7 +102,7 @@ def cause_of(training: TrainingStep, step: int, keeper: BatchKeeper | None = Non
     bad = first_bad_tensor(training, step)
     what = f"first {bad.describe()}" if bad else "which tensor is not known, as the step is finite when repeated"
     batch = None
-    if keeper is not None and (bad or training.crew.leads):
+    if keeper is not None and (bad or training.crew.size == 1):
         micro, positions = (bad.micro, bad.positions) if bad else (None, ())
         batch = keeper.keep(step, what, micro=micro, positions=positions)
     return Cause(

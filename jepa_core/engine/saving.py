@@ -38,6 +38,8 @@ class NotFiniteStateError(CheckpointError):
     def __init__(self, step: int, what: str) -> None:
         super().__init__(f"The state after step {step} is not finite, and is not saved: {what}.")
         self.what = what
+        self.is_of_last = True
+        """Whether it was to be the last checkpoint, so that other ranks are at their end, too."""
 
 
 class Saving:
@@ -137,6 +139,9 @@ class Saving:
     def _go_on_or_end(self, error: CheckpointError | None) -> None:
         if error is None or self._failures < FAILURES_IN_A_ROW:
             return
+        if isinstance(error, NotFiniteStateError):
+            error.is_of_last = False
+            raise error
         newest = f"The newest is of step {self.saved_at}." if self.saved_at >= 0 else "There is none of this session."
         raise CheckpointError(
             f"The run ends: {self._failures} checkpoints in a row could not be written. {newest} {error}"

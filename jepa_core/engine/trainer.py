@@ -188,6 +188,8 @@ class Trainer:
             return self._steps(interruption)
         except NotFiniteStateError as error:
             self.keeper.keep(self.steps_done - 1, error.what)
+            if self.crew.size > 1 and not error.is_of_last:
+                raise
             return Ending.non_finite(self.steps_done, str(error).removesuffix("."))
         finally:
             self.settle()

@@ -136,6 +136,8 @@ def stopped_in(trainer: Trainer, step: int, micro: int) -> Ending:
 
     def draw(position: Position, following: Position | None = None) -> Observations:
         if position == trainer.step.course.at(step, micro):
+            # Once: a bad step's batch is drawn again to be kept.
+            trainer.step.batches.draw = drawn  # type: ignore[method-assign]
             signal.raise_signal(signal.SIGINT)
         return drawn(position, following)
 

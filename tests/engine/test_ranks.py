@@ -30,6 +30,7 @@ from jepa_core.errors import DeviceError, RecipeError
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
+from jepa_core.run_directory.bad_batches import bad_batches
 from jepa_core.run_directory.layout import rank_metrics, recorded_ranks
 from jepa_core.run_directory.lock import DirectoryLostError
 from jepa_core.run_directory.reading import RunReader
@@ -116,6 +117,7 @@ class Rows(KeptRecord):
 def trained(crew: Crew, recipe: Recipe, folder: Path, begin: Any = None) -> dict[str, Any]:
     """A run's rows, the sequences that were drawn, its state, and how it ended."""
     record = Rows()
+    record.run = folder
     trainer = a_trainer(recipe, folder, record=record, crew=crew)
     drawn: list[Position] = []
     draw = trainer.step.batches.draw
@@ -234,6 +236,9 @@ def test_a_value_on_one_rank_that_is_not_finite_ends_all_at_one_step(bad: str, p
     for name, tensor in ranks[0]["memory"].items():
         assert torch.isfinite(tensor).all(), name
         assert torch.equal(tensor, ranks[1]["memory"][name])
+    (kept,) = bad_batches(tmp_path)
+    assert (kept.step, kept.rank) == (4, 1)
+    assert all(len(rows) == 8 for rows in kept.sequences)
 
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])

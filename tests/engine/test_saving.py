@@ -68,6 +68,24 @@ def test_a_run_whose_last_state_is_not_finite_is_aborted_and_keeps_the_checkpoin
     assert [found.step for found in trainer.checkpoints.all()] == [4]
 
 
+def test_a_run_whose_states_are_not_finite_for_long_is_aborted_as_the_documents_say(
+    tiny_recipe: RecipeMaker, tmp_path: Path
+) -> None:
+    def spoil(step: int) -> None:
+        # The moments alone, which no loss shows: a learning rate of 0 keeps them out of the weights.
+        trainer.step.optimizer.state()["encoder.norm.weight"]["exp_avg"].fill_(math.nan)
+
+    record = KeptRecord()
+    record.after_heartbeat = spoil
+    overrides = ("checkpoint.every_steps=1", "train.epochs=4", "train.non_finite=skip")
+    trainer = a_trainer(tiny_recipe(*RARE, *overrides), tmp_path, record=record)
+    trainer.step.optimizer.step = lambda *_: None  # type: ignore[method-assign]
+    ending = train(trainer)
+    assert (ending.kind, ending.state, ending.exit_code) == ("non-finite", "aborted", 3)
+    assert len(record.named("state not finite")) == FAILURES_IN_A_ROW
+    assert "exp_avg" in ending.reason
+
+
 def test_figures_of_a_skipped_step_are_saved_though_they_are_not_finite(tmp_path: Path) -> None:
     record, folder = KeptRecord(), CheckpointFolder(tmp_path, keep=2)
     saving = Saving(CPU, record, built={})
