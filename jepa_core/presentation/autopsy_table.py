@@ -41,7 +41,7 @@ def autopsy_table(
         parts += [Text(), Text("  traceback, its last lines; all of it is in console.log", style="dim")]
         parts += [Hanging(Text(f"    {clean(line, 200)}"), indent=8) for line in autopsy.traceback]
     if autopsy.rows:
-        parts += [Text(), _rows(autopsy, width)]
+        parts += [Text(), Text("  last rows", style="dim"), _rows(autopsy, width)]
     if commands:
         parts.append(Text())
     for index, (command, why) in enumerate(commands.items()):
@@ -133,9 +133,10 @@ def _checkpoint(autopsy: Autopsy) -> str:
     there = "none can be used" if newest.step is None else f"step {newest.step:,} is the newest that verifies"
     if not newest.lost_steps:
         return f"{there}: nothing is lost" if newest.step is not None else there
+    steps = "1 step" if newest.lost_steps == 1 else f"{newest.lost_steps:,} steps"
+    after = "" if newest.step is None else " after it"
     took = f", about {duration_text(newest.lost_seconds)} of training" if newest.lost_seconds else ""
-    plural = "" if newest.lost_steps == 1 else "s"
-    return f"{there}: {newest.lost_steps:,} step{plural} after it {'is' if not plural else 'are'} lost{took}"
+    return f"{there}: {steps}{after} {'is' if newest.lost_steps == 1 else 'are'} lost{took}"
 
 
 def _rows(autopsy: Autopsy, width: int) -> Table:
@@ -147,7 +148,7 @@ def _rows(autopsy: Autopsy, width: int) -> Table:
         if room >= 0:
             names.append(name)
     for index, name in enumerate(names):
-        table.add_column(f"  last rows: {name}" if not index else name, justify="right", no_wrap=True)
+        table.add_column(f"    {name}" if not index else name, justify="right", no_wrap=True)
     for row in autopsy.rows:
         table.add_row(*(Text(figure_text(row[name]) if name in row else "") for name in names))
     return table
