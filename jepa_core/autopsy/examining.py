@@ -119,7 +119,11 @@ def examine(run: Path, clock: Clock = SYSTEM_CLOCK) -> Autopsy:
     death = death_of(reader, newest, last, clock)
     failed = newest.get("failed") if death.state == "failed" else None
     evidence: Mapping[str, Any] = failed.evidence if failed else {}
-    step = status.step if status else _whole(rows[-1].get("step") if rows else None)
+    # Rows may be newer than the status, which is written once a second.
+    row = rows[-1] if rows else {}
+    steps = [step for step in (status.step if status else None, _whole(row.get("step"))) if step is not None]
+    step = max(steps, default=None)
+    epoch = row.get("epoch") if step is not None and _whole(row.get("step")) == step else None
     return Autopsy(
         run=reader.name,
         path=run,
@@ -127,7 +131,7 @@ def examine(run: Path, clock: Clock = SYSTEM_CLOCK) -> Autopsy:
         death=death,
         step=step,
         total_steps=status.total_steps if status else 0,
-        epoch=status.epoch if status else None,
+        epoch=status.epoch if status and epoch is None else epoch,
         last_event=last,
         rows=tuple(rows),
         not_finite=_not_finite(newest) if death.kind == "non-finite" else "",
@@ -136,7 +140,7 @@ def examine(run: Path, clock: Clock = SYSTEM_CLOCK) -> Autopsy:
         component=_component(evidence.get("component")),
         out_of_memory=_settings(evidence.get("out_of_memory")),
         traceback=_traceback(run, evidence) if death.kind in {"component", "memory", "failed", "unknown"} else (),
-        checkpoint=_checkpoint(run, max(step or 0, _whole(rows[-1].get("step")) or 0) if rows else step, rows),
+        checkpoint=_checkpoint(run, step, rows),
         unreadable=tuple(unreadable),
     )
 

@@ -135,7 +135,8 @@ def _checkpoint(autopsy: Autopsy) -> str:
         return f"{there}: nothing is lost" if newest.step is not None else there
     steps = "1 step" if newest.lost_steps == 1 else f"{newest.lost_steps:,} steps"
     after = "" if newest.step is None else " after it"
-    took = f", about {duration_text(newest.lost_seconds)} of training" if newest.lost_seconds else ""
+    seconds = newest.lost_seconds or 0.0
+    took = f", about {duration_text(seconds)} of training" if 1 <= seconds < math.inf else ""
     return f"{there}: {steps}{after} {'is' if newest.lost_steps == 1 else 'are'} lost{took}"
 
 

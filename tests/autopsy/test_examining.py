@@ -153,6 +153,14 @@ def test_a_run_that_trains_is_alive_and_one_that_hangs_is_said_to_be_silent(tmp_
     assert examine(run).death.kind == "killed"
 
 
+def test_rows_may_be_newer_than_the_status(tmp_path: Path) -> None:
+    found = examine(a_run(tmp_path, step=5, epoch=0.5))
+    assert (found.step, found.epoch, found.checkpoint.lost_steps) == (8, 0.8, 2)
+    (tmp_path / "mine-20260101-000000" / METRICS).unlink()
+    assert (again := examine(tmp_path / "mine-20260101-000000")).step == 5
+    assert again.epoch == 0.5
+
+
 def test_a_machine_that_was_started_anew_since_is_named(tmp_path: Path) -> None:
     run = a_run(tmp_path, host="", heartbeat=0.0)
     status = orjson.loads((run / STATUS).read_bytes())
