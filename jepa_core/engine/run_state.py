@@ -63,7 +63,7 @@ def run_state(
             check_fitting=_other_moments_fault,
         ),
     )
-    state.add("vote", vote, check=lambda found: misfit(found, _expected_flags(vote)))
+    state.add("vote", vote, check=lambda found: _vote_fault(found, vote))
     state.add("loss_scale", loss_scale, check=lambda found: misfit(found, _expected_scale(loss_scale)))
     state.add("meters", meters, check=_meters_fault)
     state.add_entry("progress", attrs.evolve(progress, check=progress_fault))
@@ -115,6 +115,8 @@ def _course_fault(found: Mapping[str, Any]) -> str:
 
 def _data_shape_fault(found: Any, shape: DataShape) -> str:
     if isinstance(found, Mapping):
+        if said := _context_fault(found):
+            return said
         shape.restore(found)
     expected = shape.state()
     return misfit(found, expected) or ("" if found == expected else "its numbers are other ones")
@@ -151,6 +153,20 @@ def _other_moments_fault(found: Any) -> str:
 
 def _expected_flags(vote: Vote) -> Mapping[str, Check]:
     return {name: tensor_like(flag, least=-1 if name.endswith("_step") else 0) for name, flag in vote.state().items()}
+
+
+def _vote_fault(found: Any, vote: Vote) -> str:
+    """Counts in a row tell nothing of a run that goes on well, so what they can be is seen from the others."""
+    said = misfit(found, _expected_flags(vote))
+    if said:
+        return said
+    counts = {name: int(flag) for name, flag in found.items()}
+    overflows, in_a_row, skipped = counts["overflows"], counts["refused_in_a_row"], counts["skipped"]
+    if not overflows <= in_a_row <= skipped:
+        return f"of {skipped} steps that were skipped {in_a_row} are in a row, and {overflows} of these overflows"
+    if (counts["refused_step"] < 0) != (skipped == 0):
+        return f"{skipped} steps were skipped, the newest of them {counts['refused_step']}"
+    return ""
 
 
 def _expected_scale(loss_scale: LossScale) -> Mapping[str, Check]:
@@ -233,12 +249,16 @@ def data_shape_in(states: Mapping[str, Any], recipe: Recipe) -> DataShape:
     fault = ""
     try:
         if isinstance(state, Mapping):
-            if fault := misfit(state.get("context_length"), whole(1, _LONGEST_CONTEXT), "context_length"):
-                raise ValueError(fault)
+            if said := _context_fault(state):
+                raise ValueError(said)
             return DataShape.from_state(state, _space_class(recipe, state))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         fault = f": {clean(str(error), 200)}"
     raise CheckpointError(f"The checkpoint's data_shape does not say what data its weights take{fault}.")
+
+
+def _context_fault(shape: Mapping[str, Any]) -> str:
+    return misfit(shape.get("context_length"), whole(1, _LONGEST_CONTEXT), "context_length")
 
 
 def _space_class(recipe: Recipe, shape: Mapping[str, Any]) -> type[Space]:

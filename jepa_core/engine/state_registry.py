@@ -70,7 +70,7 @@ class StateRegistry:
                 module.state_dict,
                 lambda state: _load(module, state),
                 lambda state: load_fitting(module, state),
-                check_fitting=_not_tensors,
+                check_fitting=_tensors_fault,
             ),
         )
 
@@ -157,11 +157,14 @@ def without_advice(error: CheckpointError) -> str:
     return said[:1].lower() + said[1:]
 
 
-def _not_tensors(state: Any) -> str:
+def _tensors_fault(state: Any) -> str:
+    """Whether they are tensors of numbers at all, of whatever shapes."""
     if not isinstance(state, Mapping):
         return f"it is {described(state)} instead of an object"
     wrong = [name for name, value in state.items() if not isinstance(value, Tensor)]
-    return f"{clean(wrong[0], 120)} is {described(state[wrong[0]])} instead of a tensor" if wrong else ""
+    if wrong:
+        return f"{clean(wrong[0], 120)} is {described(state[wrong[0]])} instead of a tensor"
+    return misfit(state, state)
 
 
 def _load(module: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from jepa_core.cli import main
+from jepa_core.engine.checkpoint import same_tree
+from jepa_core.engine.run_state import why_not
 from jepa_core.engine.starting import Resumption
 from jepa_core.engine.stored_model import choose_checkpoint, why_no_model
 from jepa_core.errors import CheckpointError
@@ -17,8 +19,10 @@ from jepa_core.recipes.reading import load_recipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from tests.conftest import TINY
 from tests.engine.hostile_checkpoints import CORPUS, Seen
+from tests.engine.training import a_trainer, snapshot, train
 from tests.monitor.test_injection import FORBIDDEN
 
 READERS: dict[str, tuple[Seen, tuple[str, ...]]] = {
@@ -133,6 +137,37 @@ def test_every_reader_refuses_it(name: str, run: Path, tmp_path: Path, capfd: py
         check_refused(reader, run, capfd)
         assert state_of(tmp_path) == before, reader
         assert len(_unpickled) == unpickled, reader
+
+
+WHOLE = [name for name, hostile in CORPUS.items() if hostile.seen != "files"]
+"""Those of which every file is as it should be."""
+
+
+OF_OTHER_DATA = "a space of 10^9 cells"
+"""Weights of another size fit in part; that the data is other is known once it is there."""
+
+
+@pytest.mark.parametrize("inherits", [False, True])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (number % 8 > 0)) for number, name in enumerate(WHOLE)]
+)
+def test_a_trainer_takes_all_of_it_or_nothing(
+    name: str, run: Path, recipe: Recipe, tmp_path: Path, *, inherits: bool
+) -> None:
+    path = run / "checkpoints" / "step-4"
+    CORPUS[name].make(path)
+    checkpoint, trainer = Checkpoint(path, 4), a_trainer(recipe, tmp_path)
+    before = snapshot(trainer)
+    takes = trainer.inherit if inherits else trainer.resume
+    fits = why_not(checkpoint, recipe, inherits=inherits) is None
+    if fits and name != OF_OTHER_DATA:
+        assert inherits
+        takes(checkpoint)
+        assert train(trainer).kind == "finished"
+        return
+    with pytest.raises(CheckpointError):
+        takes(checkpoint)
+    assert same_tree(trainer.state.read(), before)
 
 
 def check_refused(reader: str, run: Path, capfd: pytest.CaptureFixture[str]) -> None:
