@@ -11,6 +11,7 @@ from jepa_core.cli import main
 from jepa_core.engine.component_faults import ComponentError, component_faults_told
 from jepa_core.engine.memory_faults import OutOfMemory, smaller_batch
 from jepa_core.errors import JepaError
+from jepa_core.launching import says
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import Registry, discover, installed
 from jepa_core.run_directory.events import Event
@@ -124,6 +125,25 @@ def test_what_a_component_raises_is_told_with_the_line_of_its_source(
     log = (tmp_path / "run" / "console.log").read_text()
     assert "Traceback (most recent call last)" in log
     assert "fake_plugin_faulty.py" in log
+
+
+@pytest.mark.parametrize(("fault", "is_said"), [("raises", True), ("shape", False)])
+def test_of_several_ranks_each_tells_what_was_raised_there_and_rank_0_what_all_found_alike(
+    registry: Registry,
+    tiny_recipe_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    fault: str,
+    is_said: bool,
+) -> None:
+    recipe = load_recipe(tiny_recipe_file, overrides=settings_of("aggregator", fault), registry=registry).recipe
+    run = tiny_recipe_file.parent
+    with pytest.raises(ComponentError) as caught, component_faults_told(recipe, registry, run, rank=1):
+        train(a_trainer(recipe, run / "checkpoints"))
+    assert str(caught.value).startswith("Rank 1: aggregator 'faulty' of jepa-faulty 0.3 ")
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert says(caught.value) == is_said
 
 
 @pytest.mark.parametrize("fault", ["memory", "host_memory"])
