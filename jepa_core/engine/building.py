@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from jepa_core.contracts import ComponentConfig
+from jepa_core.discovery.offer import in_words
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import JepaError, PluginError
+from jepa_core.visible_text import clean
+
+_CORE = Path(__file__).parents[1]
 
 REMEDY = "Check it with jepa plugins check, update its package or tell its author, or name another in the recipe."
 """For a component that breaks its contract."""
@@ -32,8 +38,16 @@ def built_by(config: ComponentConfig, facts: object, *, what: str = "component")
     # A plugin's sys.exit(0) would end the program as if all had gone well.
     except (Exception, SystemExit) as error:
         raise PluginError(
-            f"The {what} {origin_of(config)} could not be built: {type(error).__name__}: {error}.\n{REMEDY}"
+            f"The {what} {origin_of(config)} could not be built: {clean(in_words(error)).rstrip('.')}"
+            f"{_place_of(error)}.\n{REMEDY}"
         ) from error
+
+
+def _place_of(error: BaseException) -> str:
+    """The last line outside of jepa-core that was reached, such as " (my_loss.py:31)"; empty where there is none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(path, frame.lineno) for frame in frames if not (path := Path(frame.filename)).is_relative_to(_CORE)]
+    return f" ({clean(places[-1][0].name, 100)}:{places[-1][1]})" if places else ""
 
 
 def built(config: ComponentConfig, facts: object) -> Any:

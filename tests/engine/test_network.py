@@ -123,7 +123,7 @@ class LeavesConfig:
 
 
 def test_a_component_that_exits_is_refused_by_name_and_a_signal_passes() -> None:
-    with pytest.raises(PluginError, match=r"'leaves' .* could not be built: SystemExit: 0"):
+    with pytest.raises(PluginError, match=r"'leaves' .* could not be built: SystemExit: 0 \(test_network\.py:\d+\)\."):
         built(LeavesConfig(error=SystemExit(0)), None)
     with pytest.raises(StoppedBeforeTraining):
         built(LeavesConfig(error=StoppedBeforeTraining(130)), None)
