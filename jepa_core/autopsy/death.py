@@ -76,7 +76,7 @@ def _recorded_end(status: Status, events: Mapping[str, Event]) -> tuple[Kind, st
             return "rolled back", f"It was rolled back: {status.child or 'another run'} goes on in its place."
         case "interrupted":
             by = _STOPS.get(status.exit_code or 0, "a signal")
-            return "interrupted", f"It was stopped by {by}, and had its time to save."
+            return "interrupted", f"It was stopped by {by}."
         case "aborted":
             return _aborted(events)
     failed = events.get("failed")
@@ -115,7 +115,8 @@ def _without_end(run: Path, status: Status, seen: float, clock: Clock) -> Death:
     if started is not None and seen < started:
         why = f"this machine was started anew at {local_time(started)}, after its last sign of life"
     else:
-        why = "killed from outside (kill -9, out of memory), or the machine stopped"
+        # A second stop signal ends a run at once, too.
+        why = "killed from outside (kill -9, out of memory, Ctrl-C twice), or the machine stopped"
     said = f"Its process ({status.pid}) is gone and wrote nothing: {why}."
     return Death(kind="killed", state="crashed", what=said, time=seen)
 

@@ -82,8 +82,8 @@ WAYS: dict[str, tuple[Callable[[Path], Path], Kind, str, list[str]]] = {
         ["jepa run --resume RUN"],
     ),
     "killed": (
-        a_run, "killed", "is gone and wrote nothing: killed from outside (kill -9, out of memory), or the machine "
-        "stopped.", ["jepa run --resume RUN"],
+        a_run, "killed", "is gone and wrote nothing: killed from outside (kill -9, out of memory, Ctrl-C twice), "
+        "or the machine stopped.", ["jepa run --resume RUN"],
     ),
     "without a checkpoint": (
         lambda f: a_run(f, checkpoint=None), "killed", "is gone", ["jepa run RUN/recipe.toml"],
