@@ -269,7 +269,7 @@ def _space_class(recipe: Recipe, shape: Mapping[str, Any]) -> type[Space]:
     """
     try:
         space: type[Space] = recipe.data.space
-    except JepaError:
+    except (JepaError, AttributeError):
         written = shape.get("space")
         kind = written.get("kind") if isinstance(written, Mapping) else None
         named = [taken for taken in spaces_of(recipe.encoder) if taken.kind == kind]

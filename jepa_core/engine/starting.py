@@ -27,6 +27,8 @@ from jepa_core.run_directory.lock import DirectoryLostError
 from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified
 from jepa_core.run_directory.writing import RunWriter
 
+_MOST_STEPS = 10_000_000
+"""Steps of which it is looked which rows are missing."""
 _MOST_GAPS = 5
 """Gaps in the rows that are told one by one."""
 
@@ -87,8 +89,8 @@ class LostRows:
     """The steps of the rows around them, 0 and `step` where there is none; empty where they cannot be told."""
 
     @staticmethod
-    def of(noted: int | None, steps: Sequence[float], step: int, calendar: Calendar) -> LostRows | None:
-        """What is missing of `noted` rows up to a checkpoint; None where nothing is, or the number is not known.
+    def of(noted: int, steps: Sequence[float], step: int, calendar: Calendar) -> LostRows | None:
+        """What is missing of `noted` rows up to a checkpoint; None where nothing is.
 
         Args:
             noted: rows up to the checkpoint, by its own word.
@@ -96,12 +98,13 @@ class LostRows:
             step: the checkpoint's.
             calendar: when rows were due.
         """
-        count = 0 if noted is None else noted - len(steps)
-        if noted is None or count <= 0:
+        count = noted - len(steps)
+        if count <= 0:
             return None
         there, missing, gaps, before = {int(each) for each in steps}, 0, list[tuple[int, int]](), 0
         is_open = False
-        for due in range(1, step + 1):
+        # Of more steps than any run takes it is not told where: looking would take for ever.
+        for due in range(1, step + 1 if step <= _MOST_STEPS else 1):
             if due in there:
                 if is_open:
                     gaps.append((before, due))

@@ -20,13 +20,16 @@ import torch
 from jepa_core.audit.opening_audit import opening_audit
 from jepa_core.contracts import Observations, SequenceDataset
 from jepa_core.engine.batches import BatchStream
+from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
-from jepa_core.engine.course import Position
+from jepa_core.engine.course import Course, Position
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.opening import Conclusion, Opening
 from jepa_core.engine.session import train_recipe
+from jepa_core.engine.starting import LostRows
 from jepa_core.errors import CheckpointError, DataError, DeviceError, PluginError, RecipeError, RunDirectoryError
 from jepa_core.recipes.reading import LoadedRecipe, load_recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.reading import RunReader
@@ -305,16 +308,13 @@ def test_where_rows_were_due_at_other_steps_it_is_told_how_many_are_lost(session
     assert missing.message == "2 of 5 rows up to step 5 are missing."
 
 
-def test_a_checkpoint_that_does_not_say_how_many_rows_there_were_is_read_as_before(sessions: Sessions) -> None:
-    run = sessions.stop(after=5)
-    folder = CheckpointFolder(run / "checkpoints", keep=2)
-    states = load_checkpoint(folder.all()[-1])
-    del states["meters"]["rows"]
-    folder.save(5, states)
-    without_rows(run, 2)
-    assert sessions.resume(run).exit_code == 0
-    assert "rows missing" not in [name for name, _ in events_of(run)]
-    assert load_checkpoint(folder.all()[-1])["meters"]["rows"] == 5
+def test_of_a_checkpoint_that_claims_more_steps_than_any_run_takes_it_is_not_looked_where_rows_are_missing(
+    tiny_recipe: Callable[..., Recipe],
+) -> None:
+    recipe = tiny_recipe()
+    lost = LostRows.of(10**15, [], 10**17, Calendar(recipe, Course.of(recipe, 96)))
+    assert lost is not None
+    assert (lost.count, lost.gaps) == (10**15, ())
 
 
 def test_events_that_were_lost_are_told_of_on_resume(sessions: Sessions) -> None:
