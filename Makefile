@@ -6,7 +6,7 @@ TEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}
 PROCESSES ?= auto
 BIN := $(VENV)/bin
 
-.PHONY: run test check slow wheel schema picture clean
+.PHONY: run test check slow wheel schema picture docs dist try-wheel clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -28,6 +28,7 @@ check: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	PYTHONPATH=.:plugins:monitor $(BIN)/lint-imports
+	$(MAKE) docs
 	$(MAKE) test
 
 wheel: $(VENV)/.installed
@@ -38,6 +39,31 @@ schema: $(VENV)/.installed
 
 picture: $(VENV)/.installed
 	$(BIN)/python docs/make_monitor_picture.py
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+# The site, into build/site. A broken link, an anchor that is not there or a page outside the navigation is an error.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/.release: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'
+	@touch $@
+
+# Source distribution, and the wheel built from it.
+dist: $(VENV)/.release
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+
+# The wheel in an environment that has nothing else, away from the working copy.
+try-wheel:
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PYTHON) -m venv "$$folder/venv" \
+	&& "$$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl \
+	&& cd "$$folder" && venv/bin/jepa --version && venv/bin/jepa plugins check identity \
+	&& venv/bin/jepa run quickstart --device cpu
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -49,6 +49,7 @@ def run(
     """Train from a recipe, and end with a verdict.
 
     For example: jepa run recipes/optimized.toml --set train.epochs=10
+
     On two GPUs of this machine: jepa run optimized --gpus 2
 
     Exit codes: 0 finished and every must held, 1 the program failed, 2 usage or recipe error, 3 stopped by an

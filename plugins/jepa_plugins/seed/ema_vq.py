@@ -32,7 +32,7 @@ RECENT = 50
 
 @attrs.frozen(kw_only=True)
 class SeedEmaVqConfig:
-    """The seed's codebook: empty slots count, and a refresh replaces nearly all codes at once."""
+    """The codebook of seed_pairs: empty slots count, and a refresh replaces nearly all codes at once."""
 
     kind: ClassVar[str] = "seed_ema_vq"
     metrics: ClassVar[tuple[Metric, ...]] = (
