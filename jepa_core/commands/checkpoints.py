@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import attrs
 import orjson
@@ -74,6 +74,8 @@ def checkpoints(
     RecipeError
         The flags do not go together.
     """
+    if run in ("verify", "prune") and action == "list":
+        run, action = LATEST, cast(Action, run)
     _check_flags(action, keep, dry_run=dry_run)
     path = find_run(run, runs_dir)
     if action == "prune" and is_locked(path):

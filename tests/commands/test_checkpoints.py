@@ -97,6 +97,13 @@ def test_verify_exits_with_one_where_any_is_damaged_and_says_what_to_do(
     assert call(run) == 0
 
 
+def test_without_a_run_the_newest_is_meant(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damage(run, 20)
+    assert call("verify") == 1
+    assert call("prune", "--keep", "2", "--dry-run") == 0
+    assert f"{run.name} · 5 checkpoints" in capsys.readouterr().out
+
+
 def test_json_has_everything(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     damage(run, 20)
     answer = told(capsys, run)
