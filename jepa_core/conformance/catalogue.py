@@ -67,6 +67,7 @@ CHECKS: tuple[Check, ...] = (
     _check("builds", "the defaults build a module", shapes.built, situations=SITUATIONS),
     _check("shapes", "outputs have the contract's shapes and dtypes", shapes.shaped, situations=SITUATIONS),
     _check("finite", "outputs and gradients are finite", gradients.finite, situations=SITUATIONS),
+    _check("differentiable", "the result has a gradient, whatever the batch", gradients.kept, situations=SITUATIONS),
     _check("gradients", "the gradient reaches every parameter and some input", gradients.reached),
     _check(
         "masked-slots",

@@ -238,6 +238,16 @@ class RootOfZero(nn.Module):
         return (mean(values, mask) * 0).sqrt()
 
 
+@breaks("aggregator", "differentiable", "no gradient, and ZerosOfNothing has parameters to train")
+class ZerosOfNothing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, values: Tensor, mask: Tensor) -> Tensor:
+        return mean(values, mask) * self.scale if mask.any() else torch.zeros_like(values[:, 0, 0])
+
+
 @breaks("predictor", "gradients", "no gradient reaches the parameter forgotten")
 class Forgetful(nn.Module):
     def __init__(self) -> None:
@@ -724,6 +734,11 @@ breaks_as_augmentation(
     lambda batch: batch.map(lambda tensor: torch.full_like(tensor, 1)),
 )
 breaks_as_augmentation("transforms", "has the tensors", lambda batch: Observations({"grid": batch["grid"]}))
+breaks_as_augmentation(
+    "transforms",
+    "the augmented targets has grid",
+    lambda batch: batch.map(lambda tensor: torch.cat([tensor[:, -1:], tensor[:, 1:-1], tensor[:, :1]], 1)),
+)
 breaks_as_augmentation("transforms", "writes to the batch", lambda batch: batch.map(lambda tensor: tensor.zero_()))
 
 breaks_as_null("builds", "gives None for pairs and for frames alike", fit=None)

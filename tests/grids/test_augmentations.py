@@ -99,6 +99,14 @@ def test_some_sequences_have_their_outputs_turned_all_alike_and_never_an_input()
     assert 10 < num_turned < 54
 
 
+def test_targets_alone_are_turned_as_the_outputs_that_they_are() -> None:
+    grids, sizes = batch_of_repeated_grids(64)
+    pairs: tuple[Role, ...] = ("input", "output", "input", "output")
+    out, _ = augmented(grids[:, -1:], sizes[:, -1:], OutputsConfig(share=1.0), roles=pairs)
+    assert out.shape == grids[:, -1:].shape
+    assert (out != grids[:, -1:]).flatten(1).any(1).sum() > 32
+
+
 def test_some_sequences_are_enlarged_where_every_grid_fits() -> None:
     grids, sizes = batch_of_repeated_grids(64)
     grids, sizes = grids[..., :3, :3].repeat(1, 1, 4, 4)[..., :8, :8].clone(), torch.full((64, 4, 2), 3)

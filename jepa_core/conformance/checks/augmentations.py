@@ -22,9 +22,10 @@ def built(trial: Trial) -> None:
 
 
 def transforms_batches(trial: Trial) -> None:
-    """What comes out is of the space, the same under one seed, and the batch stays as it was."""
+    """What comes out is of the space, the same under one seed, and the batch stays as it was; so of targets alone."""
     for transform in _transforms(trial):
         require_transform(trial, transform, "the augmented batch")
+        require_transform(trial, transform, "the augmented targets", num_places=1)
 
 
 def require_transform(trial: Trial, transform: ViewTransform, name: str, *, num_places: int | None = None) -> None:

@@ -18,6 +18,17 @@ def finite(trial: Trial) -> None:
     require_finite(gradients_of(module, inputs), "the gradient is not finite")
 
 
+def kept(trial: Trial) -> None:
+    """What a trained module gives hangs on it, whatever the batch: zeros that nothing made would stop the step."""
+    module = trial.build()
+    outputs = trial.call(module, trial.inputs(module))
+    trained = any(parameter.requires_grad for parameter in module.parameters())
+    require(
+        not trained or any(output.requires_grad for output in outputs.values()),
+        f"the result has no gradient, and {type(module).__name__} has parameters to train",
+    )
+
+
 def reached(trial: Trial) -> None:
     """Every parameter has a gradient, and so has some input."""
     module = trial.build()

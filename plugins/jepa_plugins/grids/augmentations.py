@@ -91,8 +91,9 @@ class OutputsConfig:
             return outputs_from(turned, grids), outputs_from(turned_sizes, sizes)
 
         def outputs_from(turned: Tensor, given: Tensor) -> Tensor:
-            """(B, T+1, …): place by place from the one or the other, without asking the device."""
-            places = zip(facts.roles, turned.unbind(1), given.unbind(1), strict=True)
+            """(B, G, …): from the one or the other by place (of one, the target), without asking the device."""
+            roles = facts.roles[-turned.shape[1] :]
+            places = zip(roles, turned.unbind(1), given.unbind(1), strict=True)
             return torch.stack([output if role == "output" else other for role, output, other in places], 1)
 
         return _of_grids(turn)

@@ -81,3 +81,10 @@ def test_grids_of_many_sizes_have_the_tokens_that_each_has_beside_full_ones() ->
     padded.values.square().sum().backward()
     for ours, theirs in zip(by_size, (p.grad for p in encode.parameters() if p.grad is not None), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_grids_without_any_object_have_no_token_and_yet_a_gradient() -> None:
+    tokens = encoder()(grid_with())
+    assert not tokens.mask.any()
+    assert not tokens.values.any()
+    assert tokens.values.requires_grad

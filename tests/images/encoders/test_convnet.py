@@ -92,3 +92,10 @@ def test_coordinates_go_from_minus_one_to_one() -> None:
     assert coordinates is not None
     assert coordinates[0].tolist() == [[-1.0] * 5, [0.0] * 5, [1.0] * 5]
     assert coordinates[1].tolist() == [[-1.0, -0.5, 0.0, 0.5, 1.0]] * 3
+
+
+def test_an_image_of_one_pixel_and_one_channel_can_be_encoded() -> None:
+    network = encoder(ConvnetConfig(dim=1, stages=1, coordinates=False), height=1, width=1).train()
+    tokens = network(Observations({"pixels": torch.ones(1, 1, 1, 1)}))
+    assert tokens.values.shape == (1, 1, 1)
+    assert tokens.values.isfinite().all()

@@ -92,6 +92,9 @@ class ObjectEncoder(nn.Module):
         """The same with less padding: grids of up to 1, 2, 4, … objects together. A grid's objects are its first."""
         num_grids, num_tokens = mask.shape
         num_objects = mask.sum(1)
+        if not num_objects.any():
+            # Zeros that nothing made would have no gradient, which the step asks for.
+            return self._related(features, allowed, mask)
         tokens = features.new_zeros(num_grids, num_tokens, self.embedding_dim)
         fewer = 0
         while fewer < num_tokens:

@@ -93,9 +93,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, input_dim: int, dim: int, *, stride: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(1, input_dim)
+        self.norm = _ImageNorm(1, input_dim)
         self.first = nn.Conv2d(input_dim, dim, 3, stride=stride, padding=1, bias=False)
-        self.second_norm = nn.GroupNorm(1, dim)
+        self.second_norm = _ImageNorm(1, dim)
         self.dropout = nn.Dropout(dropout)
         self.second = nn.Conv2d(dim, dim, 3, padding=1)
         is_alike = stride == 1 and input_dim == dim
@@ -107,6 +107,13 @@ class ResidualBlock(nn.Module):
         hidden = self.second(self.dropout(F.gelu(self.second_norm(hidden))))
         summed: Tensor = self.shortcut(input_MCHW) + hidden
         return summed
+
+
+class _ImageNorm(nn.GroupNorm):
+    """Also of a single value, of an image of one pixel and one channel, which torch's own refuses."""
+
+    def forward(self, input_MCHW: Tensor) -> Tensor:
+        return torch.group_norm(input_MCHW, self.num_groups, self.weight, self.bias, self.eps)
 
 
 def _coordinates(height: int, width: int) -> Tensor:
