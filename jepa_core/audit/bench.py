@@ -19,6 +19,7 @@ from jepa_core.engine.augmentation import built_augmentations
 from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.course import Course
 from jepa_core.engine.data_shape import DataShape
+from jepa_core.engine.dataset import require_tokens
 from jepa_core.engine.device import Compute
 from jepa_core.engine.diagnostics import gradient_shares
 from jepa_core.engine.evaluation import evaluation_mode
@@ -194,8 +195,10 @@ class Bench:
         context = self.batches.sample(sequences)[:, :-1]
         with torch.no_grad():
             embeddings = encoder(context.flatten())
+            tokens = embeddings.values[embeddings.mask].float()
+            require_tokens(len(tokens), len(context), self.recipe)
             seed_phase(self.recipe.train.seed, "initialise")
-            quantizer.initialise(embeddings.values[embeddings.mask].float())
+            quantizer.initialise(tokens)
 
 
 def audited(recipe: Recipe, batch_size: int) -> Recipe:

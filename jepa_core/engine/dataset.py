@@ -30,3 +30,23 @@ def built_dataset(recipe: Recipe) -> SequenceDataset:
         problem = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         raise DataError(f"The dataset {origin_of(config)} gives nothing to train on: {problem}.\n{REMEDY}") from error
     return dataset
+
+
+def require_tokens(num_tokens: int, num_sequences: int, recipe: Recipe) -> None:
+    """Refuse to start a quantizer from nothing.
+
+    Args:
+        num_tokens: of the contexts of so many training sequences.
+        num_sequences: those that were looked at.
+        recipe: whose quantizer starts from tokens of its encoder.
+
+    Raises:
+        DataError: there is no token.
+    """
+    if not num_tokens:
+        raise DataError(
+            f'quantizer.kind = "{recipe.quantizer.kind}" starts from tokens of the data, and encoder.kind = '
+            f'"{recipe.encoder.kind}" finds none in the contexts of {num_sequences:,} training '
+            f"sequence{'' if num_sequences == 1 else 's'}, so there is nothing to train on. Give data with something "
+            "in it, or take another encoder."
+        )

@@ -24,6 +24,7 @@ from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.component_contract import require_contract
 from jepa_core.engine.course import Course
 from jepa_core.engine.data_shape import DataShape
+from jepa_core.engine.dataset import require_tokens
 from jepa_core.engine.device import Compute
 from jepa_core.engine.diagnostics import Diagnostics
 from jepa_core.engine.ending import Ending
@@ -157,6 +158,7 @@ class Trainer:
         with self.crew.alone(), evaluation_mode(self.step.objective), self.compute.autocast():
             parts = [self.parts.online.encode(part.flatten()) for part in context.split(128)]
             tokens = torch.cat([part.values[part.mask] for part in parts]).float()
+            require_tokens(len(tokens), len(context), self.recipe)
             seed_phase(self.recipe.train.seed, "initialise")
             chosen = torch.randperm(tokens.shape[0], device=tokens.device)[:INITIAL_TOKENS]
             quantizer.initialise(tokens[chosen])

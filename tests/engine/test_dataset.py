@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
-from jepa_core.engine.dataset import built_dataset
+from jepa_core.engine.dataset import built_dataset, require_tokens
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.facts import DatasetFacts
@@ -146,3 +146,9 @@ def test_a_space_with_keys_of_another_type_is_refused(tiny_recipe: RecipeMaker) 
     recipe = attrs.evolve(tiny_recipe(), data=OfOddKeys(built=dataset(space=OddKeys(side=5))))
     with pytest.raises(DataError, match=r"keys of its space are torch\.float32 \(4, 3\), and one torch\.int64"):
         built_dataset(recipe)
+
+
+def test_a_quantizer_that_would_start_from_no_token_is_refused(tiny_recipe: RecipeMaker) -> None:
+    require_tokens(1, 4, tiny_recipe())
+    with pytest.raises(DataError, match=r'encoder\.kind = "cells" finds none in the contexts of 1 training sequence,'):
+        require_tokens(0, 1, tiny_recipe())
