@@ -25,7 +25,10 @@ class TaskSplit:
     def validates(self, num_tasks: int) -> Tensor:
         """(num_tasks,) bool: which tasks are for validation."""
         if num_tasks < 2:
-            raise DataError(f"The data holds {num_tasks} task: at least 2 are needed, 1 to train and 1 to validate.")
+            raise DataError(
+                f"The data holds {num_tasks} task, and at least 2 are needed, 1 to train and 1 to validate: no task is "
+                "on both sides. Give sequences of more tasks."
+            )
         num_validation = min(max(round(num_tasks * self.share), 1), num_tasks - 1)
         order = torch.randperm(num_tasks, generator=torch.Generator().manual_seed(self.seed))
         chosen = torch.zeros(num_tasks, dtype=torch.bool)

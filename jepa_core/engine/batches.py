@@ -78,9 +78,11 @@ def require_batch(sequences: Sequences, batch_size: int) -> None:
         RecipeError: they are.
     """
     if len(sequences) < batch_size:
+        num = len(sequences)
+        there = f"there is only {num} training sequence" if num == 1 else f"there are only {num} training sequences"
+        fewer = "" if num == 1 else " or less"
         raise RecipeError(
-            f"train.batch_size is {batch_size}, but there are only {len(sequences)} training sequences. "
-            f"Use --set train.batch_size={max(1, len(sequences))} or less, or more data."
+            f"train.batch_size is {batch_size}, but {there}. Use --set train.batch_size={num}{fewer}, or more data."
         )
 
 

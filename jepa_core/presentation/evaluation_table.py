@@ -14,6 +14,7 @@ from jepa_core.engine.probe import Probe, Scores
 from jepa_core.presentation.figures import change_text, figure_text
 from jepa_core.presentation.null_lines import null_lines, null_title
 from jepa_core.visible_text import clean
+from jepa_core.watch.nulls import says_little
 
 _LABEL_WIDTH = 20
 _WIDTH = 76
@@ -51,11 +52,15 @@ def _headline(evaluation: Evaluation) -> Text:
 
 def _data_lines(data: EvaluatedData) -> Iterator[Text]:
     yield Text(
-        f"validation split of {clean(data.description)}: {data.num_sequences:,} sequences, "
-        f"{data.num_candidates:,} different targets"
+        f"validation split of {clean(data.description)}: {_counted(data.num_sequences, 'sequence')}, "
+        f"{_counted(data.num_candidates, 'different target')}"
     )
     if _SAME_DATA[data.same_as_run]:
         yield Text(f"  · {_SAME_DATA[data.same_as_run]}", style="dim" if data.same_as_run else "yellow")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _retrieval(evaluation: Evaluation) -> Table:
@@ -84,6 +89,9 @@ def _add_near_copies(table: Table, evaluation: Evaluation) -> None:
 def _beside_nulls(evaluation: Evaluation) -> Iterator[Text]:
     """How sure the difference to the strongest null is, the controls, and every null."""
     figures = evaluation.figures
+    too_few = says_little(evaluation.data.num_candidates, figures.get("val.retrieval.tasks"))
+    if too_few:
+        yield Text(f"  {too_few}", style="yellow")
     names = ("above_null", "above_null_low", "above_null_high")
     mean, low, high = (figures.get(f"val.retrieval.{name}") for name in names)
     if mean is not None and low is not None and high is not None:

@@ -203,3 +203,11 @@ def test_other_data_is_told_from_the_runs_own() -> None:
 def test_control_characters_of_a_dataset_do_not_reach_the_terminal() -> None:
     data = attrs.evolve(EVALUATION.data, description="evil \x1b[31m data")
     assert not any("\x1b" in line for line in shown(attrs.evolve(EVALUATION, data=data)))
+
+
+def test_few_candidates_are_told_to_say_nothing() -> None:
+    data = attrs.evolve(EVALUATION.data, num_sequences=1, num_candidates=1)
+    shown = printed(evaluation_table(attrs.evolve(EVALUATION, data=data, model=Retrieval(1.0, 1.0, 1.0))))
+    assert any(line.endswith(": 1 sequence, 1 different target") for line in shown)
+    assert "  1 candidate: with fewer than 20 retrieval says nothing" in shown
+    assert "says nothing" not in "".join(printed(evaluation_table(EVALUATION)))

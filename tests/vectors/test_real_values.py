@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -131,3 +133,18 @@ def test_constant_channels_and_very_different_scales_are_found() -> None:
 def test_scales_within_a_hundredfold_are_no_finding() -> None:
     values = drawn(500, 2, 2) * torch.tensor([1.0, 50.0])
     assert not audited_values(values, "series", "2 steps", "channel").findings
+
+
+@pytest.mark.parametrize(
+    ("scale", "told"),
+    [(1e30, "Values are as large as .*squares are infinite"), (1e-30, "Values vary by .*squares are zero")],
+)
+def test_values_whose_squares_float32_does_not_hold_are_critical(scale: float, told: str) -> None:
+    values = drawn(6, 3, 2) * scale
+    (finding,) = (
+        f for f in audited_values(values, "vectors", "2 numbers", "dimension").findings if f.name == "squares"
+    )
+    assert finding.severity == "critical"
+    assert re.search(told, finding.message)
+    usual = audited_values(drawn(6, 3, 2), "vectors", "2 numbers", "dimension")
+    assert not usual.findings

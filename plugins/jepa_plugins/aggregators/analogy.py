@@ -59,8 +59,8 @@ class AnalogyConfig:
     def build(self, facts: AggregatorFacts) -> Analogy:
         if facts.embedding_dim % self.blocks != 0:
             raise RecipeError(
-                f"aggregator.blocks must divide the embedding dimension {facts.embedding_dim} (got {self.blocks}); "
-                "set it to the encoder's number of blocks (10 for colour_blocks), or to 1"
+                f"aggregator.blocks must divide the embedding dimension {facts.embedding_dim} (got {self.blocks}). "
+                "Set it to the encoder's number of blocks (10 for colour_blocks), or to 1."
             )
         return Analogy(self, facts)
 

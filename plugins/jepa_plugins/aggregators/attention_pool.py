@@ -49,8 +49,8 @@ class AttentionPoolConfig:
     def build(self, facts: AggregatorFacts) -> AttentionPool:
         if facts.embedding_dim % self.heads != 0:
             raise RecipeError(
-                f"aggregator.heads must divide the embedding dimension {facts.embedding_dim} (got {self.heads}); "
-                "change aggregator.heads or the encoder's dimension"
+                f"aggregator.heads must divide the embedding dimension {facts.embedding_dim} (got {self.heads}). "
+                "Change aggregator.heads or the encoder's dimension."
             )
         return AttentionPool(self, facts.embedding_dim, facts.context_length)
 

@@ -43,8 +43,8 @@ class ExtrapolationConfig:
     def build(self, facts: AggregatorFacts) -> Extrapolation:
         if facts.embedding_dim % self.heads != 0:
             raise RecipeError(
-                f"aggregator.heads must divide the embedding dimension {facts.embedding_dim} (got {self.heads}); "
-                "change aggregator.heads or the encoder's dimension"
+                f"aggregator.heads must divide the embedding dimension {facts.embedding_dim} (got {self.heads}). "
+                "Change aggregator.heads or the encoder's dimension."
             )
         attention = AttentionPoolConfig(**attrs.asdict(self))
         return Extrapolation(attention, facts.embedding_dim, facts.context_length)

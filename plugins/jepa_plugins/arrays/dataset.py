@@ -170,7 +170,7 @@ class ArraysConfig:
                 else "Give the context before the target too"
             )
             raise source.misfit(
-                f"a sequence has {num_places} observations, target included, and "
+                f"a sequence has {num_places} observation{'' if num_places == 1 else 's'}, target included, and "
                 f"data.context_length = {self.context_length} asks for {self.context_length + 1}. {remedy}."
             )
         return observed[:, -self.context_length - 1 :]

@@ -18,6 +18,9 @@ from jepa_core.watch.findings import Finding
 MUCH_LARGER = 100.0
 """Ratio of the channels' standard deviations from which the smaller one hardly counts."""
 
+SQUARES = 1e18
+"""Beyond it, and below one part in it, sums of squares are no longer what float32 holds."""
+
 NUMBERS_AT_ONCE = 1 << 22
 """Bounds copies in 64 bits: 32 MB."""
 
@@ -161,6 +164,7 @@ def _findings(found: ChannelFigures, noun: str) -> Iterator[Finding]:
         )
     moving = (~found.is_constant).nonzero().flatten()
     stds = found.std[moving]
+    yield from _beyond_squares(found, stds, noun)
     if len(moving) and float(stds.max()) > MUCH_LARGER * float(stds.min()):
         small, large = int(moving[stds.argmin()]), int(moving[stds.argmax()])
         yield Finding(
@@ -172,6 +176,22 @@ def _findings(found: ChannelFigures, noun: str) -> Iterator[Finding]:
             advice=f"Standardise the data, each {noun} by its mean and standard deviation in training: the small ones "
             "hardly count otherwise.",
         )
+
+
+def _beyond_squares(found: ChannelFigures, stds: Tensor, noun: str) -> Iterator[Finding]:
+    """Values whose squares, which training takes of all, are infinite or zero in float32."""
+    largest = max(float(found.most.abs().max()), float(found.least.abs().max()))
+    is_huge = largest > SQUARES
+    if not is_huge and (not len(stds) or float(stds.max()) > 1 / SQUARES):
+        return
+    told = f"Values are as large as {largest:.3g}" if is_huge else f"Values vary by {float(stds.max()):.3g} at most"
+    yield Finding(
+        name="squares",
+        severity="critical",
+        message=f"{told}: their squares are {'infinite' if is_huge else 'zero'} in float32, which training counts in.",
+        evidence={"largest": largest},
+        advice=f"Standardise the data, each {noun} by its mean and standard deviation in training.",
+    )
 
 
 def _spread(values: Tensor) -> dict[str, float]:

@@ -61,7 +61,9 @@ class ArcConfig:
         evaluation = self._cut(tasks.evaluation, self.validation_windows)
         for name, side in (("training", training), ("evaluation", evaluation)):
             if not side.tasks:
-                raise DataError(f"None of the {side.num_found:,} {name} tasks is usable: {self._requirement()}.")
+                raise DataError(
+                    f"None of the {side.num_found:,} {name} tasks is usable: {self._requirement()}. {self._remedy()}"
+                )
         return self._dataset(training, evaluation)
 
     def _cut(self, tasks: Sequence[ArcTask], most: int) -> _Side:
@@ -98,10 +100,16 @@ class ArcConfig:
             + (f"; {left_out:,} pairs with a larger grid are left out" if self.max_side is not None else "")
         )
 
+    def _remedy(self) -> str:
+        lower = "Lower data.context_length" if self.context_length > 1 else "Give tasks with known outputs"
+        return f"{lower}." if self.max_side is None else f"{lower}, or raise data.max_side."
+
     def _requirement(self) -> str:
         size = "" if self.max_side is None else f" and grids of at most {self.max_side} × {self.max_side}"
         num_pairs = self.context_length // 2 + 1
-        return f"context_length = {self.context_length} needs {num_pairs} pairs with known outputs{size} in a task"
+        plural = "" if num_pairs == 1 else "s"
+        needed = f"{num_pairs} pair{plural} with known outputs{size} in a task"
+        return f"context_length = {self.context_length} needs {needed}"
 
 
 Window = list[Grid]
