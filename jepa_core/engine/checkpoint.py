@@ -104,7 +104,7 @@ class CheckpointFolder:
         try:
             # Not its parents: of a run directory that was moved none is made anew.
             self.folder.mkdir(exist_ok=True)
-            self._clear()
+            self.clear()
             contents = _contents(step, states)
             num_bytes = sum(map(len, contents.values()))
             partial = self._made_partial(step)
@@ -172,7 +172,7 @@ class CheckpointFolder:
             self._verified[checkpoint.path] = stamps
         return True
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         """Finish what an earlier save left undone, as far as the disk lets: nothing of it is in the next one's way."""
         with suppress(OSError):
             for path in self.folder.iterdir():

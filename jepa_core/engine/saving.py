@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -87,6 +88,14 @@ class Saving:
             if isinstance(error, NotFiniteStateError) or attempt == LAST_TRIES:
                 raise error
             time.sleep(self.pause)
+
+    def tidy(self, folder: CheckpointFolder, best: Mapping[str, float]) -> None:
+        """Delete what is wanted no longer where no checkpoint was written here, after which that is done: a process
+        before may have been killed while it deleted."""
+        if self.saved_at < 0 and folder.all():
+            folder.clear()
+            with suppress(NotDeletedError):  # which was told of when it was tried first
+                _prune(folder, int(best["step"]) if "step" in best else None, tuple(self._record.healthy_before))
 
     def settle(self) -> None:
         """Wait for a checkpoint that is being written, and tell of it: to be called before the folder is read."""

@@ -245,7 +245,9 @@ class _Session:
         ranks, with a checkpoint."""
         self.record.stop = partial(setattr, interruption, "stop_signal", signal.SIGTERM)
         try:
-            return trainer.train(interruption)
+            ending = trainer.train(interruption)
+            trainer.saving.tidy(self.checkpoints, trainer.best)
+            return ending
         except CheckpointError as error:
             if self.writer.loss is None:
                 raise

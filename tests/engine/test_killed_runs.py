@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.test_session import Sessions
+
 LONG = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
@@ -31,3 +33,16 @@ def test_whenever_a_run_is_asked_to_stop_or_save_it_loses_no_finished_step_and_e
     tmp_path: Path, number: int
 ) -> None:
     assert " 0 differ" in left_by_signals(tmp_path / "runs", number, "SIGTERM", "SIGINT", "SIGUSR1")
+
+
+def test_a_run_that_was_killed_while_it_deleted_its_last_old_checkpoint_finishes_that(tiny_recipe_file: Path) -> None:
+    sessions = Sessions(tiny_recipe_file)
+    run = sessions.start("checkpoint.every_steps=1", "checkpoint.keep=2").path
+    folder = run / "checkpoints"
+    whole = sorted(path.name for path in folder.iterdir())
+    (folder / "step-3").mkdir()
+    (folder / "step-3" / "manifest.json").write_bytes((folder / "step-6" / "manifest.json").read_bytes())
+    (folder / ".step-6.partial").mkdir()
+    (run / "verdict.json").unlink()
+    assert sessions.resume(run).ending.kind == "finished"
+    assert sorted(path.name for path in folder.iterdir()) == whole
