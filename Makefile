@@ -46,7 +46,7 @@ $(VENV)/.docs: $(VENV)/.installed
 
 # The site, into build/site. A broken link, an anchor that is not there or a page outside the navigation is an error.
 docs: $(VENV)/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(VENV)/.release: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'

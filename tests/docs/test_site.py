@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+import json
 import os
 import re
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -32,11 +33,22 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+COMMAND = re.findall(r"^\t.*/(mkdocs build .*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[
+    0
+].split()
+"""What `make docs` runs."""
+
+
+def build(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Build the site as `make docs` does, into a folder of its own."""
+    command = [sys.executable, "-m", *COMMAND, "--site-dir", str(folder), *more]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280)
+
+
 def built_pages(folder: Path) -> dict[str, str]:
     """The pages of a new build, with their tags taken out, by their place below docs/."""
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
-    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280)
+    done = build(folder)
     assert done.returncode == 0, done.stdout + done.stderr
     pages = {}
     for path in folder.rglob("*.html"):
@@ -78,3 +90,32 @@ def test_the_site_is_built_without_a_warning_and_holds_what_the_program_has(tmp_
         assert not re.search(r"\{ #[\w-]+ \}|&#\d+;|</?code>", prose), page
     linked = re.findall(r'(?:href|src)="(https?://[^"]+)"', (tmp_path / "index.html").read_text(encoding="utf-8"))
     assert linked == [], "a page loads or links to something elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("page", "complaint"),
+    [
+        ("[a](other.md#there)", ""),
+        ("[a](other.md#nowhere)", "#nowhere"),
+        ("[a](nowhere.md)", "nowhere.md"),
+        ("[a](../jepa_core/nowhere.py)", "leads nowhere"),
+        ("[a](../jepa_core/cli.py)", ""),
+    ],
+)
+def test_a_link_that_leads_nowhere_stops_the_build(page: str, complaint: str, tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "index.md").write_text(f"# Home\n\n{page}\n", encoding="utf-8")
+    (docs / "other.md").write_text("# Other\n\n## There\n", encoding="utf-8")
+    hook = tmp_path / "hooks.py"
+    hook.write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom docs.hooks import on_page_markdown\n", encoding="utf-8"
+    )
+    config = tmp_path / "mkdocs.yml"
+    inherited: dict[str, Any] = {"INHERIT": str(ROOT / "mkdocs.yml"), "docs_dir": str(docs), "hooks": [str(hook)]}
+    inherited |= {"nav": [{"Home": "index.md"}, {"Other": "other.md"}], "extra_css": []}
+    config.write_text(json.dumps(inherited), encoding="utf-8")
+    done = build(tmp_path / "site", "--config-file", str(config))
+    said = done.stdout + done.stderr
+    assert (done.returncode != 0) == bool(complaint), said
+    assert complaint in said
