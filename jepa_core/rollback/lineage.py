@@ -24,6 +24,8 @@ from jepa_core.watch.rollback_story import PastRollback
 
 MAX_BYTES = 4 << 20
 """Most that is read of the file."""
+_MOST = 1 << 53
+"""More steps or rollbacks no run has: the file was not written by this program."""
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +78,8 @@ def write_lineage(run: Path, lineage: Lineage) -> None:
 def read_lineage(run: Path) -> Lineage | None:
     """Where a run comes from; None when no rollback made it, or when the file is damaged."""
     try:
-        return cattrs.structure(orjson.loads(read_plain(run / ROLLBACK, MAX_BYTES)), Lineage)
+        lineage = cattrs.structure(orjson.loads(read_plain(run / ROLLBACK, MAX_BYTES)), Lineage)
+        return lineage if 0 < lineage.generation <= _MOST and 0 <= lineage.step <= _MOST else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, cattrs.BaseValidationError):
         return None
 

@@ -1,8 +1,9 @@
 """Makes children of a run, each in a process that is killed just before another of its file operations.
 
-    python -m tests.rollback.killed_rollback RUNS_DIR FOLDER STRIDE
+    python -m tests.rollback.killed_rollback RUNS_DIR FOLDER STRIDE      of a run that no process trains
+    python -m tests.rollback.killed_rollback RECIPE FOLDER STRIDE        by a rule, of a run that the process trains
 
-Every `STRIDE`th operation gets a copy of RUNS_DIR in FOLDER, named by the operation's number; the last is not killed.
+Every `STRIDE`th operation gets a folder of runs in FOLDER, named by the operation's number; the last is not killed.
 """
 
 from __future__ import annotations
@@ -16,22 +17,32 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+import pytest
+
+from jepa_core.engine.session import train_recipe
+from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import Registry, installed
-from jepa_core.rollback.child import make_child
+from jepa_core.rollback.child import Child, make_child
+from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.rollback.planning import plan_rollback
 from jepa_core.run_directory.naming import runs_in
+from jepa_core.run_directory.writing import RunWriter
+from tests.engine.test_session import Watcher
 
 _CHANGING = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"}
 _WRITING = os.O_WRONLY | os.O_RDWR
 
 
-def main(runs_dir: Path, folder: Path, stride: int) -> None:
+def main(source: Path, folder: Path, stride: int) -> None:
     registry = installed()
     for number in count(1, stride):
-        copy = folder / f"{number:04}"
-        shutil.copytree(runs_dir, copy)
-        (parent,) = runs_in(copy)
-        if was_whole(partial(make_until, number, parent, registry)):
+        runs_dir = folder / f"{number:04}"
+        if source.is_file():
+            make = partial(train_until, number, source, runs_dir, registry)
+        else:
+            shutil.copytree(source, runs_dir)
+            make = partial(make_until, number, *runs_in(runs_dir), registry)
+        if was_whole(make):
             return
 
 
@@ -40,6 +51,20 @@ def make_until(number: int, parent: Path, registry: Registry) -> None:
     rollback = plan_rollback(parent, registry, to=3, set={"train": {"clip_norm": 1.0}})
     sys.addaudithook(killer(number))
     make_child(rollback)
+
+
+def train_until(number: int, recipe: Path, runs_dir: Path, registry: Registry) -> None:
+    """Train until a rule rolls the run back, and be killed before this file operation of its rollback."""
+    carry_out = RollbackOrders.carry_out
+
+    def killed(orders: RollbackOrders, writer: RunWriter) -> Child:
+        sys.addaudithook(killer(number))
+        return carry_out(orders, writer)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(RollbackOrders, "carry_out", killed)
+        loaded = load_recipe(recipe, registry=registry)
+        train_recipe(loaded, device="cpu", runs_dir=runs_dir, resume=None, open_screen=Watcher, auto_rollback=True)
 
 
 def killer(number: int) -> Callable[[str, tuple[object, ...]], None]:

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from jepa_core.engine.checkpoint import same_tree
 from jepa_core.errors import RunDirectoryError
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
 from jepa_core.rollback.child import make_child
-from jepa_core.rollback.lineage import read_lineage
+from jepa_core.rollback.lineage import read_lineage, refuse_rolled_back
 from jepa_core.rollback.planning import Rollback, plan_rollback
 from jepa_core.run_directory.naming import runs_in
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.stored_checkpoints import stored_checkpoints
-from tests.rollback.test_child import start
+from tests.rollback.test_child import final_state, rows, start, train_on
 
 
 def plan_of(parent: Path) -> Rollback:
@@ -51,13 +52,18 @@ def test_a_process_that_is_killed_leaves_no_child_or_a_whole_one_and_the_next_cl
 ) -> None:
     """Killed before every so many'th of its file operations."""
     before = contents(parent)
-    (killed := tmp_path / "killed").mkdir()
-    driver = [sys.executable, "-m", "tests.rollback.killed_rollback", str(parent.parent), str(killed), str(stride)]
-    subprocess.run(driver, check=True, cwd=Path(__file__).parents[2], timeout=120)
-    stories = [told(runs_dir, parent.name, before) for runs_dir in sorted(killed.iterdir())]
+    stories = [told(runs_dir, parent.name, before) for runs_dir in killed(parent.parent, tmp_path / "killed", stride)]
     assert {"nothing", "all"} <= set(stories)
     assert "child" in stories or stride > 1
     assert stories == sorted(stories, key=["nothing", "child", "all"].index)
+
+
+def killed(source: Path, folder: Path, stride: int) -> list[Path]:
+    """The folders of runs that killed processes left, in the order of the operation that they were killed before."""
+    folder.mkdir()
+    driver = [sys.executable, "-m", "tests.rollback.killed_rollback", str(source), str(folder), str(stride)]
+    subprocess.run(driver, check=True, cwd=Path(__file__).parents[2], timeout=250)
+    return sorted(folder.iterdir())
 
 
 def told(runs_dir: Path, name: str, before: dict[str, bytes]) -> str:
@@ -73,15 +79,58 @@ def told(runs_dir: Path, name: str, before: dict[str, bytes]) -> str:
         assert_whole(children[0])
     if children and not marked:
         with pytest.raises(RunDirectoryError, match=f"{children[0].name} goes on in its place"):
-            make_child(plan_of(parent))
+            refuse_rolled_back(parent)
     status = RunReader(parent).status()
     assert status is not None
     assert status.state == "rolled_back"
     (child,) = (run for run in runs_in(runs_dir) if run != parent)
     assert_whole(child)
     assert status.child == child.name
-    assert not list(runs_dir.glob(".*"))
+    assert set(runs_dir.iterdir()) == {parent, child}
     return "all" if marked else "child" if children else "nothing"
+
+
+@pytest.mark.parametrize(
+    ("stride", "change"),
+    [
+        (55, "train={batch_size=8}"),
+        pytest.param(1, "train={batch_size=8}", marks=pytest.mark.slow),
+        pytest.param(1, "train={accumulate=2}, quantizer={codes=12}", marks=pytest.mark.slow),
+    ],
+)
+def test_a_trainer_that_is_killed_while_a_rule_rolls_its_run_back_goes_on_to_where_it_would_have_come(
+    tiny_recipe_file: Path, tmp_path: Path, stride: int, change: str
+) -> None:
+    """Into the child where there is one; else the run is resumed, and rolls itself back."""
+    rule = f"\n[checkpoint]\nevery_steps = 1\n[[watch.rollback]]\nid = 'R'\nwhen = 'step > 3.5'\nset = {{{change}}}\n"
+    tiny_recipe_file.write_text(tiny_recipe_file.read_text() + rule)
+    *stopped, whole = killed(tiny_recipe_file, tmp_path / "killed", stride)
+    (straight,) = (run for run in runs_in(whole) if read_lineage(run))
+    assert train_on(straight).exit_code == 0
+    epochs = [row["epoch"] for row in RunReader(straight).rows()]
+    assert epochs == sorted(epochs)
+    made = [gone_on(runs_dir) for runs_dir in stopped]
+    assert [before for _, before in made] == sorted(before for _, before in made)
+    for child, _ in made:
+        assert same_tree(final_state(child), final_state(straight))
+        assert rows(child) == rows(straight)
+
+
+def gone_on(runs_dir: Path) -> tuple[Path, bool]:
+    """The child at its end, and whether the killed process had made it."""
+    (parent,) = (run for run in runs_in(runs_dir) if not read_lineage(run))
+    children = [run for run in runs_in(runs_dir) if run != parent]
+    was_made = bool(children)
+    if was_made:
+        with pytest.raises(RunDirectoryError, match=f"{children[0].name} goes on in its place"):
+            train_on(parent)
+    else:
+        conclusion = train_on(parent, auto_rollback=True)
+        assert conclusion.child is not None
+        children = [conclusion.child]
+    assert train_on(children[0]).exit_code == 0
+    assert set(runs_dir.iterdir()) == {parent, children[0]}
+    return children[0], was_made
 
 
 def test_what_others_prepare_is_left_alone(parent: Path) -> None:
