@@ -121,7 +121,8 @@ def clip_gradients(gradients: Sequence[Tensor], grad_norm: Tensor, max_norm: flo
     """
     if max_norm is None:
         return torch.zeros_like(grad_norm)
-    torch._foreach_mul_(list(gradients), (max_norm / (grad_norm + 1e-6)).clamp(max=1.0))
+    if gradients:
+        torch._foreach_mul_(list(gradients), (max_norm / (grad_norm + 1e-6)).clamp(max=1.0))
     return (grad_norm > max_norm).float()
 
 
@@ -169,7 +170,7 @@ class LossScale:
     @torch.no_grad()
     def unscale_(self, gradients: Sequence[Tensor]) -> None:
         """Divide all gradients by the scale, in place."""
-        if self.enabled:
+        if self.enabled and gradients:
             torch._foreach_mul_(list(gradients), 1.0 / self.scale)
 
     def update(self, grad_norm: Tensor) -> None:

@@ -96,6 +96,11 @@ def test_clipping_scales_the_gradient_to_the_limit_and_says_so() -> None:
     assert clip_gradients(gradients_of(a_parameter()), torch.tensor(2.0), None) == 0
 
 
+def test_where_nothing_has_a_gradient_there_is_nothing_to_scale() -> None:
+    assert clip_gradients([], torch.tensor(0.0), 0.5) == 0
+    LossScale(enabled=True, device=torch.device("cpu")).unscale_([])
+
+
 @given(warmup=st.integers(0, 50), total=st.integers(1, 200), floor=st.floats(0, 1), step=st.integers(0, 400))
 def test_the_learning_rate_stays_between_zero_and_its_peak(warmup: int, total: int, floor: float, step: int) -> None:
     rate = learning_rate(Schedule(warmup_steps=warmup, total_steps=total, floor=floor), 2.0, step, 1)
