@@ -39,14 +39,16 @@ CATCH_UP_SECONDS = 10.0
 EXIT_FAILED = 1
 _EXIT_CODES = {"finished": EXIT_FINISHED, "aborted": EXIT_STOPPED, "failed": EXIT_FAILED, "interrupted": 130}
 """Of a run that did not leave its own."""
+_LARGEST_CODE = 255
 
 
 def wait_for(path: Path, until: Until, *, timeout: float | None, json: bool) -> int:
     """The exit code of the run at `path`, once `until` is reached; `timeout` in seconds.
 
     Raises:
-        RunDirectoryError: the run goes on as one that is not there.
+        RunDirectoryError: the run goes on as one that is not there, or that was waited for already.
     """
+    waited_for = {path.resolve()}
     gives_up = float("inf") if timeout is None else time.monotonic() + timeout
     teller = _Teller(json)
     while True:
@@ -55,6 +57,11 @@ def wait_for(path: Path, until: Until, *, timeout: float | None, json: bool) -> 
             teller.end(path, over)
             return over.exit_code
         path = _child(path, over)
+        if path.resolve() in waited_for:
+            raise RunDirectoryError(
+                f"{path} was rolled back, and its runs go on as each other: its end cannot be told."
+            )
+        waited_for.add(path.resolve())
 
 
 def _wait(model: RunModel, until: Until, gives_up: float, teller: _Teller) -> WaitingIsOver | str:
@@ -200,7 +207,8 @@ def _while_it_runs(view: RunView, until: Until) -> WaitingIsOver | None:
 def _ended(view: RunView) -> WaitingIsOver:
     assert view.status is not None
     code = view.status.exit_code
-    code = _EXIT_CODES[view.state] if code is None else code
+    if code is None or not 0 <= code <= _LARGEST_CODE:  # 256 would leave as 0
+        code = _EXIT_CODES[view.state]
     verdict = f", verdict {view.verdict.outcome}" if view.verdict is not None else ""
     return WaitingIsOver(exit_code=code, message=f"{view.name} {view.state}: exit code {code}{verdict}")
 

@@ -1,0 +1,24 @@
+"""What tests of commands share: a run that was trained once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands.reading import called
+from tests.conftest import TINY
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run as the trainer leaves it, with checkpoints and a verdict."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "tiny.toml").write_text(TINY)
+    ended = called(
+        ["run", str(folder / "tiny.toml"), "--runs-dir", str(folder / "runs"), "--no-audit",
+         "--set", "checkpoint.every_steps=2"]
+    )  # fmt: skip
+    assert ended.code in (0, 4), ended.said
+    (run,) = (folder / "runs").iterdir()
+    return run
