@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -181,6 +182,8 @@ def _describe(rollback: Rollback, child: Path, progress: Mapping[str, Any], cloc
         child,
         Status(
             state="interrupted",
+            pid=os.getpid(),
+            host=socket.gethostname(),
             recipe=loaded.recipe.name,
             step=rollback.plan.checkpoint_step or 0,
             epoch=float(epoch) if isinstance(epoch, int | float) else 0.0,

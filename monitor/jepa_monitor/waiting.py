@@ -5,6 +5,7 @@ When it is over, and with which exit code, is decided by pure functions of what 
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.layout import is_run
 from jepa_core.run_directory.lock import is_locked
-from jepa_core.run_directory.status import ALIVE
+from jepa_core.run_directory.naming import typed_name
+from jepa_core.run_directory.status import ALIVE, STALE_SECONDS, process_lives
 from jepa_core.visible_text import clean, escaped
 from jepa_core.watch.findings import Firing
 from jepa_core.watch.verdict import EXIT_FINISHED, EXIT_MUST_FAILED, EXIT_STOPPED
@@ -73,12 +75,14 @@ def _wait(model: RunModel, until: Until, gives_up: float, teller: _Teller) -> Wa
             teller.tell(view)
             over = waiting_is_over(view, until)
             time_is_up = time.monotonic() >= gives_up
-            if over is not None and (time_is_up or not _may_be_taken_back(view)):
+            if over is not None and (time_is_up or not (_may_be_taken_back(view) or _is_about_to_start(view))):
+                was_alive = view.state in ALIVE
                 view = model.catch_up(0.0)  # what was written between its last events and its status
                 teller.tell(view)
-                return child_of(view) or waiting_is_over(view, until) or over
+                if was_alive or view.state not in ALIVE:
+                    return child_of(view) or waiting_is_over(view, until) or over
             if time_is_up:
-                message = f"the time is up, and {view.name} is {view.state} at step {view.step:.0f}"
+                message = f"the time is up, and {view.name} is {_state_in_words(view)} at step {view.step:.0f}"
                 return WaitingIsOver(exit_code=EXIT_FAILED, message=message)
             time.sleep(POLL_SECONDS)
             view = model.refresh() or view
@@ -89,6 +93,28 @@ def _wait(model: RunModel, until: Until, gives_up: float, teller: _Teller) -> Wa
 def _may_be_taken_back(view: RunView) -> bool:
     """Whether a run that was aborted is not left by its process yet: that may take it back, and go on as a child."""
     return view.state == "aborted" and is_locked(Path(view.path))
+
+
+def _is_made_by_rollback(view: RunView) -> bool:
+    """Whether a rollback has made the run, and no process has trained it yet: it says that it is interrupted, and each
+    process that was interrupted has left a sign of life."""
+    status = view.status
+    return status is not None and view.state == "interrupted" and bool(status.parent) and status.heartbeat == 0
+
+
+def _is_about_to_start(view: RunView) -> bool:
+    """Whether a run that a rollback has made may still begin: whoever made it lives, or has it open by now. On another
+    host that cannot be seen; there it has as long as any run may be silent."""
+    status = view.status
+    if status is None or not _is_made_by_rollback(view):
+        return False
+    if status.pid and status.host == socket.gethostname():
+        return process_lives(status.pid) or is_locked(Path(view.path))
+    return is_locked(Path(view.path)) or time.time() - status.started < STALE_SECONDS
+
+
+def _state_in_words(view: RunView) -> str:
+    return "about to start" if _is_about_to_start(view) else view.state.replace("_", " ")
 
 
 def _child(parent: Path, name: str) -> Path:
@@ -114,7 +140,7 @@ class _Teller:
     def begin(self, view: RunView) -> None:
         """Say which run; of the first one only what comes from now on is told."""
         if not self._json:
-            self._line(Text(f"watching {clean(view.name)}: {view.state.replace('_', ' ')}, step {view.step:.0f}"))
+            self._line(Text(f"watching {clean(view.name)}: {_state_in_words(view)}, step {view.step:.0f}"))
         self._told = frozenset(key for key, _ in _happened(view)) if self._is_first_run else frozenset()
         self._is_first_run = False
 
@@ -178,7 +204,7 @@ def waiting_is_over(view: RunView, until: Until) -> WaitingIsOver | None:
     """None while there is something to wait for; a run that was rolled back goes on in its child, see `child_of`."""
     if view.state in ALIVE:
         return _while_it_runs(view, until)
-    if view.status is not None and view.state in _EXIT_CODES:
+    if view.status is not None and view.state in _EXIT_CODES and not _is_made_by_rollback(view):
         return _ended(view)
     return WaitingIsOver(exit_code=EXIT_FAILED, message=_why_it_cannot_go_on(view))
 
@@ -219,6 +245,9 @@ def _why_it_cannot_go_on(view: RunView) -> str:
         return f"{view.path} has no readable status.json: whether it runs cannot be told"
     if view.state == "rolled_back":
         return f"{view.name} was rolled back, and names no run that continues it"
+    if _is_made_by_rollback(view):
+        name = clean(typed_name(Path(view.path)))
+        return f"{view.name} was made by a rollback, and no process trains it: jepa run --resume {name}"
     age = f"{view.heartbeat_age or 0.0:,.0f} s"
     if view.state == "stale":
         return f"{view.name} has given no sign of life for {age} (process {status.pid} on {status.host})"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,11 +15,15 @@ import orjson
 import pytest
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.registry import installed
+from jepa_core.rollback.child import make_child
+from jepa_core.rollback.planning import plan_rollback
 from jepa_core.run_directory.lock import RunLock
-from jepa_core.run_directory.status import State
+from jepa_core.run_directory.status import State, Status, write_status
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.findings import Firing
 from jepa_monitor.watch_command import watch
+from tests.rollback.test_child import start
 from tests.run_directory.runs import record_run
 
 GOOD, BAD = {"step": 10, "epoch": 1.0, "vq.usage": 0.2}, {"step": 20, "epoch": 2.0, "vq.usage": 0.04}
@@ -172,6 +178,58 @@ def test_a_run_that_was_rolled_back_is_followed_into_its_child(
     thread.join()
     *_, event, end = objects(capsys)
     assert (event["name"], end["run"]) == ("started", str(tmp_path / "child"))
+
+
+def child_of_a_rollback(tmp_path: Path, **status: Any) -> Path:
+    """A run that was rolled back, and what a rollback makes of its child before that is trained."""
+    parent = record_run(tmp_path / "mine", [GOOD], state="rolled_back", child="child")
+    child = record_run(tmp_path / "child", [GOOD])
+    write_status(child, Status(state="interrupted", recipe="mine", step=10, parent="mine", **status))
+    return parent
+
+
+def test_a_child_that_is_about_to_start_is_waited_for_to_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = child_of_a_rollback(tmp_path, pid=os.getpid(), host=socket.gethostname(), started=time.time() - 3600)
+
+    def act(run: RunWriter) -> None:
+        time.sleep(0.3)
+        run.status.update(state="finished", exit_code=4)
+
+    thread = while_it_goes_on(tmp_path / "child", act)
+    assert watch(str(parent)) == 4
+    thread.join()
+    told = capsys.readouterr().out.splitlines()
+    assert "watching child: about to start, step 10" in told
+    assert told[-1] == "child finished: exit code 4"
+
+
+def test_a_child_of_another_host_is_given_as_long_as_a_run_may_be_silent(tmp_path: Path) -> None:
+    parent = child_of_a_rollback(tmp_path, host="elsewhere", pid=1, started=time.time())
+    thread = while_it_goes_on(tmp_path / "child", lambda run: run.status.update(state="finished", exit_code=0))
+    assert watch(str(parent)) == 0
+    thread.join()
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_a_child_that_nobody_will_start_is_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], is_here: bool
+) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    host = socket.gethostname() if is_here else "elsewhere"
+    parent = child_of_a_rollback(tmp_path, pid=dead.pid, host=host, started=time.time() - 3600 * (not is_here))
+    assert watch(str(parent)) == 1
+    assert f"no process trains it: jepa run --resume {tmp_path / 'child'}" in capsys.readouterr().out
+
+
+def test_what_a_rollback_makes_is_known_as_about_to_start(tiny_recipe_file: Path) -> None:
+    parent = start(tiny_recipe_file, "checkpoint.every_steps=3").path
+    child = make_child(plan_rollback(parent, installed(), to=3, set={"train": {"clip_norm": 1.0}})).path
+    thread = while_it_goes_on(child, lambda run: run.status.update(state="finished", exit_code=0))
+    assert watch(str(parent)) == 0
+    thread.join()
 
 
 def test_an_aborted_run_that_its_own_process_takes_back_is_followed_too(
