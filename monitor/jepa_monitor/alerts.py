@@ -60,8 +60,6 @@ class Alert:
     step: float | None = None
     time: float | None = None
     """When it was recorded, seconds since 1970; None where that is not known."""
-    can_roll_back: bool = False
-    """Whether it is a scenario with a remedy."""
 
 
 @attrs.frozen(kw_only=True)
@@ -185,7 +183,6 @@ def _from_firings(firings: Iterable[Firing], times: Mapping[str, float]) -> Iter
             advice=firing.advice,
             step=firing.step,
             time=times.get(key),
-            can_roll_back=firing.kind == "rollback",
         )
 
 

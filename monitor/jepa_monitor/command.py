@@ -13,7 +13,6 @@ from jepa_core.commands.flag import Flag
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.layout import is_run
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, runs_in
-from jepa_core.visible_text import escaped
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -115,13 +114,12 @@ def _text(source: Path, width: int) -> RenderableType:
 
 
 def _print_json(source: Path) -> None:
-    import orjson
-
+    from jepa_core.json_text import print_json
     from jepa_monitor.model.runs_list import list_runs
     from jepa_monitor.snapshot import runs_to_json, take_snapshot, view_to_json
 
     content: Any = view_to_json(take_snapshot(source)) if is_run(source) else runs_to_json(list_runs(source))
-    sys.stdout.write(escaped(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()) + "\n")
+    print_json(content)
 
 
 def _has_screen() -> bool:

@@ -125,6 +125,11 @@ def shown_key(key: Key, keymap: Mapping[str, str]) -> str:
     return shown_keys(key, keymap)[0]
 
 
+def shown_key_of(id: str, keymap: Mapping[str, str]) -> str:  # noqa: A002
+    """The first key of the action with this id, as people read it."""
+    return shown_key(next(key for key in ALL_KEYS if key.id == id), keymap)
+
+
 def shown_keys(key: Key, keymap: Mapping[str, str]) -> list[str]:
     """All its keys as people read them."""
     names = [name.strip() for name in keys_of(key, keymap).split(",")]

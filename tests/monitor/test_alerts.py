@@ -27,7 +27,6 @@ def test_a_firing_and_the_event_that_tells_of_it_are_one_alert_with_the_events_t
     assert (alert.key, alert.subject, alert.severity, alert.step) == (KEY_B, "rollback B", "warning", 640)
     assert alert.time == NOON + 64
     assert alert.advice == "Raise the weights back."
-    assert alert.can_roll_back
 
 
 def test_an_abort_that_is_both_firing_and_critical_event_is_one_alert() -> None:

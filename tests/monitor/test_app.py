@@ -18,7 +18,6 @@ from jepa_monitor.app import MonitorApp
 from jepa_monitor.chrome.filter_bar import FilterBar
 from jepa_monitor.preferences import read_preferences
 from jepa_monitor.runs.runs_screen import RunsScreen
-from jepa_monitor.screens.rollback_screen import RollbackScreen
 from tests.monitor.driving import awaited, open_folder, open_run, run_screen, runs_screen, screen_text, until
 from tests.monitor.recorded import append, record, rows, write_status
 
@@ -85,12 +84,17 @@ async def test_a_run_that_vanishes_is_told_and_its_charts_stay(tmp_path: Path) -
 
 
 @awaited
-async def test_a_rollback_that_fires_while_one_watches_opens_its_panel(tmp_path: Path) -> None:
+async def test_a_rollback_that_fires_shows_a_flag_and_its_key_and_opens_nothing(tmp_path: Path) -> None:
     run = record(tmp_path / "mine", [healthy(row) for row in rows(200)], state="running")
     async with open_run(run) as pilot:
+        await pilot.press("slash")
+        await until(pilot, lambda: pilot.app.screen.query(FilterBar))
+        await pilot.press(*"gra")
         append(run, {**rows(210)[-1], "loss.relational": 0.001})
-        await until(pilot, lambda: isinstance(pilot.app.screen, RollbackScreen))
-        await until(pilot, lambda: "relational loss near zero" in screen_text(pilot.app))
+        await until(pilot, lambda: "rollback ▲ B ← r" in run_screen(pilot).lines()[1])
+        await pilot.press(*"d")
+        assert pilot.app.screen is run_screen(pilot)
+        assert pilot.app.screen.query_one(FilterBar).value == "grad"
 
 
 @awaited

@@ -91,16 +91,15 @@ class AlertWatch:
         """Another run is shown."""
         self.book = AlertBook()
 
-    def observe(self, view: RunView, app: App[object]) -> bool:
-        """Ring for what is new. True when a way back has come up that was not there when the run was first seen."""
-        now, was_seen = Moment.read(), self.book.has_looked
+    def observe(self, view: RunView, app: App[object]) -> None:
+        """Ring for what is new."""
+        now = Moment.read()
         self.book = self.book.observe(view, now)
         untold = self.book.untold(now)
         if not untold:
-            return False
+            return
         notifier_for(app, bell=self._bell, desktop=self._desktop).notify(view.name, untold)
         self.book = self.book.tell(untold)
-        return was_seen and any(alert.can_roll_back for alert in untold)
 
     def acknowledge(self, keys: Iterable[str]) -> None:
         """The alerts of these keys were seen."""

@@ -23,11 +23,11 @@ _TROUBLED: tuple[Prospect, ...] = ("failed", "fired", "at risk")
 _GAP = "    "
 
 
-def rules_bar(view: RunView, width: int) -> Line:
-    """The line of rules, as full as fits."""
+def rules_bar(view: RunView, width: int, rollback_key: str = "r") -> Line:
+    """The line of rules, as full as fits; what has fired comes first, a rollback with the key that opens it."""
     if not view.outlooks:
         return line(Span(" no rules", "dim")).fitted(width)
-    musts, rest = _of_kind(view.outlooks, "must"), _rest(view.outlooks)
+    musts, fired, rest = _of_kind(view.outlooks, "must"), *_alarms_and_rest(view.outlooks, rollback_key)
     renderings = (
         _in_full(musts),
         _with_values_in_trouble(musts),
@@ -36,10 +36,10 @@ def rules_bar(view: RunView, width: int) -> Line:
         _counted(musts),
     )
     for shown in renderings:
-        joined = line(" ", *_joined([shown, *rest]))
+        joined = line(" ", *_joined([*fired, shown, *rest]))
         if joined.width <= width:
             return joined.fitted(width)
-    return line(" ", *_joined([renderings[-1], *rest], "  ")).fitted(width)
+    return line(" ", *_joined([*fired, renderings[-1], *rest], "  ")).fitted(width)
 
 
 def prospect_mark(prospect: Prospect) -> Span:
@@ -108,13 +108,12 @@ def _value_now(outlook: Outlook) -> Iterable[Span]:
     yield Span(limit_text(judgement.operator, limit, unit), "dim")
 
 
-def _rest(outlooks: Sequence[Outlook]) -> list[Line]:
-    return [
-        _nices(_of_kind(outlooks, "nice")),
-        _alarms("abort", _of_kind(outlooks, "abort")),
-        _alarms("rollback", _of_kind(outlooks, "rollback")),
-        _findings(_of_kind(outlooks, "scenario")),
-    ]
+def _alarms_and_rest(outlooks: Sequence[Outlook], rollback_key: str) -> tuple[list[Line], list[Line]]:
+    """The alarms that have fired, and all else that is no must."""
+    aborts, rollbacks = _of_kind(outlooks, "abort"), _of_kind(outlooks, "rollback")
+    fired = [_fired("abort", aborts), _fired("rollback", rollbacks, rollback_key)]
+    quiet = [_quiet("abort", aborts), _quiet("rollback", rollbacks)]
+    return fired, [_nices(_of_kind(outlooks, "nice")), *quiet, _findings(_of_kind(outlooks, "scenario"))]
 
 
 def _nices(nices: Sequence[Outlook]) -> Line:
@@ -126,15 +125,21 @@ def _nices(nices: Sequence[Outlook]) -> Line:
     return line(Span("nice ", "dim"), Span(sign, "good" if mark == "passing" else "dim"), f" {passing} of {len(nices)}")
 
 
-def _alarms(word: str, alarms: Sequence[Outlook]) -> Line:
-    """What has fired and what is near to it, by name."""
-    if not alarms:
-        return line()
+def _fired(word: str, alarms: Sequence[Outlook], key: str = "") -> Line:
+    """What has fired, by name, and the key that opens what to do."""
     fired = [outlook for outlook in alarms if outlook.prospect == "fired"]
+    if not fired:
+        return line()
+    names = ", ".join(foreign(outlook.judgement.id, 24) for outlook in fired[:3])
+    opens = (Span(" ← ", "dim"), Span(foreign(key, 12), "accent", is_bold=True)) if key else ()
+    return line(Span(f"{word} ▲ {names}", "bad", is_bold=True), *opens)
+
+
+def _quiet(word: str, alarms: Sequence[Outlook]) -> Line:
+    """What is near to firing, by name."""
+    if not alarms or _any(alarms, "fired"):
+        return line()
     near = [outlook for outlook in alarms if outlook.prospect == "at risk"]
-    if fired:
-        names = ", ".join(foreign(outlook.judgement.id, 24) for outlook in fired[:3])
-        return line(Span(f"{word} ", "dim"), Span(f"▲ {names}", "bad", is_bold=True))
     if near:
         names = ", ".join(foreign(outlook.judgement.id, 24) for outlook in near[:2])
         return line(Span(f"{word} ", "dim"), Span(f"◔ {names}", "warning"))

@@ -16,7 +16,6 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.events import Resize
 from textual.message import Message
-from textual.screen import ModalScreen
 
 from jepa_monitor.alerts import AlertBook
 from jepa_monitor.board.chart_board import ChartBoard
@@ -31,7 +30,7 @@ from jepa_monitor.chrome.head_line import head_line, legend_line, skeleton_line
 from jepa_monitor.chrome.monitor_screen import MonitorScreen, bindings
 from jepa_monitor.chrome.one_line import OneLine, key_line
 from jepa_monitor.display import Display
-from jepa_monitor.keys import MONITOR_KEYS, RUN_KEYS
+from jepa_monitor.keys import MONITOR_KEYS, RUN_KEYS, shown_key_of
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.line import Line
 from jepa_monitor.ranks_text import ranks_remarks
@@ -215,7 +214,10 @@ class RunScreen(MonitorScreen):
         views, remarks = self._readers.views, self._remarks(view)
         self._head.show(lambda width: head_line(view, width, remarks), self._look)
         is_overlay = self._readers.are_several
-        self._rules.show(lambda width: legend_line(views, width) if is_overlay else rules_bar(view, width), self._look)
+        key = shown_key_of("rollback", self._keymap)
+        self._rules.show(
+            lambda width: legend_line(views, width) if is_overlay else rules_bar(view, width, key), self._look
+        )
 
     def _remarks(self, view: RunView) -> tuple[str, ...]:
         paused = ("paused",) if self._readers.is_held else ()
@@ -250,8 +252,7 @@ class RunScreen(MonitorScreen):
     # Alerts
 
     def _watch_alerts(self, view: RunView) -> None:
-        if self._alerts.observe(view, self.app) and not isinstance(self.app.screen, ModalScreen):
-            self._show_rollback(view, was_asked_for=False)
+        self._alerts.observe(view, self.app)
         self._show_book()
 
     def acknowledge(self, keys: Sequence[str]) -> None:
@@ -339,13 +340,10 @@ class RunScreen(MonitorScreen):
             self.app.push_screen(VerdictScreen(self.view, self._look))
 
     def action_rollback(self) -> None:
-        if self.view is not None:
-            self._show_rollback(self.view, was_asked_for=True)
-
-    def _show_rollback(self, view: RunView, *, was_asked_for: bool) -> None:
         from jepa_monitor.screens.rollback_screen import RollbackScreen
 
-        self.app.push_screen(RollbackScreen(view, self._look, was_asked_for=was_asked_for, seconds=self._seconds))
+        if self.view is not None:
+            self.app.push_screen(RollbackScreen(self.view, self._look))
 
     def action_recipe_difference(self) -> None:
         from jepa_monitor.screens.recipe_difference import OtherRecipe, RecipeDifferenceScreen

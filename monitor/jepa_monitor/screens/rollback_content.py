@@ -16,7 +16,7 @@ from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.line import NOTHING, Line, Span, foreign, line, wrapped
 from jepa_monitor.panels.severity import TONES, mark
 from jepa_monitor.screens.recipe_columns import change_lines
-from jepa_monitor.screens.rollback_state import RollbackState, why_no_request
+from jepa_monitor.screens.rollback_state import CONFIRMING_WORD, RollbackState, why_no_request
 from jepa_monitor.screens.sheet import choices, key_hints
 
 COMMAND_LIMIT = 1000
@@ -107,8 +107,15 @@ def _standing(view: RunView, state: RollbackState, width: int, look: Look) -> It
         instead = " Run the command instead; c copies it." if state.plan is not None else ""
         yield from wrapped(reason + instead, width, tone="warning")
     elif state.stage == "confirming":
+        yield from wrapped("The run ends as rolled back, and goes on as a child run.", width, tone="warning")
+        rest = CONFIRMING_WORD[len(state.typed) :] if CONFIRMING_WORD.startswith(state.typed) else ""
         yield line(
-            Span(" Go back now? The run ends as rolled back and goes on as a child run. ", "warning", is_chosen=True)
+            "to go back, type ",
+            Span(CONFIRMING_WORD, "accent", is_bold=True),
+            " and press enter: ",
+            Span(foreign(state.typed, 20), "warning", is_bold=True),
+            Span(rest[:1] or " ", "dim", is_chosen=not state.is_confirmed),
+            Span(rest[1:], "dim"),
         )
 
 
@@ -133,9 +140,10 @@ def _child(view: RunView) -> Iterator[Line]:
 
 def _foot(view: RunView, state: RollbackState) -> Line:
     if state.stage == "confirming":
-        return line(Span("enter", "accent", is_bold=True), Span(" go back   ", "dim"), Span("esc", "accent"), " no")
+        confirmed = [Span("enter", "accent", is_bold=True), Span(" go back   ", "dim")] if state.is_confirmed else []
+        return line(*confirmed, Span("esc", "accent", is_bold=True), Span(" no", "dim"))
     hints = [("left/right", "scenario")] if len(state.fired) > 1 else []
     if state.plan is not None:
-        hints += [] if why_no_request(view) else [("enter", "request it")]
+        hints += [] if why_no_request(view) else [("enter", "go back …")]
         hints.append(("c", "copy"))
     return key_hints(*hints)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
 from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.message import Message
 
 from jepa_core.visible_text import clean
@@ -18,6 +18,7 @@ from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.screens import rollback_state
 from jepa_monitor.screens.rollback_content import COMMAND_LIMIT, rollback_content
 from jepa_monitor.screens.rollback_state import (
+    CONFIRMING_WORD,
     Findings,
     Planner,
     RollbackState,
@@ -30,8 +31,6 @@ from jepa_monitor.screens.sheet import Sheet
 
 POLL_SECONDS = 1.0
 """Between two looks for requests that are answered."""
-DEAF_SECONDS = 2.0
-"""How long a screen that came up by itself takes no request: the keys were meant for what lay below it."""
 
 
 class RollbackScreen(Sheet):
@@ -64,21 +63,15 @@ class RollbackScreen(Sheet):
         view: RunView,
         look: Look,
         *,
-        was_asked_for: bool = True,
-        seconds: Callable[[], float] = time.monotonic,
         planner: Planner = planned_by_command,
     ) -> None:
         """
         Args:
-            was_asked_for: by a key; else it came up because something fired.
-            seconds: a clock that is never set back.
             planner: plans the way back.
         """
         super().__init__(view, look)
         self.state = RollbackState(fired=fired_scenarios(view.firings))
-        self._seconds = seconds
         self._planner = planner
-        self._hears_from = seconds() + (0.0 if was_asked_for else DEAF_SECONDS)
 
     def on_mount(self) -> None:
         self._look_up()
@@ -104,14 +97,25 @@ class RollbackScreen(Sheet):
             self.state = attrs.evolve(self.state, chosen=(self.state.chosen + by) % len(self.state.fired))
             self._look_up()
 
+    def on_key(self, event: Key) -> None:
+        """While the word is asked for, keys write it and mean nothing else."""
+        if self.state.stage != "confirming":
+            return
+        if event.is_printable and event.character:
+            self._change(typed=(self.state.typed + event.character)[: len(CONFIRMING_WORD)])
+            event.stop()
+        elif event.key == "backspace":
+            self._change(typed=self.state.typed[:-1])
+            event.stop()
+
     def action_request(self) -> None:
-        """Ask first; the second time, write."""
+        """Ask for the confirming word; write the request once it stands there."""
         plan = self.state.plan
-        if plan is None or why_no_request(self.view) or self._seconds() < self._hears_from:
+        if plan is None or why_no_request(self.view):
             return
         if self.state.stage == "ready":
-            self._change(stage="confirming")
-        elif self.state.stage == "confirming":
+            self._change(stage="confirming", typed="")
+        elif self.state.is_confirmed:
             self._change(stage="writing", problem="")
             run = Path(self.view.path)
             before = self.state.standing

@@ -32,6 +32,9 @@ Stage = Literal["looking", "ready", "confirming", "writing"]
 Planner = Callable[[Path, str], RollbackPlan]
 """Plans the way back of a run directory for the scenario of this id; raises `JepaError`."""
 
+CONFIRMING_WORD = "rollback"
+"""What a person types to confirm: no key, nor any two, asks a run to go back."""
+
 _PATIENCE_SECONDS = 300.0
 """Longest wait for a plan: all newer checkpoints may have to be read, from a slow disk."""
 
@@ -63,11 +66,18 @@ class RollbackState:
     """For the chosen one."""
     problem: str = ""
     """Why there is no plan, or why the request could not be written."""
+    typed: str = ""
+    """Of the confirming word, while it is asked for."""
     standing: Standing = NOTHING_ASKED
 
     @property
     def scenario(self) -> Firing | None:
         return self.fired[self.chosen] if self.fired else None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the confirming word stands there whole."""
+        return self.stage == "confirming" and self.typed == CONFIRMING_WORD
 
 
 @attrs.frozen(kw_only=True)

@@ -20,8 +20,9 @@ from jepa_core.run_directory.status import Status
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.screens.rollback_content import rollback_content
-from jepa_monitor.screens.rollback_screen import DEAF_SECONDS, RollbackScreen
+from jepa_monitor.screens.rollback_screen import RollbackScreen
 from jepa_monitor.screens.rollback_state import (
+    CONFIRMING_WORD,
     NOTHING_ASKED,
     RollbackState,
     fired_scenarios,
@@ -62,7 +63,7 @@ def test_what_fired_its_evidence_the_change_the_checkpoint_and_the_command_are_s
             "640 6.40 0.004",
             "losses.relational.weight 0.02 0.025",
             "goes on from checkpoint step 600",
-            "enter request it",
+            "enter go back …",
         ):
             assert words in text
         # A long path breaks anywhere.
@@ -71,12 +72,14 @@ def test_what_fired_its_evidence_the_change_the_checkpoint_and_the_command_are_s
     on_stage(a_view(path=str(run_with_firing(tmp_path))), play)
 
 
-def test_enter_asks_and_a_second_enter_writes_the_request_into_the_run(tmp_path: Path) -> None:
+def test_enter_asks_for_a_word_and_with_it_writes_the_request_into_the_run(tmp_path: Path) -> None:
     run = run_with_firing(tmp_path)
 
     async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
         await pilot.press("enter")
-        assert "Go back now?" in words_on(screen)
+        assert "type rollback and press enter" in words_on(screen)
+        await pilot.press(*CONFIRMING_WORD[:-1], "x", "backspace", "k")
+        assert "enter go back" in words_on(screen)
         assert pending_requests(run) == ()
         await pilot.press("enter")
         await until(pilot, lambda: bool(screen.state.standing.waiting))
@@ -88,17 +91,27 @@ def test_enter_asks_and_a_second_enter_writes_the_request_into_the_run(tmp_path:
     assert pending.path.parent == run / "control"
 
 
-def test_a_screen_that_came_up_by_itself_takes_no_key_that_was_meant_for_what_lay_below(tmp_path: Path) -> None:
-    run, now = run_with_firing(tmp_path), [0.0]
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["enter"] * 6,
+        ["enter", *"rollbac", "enter", "enter"],
+        ["enter", *"qchl12/r", "enter", "enter"],
+        ["enter", *"rrollback", "enter", "enter"],
+        [*"rollback", "enter", "enter"],
+    ],
+    ids=["enter alone", "half of the word", "other keys", "one letter too many", "the word before it is asked for"],
+)
+def test_what_is_typed_by_accident_asks_nothing_of_the_run(tmp_path: Path, keys: list[str]) -> None:
+    run = run_with_firing(tmp_path)
 
     async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
-        await pilot.press("enter", "enter")
-        assert "Go back now?" not in words_on(screen)
-        now[0] = DEAF_SECONDS
-        await pilot.press("enter")
-        assert "Go back now?" in words_on(screen)
+        await pilot.press(*keys)
+        await pilot.pause(0.05)
+        assert stage.screen is screen
+        assert screen.state.stage == "confirming"
 
-    on_stage(a_view(path=str(run)), play, was_asked_for=False, seconds=lambda: now[0])
+    on_stage(a_view(path=str(run)), play)
     assert pending_requests(run) == ()
 
 
@@ -106,7 +119,7 @@ def test_escape_takes_the_question_back_and_then_leaves(tmp_path: Path) -> None:
     run = run_with_firing(tmp_path)
 
     async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
-        await pilot.press("enter", "escape")
+        await pilot.press("enter", *CONFIRMING_WORD, "escape")
         assert screen.state.stage == "ready"
         assert stage.screen is screen
         await pilot.press("escape")
@@ -127,7 +140,7 @@ def test_the_trainers_answer_is_shown_when_it_comes(tmp_path: Path, answer: Requ
     run = run_with_firing(tmp_path)
 
     async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
-        await pilot.press("enter", "enter")
+        await pilot.press("enter", *CONFIRMING_WORD, "enter")
         await until(pilot, lambda: bool(screen.state.standing.waiting))
         close_request(screen.state.standing.waiting[0].path, answer)
         await until(pilot, lambda: bool(screen.state.standing.answers))
@@ -170,7 +183,7 @@ def test_without_a_living_trainer_the_command_is_offered_and_nothing_is_written(
         text = words_on(screen)
         assert reason in text
         assert "c copies it." in text
-        assert "enter request it" not in text
+        assert "enter go back …" not in text
         await pilot.press("enter", "enter", "c")
         assert stage.copied == [f"jepa rollback {run} --scenario B"]
 
