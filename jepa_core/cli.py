@@ -36,7 +36,7 @@ COMMANDS = {
     "compare": ("jepa_core.commands.compare:compare", "Compare runs: is a gain real?"),
     "ablate": ("jepa_core.commands.ablate:ablate", "Vary a recipe's values over seeds: what does each do?"),
     "bench": ("jepa_core.commands.bench:bench", "Time parts of a run on this computer."),
-    "recipe": ("jepa_core.commands.recipe:app", "List, show, check and compare recipes."),
+    "recipe": ("jepa_core.commands.recipe:app", "List, begin, show, check and compare recipes."),
     "plugins": ("jepa_core.commands.plugins:app", "List, check and begin components."),
     "demo": ("jepa_monitor.demo.command:demo", "Watch a scripted run go wrong and be mended."),
 }

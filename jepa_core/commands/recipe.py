@@ -1,11 +1,13 @@
-"""`jepa recipe`: show, check and compare recipes, and their JSON Schema for editors."""
+"""`jepa recipe`: list, begin, show, check and compare recipes, and their JSON Schema for editors."""
 
 from __future__ import annotations
 
+import shlex
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from jepa_core.recipes.reading import LoadedRecipe
     from jepa_core.registry import Registry
 
-app = App(name="recipe", help="List, show, check and compare recipes.")
+app = App(name="recipe", help="List, begin, show, check and compare recipes.")
 
 EXIT_FAULTY = 2
 
@@ -49,7 +51,32 @@ def list_recipes(*, json: Flag = False) -> None:
     for name, (_, text) in found.items():
         table.add_row(Text(clean(name), style="bold"), Text(clean(text)))
     console_for().print(table)
-    print("\nOne of them: jepa run NAME, or jepa recipe show NAME")
+    print("\nOne of them: jepa run NAME, or jepa recipe show NAME. To edit one: jepa recipe new FILE --from NAME")
+
+
+@app.command
+def new(file: Path, /, *, source: Annotated[str, Parameter(name="--from")] = "quickstart") -> None:
+    """Write a recipe to edit: a copy of another, with its comments.
+
+    For example: jepa recipe new mine.toml --from quickstart
+
+    Parameters
+    ----------
+    file
+        Where to; the file's name is the recipe's. Nothing is overwritten.
+    source
+        The recipe to begin with: a file, or the name of a recipe (see jepa recipe list).
+
+    Raises
+    ------
+    RecipeError
+        There is no such recipe, or the file cannot be written.
+    """
+    from jepa_core.recipes.new_recipe import write_recipe
+    from jepa_core.visible_text import visible
+
+    written = visible(shlex.quote(str(write_recipe(file, source))))
+    print(f"Wrote {written}. Edit it, then: jepa recipe check {written}, and: jepa run {written}")
 
 
 @app.command

@@ -18,6 +18,7 @@ from jepa_core.metrics import Metric, declaration_of
 from jepa_core.recipes.declared_metrics import declared_metrics, undeclared
 from jepa_core.recipes.faults import MOST_HINTS, Problem, did_you_mean
 from jepa_core.recipes.key_path import KeyPath
+from jepa_core.recipes.layers import recipe_names, shipped_recipes
 from jepa_core.recipes.merging import MergedRecipe
 from jepa_core.recipes.scenarios import expand_scenarios, scenario_problems
 from jepa_core.recipes.structuring import Structured, structure_recipe
@@ -83,10 +84,11 @@ class CrossChecks:
                     yield attrs.evolve(problem, path=(*path, "set", *_shared(problem.path, rollback.set)))
 
     def _use_problems(self, name: str, path: KeyPath) -> Iterator[Problem]:
-        siblings = sorted(file.stem for file in self.path.parent.glob("*.toml"))
-        if name not in siblings:
-            message = f"no recipe of this name beside {self.path}.{did_you_mean(name, siblings)}"
-            yield Problem(path=path, message=message, notes=(f"recipes there: {', '.join(siblings)}",))
+        siblings, shipped = (recipe_names(folder) for folder in (self.path.parent, shipped_recipes()))
+        if name not in (*siblings, *shipped):
+            message = f"no recipe of this name beside {self.path}.{did_you_mean(name, [*siblings, *shipped])}"
+            notes = (f"recipes there: {', '.join(siblings)}", f"by name from anywhere: {', '.join(shipped)}")
+            yield Problem(path=path, message=message, notes=notes if siblings != shipped else notes[:1])
 
 
 def _space_problems(recipe: Recipe, registry: Registry) -> Iterator[Problem]:

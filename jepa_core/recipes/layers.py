@@ -1,6 +1,7 @@
 """What a recipe is made of before it is merged: the file, the files it extends, and the `--set` flags.
 
-Files are data of strangers: at most 64 KiB, no path out of the recipe's own folder, no cycle.
+Files are data of strangers: at most 64 KiB, no cycle, no path out of the recipe's own folder; recipes of the package
+go by name.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import attrs
 
+import jepa_core
 from jepa_core.plain_files import open_plain
 from jepa_core.recipes.bounded_toml import MOST_KEYS, TooMuchError, parsed_toml
 from jepa_core.recipes.faults import Excerpt, Fault, Problem, RecipeFaultsError
@@ -70,6 +72,8 @@ def read_file_layers(path: Path) -> list[Layer]:
     while "extends" in layers[0].table:
         child = paths[0]
         parent = _parent_path(layers[0], child, root)
+        if parent.parent == shipped_recipes():
+            root = parent.parent.resolve()
         if parent.resolve() in [known.resolve() for known in paths]:
             circle = " → ".join(str(known) for known in [*reversed(paths), parent])
             raise _extends_error(layers[0], child, f"the files extend each other in a circle: {circle}")
@@ -154,18 +158,37 @@ def _parent_path(layer: Layer, path: Path, root: Path) -> Path:
     value = layer.table["extends"]
     if not isinstance(value, str) or not value:
         raise _extends_error(layer, path, "expected the path of another recipe as text")
-    parent = path.parent / value
+    if Path(value).name == value and not value.endswith(".toml"):
+        named = (folder / f"{value}.toml" for folder in (path.parent, shipped_recipes()))
+        parent = next(filter(is_file, named), path.parent / value)
+    else:
+        parent = path.parent / value
     found = is_file(parent)
-    if Path(value).is_absolute() or (found and not parent.resolve().is_relative_to(root)):
+    is_within = parent.parent == shipped_recipes() or (found and parent.resolve().is_relative_to(root))
+    if Path(value).is_absolute() or (found and not is_within):
         raise _extends_error(layer, path, f"a recipe only extends files in its own folder or below: {root}")
     if not found:
-        beside = ", ".join(sorted(file.name for file in path.parent.glob("*.toml") if file.name != path.name))
-        raise _extends_error(layer, path, "no such file", f"recipes beside it: {beside}" if beside else "")
+        beside = ", ".join(f"{name}.toml" for name in recipe_names(path.parent) if name != path.stem)
+        notes = [f"recipes beside it: {beside}"] if beside else []
+        notes.append(f"by name from anywhere: {', '.join(recipe_names(shipped_recipes()))}")
+        raise _extends_error(layer, path, "no such file", *notes)
     return parent
 
 
-def _extends_error(layer: Layer, path: Path, message: str, note: str = "") -> RecipeFaultsError:
-    problem = Problem(path=("extends",), message=message, notes=(note,) if note else ())
+def shipped_recipes() -> Path:
+    """The folder of the recipes that come with the package: inside it in a wheel, beside it in a working copy."""
+    package = Path(jepa_core.__file__).parent
+    inside = package / "recipes" / "shipped"
+    return inside if inside.is_dir() else package.parent / "recipes"
+
+
+def recipe_names(folder: Path) -> list[str]:
+    """Of the recipes in a folder."""
+    return sorted(file.stem for file in folder.glob("*.toml"))
+
+
+def _extends_error(layer: Layer, path: Path, message: str, *notes: str) -> RecipeFaultsError:
+    problem = Problem(path=("extends",), message=message, notes=notes)
     key = dotted(problem.path, layer.table)
     return RecipeFaultsError(str(path), [layer.fault(problem, problem.path, key)])
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jepa_core
 from jepa_core.errors import RecipeError
 from jepa_core.recipes.faults import RecipeFaultsError, did_you_mean
-from jepa_core.recipes.layers import is_file, read_file_layers
+from jepa_core.recipes.layers import is_file, read_file_layers, recipe_names, shipped_recipes
 from jepa_core.visible_text import clean
 
 OWN = Path("recipes")
@@ -29,25 +28,18 @@ def find_recipe(text: str) -> Path:
         for folder in (OWN, shipped_recipes()):
             if is_file(folder / f"{name}.toml"):
                 return folder / f"{name}.toml"
-    own, shipped = _names(OWN), _names(shipped_recipes())
+    own, shipped = recipe_names(OWN), recipe_names(shipped_recipes())
     hint = did_you_mean(path.stem, [*own, *shipped])
     there = [f"In {OWN}/: {', '.join(own)}"] if own else []
     there += [f"Found from anywhere: {', '.join(shipped)}"] if shipped != own else []
     raise RecipeError("\n".join([f"No recipe {clean(text)}: no such file.{hint}", *there]))
 
 
-def shipped_recipes() -> Path:
-    """The folder of the recipes that come with the package: inside it in a wheel, beside it in a working copy."""
-    package = Path(jepa_core.__file__).parent
-    inside = package / "recipes" / "shipped"
-    return inside if inside.is_dir() else package.parent / "recipes"
-
-
 def described_recipes() -> dict[str, tuple[Path, str]]:
     """File and description of every recipe that is found by its name; of one that is no TOML why."""
     found: dict[str, tuple[Path, str]] = {}
     for folder in (OWN, shipped_recipes()):
-        for name in _names(folder):
+        for name in recipe_names(folder):
             path = folder / f"{name}.toml"
             found.setdefault(name, (path, _description(path)))
     return found
@@ -60,8 +52,3 @@ def _description(path: Path) -> str:
     except RecipeFaultsError as error:
         return f"cannot be read: {error.faults[0].message}"
     return str(next((table["description"] for table in reversed(tables) if "description" in table), ""))
-
-
-def _names(folder: Path) -> list[str]:
-    """Of the recipes in a folder."""
-    return sorted(file.stem for file in folder.glob("*.toml"))

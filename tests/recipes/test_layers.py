@@ -97,7 +97,9 @@ def test_what_may_not_be_extended_is_a_fault_at_its_line(tmp_path: Path, extends
 def test_a_missing_parent_is_told_with_the_recipes_that_are_there(tmp_path: Path) -> None:
     write(tmp_path, "parent", MINIMAL)
     fault = only_fault(write(tmp_path, "child", 'extends = "parnt.toml"\n'))
-    assert fault.notes == ("recipes beside it: parent.toml",)
+    beside, shipped = fault.notes
+    assert beside == "recipes beside it: parent.toml"
+    assert "quickstart" in shipped
 
 
 def test_a_circle_of_several_files_is_found(tmp_path: Path) -> None:
