@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jepa_core.errors import RunDirectoryError
 from jepa_core.launching import leads
+from jepa_core.presentation.lasting_output import lasting
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import typed_name
 
@@ -63,7 +65,7 @@ def train_and_show(
     from jepa_core.recipes.reading import load_recipe
 
     while True:
-        with _preparing(console) as end_of_it:
+        with lasting(console), _preparing(console) as end_of_it:
             conclusion = train_recipe(
                 loaded,
                 device=device,
@@ -77,7 +79,8 @@ def train_and_show(
             )
         if conclusion.child is None:
             if conclusion.leads:
-                _show(console, conclusion, plugin_files)
+                with lasting(console):
+                    _show(console, conclusion, plugin_files)
             return conclusion
         resume = conclusion.child
         loaded = load_recipe(resume / RECIPE, registry=registry)
@@ -214,6 +217,7 @@ def _show(console: Console, conclusion: Conclusion, plugin_files: Sequence[Path]
         console.print(Hanging(Text(reason, style="dim"), indent=4))
     console.print()
     console.print(verdict_table(conclusion.verdict), crop=False)
-    with open_console(conclusion.path) as log:
+    # Shown it is, and written down in verdict.json.
+    with suppress(RunDirectoryError), open_console(conclusion.path) as log:
         log.write("\n")
         plain_log(log).print(verdict_table(conclusion.verdict), crop=False)

@@ -5,6 +5,7 @@ Each line is one write. A write that fails or falls short is undone, and its lin
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable
@@ -94,7 +95,8 @@ class LineAppender:
         """Try once more to write what waits, and close; a second call does nothing."""
         if self._descriptor >= 0:
             self.flush()
-            os.close(self._descriptor)
+            with contextlib.suppress(OSError):  # the lines are written, and it is closed whatever it says
+                os.close(self._descriptor)
             self._descriptor = -1
 
     def _write_waiting(self) -> None:

@@ -15,7 +15,6 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import read_plain
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.layout import STATUS
-from jepa_core.run_directory.line_appender import FAILURES_IN_A_ROW
 from jepa_core.run_directory.replacing import replace_file, replace_in
 
 State = Literal["starting", "running", "finished", "aborted", "failed", "interrupted", "rolled_back"]
@@ -78,7 +77,7 @@ class StatusWriter:
         self._folder = folder
         self._clock = clock
         self._began = clock.monotonic()
-        self._failures = 0
+        self._failing_since: float | None = None
         before = read_status(run)
         # How far it came, too: a run that is stopped again before its first step has come no less far.
         lasting = ("started", "parent", "step", "epoch", "total_steps")
@@ -94,20 +93,21 @@ class StatusWriter:
         """Change fields of `Status`, and write it now.
 
         Raises:
-            RunDirectoryError: five writes in a row have failed.
+            RunDirectoryError: no write has succeeded for a minute, after which readers take the process for dead.
         """
         self.status = attrs.evolve(self.status, **changes)
-        self._written_at = self._clock.monotonic()
+        self._written_at = now = self._clock.monotonic()
         try:
             self._replace()
         except OSError as error:
-            self._failures += 1
-            if self._failures >= FAILURES_IN_A_ROW:
+            self._failing_since = now if self._failing_since is None else self._failing_since
+            if now - self._failing_since >= STALE_SECONDS:
                 raise RunDirectoryError(
-                    f"{self._path} cannot be written: {error.strerror}, {self._failures} times in a row."
+                    f"{self._path} cannot be written: {error.strerror}, for {now - self._failing_since:.0f} s.\n"
+                    "Make room or mend the disk, then go on with: jepa run --resume"
                 ) from error
             return
-        self._failures = 0
+        self._failing_since = None
 
     def note_events(self, count: int) -> None:
         """Say with the next write how many events there are."""

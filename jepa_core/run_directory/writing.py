@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +26,9 @@ from jepa_core.run_directory.replacing import clear_unfinished, replace_in
 from jepa_core.run_directory.status import StatusWriter, read_status
 from jepa_core.watch.findings import Firing, Severity
 from jepa_core.watch.verdict import Verdict, verdict_to_json
+
+LAST_TRIES = 3
+"""How often the verdict is tried, after which nothing is written."""
 
 
 class RunWriter:
@@ -60,12 +66,14 @@ class RunWriter:
             self.lost_events = max(0, before.events - num_events) if before else 0
             """Events that a process before has recorded, and that are not there."""
             self.status = StatusWriter(path, clock, folder=lock.folder, **status, events=num_events)
-            self.console_log: TextIO = open_console(path)
+            self.console_log: TextIO = open_console(path, self._write_failed)
             opened.callback(self.console_log.close)
             self._lock = lock
             self._open = opened.pop_all()
         self.loss: Loss | None = None
         """Why the directory is lost, once `look` has found that it is."""
+        self.pause = 1.0
+        """Seconds between two tries of the verdict."""
         self.listener: Callable[[Event], None] | None = None
         """Is told of every event once it is written."""
 
@@ -143,8 +151,17 @@ class RunWriter:
         self._replace(ENVIRONMENT, orjson.dumps(encode(environment), option=orjson.OPT_INDENT_2))
 
     def write_verdict(self, verdict: Verdict) -> None:
-        """The verdict."""
-        self._replace(VERDICT, orjson.dumps(verdict_to_json(verdict), option=orjson.OPT_INDENT_2))
+        """The verdict. What a whole run comes to is tried several times.
+
+        Raises:
+            RunDirectoryError: it cannot be written.
+        """
+        content = orjson.dumps(verdict_to_json(verdict), option=orjson.OPT_INDENT_2)
+        for _ in range(LAST_TRIES - 1):
+            with contextlib.suppress(RunDirectoryError):
+                return self._replace(VERDICT, content)
+            time.sleep(self.pause)
+        return self._replace(VERDICT, content)
 
     def close(self) -> None:
         """Close all files and let the lock go; a second call does nothing."""
@@ -175,8 +192,9 @@ class RunWriter:
             ) from error
 
 
-def open_console(run: Path) -> TextIO:
-    """The file of what was shown, to append to.
+def open_console(run: Path, on_failure: Callable[[str], None] = lambda _: None) -> TextIO:
+    """The file of what was shown, to append to. Where the disk refuses a line it is left out, and `on_failure` is told
+    the first time: nobody's training depends on it.
 
     Raises:
         RunDirectoryError: it cannot be opened.
@@ -186,7 +204,44 @@ def open_console(run: Path) -> TextIO:
         descriptor = own_descriptor(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     except OSError as error:
         raise RunDirectoryError(f"{path} cannot be opened for writing: {error.strerror}.") from error
-    return os.fdopen(descriptor, "a", encoding="utf-8", errors="replace", buffering=1)
+    lines = io.BufferedWriter(_Shown(path, descriptor, on_failure))
+    return io.TextIOWrapper(lines, encoding="utf-8", errors="replace", line_buffering=True)
+
+
+class _Shown(io.RawIOBase):
+    """The bytes of console.log: each write is there as a whole or not at all, and none raises."""
+
+    def __init__(self, path: Path, descriptor: int, on_failure: Callable[[str], None]) -> None:
+        self._path, self._descriptor, self._on_failure = path, descriptor, on_failure
+        self._fails = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        num_bytes, before = len(content), None
+        try:
+            before = os.fstat(self._descriptor).st_size
+            if os.write(self._descriptor, content) < num_bytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._fails = False
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                if before is not None and os.fstat(self._descriptor).st_size > before:
+                    os.ftruncate(self._descriptor, before)
+            if not self._fails:
+                self._fails = True
+                self._on_failure(
+                    f"{self._path} cannot be written: {error.strerror}. What is shown ({num_bytes} bytes) is left out "
+                    "of it"
+                )
+        return num_bytes
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            with contextlib.suppress(OSError):
+                os.close(self._descriptor)
 
 
 class MetricsWriter:

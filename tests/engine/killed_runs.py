@@ -68,7 +68,8 @@ MADE_BY_GOING_ON = {"started", "resumed", "checkpoint", "interrupted"}
 _SAVED = {"steps", "names"}
 
 SHARE = 0.6
-"""Of a whole run's time, the most that a process is let live: most are killed before the end, a little further each."""
+"""Of a whole run's time, the most that a process is let live at first: most are killed before the end, a little further
+each."""
 
 _RAISED = 99
 _FAILED = {1, 2, _RAISED}
@@ -157,7 +158,7 @@ class Sender:
         self._imported = folder / "imported.txt"
         self.chance = random.Random(seed)
         installed()
-        self.numbers = numbers
+        self.numbers, self.share = numbers, SHARE
         self.sent = Counter[signal.Signals]()
         self.slowest = 0.0
         """The most seconds from a signal that stops a run to the end of its process."""
@@ -174,17 +175,20 @@ class Sender:
 
     def until_its_end(self, runs_dir: Path, *, is_left_alone: bool = False) -> Left:
         """What a run leaves that is started, and gone on with, until it comes to its end."""
-        share, reached = SHARE, -1
+        reached = -1
         while True:
             process, number = self._started(runs_dir), self.chance.choice(self.numbers)
-            status = self._ended(process, number, 0.0 if is_left_alone else share * self.lasts)
+            status = self._ended(process, number, 0.0 if is_left_alone else self.share * self.lasts)
             runs = runs_in(runs_dir)
             run = runs[0] if runs else None
             if run is not None and not self._was_stopped(status, number, run):
+                self.share = max(0.1, self.share * 0.9)
                 return Left.by(run, os.WEXITSTATUS(status))
             before, reached = reached, newest_step(run)
-            # On a machine that has become slower no process would come further.
-            share = SHARE if reached > before else share * 1.1
+            # A machine becomes slower, so that no process would come further, and faster, so that each would come to
+            # its end.
+            if reached <= before:
+                self.share *= 1.1
 
     def _started(self, runs_dir: Path) -> int:
         process = os.fork()

@@ -34,7 +34,25 @@ CALLS = (
 )
 """What a save asks of the system, as Python calls it."""
 
-Fault = Literal["no space", "I/O error", "short write", "lost write", "crash"]
+Fault = Literal[
+    "no space",
+    "I/O error",
+    "interrupted",
+    "over quota",
+    "read-only",
+    "stale handle",
+    "short write",
+    "lost write",
+    "crash",
+]
+NUMBERS: dict[Fault, int] = {
+    "no space": errno.ENOSPC,
+    "I/O error": errno.EIO,
+    "interrupted": errno.EINTR,
+    "over quota": errno.EDQUOT,
+    "read-only": errno.EROFS,
+    "stale handle": errno.ESTALE,
+}
 KEEP = 2
 
 
@@ -48,6 +66,8 @@ class FailingDisk:
     def __init__(self, folder: Path, at: int, fault: Fault) -> None:
         self._folder, self._at, self._fault = str(folder), at, fault
         self._places: dict[int, str] = {}
+        self._read_only: set[int] = set()
+        """Descriptors whose closing cannot fail."""
         self.calls = 0
         """That could have failed so, up to now."""
         self.crashed = self.failed = False
@@ -65,6 +85,8 @@ class FailingDisk:
                 return real(*given, **more)
             if self.crashed:
                 raise Crash
+            if name == "close" and given[0] in self._read_only:
+                return self._noted(name, real(*given, **more), given)
             number = self.calls
             self.calls += self._fault not in {"short write", "lost write"} or name == "write"
             if number == self._at < self.calls:
@@ -86,8 +108,10 @@ class FailingDisk:
         """Remember which descriptors are ours."""
         if name == "open":
             self._places[result] = str(given[0])
+            self._read_only |= set() if given[1] & (os.O_WRONLY | os.O_RDWR) else {result}
         elif name == "close":
             del self._places[given[0]]
+            self._read_only.discard(given[0])
         return result
 
     def _fail(self, name: str, real: Callable[..., Any], given: tuple[Any, ...], more: dict[str, Any]) -> Any:
@@ -103,7 +127,7 @@ class FailingDisk:
             return written if self._fault == "short write" else len(content)
         if name == "write" and self._fault == "no space":
             real(given[0], given[1][: len(given[1]) // 2])
-        number = errno.ENOSPC if self._fault == "no space" else errno.EIO
+        number = NUMBERS[self._fault]
         raise OSError(number, os.strerror(number))
 
 
@@ -161,7 +185,7 @@ STRIDES = [5, pytest.param(1, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("stride", STRIDES)
-@pytest.mark.parametrize("fault", ["no space", "I/O error", "crash"])
+@pytest.mark.parametrize("fault", [*NUMBERS, "crash"])
 @pytest.mark.parametrize("step", [3, 2], ids=["a further step", "the same step again"])
 def test_whatever_call_of_a_save_fails_the_old_checkpoint_is_there_or_the_new_one(
     tmp_path: Path, step: int, fault: Fault, stride: int

@@ -73,14 +73,15 @@ def test_no_temporary_file_is_left_beside_it(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
 
 
-def test_a_vanished_directory_is_borne_for_a_while_and_then_stops_the_run(tmp_path: Path) -> None:
-    run = tmp_path / "run"
+def test_a_vanished_directory_is_borne_for_a_minute_and_then_stops_the_run(tmp_path: Path) -> None:
+    time, run = SetClock(), tmp_path / "run"
     run.mkdir()
-    writer = StatusWriter(run)
+    writer = StatusWriter(run, time.clock)
     run.rename(tmp_path / "moved")
-    for _ in range(4):
+    for _ in range(60):
         writer.update(state="running")
-    with pytest.raises(RunDirectoryError, match="5 times in a row"):
+        time.ticks += 1
+    with pytest.raises(RunDirectoryError, match=r"status\.json cannot be written: .*, for 60 s"):
         writer.update(state="running")
 
 
