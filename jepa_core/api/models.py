@@ -27,7 +27,6 @@ from jepa_core.engine.opened_run import OpenedRun, open_run
 from jepa_core.errors import RecipeError
 from jepa_core.recipes.layers import override_layers
 from jepa_core.recipes.reading import load_recipe
-from jepa_core.registry import Registry
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR
 
@@ -91,7 +90,6 @@ class Model:
     """A checkpoint of a run, in evaluation mode. Nothing done with it changes the run."""
 
     opened: OpenedRun
-    registry: Registry
 
     @property
     def path(self) -> Path:
@@ -153,7 +151,7 @@ class Model:
         others = sorted({key for layer in override_layers(flags) for key in layer.table if key != "data"})
         if others:
             raise RecipeError(f"{', '.join(others)} cannot be set here: only data.* can, such as data.path.")
-        recipe = load_recipe(self.path / RECIPE, overrides=flags, registry=self.registry).recipe
+        recipe = load_recipe(self.path / RECIPE, overrides=flags, registry=self.opened.registry).recipe
         return attrs.evolve(self.opened, recipe=recipe).dataset()
 
     @in_python_words()
@@ -221,4 +219,4 @@ def load(
     registry = registry_with(plugins)
     flags = flags_of({"train.precision": precision}) if precision else []
     opened = open_run(path, overrides=flags, step=step_text(step), device=device_text(device), registry=registry)
-    return Model(opened=opened, registry=registry)
+    return Model(opened=opened)

@@ -17,7 +17,7 @@ from jepa_core import __version__
 from jepa_core.contracts import SequenceDataset, Sequences
 from jepa_core.engine.embedding import MEANINGS, Embedder, Name
 from jepa_core.engine.embedding_files import Array, EmbeddingFile
-from jepa_core.engine.opened_run import OpenedRun
+from jepa_core.engine.opened_run import OpenedRun, faults_told
 from jepa_core.errors import RecipeError
 
 Split = Literal["train", "validation", "all"]
@@ -47,6 +47,7 @@ class EmbeddedRun:
     notes: tuple[str, ...]
 
 
+@faults_told
 def embed_run(
     opened: OpenedRun,
     output: Path,

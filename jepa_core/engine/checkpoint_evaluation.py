@@ -17,7 +17,7 @@ from jepa_core.engine.evaluation import Validation, encoder_means, gather, num_c
 from jepa_core.engine.network import build_parts
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.objective import Objective, declared_views
-from jepa_core.engine.opened_run import open_run
+from jepa_core.engine.opened_run import OpenedRun, faults_told, open_run
 from jepa_core.engine.probe import Probe, Readouts, probes_of
 from jepa_core.engine.retrieval import Retrieval
 from jepa_core.engine.stored_model import StoredModel
@@ -83,13 +83,17 @@ def evaluate_run(run: Path, *, overrides: Sequence[str], step: str, device: str,
     Raises:
         JepaError: the run, its recipe, the flags, the checkpoint, the data or the device is at fault.
     """
-    opened = open_run(run, overrides=overrides, step=step, device=device, registry=registry)
+    return _evaluated(open_run(run, overrides=overrides, step=step, device=device, registry=registry))
+
+
+@faults_told
+def _evaluated(opened: OpenedRun) -> Evaluation:
     recipe, compute, model = opened.recipe, opened.compute, opened.model
     # The nulls see what the weights see.
     dataset = opened.dataset()
     validation = Validation(model.shape.space, dataset.validation, compute, chunk=recipe.train.batch_size)
     untrained = _untrained(opened.trained, model, compute)
-    validation.rank_nulls(ChosenNulls.of(recipe, registry), dataset, untrained)
+    validation.rank_nulls(ChosenNulls.of(recipe, opened.registry), dataset, untrained)
     gathered = validation.look(model.objective, declared_views(model.objective.losses))
     figures = validation.figures(model.objective, gathered, with_hard=True)
     chunk = recipe.train.batch_size

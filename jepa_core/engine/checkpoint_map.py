@@ -18,7 +18,7 @@ from jepa_core.contracts import SequenceDataset, Sequences, Space
 from jepa_core.dataset_checks import TASK
 from jepa_core.engine.checkpoint_embedding import embedder_of
 from jepa_core.engine.embedding_map import MAPS, Agreement, PlaneMap, agreement, evenly, nearest_of_others, require_umap
-from jepa_core.engine.opened_run import OpenedRun
+from jepa_core.engine.opened_run import OpenedRun, faults_told
 from jepa_core.engine.representation import unit_length
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.spaces import HasPictures
@@ -117,6 +117,7 @@ class RunMap:
         return f"{self.colouring.label} has {self.colouring.num_classes:,} classes, and a legend holds {MOST_CLASSES}"
 
 
+@faults_told
 def map_run(
     opened: OpenedRun,
     *,

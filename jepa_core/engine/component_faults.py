@@ -7,9 +7,12 @@ every component returns. The traceback itself goes to the run's console.log and 
 
 from __future__ import annotations
 
+import os
+import tempfile
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -103,13 +106,15 @@ class _Blame:
 
 
 @contextmanager
-def component_faults_told(recipe: Recipe, registry: Registry, run: Path, rank: int | None = None) -> Iterator[None]:
+def component_faults_told(
+    recipe: Recipe, registry: Registry, run: Path | None = None, rank: int | None = None
+) -> Iterator[None]:
     """While entered, what a component raises or wrongly returns is told in a few lines.
 
     Args:
         recipe: of the run.
         registry: where its components come from.
-        run: its directory, whose console.log gets the traceback.
+        run: the directory of a run that is trained, whose console.log gets the traceback; None: a temporary file does.
         rank: which one of several this process is.
 
     Raises:
@@ -121,20 +126,33 @@ def component_faults_told(recipe: Recipe, registry: Registry, run: Path, rank: i
     except (StoppedBeforeTraining, GeneratorExit):
         raise
     except BaseException as error:
-        told = _Telling(recipe, _parts(recipe, registry), run, rank).of(error)
+        telling = _Telling(recipe, _parts(recipe, registry), run, rank)
+        told = telling.of(error)
         if told is None:
             raise
-        with suppress(OSError, JepaError), open_console(run) as log:
+        with (
+            suppress(OSError, JepaError),
+            open_console(run) if run else telling.file.open("w", encoding="utf-8") as log,
+        ):
             log.write("\n" + visible_lines("".join(traceback.format_exception(error))))
         raise told from error
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class _Telling:
     recipe: Recipe
     parts: Mapping[str, Part]
-    run: Path
+    run: Path | None
     rank: int | None
+
+    @cached_property
+    def file(self) -> Path:
+        """What gets the traceback."""
+        if self.run is not None:
+            return self.run / CONSOLE
+        descriptor, name = tempfile.mkstemp(prefix="jepa-traceback-", suffix=".txt")
+        os.close(descriptor)
+        return Path(name)
 
     def of(self, error: BaseException) -> JepaError | None:
         """What to say instead; None where it says enough, or no component is to blame."""
@@ -174,9 +192,10 @@ class _Telling:
             f"{where}{part.describe()} {clean(what, 1000).rstrip('.')}.\n"
             f"Contract: {CONTRACT[part.family]}\n"
             f"Remedy: {part.remedy}\n"
-            f"Its traceback: {clean(str(self.run / CONSOLE), 300)}. "
-            f"What else is known: jepa autopsy {clean(typed_name(self.run), 300)}"
+            f"Its traceback: {clean(str(self.file), 300)}"
         )
+        if self.run is not None:
+            message += f". What else is known: jepa autopsy {clean(typed_name(self.run), 300)}"
         component = part.component
         evidence = {
             "family": part.family,

@@ -19,7 +19,7 @@ from torch import Tensor
 from jepa_core import __version__
 from jepa_core.contracts import Observations
 from jepa_core.engine.exchange_formats import BATCH, FORMATS, ExportError, Format, NamedEncoder
-from jepa_core.engine.opened_run import OpenedRun
+from jepa_core.engine.opened_run import OpenedRun, faults_told
 from jepa_core.engine.output_files import appearing_whole, check_output
 from jepa_core.spaces import space_state
 
@@ -111,6 +111,7 @@ def check_export(output: Path, *, force: bool) -> None:
     FORMATS[output.suffix].check_packages()
 
 
+@faults_told
 def export_encoder(opened: OpenedRun, output: Path, *, part: Part = "online", force: bool = False) -> Exported:
     """Write an opened run's encoder in the format of the output's suffix. The run is open on the CPU.
 

@@ -34,15 +34,19 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def out_of_memory(
-    error: BaseException, recipe: Recipe, training: TrainingStep | None, run: Path, *, by: str
+    error: BaseException, recipe: Recipe, training: TrainingStep | None, run: Path | None, *, by: str
 ) -> OutOfMemory:
-    """What to say. `by`: who asked for memory."""
+    """What to say. `run`: the run that is trained, if one is; `by`: who asked for memory."""
     device = torch.device("cpu") if training is None else training.compute.device
     ranks = 1 if training is None else training.crew.size
     settings = smaller_batch(recipe.train.batch_size, recipe.train.accumulate, ranks)
     said = clean(in_words(error).partition(". GPU ")[0], 200)
+    said = f"Out of memory{f' in {by}' if by else ''}: {said.rstrip('.')}."
+    if run is None:
+        fewer = settings.get("train.batch_size", 1)
+        return OutOfMemory(f"{said}\nTake fewer sequences at a time: --set train.batch_size={fewer}", settings)
     message = [
-        f"Out of memory{f' in {by}' if by else ''}: {said.rstrip('.')}.",
+        said,
         f"{_figures(device)} train.batch_size is {recipe.train.batch_size}, train.accumulate is "
         f"{recipe.train.accumulate}.",
         _advice(settings),

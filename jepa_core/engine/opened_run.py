@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import attrs
 
 from jepa_core.contracts import SequenceDataset
+from jepa_core.engine.component_faults import component_faults_told
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.stored_model import ChosenCheckpoint, StoredModel, choose_checkpoint, load_model, why_no_model
@@ -27,6 +28,9 @@ from jepa_core.run_directory.status import ALIVE
 
 _CHANGEABLE_TRAIN_KEYS = frozenset({"precision", "batch_size"})
 
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
+
 
 @attrs.frozen(kw_only=True)
 class OpenedRun:
@@ -40,6 +44,8 @@ class OpenedRun:
     chosen: ChosenCheckpoint
     compute: Compute
     model: StoredModel
+    registry: Registry
+    """The installed components."""
 
     def dataset(self) -> SequenceDataset:
         """The data of `recipe`, as the weights take it.
@@ -49,6 +55,19 @@ class OpenedRun:
         """
         given, shape = built_dataset(self.recipe), self.model.shape
         return dataclasses.replace(given, train=shape.fitted(given.train), validation=shape.fitted(given.validation))
+
+
+def faults_told(
+    work: Callable[Concatenate[OpenedRun, _Given], _Found],
+) -> Callable[Concatenate[OpenedRun, _Given], _Found]:
+    """What is done with an opened run; a component that fails meanwhile is told of in a few lines."""
+
+    @wraps(work)
+    def told(opened: OpenedRun, /, *args: _Given.args, **more: _Given.kwargs) -> _Found:
+        with component_faults_told(opened.trained, opened.registry):
+            return work(opened, *args, **more)
+
+    return told
 
 
 def open_run(run: Path, *, overrides: Sequence[str], step: str, device: str, registry: Registry) -> OpenedRun:
@@ -71,7 +90,9 @@ def open_run(run: Path, *, overrides: Sequence[str], step: str, device: str, reg
     compute = choose_compute(device, recipe.train.precision)
     set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
     model = load_model(trained, chosen.checkpoint, compute.device)
-    return OpenedRun(reader=reader, trained=trained, recipe=recipe, chosen=chosen, compute=compute, model=model)
+    return OpenedRun(
+        reader=reader, trained=trained, recipe=recipe, chosen=chosen, compute=compute, model=model, registry=registry
+    )
 
 
 def recipe_of(run: RunReader) -> Path:
