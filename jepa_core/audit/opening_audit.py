@@ -41,6 +41,8 @@ def undisturbed(device: torch.device) -> Iterator[None]:
             yield
     finally:
         if on_cuda:
+            # cuBLAS keeps a workspace, of 32 MiB on an H200, for each stream that it ran on: a capture brings new ones.
+            torch._C._cuda_clearCublasWorkspaces()
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)
 
