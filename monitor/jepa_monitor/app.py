@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from jepa_monitor.board.run_screen import RunScreen
     from jepa_monitor.charts.look import Look
     from jepa_monitor.navigation import Navigation
+    from jepa_monitor.runs.awaited_run import AwaitedRun
     from jepa_monitor.runs.runs_screen import RunsScreen
+    from jepa_monitor.runs.waiting_screen import WaitingScreen
     from jepa_monitor.screens.alerts import AlertsScreen
 
 SAVE_SECONDS = 1.0
@@ -54,6 +56,7 @@ class MonitorApp(App[None]):
         self,
         source: Path,
         *,
+        awaited: AwaitedRun | None = None,
         speed: float | None = None,
         ascii_only: bool = False,
         no_colour: bool = False,
@@ -64,6 +67,7 @@ class MonitorApp(App[None]):
         """
         Args:
             source: a run directory, or a folder of them.
+            awaited: a run that is not there yet, to be shown as soon as it is; None to show `source`.
             speed: play the run again, at so many seconds of training a second; None to show it as it is.
             ascii_only: no character above 0x7E.
             no_colour: no colour.
@@ -72,6 +76,7 @@ class MonitorApp(App[None]):
             seconds: a clock that is never set back.
         """
         self._source = source
+        self._awaited = awaited
         self._speed = speed
         self._ascii_only = ascii_only
         self._preferences = read.preferences if read else Preferences()
@@ -136,7 +141,9 @@ class MonitorApp(App[None]):
         if self._made_navigation is None:
             from jepa_monitor.navigation import Navigation
 
-            self._made_navigation = Navigation(self, self._source, self._speed, self._preferences, self._seconds)
+            self._made_navigation = Navigation(
+                self, self._source, self._speed, self._preferences, self._seconds, awaited=self._awaited
+            )
         return self._made_navigation
 
     def _filters_of_terminal(self) -> tuple[LineFilter, ...]:
@@ -155,6 +162,9 @@ class MonitorApp(App[None]):
     def on_runs_screen_compared(self, message: RunsScreen.Compared) -> None:
         work = partial(self._navigation.compare, message.left, message.right, self.look)
         self.run_worker(work, thread=True, exit_on_error=False)
+
+    def on_waiting_screen_arrived(self, message: WaitingScreen.Arrived) -> None:
+        self._navigation.arrive(message.run, self.look)
 
     def on_run_screen_left(self, _message: RunScreen.Left) -> None:
         self._navigation.leave(self.look)

@@ -17,6 +17,8 @@ from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, runs_in
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from jepa_monitor.runs.awaited_run import AwaitedRun
+
 app = App(name="monitor", help="Watch a run.")
 
 
@@ -35,6 +37,7 @@ def monitor(
 ) -> int:
     """Watch a run, live or after its end: charts, rules, representation, events. Press ? for the keys.
 
+    In a terminal, a run that is not there yet is awaited, and shown as soon as it begins.
     Where the output is no terminal, the state now is printed as text. It reads files alone, so a copied run will do.
     For example: jepa monitor optimized-2026 --replay 20
 
@@ -61,27 +64,50 @@ def monitor(
     Raises
     ------
     RunDirectoryError
-        There is no such run.
+        There is no such run, and it is not awaited.
     """
-    folder = _folder_of_runs(path)
-    source = folder or find_run(path, runs_dir)
+    is_shown = not json and not once and _has_screen()
+    awaited = _awaited(path, runs_dir) if is_shown and replay is None else None
+    source = awaited.folder if awaited else _folder_of_runs(path) or find_run(path, runs_dir)
     has_colour = color and not os.environ.get("NO_COLOR")
     if json:
         _print_json(source)
-    elif once or not _has_screen():
-        _print_text(source, ascii_only=ascii, has_colour=has_colour)
+    elif is_shown:
+        return _open(source, awaited, replay, ascii_only=ascii, has_colour=has_colour, is_remembering=preferences)
     else:
-        return _open(source, replay, ascii_only=ascii, has_colour=has_colour, is_remembering=preferences)
+        _print_text(source, ascii_only=ascii, has_colour=has_colour)
     return 0
 
 
-def _open(source: Path, speed: float | None, *, ascii_only: bool, has_colour: bool, is_remembering: bool) -> int:
+def _awaited(path: str, runs_dir: Path) -> AwaitedRun | None:
+    """The run to wait for; None where there is one to show, or what is asked for can never be there."""
+    from jepa_monitor.runs.awaited_run import AwaitedRun
+
+    given = Path(path)
+    if not path or "\0" in path or is_run(given):
+        return None
+    if given.is_dir():
+        return None if runs_in(given) else AwaitedRun(name=LATEST, folder=given)
+    awaited = AwaitedRun(name=path, folder=runs_dir)
+    return awaited if awaited.look().run is None else None
+
+
+def _open(
+    source: Path,
+    awaited: AwaitedRun | None,
+    speed: float | None,
+    *,
+    ascii_only: bool,
+    has_colour: bool,
+    is_remembering: bool,
+) -> int:
     from jepa_monitor.app import MonitorApp
     from jepa_monitor.preferences import preferences_path, read_preferences
 
     remembered_in = preferences_path() if is_remembering else None
     app = MonitorApp(
         source,
+        awaited=awaited,
         speed=speed,
         ascii_only=ascii_only,
         no_colour=not has_colour,

@@ -56,6 +56,7 @@ RUN_KEYS: tuple[Key, ...] = (
     _chart_key("more_rows", "right_curly_bracket,ctrl+down", "rows +", "one row of charts more"),
     _chart_key("fewer_rows", "left_curly_bracket,ctrl+up", "rows −", "one row of charts less"),
     _chart_key("automatic_grid", "equals_sign", "grid auto", "as many charts as fit well"),
+    _chart_key("sort", "o", "sort", "the charts nearest to trouble first", shown=True),
     _chart_key("next_page", "pagedown", "page down", "the next charts"),
     _chart_key("previous_page", "pageup", "page up", "the charts before"),
     _chart_key("next_chart", "tab", "next", "to the next chart"),

@@ -19,7 +19,9 @@ from jepa_monitor.board.run_screen import RunScreen
 from jepa_monitor.charts.look import Look
 from jepa_monitor.chrome.monitor_screen import MonitorScreen
 from jepa_monitor.preferences import Preferences
+from jepa_monitor.runs.awaited_run import AwaitedRun
 from jepa_monitor.runs.runs_screen import RunsScreen
+from jepa_monitor.runs.waiting_screen import WaitingScreen
 
 if TYPE_CHECKING:
     from jepa_monitor.model.run_view import RunView
@@ -33,20 +35,35 @@ class Navigation:
     """Makes screens, and puts them on the application's stack."""
 
     def __init__(
-        self, app: App[None], source: Path, speed: float | None, preferences: Preferences, seconds: Callable[[], float]
+        self,
+        app: App[None],
+        source: Path,
+        speed: float | None,
+        preferences: Preferences,
+        seconds: Callable[[], float],
+        *,
+        awaited: AwaitedRun | None = None,
     ) -> None:
         self._app = app
         self._source = source
         self._speed = speed
         self._preferences = preferences
         self._seconds = seconds
+        self._awaited = awaited
 
     def first_screen(self, look: Look) -> MonitorScreen:
-        """Of the source: a run, or a folder of runs."""
+        """Of the source: a run that is awaited, a run, or a folder of runs."""
+        if self._awaited is not None:
+            return WaitingScreen(self._awaited, look=look, keymap=self._preferences.keys)
         if is_run(self._source):
             return self._run_screen([self._source], look)
         folder = self._source
         return RunsScreen(folder, lambda: runs_list(folder), look=look, keymap=self._preferences.keys)
+
+    def arrive(self, run: Path, look: Look) -> None:
+        """The run that was awaited is there: show it instead."""
+        self._source, self._awaited = run, None
+        self._app.switch_screen(self.first_screen(look))
 
     def open(self, paths: Sequence[Path], look: Look, preferences: Preferences) -> None:
         """Show these runs over the list that they were chosen from."""

@@ -89,6 +89,11 @@ async def grid_is_automatic(pilot: Pilot[None]) -> None:
     assert display(pilot).columns == 0
 
 
+async def sorts(pilot: Pilot[None]) -> None:
+    await pilot.press("tab", "tab", "o")
+    assert chosen(pilot) is None
+
+
 def chooses(keys: str, position: int) -> Check:
     async def check(pilot: Pilot[None]) -> None:
         await pilot.press(*keys.split())
@@ -216,6 +221,7 @@ RUN_CHECKS: dict[str, Check] = {
     "more_rows": grid_becomes("right_curly_bracket", 0, 1),
     "fewer_rows": grid_becomes("left_curly_bracket", 0, -1),
     "automatic_grid": grid_is_automatic,
+    "sort": sorts,
     "next_page": chooses("pagedown", 6),
     "previous_page": chooses("pagedown pageup", 0),
     "next_chart": chooses("tab tab", 1),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 import attrs
@@ -14,6 +13,7 @@ from textual.widget import Widget
 from jepa_monitor.board.chart_choice import ChartChoice, ChosenCharts
 from jepa_monitor.board.chart_grid import ChartGrid, GridShape, grid_shape
 from jepa_monitor.board.chart_specs import ChartSpecs, ShownRuns, shown_runs
+from jepa_monitor.board.no_charts import NoCharts
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.widget import Chart
 from jepa_monitor.display import SMOOTHINGS, Display, Span
@@ -65,7 +65,6 @@ class ChartBoard(Widget):
         display: Display,
         look: Look,
         *,
-        seconds: Callable[[], float] = time.monotonic,
         id: str | None = None,  # noqa: A002
     ) -> None:
         super().__init__(id=id)
@@ -74,8 +73,8 @@ class ChartBoard(Widget):
         """Key of the chart that keys act on; None until one is chosen, and then the first is meant."""
         self.is_full_screen = False
         self._look = look
-        self._seconds = seconds
         self._grid = ChartGrid(look)
+        self._nothing = NoCharts()
         self._choice = ChartChoice()
         self._specs = ChartSpecs()
         self._runs: ShownRuns | None = None
@@ -84,6 +83,8 @@ class ChartBoard(Widget):
         """As it was last drawn: hidden charts have no size, and so no pages."""
 
     def compose(self) -> ComposeResult:
+        self._nothing.display = False
+        yield self._nothing
         yield self._grid
 
     @property
@@ -99,7 +100,7 @@ class ChartBoard(Widget):
         """Show a run, or several in the same charts."""
         self._look = look
         self._runs = shown_runs(views, self.display_choice)
-        self._charts = self._choice.choose(views, self.display_choice.filter, self._seconds())
+        self._charts = self._choice.choose(views, self.display_choice.filter, is_held=self._is_held)
         self._draw()
 
     def look_at(self, display: Display) -> None:
@@ -122,6 +123,7 @@ class ChartBoard(Widget):
             (display.axis != "step", f"x {display.axis}"),
             (display.span is not None, "zoom"),
             (not display.follow and display.span is None, "not following"),
+            (not self._charts.are_sorted, "o sorts by trouble"),
             (num_pages > 1, f"page {page + 1}/{num_pages}"),
         )
         return tuple(words for is_so, words in said if is_so)
@@ -135,6 +137,10 @@ class ChartBoard(Widget):
             self.look_at(self.display_choice.with_grid_changed(*_GRID_CHANGES[name], shown))
         elif name == "log" and self._charts.groups:
             self.look_at(self.display_choice.with_log_toggled(self._meant_key))
+        elif name == "sort" and self._runs is not None:
+            self._choice.sort_again()
+            self.chosen = None
+            self.show(self._runs.views, self._look)
         elif name == "full_screen" and self._charts.groups:
             self.set_full_screen(not self.is_full_screen)
         else:
@@ -165,6 +171,12 @@ class ChartBoard(Widget):
 
     def on_chart_pointed(self, message: Chart.Pointed) -> None:
         self.look_at(attrs.evolve(self.display_choice, crosshair=message.x))
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether somebody looks at a chart: chose it, or a part of x."""
+        display = self.display_choice
+        return self.chosen is not None or display.span is not None or display.crosshair is not None
 
     @property
     def _meant_key(self) -> str:
@@ -209,6 +221,11 @@ class ChartBoard(Widget):
         if self._page != self._told_page:
             self._told_page = self._page
             self.post_message(self.Rearranged())
+        has_charts = bool(self._charts.groups)
+        self._nothing.display, self._grid.display = not has_charts, has_charts
+        if not has_charts:
+            self._nothing.show(self._runs.views, self.display_choice.filter, self._look)
+            return
         shape = self._shape
         first = self._page[0] * shape.size
         shown = self._charts.groups[first : first + shape.size]

@@ -1,4 +1,4 @@
-"""Which charts are on the screen: those that matter or match the filter, in a calm order, with their troubles."""
+"""Which charts are on the screen: those that matter or match the filter, in a lasting order, with their troubles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 
 from jepa_core.presentation.null_lines import null_title
 from jepa_monitor.board.chart_groups import ChartGroup, chart_groups, split
-from jepa_monitor.board.trouble import NO_TROUBLE, CalmOrder, Trouble, trouble_by_name, trouble_of
+from jepa_monitor.board.trouble import NO_TROUBLE, KeptOrder, Trouble, trouble_by_name, trouble_of
 from jepa_monitor.display import filter_pattern
 from jepa_monitor.model.run_view import RunView
 
@@ -21,6 +21,12 @@ class ChosenCharts:
     troubles: Mapping[str, Trouble] = attrs.field(factory=dict)
     """By the groups' keys."""
 
+    @property
+    def are_sorted(self) -> bool:
+        """Whether none stands behind one that is further from trouble, by more than its margin."""
+        levels = [self.troubles[group.key].level for group in self.groups]
+        return levels == sorted(levels)
+
     def index(self, key: str | None) -> int:
         """Where a chart is now; 0 when it is not there."""
         return next((index for index, group in enumerate(self.groups) if group.key == key), 0)
@@ -30,27 +36,36 @@ class ChartChoice:
     """Chooses charts view by view, and remembers their order."""
 
     def __init__(self) -> None:
-        self._order = CalmOrder()
+        self._order = KeptOrder()
         self._filter = ""
         self._varied: set[str] = set()
+        self._was_in_trouble: set[str] = set()
 
-    def choose(self, views: Iterable[RunView], filter_text: str, now: float) -> ChosenCharts:
+    def sort_again(self) -> None:
+        """Bring the charts nearest to trouble first."""
+        self._was_in_trouble.clear()
+        self._order.sort_again()
+
+    def choose(self, views: Iterable[RunView], filter_text: str, *, is_held: bool = False) -> ChosenCharts:
         """The charts of one run, or of several together.
 
         Args:
             filter_text: a regular expression over names of metrics, which is valid; empty for the charts that matter.
-            now: seconds of a clock that is never set back.
+            is_held: whether somebody looks at a chart, so that none of them may move.
         """
         runs = tuple(views)
         if filter_text != self._filter:
-            self._order, self._filter = CalmOrder(), filter_text
+            self._order, self._filter = KeptOrder(), filter_text
+            self._was_in_trouble.clear()
         names = sorted({name for view in runs for name in view.history.names})
         groups = chart_groups(names, _null_labels(runs[0])) if len(runs) == 1 else split(chart_groups(names))
         by_name = trouble_by_name(runs[0].outlooks) if len(runs) == 1 else {}
         shown = _matching(groups, filter_text) if filter_text else self._that_matter(groups, runs, by_name)
         troubles = {group.key: trouble_of(group.names, by_name) for group in shown}
         by_key = {group.key: group for group in shown}
-        order = self._order.arrange(tuple(by_key), troubles, now)
+        is_settled = all(view.judged_rows is None and view.history.num_rows for view in runs)
+        order = self._order.arrange(tuple(by_key), troubles, is_settled=is_settled, is_held=is_held)
+        self._was_in_trouble.update(key for key, trouble in troubles.items() if trouble < NO_TROUBLE)
         return ChosenCharts(groups=tuple(by_key[key] for key in order), troubles=troubles)
 
     def _that_matter(
@@ -60,7 +75,8 @@ class ChartChoice:
         return [
             group
             for group in groups
-            if trouble_of(group.names, by_name) < NO_TROUBLE
+            if group.key in self._was_in_trouble
+            or trouble_of(group.names, by_name) < NO_TROUBLE
             or not ruled.isdisjoint(group.names)
             or (group.matters and self._varies(group, runs))
         ]

@@ -94,7 +94,7 @@ class RunScreen(MonitorScreen):
         self._panels_shown_at = float("-inf")
         self._panels_wait = False
         self._filter_problem = ""
-        self._board = ChartBoard(display, look, seconds=seconds)
+        self._board = ChartBoard(display, look)
         self._head = OneLine(lambda width: skeleton_line(self._readers.first.run.name, width), look)
         self._notice = OneLine(lambda width: Line().fitted(width), look, id="notice")
         self._rules = OneLine(lambda width: Line().fitted(width), look)

@@ -1,6 +1,6 @@
 """How near a chart's metrics are to trouble, and the order of the charts that follows from it.
 
-The order is calm: it changes at once when something fails, fires or comes at risk, and else only now and then.
+Charts stay where they are: the order is made when a run is opened, and anew when a key asks for it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ import attrs
 from jepa_monitor.board.rule_text import rule_text
 from jepa_monitor.charts.spec import Tone
 from jepa_monitor.model.run_view import Outlook
-
-CALM_SECONDS = 20.0
-"""Least time between two changes of order that nothing urgent asks for."""
 
 _NARROW_MARGINS = (0.05, 0.2, 0.5)
 """Margins from which on a chart is one step further from trouble."""
@@ -74,25 +71,40 @@ def _names(outlook: Outlook) -> Iterable[str]:
     return rule_text(outlook.judgement.when).names if outlook.prospect in ("failed", "fired") else ()
 
 
-class CalmOrder:
-    """Keeps charts where they are until there is a reason to move them."""
+class KeptOrder:
+    """Keeps charts where they are until they are sorted again."""
 
     def __init__(self) -> None:
-        self._keys: tuple[str, ...] = ()
-        self._levels: dict[str, int] = {}
-        self._arranged_at = float("-inf")
+        self._keys: list[str] = []
+        self._is_wanted = True
 
-    def arrange(self, keys: Sequence[str], troubles: Mapping[str, Trouble], now: float) -> tuple[str, ...]:
-        """`keys`, given in the order of importance, with the nearest to trouble first.
+    def sort_again(self) -> None:
+        """Bring the nearest to trouble first the next time."""
+        self._is_wanted = True
+
+    def arrange(
+        self, keys: Sequence[str], troubles: Mapping[str, Trouble], *, is_settled: bool = True, is_held: bool = False
+    ) -> tuple[str, ...]:
+        """`keys`, given in the order of importance, where they were before; new ones in their place, or last.
 
         Args:
             troubles: of each key.
-            now: seconds of a clock that is never set back.
+            is_settled: whether the rules have judged the run as far as it is; until then it is sorted each time.
+            is_held: whether somebody looks at a chart: new ones join at the end, so that none moves.
         """
-        levels = {key: troubles[key].level for key in keys}
-        if levels == self._levels and now - self._arranged_at < CALM_SECONDS:
-            return self._keys
-        self._keys = tuple(sorted(keys, key=lambda key: troubles[key]))
-        self._levels = levels
-        self._arranged_at = now
-        return self._keys
+        if self._is_wanted:
+            self._keys = sorted_by_trouble(keys, troubles)
+            self._is_wanted = not (is_settled and keys)
+            return tuple(self._keys)
+        before = None
+        for key in keys:
+            if key not in self._keys:
+                place = len(self._keys) if is_held else self._keys.index(before) + 1 if before is not None else 0
+                self._keys.insert(place, key)
+            before = key
+        return tuple(key for key in self._keys if key in troubles)
+
+
+def sorted_by_trouble(keys: Iterable[str], troubles: Mapping[str, Trouble]) -> list[str]:
+    """The nearest to trouble first, and else in the order given."""
+    return sorted(keys, key=lambda key: troubles[key])

@@ -68,13 +68,13 @@ def _progress(view: RunView) -> tuple[list[Line], list[Line]]:
     total_steps = status.total_steps if status else 0
     core, further = [], []
     if view.state in ("stale", "crashed") and view.heartbeat_age is not None:
-        core.append(line(Span(f"last sign of life {_age(view.heartbeat_age)} ago", "warning")))
+        core.append(line(Span(f"last sign of life {age_text(view.heartbeat_age)} ago", "warning")))
     if view.epoch:
         core.append(line(f"epoch {_whole(view.epoch, total_epochs)}"))
     core.append(line(f"step {view.step:,.0f}", f"/{total_steps:,}" if total_steps else ""))
     left, rate = seconds_left(view), view.finals.get("throughput.samples_per_second")
     if left is not None:
-        further.append(line(f"{_age(left)} left"))
+        further.append(line(f"{age_text(left)} left"))
     if rate is not None and math.isfinite(rate):
         further.append(line(f"{_thousands(rate)}/s"))
     if status and status.exit_code is not None:
@@ -111,7 +111,8 @@ def _thousands(rate: float) -> str:
     return f"{rate / 1000:.1f} k" if rate >= 1000 else f"{rate:.0f}"
 
 
-def _age(seconds: float) -> str:
+def age_text(seconds: float) -> str:
+    """How long ago, or how long still."""
     if seconds < 1:
         return "0 s"
     if seconds < 60:

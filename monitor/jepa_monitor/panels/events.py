@@ -28,13 +28,14 @@ def events_content(view: RunView, width: int, look: Look, acknowledged: Set[str]
     is_wide = width >= _WIDE
 
     def drawn(event: Event) -> Line:
-        row = _event_line(event, look, is_wide=is_wide)
+        row = event_line(event, look, is_wide=is_wide)
         return row.toned("dim") if event_key(event) in acknowledged else row
 
     return Content(lines=LazyLines(view.events, drawn))
 
 
-def _event_line(event: Event, look: Look, *, is_wide: bool) -> Line:
+def event_line(event: Event, look: Look, *, is_wide: bool) -> Line:
+    """One event; where it `is_wide`, with seconds and its step."""
     name, message = foreign(event.name, 40), foreign(event.message)
     says_name = message.casefold().startswith(name.casefold())
     parts = (

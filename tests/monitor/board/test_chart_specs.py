@@ -136,33 +136,33 @@ def test_a_chart_in_trouble_has_a_coloured_frame_and_the_chosen_one_a_sign(tmp_p
 
 def test_a_term_that_is_always_zero_gets_no_chart_unless_asked_for(tmp_path: Path) -> None:
     view = view_of(tmp_path / "mine", change=lambda row: row | {"loss.quantizer": 0.0, "loss.sigreg": row["step"]})
-    keys = [group.key for group in ChartChoice().choose([view], "", 0.0).groups]
+    keys = [group.key for group in ChartChoice().choose([view], "").groups]
     assert "loss.sigreg" in keys
     assert "loss.quantizer" not in keys
-    assert [group.key for group in ChartChoice().choose([view], "quant", 0.0).groups] == ["loss.quantizer"]
+    assert [group.key for group in ChartChoice().choose([view], "quant").groups] == ["loss.quantizer"]
 
 
 def test_of_terms_with_a_single_value_those_that_are_not_zero_get_a_chart(tmp_path: Path) -> None:
     first = {**rows(10)[0], "loss.quantizer": 0.0, "loss.sigreg": 0.4}
-    keys = [group.key for group in ChartChoice().choose([view_of(tmp_path / "a", recorded=[first])], "", 0.0).groups]
+    keys = [group.key for group in ChartChoice().choose([view_of(tmp_path / "a", recorded=[first])], "").groups]
     assert "loss.sigreg" in keys
     assert "loss.quantizer" not in keys
     choice = ChartChoice()
-    choice.choose([view_of(tmp_path / "b", recorded=[first])], "", 0.0)
+    choice.choose([view_of(tmp_path / "b", recorded=[first])], "")
     again = view_of(tmp_path / "c", recorded=[first, {**first, "step": 20}])
-    assert "loss.sigreg" not in [group.key for group in choice.choose([again], "", 0.0).groups]
+    assert "loss.sigreg" not in [group.key for group in choice.choose([again], "").groups]
 
 
 def test_the_nearest_to_trouble_come_first(tmp_path: Path) -> None:
     view = with_outlooks(
         view_of(tmp_path / "mine"), outlook("abort", "fired", "lr"), outlook("must", "at risk", "grad.norm")
     )
-    keys = [group.key for group in ChartChoice().choose([view], "", 0.0).groups]
+    keys = [group.key for group in ChartChoice().choose([view], "").groups]
     assert keys[:3] == ["lr", "grad.norm", "val.retrieval.mrr"]
 
 
 def test_a_run_without_rows_has_no_charts(tmp_path: Path) -> None:
     view = view_of(tmp_path / "mine", recorded=[])
-    assert ChartChoice().choose([view], "", 0.0).groups == ()
+    assert ChartChoice().choose([view], "").groups == ()
     assert shown_runs([view], Display()).whole == (0, 1)
     record(tmp_path / "other", [])

@@ -29,7 +29,7 @@ def test_the_bar_says_every_rule_in_full_where_there_is_room(tmp_path: Path) -> 
     view = with_outlooks(view_of(tmp_path / "mine"), *rules, outlook("rollback", "fired", title="B"))
     text = rules_bar(view, 160).text
     assert text.startswith(
-        " rollback ▲ B ← r    must ✔ codes 14.1 > 10 %  ◔ target rank 8.30 > 8 at step 1,210?  ◌ epochs    nice ◌ 1 of 2"
+        " rollback ▲ B ← r    must ✔ codes 14.1 > 10 %  ◔ target rank 8.30 > 8 at step 1,210?  ◌ epochs    nice ◌"
     )
     assert text.rstrip().endswith("abort ✔ clear")
 

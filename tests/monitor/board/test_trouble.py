@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from jepa_monitor.board.trouble import CALM_SECONDS, NO_TROUBLE, CalmOrder, Trouble, trouble_by_name, trouble_of
+from jepa_monitor.board.trouble import NO_TROUBLE, KeptOrder, Trouble, trouble_by_name, trouble_of
 from tests.monitor.views import outlook
 
 
@@ -32,17 +32,33 @@ def test_a_chart_is_as_near_to_trouble_as_its_nearest_metric() -> None:
     assert trouble_of([], {}) == NO_TROUBLE
 
 
-def test_charts_stay_where_they_are_until_something_comes_at_risk_or_time_has_passed() -> None:
-    order = CalmOrder()
-    fine, narrow, failed = Trouble(2, 3), Trouble(2, 0), Trouble(0, 0)
-    assert order.arrange("abc", {"a": fine, "b": fine, "c": fine}, 0.0) == ("a", "b", "c")
-    assert order.arrange("abc", {"a": fine, "b": narrow, "c": fine}, 1.0) == ("a", "b", "c")
-    assert order.arrange("abc", {"a": fine, "b": narrow, "c": failed}, 2.0) == ("c", "b", "a")
-    assert order.arrange("abc", {"a": narrow, "b": fine, "c": failed}, 3.0) == ("c", "b", "a")
-    assert order.arrange("abc", {"a": narrow, "b": fine, "c": failed}, 3.0 + CALM_SECONDS) == ("c", "a", "b")
+def test_charts_stay_where_they_are_until_they_are_sorted_again() -> None:
+    order = KeptOrder()
+    fine, failed = Trouble(2, 3), Trouble(0, 0)
+    assert order.arrange("abc", {"a": fine, "b": failed, "c": fine}) == ("b", "a", "c")
+    assert order.arrange("abc", {"a": fine, "b": fine, "c": failed}) == ("b", "a", "c")
+    order.sort_again()
+    assert order.arrange("abc", {"a": fine, "b": fine, "c": failed}) == ("c", "a", "b")
 
 
-def test_a_new_chart_is_arranged_at_once() -> None:
-    order = CalmOrder()
-    order.arrange("a", {"a": NO_TROUBLE}, 0.0)
-    assert order.arrange("ab", {"a": NO_TROUBLE, "b": NO_TROUBLE}, 1.0) == ("a", "b")
+def test_until_the_rules_have_judged_the_run_its_charts_are_not_settled() -> None:
+    order = KeptOrder()
+    fine, failed = Trouble(2, 3), Trouble(0, 0)
+    assert order.arrange("ab", {"a": fine, "b": fine}, is_settled=False) == ("a", "b")
+    assert order.arrange("ab", {"a": fine, "b": failed}) == ("b", "a")
+    assert order.arrange("ab", {"a": failed, "b": fine}) == ("b", "a")
+
+
+def test_a_new_chart_takes_its_place_but_moves_none_that_is_looked_at() -> None:
+    order = KeptOrder()
+    order.arrange("bd", dict.fromkeys("bd", NO_TROUBLE))
+    assert order.arrange("abcd", dict.fromkeys("abcd", NO_TROUBLE)) == tuple("abcd")
+    assert order.arrange("abcde", dict.fromkeys("abcde", NO_TROUBLE), is_held=True) == tuple("abcde")
+    assert order.arrange("zabcde", dict.fromkeys("zabcde", NO_TROUBLE), is_held=True) == tuple("abcdez")
+
+
+def test_a_chart_that_is_gone_leaves_no_hole_and_comes_back_where_it_was() -> None:
+    order = KeptOrder()
+    order.arrange("abc", dict.fromkeys("abc", NO_TROUBLE))
+    assert order.arrange("ac", dict.fromkeys("ac", NO_TROUBLE)) == ("a", "c")
+    assert order.arrange("abc", dict.fromkeys("abc", NO_TROUBLE)) == ("a", "b", "c")

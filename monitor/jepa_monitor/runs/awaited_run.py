@@ -1,0 +1,45 @@
+"""The run that is watched before it is there: the newest of a folder, or one by the start of its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from jepa_core.run_directory.layout import is_run
+from jepa_core.run_directory.naming import LATEST, runs_in
+
+
+@attrs.frozen(kw_only=True)
+class AwaitedRun:
+    """What was asked for on the command line, where nothing meets it yet."""
+
+    name: str
+    """A run directory, the start of a run's name below `folder`, or `latest`."""
+    folder: Path
+    """Where runs lie; it need not be there yet."""
+
+    def look(self) -> Sighting:
+        """What is there now. Reads the folder: not for the screen's thread."""
+        runs = runs_in(self.folder)
+        given = Path(self.name)
+        if self.name == LATEST:
+            meant = runs
+        elif is_run(given):
+            meant = [given]
+        else:
+            exact = [run for run in runs if run.name == self.name]
+            meant = exact or [run for run in runs if self.name and run.name.startswith(self.name)]
+        others = tuple(run.name for run in reversed(runs) if run not in meant)
+        return Sighting(run=meant[-1] if meant else None, others=others, has_folder=self.folder.is_dir())
+
+
+@attrs.frozen(kw_only=True)
+class Sighting:
+    """What was there at one look."""
+
+    run: Path | None
+    """The newest run that is meant; None while there is none."""
+    others: tuple[str, ...]
+    """Names of the other runs of the folder, newest first."""
+    has_folder: bool
