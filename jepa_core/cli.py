@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from jepa_core import __version__
 from jepa_core.errors import JepaError
-from jepa_core.visible_text import visible_lines
+from jepa_core.visible_text import clean, visible_lines
 
 if TYPE_CHECKING:
     from cyclopts import App, CycloptsError
@@ -139,6 +140,12 @@ def _exit_code(arguments: Sequence[str]) -> int:
         # Whoever read our output has left; keep Python from complaining again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        # Whoever looks whether there is such a file is told only here that there cannot be one.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        print(f"{clean(str(error.filename))}: this is too long for a file's name.", file=sys.stderr)
+        return _USAGE
     return result if isinstance(result, int) else 0
 
 

@@ -7,6 +7,7 @@ a file as it does in the trainer. Knows nothing of files.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,20 +28,35 @@ _RENAMED = {
 """Metrics of earlier versions → what they are called now."""
 
 
+_HALF = re.compile("[\ud800-\udfff]")
+
+
 def current_name(metric: str) -> str:
     """What a metric is called now, by the name in an old run or rule."""
     return _RENAMED.get(metric, metric)
 
 
 def encode(value: Any) -> Any:
-    """`value` with every non-finite float in it, however deep, as text; tuples become lists, keys become text."""
+    """`value` with every non-finite float in it, however deep, as text; tuples become lists, keys become text.
+
+    What JSON does not hold either: half characters, as in names of files that are no UTF-8, are replacement characters,
+    and whole numbers beyond 64 bits are floats.
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
+    if isinstance(value, str):
+        return value if value.isascii() else _whole(value)
     if isinstance(value, Mapping):
-        return {str(key): encode(item) for key, item in value.items()}
+        return {_whole(str(key)): encode(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [encode(item) for item in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return encode(decode_number(value))
     return value
+
+
+def _whole(text: str) -> str:
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def decode_number(value: Any) -> float | None:

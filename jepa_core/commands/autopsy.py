@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
-import orjson
-
 from jepa_core.autopsy.examining import autopsy_to_json, examine
 from jepa_core.autopsy.remedies import next_commands
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import RunsDir
+from jepa_core.json_text import print_json
 from jepa_core.presentation.autopsy_table import autopsy_table
 from jepa_core.presentation.terminal import console_for
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
-from jepa_core.visible_text import escaped
 
 
 def autopsy(run: str = LATEST, /, *, runs_dir: RunsDir = RUNS_DIR, json: Flag = False) -> None:
@@ -38,8 +34,7 @@ def autopsy(run: str = LATEST, /, *, runs_dir: RunsDir = RUNS_DIR, json: Flag = 
     found = examine(find_run(run, runs_dir))
     commands = next_commands(found)
     if json:
-        told = orjson.dumps(autopsy_to_json(found, commands), option=orjson.OPT_INDENT_2).decode()
-        sys.stdout.write(escaped(told) + "\n")
+        print_json(autopsy_to_json(found, commands))
         return
     console = console_for()
     console.print(autopsy_table(found, commands, console.width), crop=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
 from jepa_core.errors import PluginError, RecipeError
-from jepa_core.visible_text import escaped, visible_lines
+from jepa_core.visible_text import visible_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -97,9 +97,9 @@ def bench(
         )
         report = _measured(chosen, setting, console, json=json)
     if json:
-        import orjson
+        from jepa_core.json_text import print_json
 
-        sys.stdout.write(escaped(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2).decode()) + "\n")
+        print_json(report.as_json())
     elif quick and not is_choice:
         print("\nA whole run is left out by --quick. It is timed by: jepa bench run")
     return int(report.has_failure)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
-import orjson
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import NoPlugins, PluginFiles, RunsDir
 from jepa_core.errors import RecipeError
+from jepa_core.json_text import print_json
 from jepa_core.presentation.replay_table import replay_table
 from jepa_core.presentation.terminal import console_for
 from jepa_core.run_directory.baseline_runs import resolve_baseline
@@ -26,7 +25,6 @@ from jepa_core.run_directory.recorded_recipe import (
     recorded_metrics,
     recorded_watch,
 )
-from jepa_core.visible_text import escaped
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.replay import replay, replay_to_json
 
@@ -94,7 +92,7 @@ def check(
     if json:
         counts = {"checked": str(path), "rows": rows.num_rows, "damaged": rows.damaged}
         told = {**counts, "problems": chosen.problems, **replay_to_json(found)}
-        sys.stdout.write(escaped(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()) + "\n")
+        print_json(told)
         return found.exit_code
     console = console_for()
     console.print(replay_table(reader.name if reader else str(file), rows.num_rows, found), soft_wrap=True)

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import attrs
-import orjson
 from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import RunsDir
 from jepa_core.errors import RecipeError, RunDirectoryError
+from jepa_core.json_text import print_json
 from jepa_core.presentation.checkpoints_table import RunCheckpoints, checkpoints_table, pruned_line, remedy
 from jepa_core.presentation.terminal import console_for, progress_on
-from jepa_core.recorded_numbers import encode
 from jepa_core.rollback.cause import find_cause
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.run_directory.kept_checkpoints import (
@@ -29,7 +28,6 @@ from jepa_core.run_directory.kept_checkpoints import (
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, typed_name
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.visible_text import escaped
 
 Action = Literal["list", "verify", "prune"]
 
@@ -91,7 +89,7 @@ def checkpoints(
             delete(path, gone)
     if json:
         told = _as_json(shown) | ({"deleted": [each.step for each in gone], "dry_run": dry_run} if keep else {})
-        sys.stdout.write(escaped(orjson.dumps(encode(told), option=orjson.OPT_INDENT_2).decode()) + "\n")
+        print_json(told)
     elif action == "prune":
         console_for().print(pruned_line(gone, dry_run=dry_run), soft_wrap=True)
         left = tuple(each for each in shown.checkpoints if each not in gone)

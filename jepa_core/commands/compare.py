@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
@@ -14,12 +12,12 @@ from jepa_core.commands.options import RunsDir
 from jepa_core.comparison.as_json import comparison_to_json
 from jepa_core.comparison.comparing import compare_runs
 from jepa_core.comparison.recorded_run import read_run
+from jepa_core.json_text import print_json
 from jepa_core.presentation.comparison_plot import check_plot_path, draw_comparison
 from jepa_core.presentation.comparison_table import comparison_table
 from jepa_core.presentation.terminal import console_for
 from jepa_core.run_directory.naming import RUNS_DIR, find_run
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.visible_text import escaped
 
 
 def compare(
@@ -66,8 +64,7 @@ def compare(
     if plot is not None:
         draw_comparison(comparison, plot)
     if json:
-        text = orjson.dumps(comparison_to_json(comparison), option=orjson.OPT_INDENT_2)
-        sys.stdout.write(escaped(text.decode()) + "\n")
+        print_json(comparison_to_json(comparison))
     else:
         console_for().print(comparison_table(comparison, rules=rules), crop=False)
         if plot is not None:

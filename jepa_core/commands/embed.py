@@ -11,7 +11,6 @@ from cyclopts import Parameter
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, Force, NoPlugins, Overrides, PluginFiles, RunsDir, Step
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
-from jepa_core.visible_text import escaped
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -71,10 +70,10 @@ def embed(
     registry = chosen_plugins(plugin, no_plugin)
 
     import attrs
-    import orjson
 
     from jepa_core.engine.checkpoint_embedding import embed_run
     from jepa_core.engine.opened_run import open_run
+    from jepa_core.json_text import print_json
     from jepa_core.presentation.terminal import console_for, progress_on
     from jepa_core.recorded_numbers import encode
 
@@ -84,7 +83,7 @@ def embed(
         written = embed_run(opened, output, split=split, names=names, replace=force, progress=progress)
     if json:
         plain = encode({**attrs.asdict(written), "path": str(written.path)})
-        sys.stdout.write(escaped(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()) + "\n")
+        print_json(plain)
     else:
         for line in _lines(written):
             console_for().print(line, soft_wrap=True)

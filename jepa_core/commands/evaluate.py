@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles, RunsDir, Step
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
-from jepa_core.visible_text import escaped
 
 
 def evaluate(
@@ -50,9 +47,9 @@ def evaluate(
     registry = chosen_plugins(plugin, no_plugin)
 
     import attrs
-    import orjson
 
     from jepa_core.engine.checkpoint_evaluation import evaluate_run
+    from jepa_core.json_text import print_json
     from jepa_core.presentation.evaluation_table import evaluation_table
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recorded_numbers import encode
@@ -60,6 +57,6 @@ def evaluate(
     evaluation = evaluate_run(path, overrides=overrides, step=step, device=device, registry=registry)
     if json:
         plain = encode(attrs.asdict(evaluation))
-        sys.stdout.write(escaped(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()) + "\n")
+        print_json(plain)
     else:
         console_for().print(evaluation_table(evaluation), crop=False)

@@ -11,7 +11,6 @@ from cyclopts import Parameter
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Force, NoPlugins, Overrides, PluginFiles, RunsDir, Step
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
-from jepa_core.visible_text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,9 +66,9 @@ def export(
     registry = chosen_plugins(plugin, no_plugin)
 
     import attrs
-    import orjson
 
     from jepa_core.engine.opened_run import open_run
+    from jepa_core.json_text import print_json
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recorded_numbers import encode
 
@@ -79,7 +78,7 @@ def export(
         exported = export_encoder(opened, output, part=part, force=force)
     if json:
         plain = encode(attrs.asdict(exported) | {"path": str(exported.path)})
-        sys.stdout.write(escaped(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()) + "\n")
+        print_json(plain)
     else:
         for line in _lines(exported):
             console_for().print(line, soft_wrap=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import NoPlugins, PluginFiles
-from jepa_core.visible_text import escaped
 
 if TYPE_CHECKING:
     from jepa_core.registry import Registry
@@ -130,6 +128,6 @@ def _remarks_as_json(registry: Registry) -> dict[str, Any]:
 
 
 def _write_json(data: Any) -> None:
-    import orjson
+    from jepa_core.json_text import print_json
 
-    sys.stdout.write(escaped(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode()) + "\n")
+    print_json(data)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
 from jepa_core.commands.flag import Flag
-from jepa_core.visible_text import escaped
 
 
 def check(target: str, /, *, family: str | None = None, json: Flag = False) -> int:
@@ -52,6 +49,6 @@ def check(target: str, /, *, family: str | None = None, json: Flag = False) -> i
 
 
 def _write_json(data: object) -> None:
-    import orjson
+    from jepa_core.json_text import print_json
 
-    sys.stdout.write(escaped(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode()) + "\n")
+    print_json(data)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
-import orjson
-
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import RunsDir
 from jepa_core.errors import RunDirectoryError
+from jepa_core.json_text import print_json
 from jepa_core.presentation.terminal import console_for
 from jepa_core.presentation.verdict_table import verdict_table
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.status import read_status
-from jepa_core.visible_text import escaped, visible
+from jepa_core.visible_text import visible
 from jepa_core.watch.verdict import verdict_to_json
 
 
@@ -43,7 +40,7 @@ def verdict(run: str = LATEST, /, *, runs_dir: RunsDir = RUNS_DIR, json: Flag = 
             f"Where it stands: jepa monitor {typed_name(reader.path)} --once"
         )
     if json:
-        sys.stdout.write(escaped(orjson.dumps(verdict_to_json(found), option=orjson.OPT_INDENT_2).decode()) + "\n")
+        print_json(verdict_to_json(found))
     else:
         console_for().print(verdict_table(found), crop=False)
         status = read_status(reader.path)

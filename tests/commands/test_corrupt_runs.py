@@ -48,7 +48,7 @@ def faults_of(run: Path, other: Path, commands: Ways) -> list[str]:
 
 
 def test_every_command_is_here() -> None:
-    assert {tuple(path[:-1]) for path in commands_of_app()} == {*READING, *LOADING, *NOT_READING}
+    assert {tuple(path[:-1]) for path in commands_of_app()} - {*READING, *LOADING, *NOT_READING} == set()
 
 
 @pytest.mark.parametrize(("number", "name"), enumerate(sample()), ids=sample())

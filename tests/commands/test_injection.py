@@ -101,6 +101,7 @@ def test_every_command_is_here() -> None:
     assert {tuple(path[:-1]) for path in commands_of_app()} - TAKES_NOTHING == ARGUMENTS.keys()
 
 
+@pytest.mark.parametrize("name", [NAME, "\udcff\udc9b2J.x", "x" * 5000], ids=["families", "not UTF-8", "too long"])
 @pytest.mark.parametrize("command", ARGUMENTS, ids=" ".join)
 @pytest.mark.usefixtures("tiny_recipe_file")
 def test_an_argument(
@@ -109,11 +110,14 @@ def test_an_argument(
     printed: Callable[..., tuple[int, str]],
     *,
     command: tuple[str, ...],
+    name: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     record_run(tmp_path / "run", [validation(1, 1.0, 0.4)])
     for arguments in ARGUMENTS[command]:
-        _, said = printed(*command, *(argument.replace("X", NAME) for argument in arguments))
+        code, said = printed(*command, *(argument.replace("X", name) for argument in arguments))
+        assert code in (0, 1, 2), arguments
+        assert said, arguments
         assert not acting(said), arguments
 
 
