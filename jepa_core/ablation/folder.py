@@ -32,6 +32,7 @@ from jepa_core.ablation.plan import (
 from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import read_plain
 from jepa_core.recorded_numbers import encode
+from jepa_core.run_directory.folded import ABLATION
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.naming import runs_in
@@ -39,7 +40,7 @@ from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.replacing import replace_file
 from jepa_core.run_directory.status import ShownState
 
-PLAN = "ablation.json"
+PLAN = ABLATION
 CELLS = "cells"
 LOGS = "logs"
 

@@ -29,6 +29,7 @@ NoPlugins = Annotated[
         "JEPA_DISABLE_PLUGINS does the same, names apart by commas.",
     ),
 ]
+Tags = Annotated[tuple[str, ...], Parameter(name="--tag", negative="", show_default=False)]
 Step = Annotated[
     str,
     Parameter(

@@ -12,7 +12,7 @@ import attrs
 from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
-from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
+from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles, Tags
 from jepa_core.errors import RecipeError, RunDirectoryError
 from jepa_core.launching import (
     forget_run,
@@ -28,6 +28,7 @@ from jepa_core.launching import (
 from jepa_core.presentation.shown_training import audit_command, plugin_flags, run_command, train_and_show
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import RUNS_DIR, find_run, typed_name
+from jepa_core.run_directory.tags import checked_tags
 from jepa_core.visible_text import clean, visible_lines
 
 
@@ -43,12 +44,13 @@ def run(
     no_audit: Flag = False,
     gpus: int = 1,
     processes: int = 1,
+    tag: Tags = (),
     plugin: PluginFiles = (),
     no_plugin: NoPlugins = (),
 ) -> int:
     """Train from a recipe, and end with a verdict.
 
-    For example: jepa run recipes/optimized.toml --set train.epochs=10
+    For example: jepa run quickstart --set train.epochs=10
 
     On two GPUs of this machine: jepa run optimized --gpus 2
 
@@ -74,9 +76,14 @@ def run(
         GPUs of this machine that share each batch, a process each. Over several machines: torchrun -m jepa_core run.
     processes
         The same with processes on the CPU, to try a run of several ranks where there are no GPUs.
+    tag
+        A word by which jepa runs --tag finds the run again; may be repeated.
     """
     num_ranks = _num_ranks(gpus, processes, device)
     path = restarted_run(runs_dir) or _run_to_resume(recipe, overrides, resume, runs_dir)
+    tags = checked_tags(tag)
+    if path and tags and resume:
+        raise RecipeError(f"--tag {tags[0]}: a run that is resumed keeps the tags that it began with.")
     ended = _nothing_to_resume(path) if path else None
     if ended:
         if leads():
@@ -104,7 +111,7 @@ def run(
     report()
     conclusion = train_and_show(
         console,
-        loaded if path else with_scenarios(loaded, registry),
+        loaded if path else attrs.evolve(with_scenarios(loaded, registry), tags=tags),
         device=device,
         runs_dir=runs_dir,
         resume=path,

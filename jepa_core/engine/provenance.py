@@ -39,6 +39,7 @@ def write_provenance(
             data_fingerprint=dataset.fingerprint,
             plugin_files=recorded_files(loaded.plugin_files),
             overrides=list(loaded.overrides),
+            tags=list(loaded.tags),
             **nulls.to_environment(),
         )
     )

@@ -1,15 +1,18 @@
-"""The list of runs: state, progress, best retrieval beside the strongest null, verdict."""
+"""The list of runs: when each started, recipe, state, progress, best retrieval beside the strongest null, verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
 
-from rich.console import RenderableType
+import attrs
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.null_lines import null_title
+from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.status import ShownState
 from jepa_core.run_directory.summary import RunSummary
 from jepa_core.visible_text import clean
@@ -28,9 +31,16 @@ STATE_MARKS: dict[ShownState, tuple[str, str]] = {
 }
 """Sign and style of each state."""
 
-
-_NAMES_FROM = 110
-"""Columns from which the names of nulls have room."""
+_GAP = 2
+"""Columns between two."""
+_SHORTEST_NAME = 24
+"""Columns that a name is never cut below."""
+_LONG_NAME = 34
+"""Columns that a name is not cut below where something else can be left out."""
+_END_OF_NAME = 16
+"""Columns of a name's end, which tells runs of one recipe apart: -YYYYMMDD-HHMMSS."""
+_LONGEST = 40
+"""Characters of a recipe's name, a baseline's and a tag."""
 
 
 def state_text(state: ShownState) -> Text:
@@ -39,29 +49,102 @@ def state_text(state: ShownState) -> Text:
     return Text(f"{mark} {state.replace('_', ' ')}", style=style)
 
 
-def runs_table(summaries: Iterable[RunSummary], width: int) -> RenderableType:
-    """One line a run, in the order given; on less than 110 columns of `width` the nulls' names are left out."""
-    with_names = width >= _NAMES_FROM
-    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("run", overflow="fold")
-    table.add_column("state")
-    table.add_column("epoch", justify="right")
-    table.add_column("best val MRR", justify="right")
-    table.add_column("null", justify="right")
-    if with_names:
-        table.add_column("strongest null", no_wrap=True)
-    table.add_column("verdict")
-    for run in summaries:
-        table.add_row(
-            Text(clean(run.name)),
-            state_text(run.state),
-            Text(_epochs(run)),
-            Text("" if run.best_mrr is None else f"{run.best_mrr:.3f}"),
-            Text("" if run.null_mrr is None else f"{run.null_mrr:.3f}", style="dim"),
-            *([Text(null_title(run.null), style="dim")] if with_names else []),
-            Text(run.outcome + (f" against {clean(run.baseline, 40)}" if run.baseline else "")),
-        )
-    return table
+def _state(run: RunSummary) -> Text:
+    text = state_text(run.state)
+    return text if not run.folded else Text(f"{text.plain[:1]} {run.folded} runs", style=text.style)
+
+
+@attrs.frozen
+class _Column:
+    heading: str
+    cell: Callable[[RunSummary], Text]
+    is_number: bool = False
+
+
+_COLUMNS = {
+    "run": _Column("run", lambda run: Text(clean(run.name))),
+    "date": _Column("started", lambda run: Text(local_time(run.started, "%Y-%m-%d %H:%M") if run.started else "")),
+    "recipe": _Column("recipe", lambda run: Text(clean(run.recipe, _LONGEST))),
+    "state": _Column("state", _state),
+    "epoch": _Column("epoch", lambda run: Text(_epochs(run)), is_number=True),
+    "best": _Column("best", lambda run: Text(_figure(run.best_mrr)), is_number=True),
+    "best MRR": _Column("best val MRR", lambda run: Text(_figure(run.best_mrr)), is_number=True),
+    "null": _Column("null", lambda run: Text(_figure(run.null_mrr), style="dim"), is_number=True),
+    "null's name": _Column("strongest null", lambda run: Text(null_title(run.null), style="dim")),
+    "outcome": _Column("verdict", lambda run: Text(clean(run.outcome, 2 * _LONGEST))),
+    "verdict": _Column("verdict", lambda run: Text(_verdict(run))),
+    "tags": _Column("tags", lambda run: Text(" ".join(clean(tag, _LONGEST) for tag in run.tags), style="dim")),
+}
+_KEPT = (
+    ("run", "date", "recipe", "state", "epoch", "best MRR", "null", "null's name", "verdict", "tags"),
+    ("run", "date", "state", "epoch", "best MRR", "null", "null's name", "verdict", "tags"),
+    ("run", "date", "state", "epoch", "best", "null", "null's name", "outcome", "tags"),
+    ("run", "date", "state", "epoch", "best", "null", "outcome", "tags"),
+    ("run", "state", "epoch", "best", "null", "outcome", "tags"),
+    ("run", "state", "epoch", "best", "null", "outcome"),
+    ("run", "state", "epoch", "best", "outcome"),
+    ("run", "state", "best", "outcome"),
+)
+"""Columns on wide and on narrower screens: a run's name has its recipe and its time in it."""
+
+
+@attrs.frozen
+class RunsTable:
+    """One line a run, in the order given: what matters least is left out where not all fits, and the middle of long
+    names."""
+
+    runs: Sequence[RunSummary]
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        named = [name for name in _COLUMNS if name != "tags" or any(run.tags for run in self.runs)]
+        cells = {name: [_COLUMNS[name].cell(run) for run in self.runs] for name in named}
+        widths = {
+            name: max([cell_len(_COLUMNS[name].heading), *(text.cell_len for text in cells[name])]) for name in named
+        }
+        shown = _shown(widths, options.max_width)
+        longest_name = max(_SHORTEST_NAME, options.max_width - _needed(shown, {**widths, "run": 0}))
+        table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+        for name in shown:
+            column = _COLUMNS[name]
+            table.add_column(column.heading, justify="right" if column.is_number else "left", overflow="fold")
+        for index in range(len(self.runs)):
+            row = {name: cells[name][index] for name in shown}
+            table.add_row(*{**row, "run": Text(_cut_in_the_middle(row["run"].plain, longest_name))}.values())
+        yield table
+
+
+def _shown(widths: Mapping[str, int], width: int) -> Sequence[str]:
+    """The most columns that fit, of which a name may be cut to what tells it."""
+    choices = [tuple(name for name in kept if name in widths) for kept in _KEPT]
+    for longest_name in (_LONG_NAME, _SHORTEST_NAME):
+        allowed = {**widths, "run": min(widths["run"], longest_name)}
+        for names in choices:
+            if _needed(names, allowed) <= width:
+                return names
+    return choices[-1]
+
+
+def _needed(names: Sequence[str], widths: Mapping[str, int]) -> int:
+    return sum(widths[name] for name in names) + _GAP * (len(names) - 1)
+
+
+def _cut_in_the_middle(name: str, width: int) -> str:
+    """A name on `width` columns, with its end."""
+    if cell_len(name) <= width:
+        return name
+    end = name[-_END_OF_NAME:]
+    while cell_len(end) > _END_OF_NAME:
+        end = end[1:]
+    return f"{set_cell_size(name, width - cell_len(end) - 1).rstrip()}…{end}"
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _verdict(run: RunSummary) -> str:
+    against = f" against {clean(run.baseline, _LONGEST)}" if run.baseline else ""
+    return clean(run.outcome, 2 * _LONGEST) + against
 
 
 def _epochs(run: RunSummary) -> str:

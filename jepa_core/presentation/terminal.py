@@ -19,6 +19,9 @@ from jepa_core.visible_text import visible_lines
 PLAIN_WIDTH = 160
 """Columns where the output is a file or a pipe, and the environment's COLUMNS does not say how many."""
 
+UNBOUNDED = 10_000
+"""The same for tables that programs read: no line ends for want of room."""
+
 _PLAINER = {"✔": "+", "✘": "x", "◌": "o", "▲": "!", "●": "*", "○": "o", "−": "-", "–": "-", "·": "-", "…": "~",
             "≥": ">", "≤": "<", "≠": "!", "τ": "t", "▸": ">", "◔": "~", "×": "x"}  # fmt: skip
 _COMPARISONS = {"≥": ">=", "≤": "<=", "≠": "!="}
@@ -27,15 +30,16 @@ _COMPARISONS = {"≥": ">=", "≤": "<=", "≠": "!="}
 _ERRORS = "jepa_core.plainer"
 
 
-def console_for(stream: TextIO | None = None) -> Console:
+def console_for(stream: TextIO | None = None, *, plain_width: int = PLAIN_WIDTH) -> Console:
     """A console on `stream`, or on the standard output. Signs that its encoding lacks print as ASCII ones.
 
-    Where it is no terminal its lines have no blanks at their ends.
+    Where it is no terminal its lines have no blanks at their ends, and as many columns as COLUMNS says, else
+    `plain_width`.
     """
     out = sys.stdout if stream is None else stream
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(errors=_ERRORS)
-    width = None if out.isatty() else _plain_width()
+    width = None if out.isatty() else _plain_width(plain_width)
     console = Console(file=out, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
     console.push_render_hook(_Cleaning())
     if not out.isatty():
@@ -43,9 +47,9 @@ def console_for(stream: TextIO | None = None) -> Console:
     return console
 
 
-def _plain_width() -> int:
+def _plain_width(otherwise: int) -> int:
     columns = os.environ.get("COLUMNS", "")
-    return int(columns) if columns.isdecimal() and int(columns) else PLAIN_WIDTH
+    return int(columns) if columns.isdecimal() and int(columns) else otherwise
 
 
 class _Cleaning(RenderHook):

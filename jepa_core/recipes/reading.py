@@ -41,6 +41,8 @@ class LoadedRecipe:
     """Local files that components may come from."""
     overrides: tuple[str, ...] = ()
     """The `KEY=VALUE` flags that are applied in it."""
+    tags: tuple[str, ...] = ()
+    """Words of the user's by which its run is found again; they change nothing."""
 
     def resolved(self, baseline: Baseline | None = None) -> str:
         """The text of recipe.toml, with all metrics declared; `baseline` is what the recipe's was found to be."""

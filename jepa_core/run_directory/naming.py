@@ -1,4 +1,4 @@
-"""Names of run directories: NAME-YYYYMMDD-HHMMSS, made without collision and found again by their start."""
+"""Names of run directories: NAME-YYYYMMDD-HHMMSS, made without collision and found again by a part."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
@@ -16,8 +17,9 @@ import attrs
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock, local_time
-from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, is_run
-from jepa_core.run_directory.status import process_lives
+from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, ENVIRONMENT, STATUS, is_run
+from jepa_core.run_directory.status import process_lives, read_status
+from jepa_core.run_directory.watched_file import Signature, signature
 
 RUNS_DIR = Path("runs")
 """Where runs lie unless said otherwise, below the working directory."""
@@ -141,28 +143,46 @@ def beside(run: Path) -> Path:
 
 
 def runs_in(runs_dir: Path) -> list[Path]:
-    """All run directories directly below `runs_dir`, oldest first; none when there is no such folder."""
+    """All run directories directly below `runs_dir`, in the order in which they started; none when there is no such
+    folder."""
     try:
         candidates = [path for path in runs_dir.iterdir() if not path.name.startswith(".") and is_run(path)]
     except OSError:
         return []
-    return sorted(candidates, key=_age_key)
+    return sorted(candidates, key=lambda path: (started_at(path), _number(path), path.name))
 
 
-def _age_key(path: Path) -> tuple[str, int, str]:
-    """By the time in the name; a run that was renamed counts from when it was last changed."""
+def started_at(run: Path) -> float:
+    """When a run started, in seconds since 1970: by its status, else by when its environment was written, else by when
+    it was last changed; 0 where nothing says.
+
+    The time in a run's name is local: of another zone, or of the hour that is passed twice a year.
+    """
+    return _started_at(run, signature(run / STATUS))
+
+
+@lru_cache(maxsize=1 << 14)
+def _started_at(run: Path, _status: Signature) -> float:
+    status = read_status(run)
+    if status is not None and 0 < status.started < float("inf"):
+        return status.started
+    for path in (run / ENVIRONMENT, run):
+        with suppress(OSError):
+            return path.stat().st_mtime
+    return 0.0
+
+
+def _number(path: Path) -> int:
+    """Which of the runs of one name and second it is."""
     started = _STARTED.search(path.name)
-    if started is not None:
-        return started[1], int(started[2] or 1), path.name
-    try:
-        changed = path.stat().st_mtime
-    except OSError:
-        changed = 0.0
-    return local_time(changed, "%Y%m%d-%H%M%S"), 1, path.name
+    return int(started[2] or 1) if started else 1
 
 
 def find_run(text: str, runs_dir: Path = RUNS_DIR) -> Path:
-    """The run meant by `text`: a run directory, the start of one run's name below `runs_dir`, or `latest`.
+    """The run meant by `text`: a run directory, a part of one run's name below `runs_dir`, or `latest`.
+
+    A part is the start of a name, or what stands after one of its dashes or the start of that: runs of one recipe begin
+    alike, and differ in their time.
 
     Raises:
         RunDirectoryError: no run is meant, or more than one.
@@ -172,10 +192,35 @@ def find_run(text: str, runs_dir: Path = RUNS_DIR) -> Path:
     runs = runs_in(runs_dir)
     if text == LATEST and runs:
         return runs[-1]
-    meant = [run for run in runs if run.name == text] or [run for run in runs if text and run.name.startswith(text)]
+    meant = _meant(text, runs) if text else []
     if len(meant) == 1:
         return meant[0]
     raise RunDirectoryError(_not_found(text, runs_dir, runs) if not meant else _ambiguous(text, meant))
+
+
+def _meant(text: str, runs: Sequence[Path]) -> list[Path]:
+    """The runs that `text` fits best."""
+    ways: tuple[Callable[[str], bool], ...] = (
+        lambda name: name == text,
+        lambda name: name.startswith(text),
+        lambda name: any(end == text for end in _ends(name)),
+        lambda name: any(end.startswith(text) for end in _ends(name)),
+    )
+    return next((meant for fits in ways if (meant := [run for run in runs if fits(run.name)])), [])
+
+
+def _ends(name: str) -> list[str]:
+    """What stands after each dash of a name."""
+    return [name[dash.end() :] for dash in re.finditer("-", name)]
+
+
+def short_name(run: str, others: Collection[str]) -> str:
+    """The least to type for a run, by what tells it from the others that there are now: the time in its name, else all
+    of it."""
+    started = _STARTED.search(run)
+    ends = [started[0][10:], started[0][1:]] if started else []
+    paths = [Path(other) for other in {run, *others}]
+    return next((end for end in ends if _meant(end, paths) == [Path(run)]), run)
 
 
 def typed_name(run: Path) -> str:
@@ -191,12 +236,17 @@ def _not_found(text: str, runs_dir: Path, runs: Sequence[Path]) -> str:
         return f"{text[:100]} is a folder of runs, not a run. Look there with --runs-dir {text[:100]}."
     if not runs:
         return f"No run {text[:100]!r}: there are no runs in {runs_dir}/. Give a run directory, or --runs-dir."
-    return f"No run directory is called {text[:100]!r}, and no run in {runs_dir}/ starts so.\n{_newest(runs)}"
+    lacking = f"and no run in {runs_dir}/ starts so or has that time"
+    return f"No run directory is called {text[:100]!r}, {lacking}.\n{_newest(runs)}"
 
 
 def _ambiguous(text: str, meant: Sequence[Path]) -> str:
-    remedy = f"give more of the name, or {LATEST}, which is the newest run of all"
-    return f"{len(meant)} runs start with {text!r}: {remedy}.\n{_newest(meant)}"
+    newest = meant[-1].name
+    told_apart = short_name(newest, [run.name for run in meant])
+    by_time = "" if told_apart == newest else f" or its time, such as {told_apart},"
+    remedy = f"give more of the name,{by_time} or {LATEST}, which is the newest run of all"
+    start = "start with" if any(run.name.startswith(text) for run in meant) else "have in their names"
+    return f"{len(meant)} runs {start} {text!r}: {remedy}.\n{_newest(meant)}"
 
 
 def _newest(runs: Sequence[Path]) -> str:

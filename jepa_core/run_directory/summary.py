@@ -10,8 +10,10 @@ import attrs
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.layout import ENVIRONMENT, METRICS, STATUS, VERDICT, is_run
+from jepa_core.run_directory.naming import started_at
 from jepa_core.run_directory.reading import NewRows, RowsReader, RunReader
 from jepa_core.run_directory.status import ShownState, read_status, shown_state
+from jepa_core.run_directory.tags import recorded_tags
 from jepa_core.run_directory.watched_file import Signature, WatchedFile, signature
 from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.verdict import Verdict
@@ -37,6 +39,13 @@ class RunSummary:
     baseline: str
     """What the verdict compares with; may be empty."""
     exit_code: int | None
+    started: float = 0.0
+    """Seconds since 1970; 0 where nothing says."""
+    recipe: str = ""
+    """Name of the recipe."""
+    tags: tuple[str, ...] = ()
+    folded: int = 0
+    """How many runs of an ablation this line stands for; 0 for a run."""
 
 
 def summarise(path: Path, clock: Clock = SYSTEM_CLOCK) -> RunSummary:
@@ -61,7 +70,7 @@ class SummaryReader:
         self._rows = RowsReader(path / METRICS, containing="val.retrieval.mrr")
         self._status = WatchedFile(path / STATUS, lambda _: read_status(path))
         self._verdict = WatchedFile(path / VERDICT, lambda _: _verdict(self._reader))
-        self._nulls = WatchedFile(path / ENVIRONMENT, lambda _: _recorded_nulls(self._reader))
+        self._environment = WatchedFile(path / ENVIRONMENT, lambda _: _Environment.of(self._reader))
         self._rows_seen: Signature = None
         self._validation = _Validation()
 
@@ -75,7 +84,7 @@ class SummaryReader:
             raise RunDirectoryError(f"{self._reader.path} is no run directory any more.")
         self._read_what_changed()
         status, (verdict, outcome), validation = self._status.content, self._verdict.content, self._validation
-        strongest = self._nulls.content.strongest
+        strongest = self._environment.content.nulls.strongest
         return RunSummary(
             name=self._reader.name,
             path=str(self._reader.path),
@@ -88,12 +97,15 @@ class SummaryReader:
             outcome=outcome,
             baseline=verdict.baseline if verdict else "",
             exit_code=status.exit_code if status else None,
+            started=started_at(self._reader.path),
+            recipe=status.recipe if status else "",
+            tags=self._environment.content.tags,
         )
 
     def _read_what_changed(self) -> None:
         self._status.refresh()
         self._verdict.refresh()
-        self._nulls.refresh()
+        self._environment.refresh()
         before, self._rows_seen = self._rows_seen, signature(self._reader.path / METRICS)
         more = before != self._rows_seen
         while more:
@@ -126,9 +138,17 @@ class _Validation:
         return _Validation(best=best, null_mrr=null_mrr, null=null, epoch=epoch)
 
 
-def _recorded_nulls(reader: RunReader) -> RankedNulls:
-    """Those of environment.json; none of a run that an earlier version made."""
-    return RankedNulls.from_environment(reader.environment()) or RankedNulls()
+@attrs.frozen(kw_only=True)
+class _Environment:
+    """What of environment.json is shown; nothing of a run that an earlier version made."""
+
+    nulls: RankedNulls
+    tags: tuple[str, ...]
+
+    @classmethod
+    def of(cls, reader: RunReader) -> _Environment:
+        environment = reader.environment()
+        return cls(nulls=RankedNulls.from_environment(environment) or RankedNulls(), tags=recorded_tags(environment))
 
 
 def _verdict(reader: RunReader) -> tuple[Verdict | None, str]:

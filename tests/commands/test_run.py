@@ -90,6 +90,21 @@ def test_a_run_prints_what_it_is_a_line_a_validation_and_the_verdict(
     assert "retrieval on validation" in out
 
 
+def test_tags_are_kept_and_a_run_that_goes_on_takes_no_others(
+    jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str], stopped_after_a_step: None
+) -> None:
+    assert jepa("run", "tiny.toml", "--no-audit", "--tag", "big", "--tag", "lr=0.1") == 143
+    run = only_run(folder)
+    assert RunReader(run).environment()["tags"] == ["big", "lr=0.1"]
+    capsys.readouterr()
+    assert jepa("runs", "--tag", "big", "--json") == 0
+    assert [entry["tags"] for entry in json.loads(capsys.readouterr().out)] == [["big", "lr=0.1"]]
+    assert jepa("run", "--resume", str(run), "--tag", "small") == 2
+    assert "keeps the tags that it began with" in capsys.readouterr().err
+    assert jepa("run", "tiny.toml", "--tag", "two words") == 2
+    assert "--tag 'two words' is no tag" in capsys.readouterr().err
+
+
 def test_a_run_begins_with_what_the_audit_finds_there_and_in_its_log(
     jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

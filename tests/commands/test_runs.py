@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -20,9 +21,56 @@ def test_runs_are_listed_newest_first_with_retrieval_beside_the_strongest_null(
     (path / "environment.json").write_bytes(orjson.dumps(nulls.to_environment()))
     record_run(tmp_path / "b-20260102-000000", state="failed")
     runs(runs_dir=tmp_path)
-    _, newest, oldest = capsys.readouterr().out.splitlines()
-    assert newest.split() == ["b-20260102-000000", "✘", "failed", "0"]
-    assert oldest.split() == ["a-20260101-000000", "✔", "finished", "2/3", "0.500", "0.346", "pair", "analogy"]
+    _, newest, oldest = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [newest[0], *newest[3:]] == ["b-20260102-000000", "mine", "✘", "failed", "0"]
+    expected = ["a-20260101-000000", "mine", "✔", "finished", "2/3", "0.500", "0.346", "pair", "analogy"]
+    assert [oldest[0], *oldest[3:]] == expected
+
+
+def listed(capsys: pytest.CaptureFixture[str], *words: str, **asked: Any) -> list[str]:
+    """The first word of each line below the heading."""
+    runs(*words, **asked)
+    return [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Path:
+    """Three runs and an ablation of two, the newest first in the alphabet."""
+    for name, mrr, tags in (("c", 0.3, ["big", "lr=0.1"]), ("b", 0.5, []), ("a", 0.4, ["big"])):
+        path = record_run(tmp_path / name, [validation(1, 1.0, mrr)], state="failed" if name == "b" else "finished")
+        (path / "environment.json").write_bytes(orjson.dumps({"tags": tags}))
+    ablation = tmp_path / "ablate-mine-0123abcd"
+    for number in (1, 2):
+        record_run(ablation / f"c{number}-s0-20260101-000000", [validation(1, 1.0, number / 10)])
+    (ablation / "ablation.json").write_bytes(b"{}")
+    return tmp_path
+
+
+def test_runs_are_sorted_by_what_is_asked_for(several: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ablation = "ablate-mine-0123abcd"
+    assert listed(capsys, runs_dir=several) == [ablation, "a", "b", "c"]
+    assert listed(capsys, runs_dir=several, sort="name") == ["a", ablation, "b", "c"]
+    assert listed(capsys, runs_dir=several, sort="best") == ["b", "a", "c", ablation]
+    assert listed(capsys, runs_dir=several, sort="state") == ["b", ablation, "a", "c"]
+
+
+def test_runs_are_chosen_by_words_and_by_tags(several: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert listed(capsys, "FAILED", runs_dir=several) == ["b"]
+    assert listed(capsys, runs_dir=several, tag=("big",)) == ["a", "c"]
+    assert listed(capsys, "finished", runs_dir=several, tag=("big", "lr=0.1")) == ["c"]
+    runs("failed", runs_dir=several, tag=("big",))
+    assert f"None of the 4 runs in {several}/ fits failed --tag big." in capsys.readouterr().out
+
+
+def test_an_ablation_is_one_line_unless_all_its_runs_are_asked_for(
+    several: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs("ablate", runs_dir=several)
+    _, line = capsys.readouterr().out.splitlines()
+    assert "✔ 2 runs" in line
+    assert "0.200" in line
+    unfolded = listed(capsys, "ablate", runs_dir=several, all_runs=True)
+    assert unfolded == [f"ablate-mine-0123abcd/c{number}-s0-20260101-000000" for number in (2, 1)]
 
 
 def test_a_run_of_an_earlier_version_stands_beside_counting_equal_cells(

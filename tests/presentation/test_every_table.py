@@ -29,7 +29,7 @@ from jepa_core.presentation.evaluation_table import evaluation_table
 from jepa_core.presentation.recipe_view import differences_view
 from jepa_core.presentation.replay_table import replay_table
 from jepa_core.presentation.rollback_table import rollback_table
-from jepa_core.presentation.runs_table import runs_table
+from jepa_core.presentation.runs_table import RunsTable
 from jepa_core.presentation.verdict_table import verdict_table
 from jepa_core.recipes.difference import Change
 from jepa_core.rollback.plan import RollbackPlan
@@ -173,7 +173,7 @@ def evaluation(text: str, figure: float) -> RenderableType:
 
 def runs(text: str, figure: float) -> RenderableType:
     run = attrs.evolve(RUN, name=text, epoch=figure, best_mrr=figure, null_mrr=figure, null=text, baseline=text)
-    return runs_table([run, run], 80)
+    return RunsTable([run, run])
 
 
 def components(text: str, _figure: float) -> RenderableType:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -9,15 +10,17 @@ from hypothesis import strategies as st
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.clock import Clock, local_time
-from jepa_core.run_directory.naming import RUNS_DIR, create_run, find_run, runs_in, typed_name
+from jepa_core.run_directory.naming import RUNS_DIR, create_run, find_run, runs_in, short_name, typed_name
+from jepa_core.run_directory.status import Status, write_status
 
 CLOCK = Clock(now=lambda: 1_795_380_301.0)
 
 
 def made(runs_dir: Path, *names: str) -> list[Path]:
-    for name in names:
+    """Runs that were started in this order."""
+    for number, name in enumerate(names, 1):
         (runs_dir / name).mkdir(parents=True)
-        (runs_dir / name / "metrics.jsonl").touch()
+        write_status(runs_dir / name, Status(started=1000.0 * number))
     return [runs_dir / name for name in names]
 
 
@@ -89,10 +92,51 @@ def test_without_any_run_the_error_says_so(tmp_path: Path) -> None:
         find_run("latest", tmp_path / "none")
 
 
-def test_runs_are_ordered_by_the_time_in_their_names_and_their_number(tmp_path: Path) -> None:
-    names = ["c-20260101-000000", "a-20260102-000000", "a-20260102-000000-2", "a-20260102-000000-10"]
-    made(tmp_path, *reversed(names))
+def test_runs_are_in_the_order_in_which_they_started_whatever_the_clock_of_their_names(tmp_path: Path) -> None:
+    """The second of two runs around the end of daylight saving, and one from a zone where it is still yesterday."""
+    names = ["a-20261025-025900", "a-20261025-020100", "a-20261024-210200"]
+    made(tmp_path, *names)
     assert [run.name for run in runs_in(tmp_path)] == names
+    assert find_run("latest", tmp_path).name == names[-1]
+
+
+def test_runs_of_one_moment_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    names = ["a-20260102-000000", "a-20260102-000000-2", "a-20260102-000000-10"]
+    for name in reversed(names):
+        (tmp_path / name).mkdir()
+        write_status(tmp_path / name, Status(started=5.0))
+    assert [run.name for run in runs_in(tmp_path)] == names
+
+
+def test_without_a_status_a_run_counts_from_its_environment_else_from_its_last_change(tmp_path: Path) -> None:
+    middle, last, first = made(tmp_path, "middle", "last", "first")
+    for run, status in ((middle, b"{"), (last, b'{"state": "finished", "started": "soon"}')):
+        (run / "status.json").write_bytes(status)
+        (run / "metrics.jsonl").touch()
+    (middle / "environment.json").write_bytes(b"{}")
+    os.utime(middle / "environment.json", (3500, 3500))
+    os.utime(last, (4000, 4000))
+    assert runs_in(tmp_path) == [first, middle, last]
+
+
+def test_a_run_is_found_by_the_time_in_its_name(tmp_path: Path) -> None:
+    first, second, third = made(tmp_path, "a-20260101-101500", "a-20260101-102000", "a-20260101-102000-2")
+    assert find_run("101500", tmp_path) == first
+    assert find_run("1015", tmp_path) == first
+    assert find_run("102000", tmp_path) == second
+    assert find_run("102000-2", tmp_path) == third
+    with pytest.raises(RunDirectoryError, match=r"3 runs have in their names '10': .* its time, such as 102000-2, or"):
+        find_run("10", tmp_path)
+
+
+def test_what_is_least_to_type_for_a_run_finds_it_among_the_others(tmp_path: Path) -> None:
+    runs = made(
+        tmp_path, "a-20260101-101500", "a-20260101-102000", "b-20260102-101500", "renamed", "a-20260101-102000-2"
+    )
+    names = [run.name for run in runs]
+    short = [short_name(name, names) for name in names]
+    assert short == ["20260101-101500", "102000", "20260102-101500", "renamed", "102000-2"]
+    assert [find_run(text, tmp_path) for text in short] == runs
 
 
 def test_the_name_to_type_still_means_the_run_when_others_have_begun(
@@ -112,5 +156,7 @@ def test_outside_runs_the_path_is_typed(tmp_path: Path) -> None:
 
 def test_a_start_of_several_names_says_what_means_the_newest_of_all(tmp_path: Path) -> None:
     made(tmp_path, "a-20260101-000000", "a-20260102-000000")
-    with pytest.raises(RunDirectoryError, match=r"give more of the name, or latest, which is the newest run of all"):
+    with pytest.raises(
+        RunDirectoryError, match=r"give more of the name, or .*or latest, which is the newest run of all"
+    ):
         find_run("a", tmp_path)
