@@ -12,13 +12,11 @@ from rich.text import Text
 from jepa_core.discovery.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark, SlowPlugin
 from jepa_core.metrics import Metric
 from jepa_core.recipes.field_descriptions import FieldDescription, describe_fields
+from jepa_core.recipes.snippet import about_snippet, snippet
 from jepa_core.recipes.structuring import generic_fields
 from jepa_core.recipes.writing import value_to_toml
 from jepa_core.registry import Component
 from jepa_core.visible_text import clean
-
-_TABLES = {"dataset": "data", "loss": "losses"}
-"""Families whose table in a recipe has another name."""
 
 _REMARKS: dict[type[PluginRemark], tuple[str, str]] = {
     BrokenPlugin: ("broken", "red"),
@@ -51,7 +49,7 @@ def component_view(component: Component) -> RenderableType:
     parts.append(_fields_table(fields) if fields else Text("It has no fields."))
     if component.config_class.metrics:
         parts += [Text(), _metrics_table(component.config_class.metrics)]
-    parts += [Text(), Text(_in_a_recipe(component), style="dim"), Text()]
+    parts += [Text(), _in_a_recipe(component), Text()]
     return Group(*parts)
 
 
@@ -71,13 +69,12 @@ def _metrics_table(metrics: Iterable[Metric]) -> Table:
     return table
 
 
-def _in_a_recipe(component: Component) -> str:
-    table = _TABLES.get(component.family, component.family)
-    if component.family == "loss":
-        return clean(f"in a recipe:  [{table}.{component.name}]  weight = 1.0")
-    if component.family == "null":
-        return clean(f"in a recipe:  on by itself; [nulls.{component.name}]  enabled = false switches it off")
-    return clean(f'in a recipe:  [{table}]  kind = "{component.name}"')
+def _in_a_recipe(component: Component) -> Text:
+    about = about_snippet(component)
+    text = Text(f"in a recipe{f' ({clean(about, 200)})' if about else ''}:", style="dim")
+    for line in snippet(component):
+        text.append(f"\n  {clean(line)}", style="none")
+    return text
 
 
 def _default(field: FieldDescription) -> str:
