@@ -178,7 +178,7 @@ class MonitorApp(App[None]):
             screen.snooze(message.key, message.minutes)
 
     def on_chart_board_display_changed(self, message: ChartBoard.DisplayChanged) -> None:
-        kept = attrs.evolve(message.display, span=None, crosshair=None, follow=True)
+        kept = attrs.evolve(message.display, span=None, crosshair=None, anchor=None, follow=True)
         self._remember(attrs.evolve(self._preferences, display=kept))
 
     # Keys

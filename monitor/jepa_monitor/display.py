@@ -41,6 +41,8 @@ class Display:
     span: Span | None = None
     """The part of x that is shown; all of it when None."""
     crosshair: float | None = None
+    anchor: float | None = None
+    """A second x, from which the crosshair's values are told as differences."""
     follow: bool = True
     """The range moves on with the newest row, and the screen into the run that continues this one."""
 
@@ -61,7 +63,7 @@ class Display:
     def with_next_axis(self) -> Display:
         """On the next kind of x; range and crosshair belonged to the last one."""
         following = AXES[(AXES.index(self.axis) + 1) % len(AXES)]
-        return attrs.evolve(self, axis=following, span=None, crosshair=None, follow=True)
+        return attrs.evolve(self, axis=following, span=None, crosshair=None, anchor=None, follow=True)
 
     def with_next_smoothing(self) -> Display:
         return attrs.evolve(self, smoothing=(self.smoothing + 1) % len(SMOOTHINGS))
@@ -108,7 +110,14 @@ class Display:
 
     def with_crosshair_toggled(self, whole: Span) -> Display:
         left, right = self.shown_span(whole)
-        return attrs.evolve(self, crosshair=(left + right) / 2 if self.crosshair is None else None)
+        return attrs.evolve(self, crosshair=(left + right) / 2 if self.crosshair is None else None, anchor=None)
+
+    def with_anchor_toggled(self, whole: Span) -> Display:
+        """The anchor where the crosshair stands, or none."""
+        if self.anchor is not None:
+            return attrs.evolve(self, anchor=None)
+        shown = self if self.crosshair is not None else self.with_crosshair_toggled(whole)
+        return attrs.evolve(shown, anchor=shown.crosshair)
 
     def with_crosshair_moved(self, share: float, whole: Span) -> Display:
         """By a share of the range, within it; from the right edge when there was none."""

@@ -56,7 +56,7 @@ RUN_KEYS: tuple[Key, ...] = (
     _chart_key("more_rows", "right_curly_bracket,ctrl+down", "rows +", "one row of charts more"),
     _chart_key("fewer_rows", "left_curly_bracket,ctrl+up", "rows −", "one row of charts less"),
     _chart_key("automatic_grid", "equals_sign", "grid auto", "as many charts as fit well"),
-    _chart_key("sort", "o", "sort", "the charts nearest to trouble first", shown=True),
+    _chart_key("sort", "o", "sort", "the charts nearest to trouble first"),
     _chart_key("next_page", "pagedown", "page down", "the next charts"),
     _chart_key("previous_page", "pageup", "page up", "the charts before"),
     _chart_key("next_chart", "tab", "next", "to the next chart"),
@@ -75,6 +75,7 @@ RUN_KEYS: tuple[Key, ...] = (
     _chart_key("crosshair", "c", "crosshair", "values at one x, in all charts", "view"),
     _chart_key("crosshair_left", "shift+left,H", "crosshair left", "the crosshair a little back", "view"),
     _chart_key("crosshair_right", "shift+right,L", "crosshair right", "the crosshair a little on", "view"),
+    _chart_key("anchor", "m", "mark", "a mark here: differences from it", "view"),
     _key("faster", "full_stop", "faster", "replay: twice the speed", "view", action="steer('faster')"),
     _key("slower", "comma", "slower", "replay: half the speed", "view", action="steer('slower')"),
     _key("from_start", "home", "from start", "replay: from the beginning", "view", action="steer('from_start')"),
@@ -91,6 +92,11 @@ RUN_KEYS: tuple[Key, ...] = (
     _key("pane_console", "5", "console", "what the run printed", "panes", action="pane('console')"),
 )
 """On the screen of a run, and of several in the same charts."""
+
+KEPT_LONGEST: tuple[str, ...] = (
+    "rollback", "alerts", "verdict", "recipe_difference", "filter", "full_screen", "log", "smooth", "axis",
+)  # fmt: skip
+"""Ids of the keys that a narrow key line keeps, the most important first; others follow in their order."""
 
 RUNS_KEYS: tuple[Key, ...] = (
     _key("open", "enter", "open", "open it, or the marked runs together", "runs", shown=True),

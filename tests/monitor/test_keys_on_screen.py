@@ -152,6 +152,24 @@ async def moves_the_crosshair_right(pilot: Pilot[None]) -> None:
     assert display(pilot).crosshair == 220
 
 
+async def anchors(pilot: Pilot[None]) -> None:
+    await pilot.press("c", "m", "L")
+    assert (display(pilot).anchor, display(pilot).crosshair) == (200, 210)
+    assert "Δ" in screen_text(pilot.app)
+    await pilot.press("m")
+    assert display(pilot).anchor is None
+
+
+async def sifts_events(pilot: Pilot[None]) -> None:
+    await pilot.press("4")
+    await until(pilot, lambda: "Checkpoint at step 400." in screen_text(pilot.app))
+    assert "Checkpoint at step 300." not in screen_text(pilot.app)
+    await pilot.press("w")
+    await until(pilot, lambda: "Checkpoint at step 300." in screen_text(pilot.app))
+    await pilot.press("w")
+    await until(pilot, lambda: "no event among 5 is of this kind" in screen_text(pilot.app))
+
+
 async def pauses(pilot: Pilot[None]) -> None:
     await pilot.press("space")
     assert "paused" in run_screen(pilot).lines()[0]
@@ -240,6 +258,7 @@ RUN_CHECKS: dict[str, Check] = {
     "crosshair": has_a_crosshair,
     "crosshair_left": moves_the_crosshair_left,
     "crosshair_right": moves_the_crosshair_right,
+    "anchor": anchors,
     "faster": lambda pilot: has_no_speed("full_stop", pilot),
     "slower": lambda pilot: has_no_speed("comma", pilot),
     "from_start": lambda pilot: has_no_speed("home", pilot),
@@ -252,7 +271,7 @@ RUN_CHECKS: dict[str, Check] = {
     "pane_charts": shows_pane("1", "grad.norm"),
     "pane_model": shows_pane("2", "context use"),
     "pane_system": shows_pane("3", "system"),
-    "pane_events": shows_pane("4", "Checkpoint at step 300."),
+    "pane_events": sifts_events,
     "pane_console": shows_pane("5", "epoch 4/4  step 400"),
     "help": opens("question_mark", HelpScreen),
     "next_theme": changes_theme,

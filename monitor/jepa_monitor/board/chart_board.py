@@ -34,6 +34,7 @@ _CHANGES: Mapping[str, _DisplayChange] = {
     "reset_view": lambda display, _: display.whole(),
     "follow": lambda display, whole: display.with_follow_toggled(whole),
     "crosshair": lambda display, whole: display.with_crosshair_toggled(whole),
+    "anchor": lambda display, whole: display.with_anchor_toggled(whole),
     "crosshair_left": lambda display, whole: display.with_crosshair_moved(-_CROSSHAIR_STEP, whole),
     "crosshair_right": lambda display, whole: display.with_crosshair_moved(_CROSSHAIR_STEP, whole),
     "automatic_grid": lambda display, _: attrs.evolve(display, columns=0, rows=0),
@@ -154,7 +155,7 @@ class ChartBoard(Widget):
         self._draw()
 
     def remove_crosshair(self) -> None:
-        self.look_at(attrs.evolve(self.display_choice, crosshair=None))
+        self.look_at(attrs.evolve(self.display_choice, crosshair=None, anchor=None))
 
     def on_resize(self, _event: Resize) -> None:
         self._draw()

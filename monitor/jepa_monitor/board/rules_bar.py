@@ -5,6 +5,7 @@ Where the line is narrow it says less of what passes, and keeps what is in troub
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from jepa_core.presentation.figures import limit_text, value_beside_limit
@@ -20,7 +21,7 @@ PROSPECT_MARKS: dict[Prospect, tuple[str, Tone]] = {
     "fired": ("▲", "bad"),
 }
 _TROUBLED: tuple[Prospect, ...] = ("failed", "fired", "at risk")
-_GAP = "    "
+_GAP, _NARROW_GAP = "    ", "  "
 
 
 def rules_bar(view: RunView, width: int, rollback_key: str = "r") -> Line:
@@ -29,17 +30,23 @@ def rules_bar(view: RunView, width: int, rollback_key: str = "r") -> Line:
         return line(Span(" no rules", "dim")).fitted(width)
     musts, fired, rest = _of_kind(view.outlooks, "must"), *_alarms_and_rest(view.outlooks, rollback_key)
     renderings = (
+        _musts(musts, lambda outlook: (*_value(outlook), *_margin(outlook))),
+        _musts(musts, _value_and_margin),
+        _musts(musts, _margin_alone),
+        _musts(musts, _margin_alone, 12),
         _in_full(musts),
         _with_values_in_trouble(musts),
+        _counted(musts, says=lambda outlook: (*_value(outlook), *_margin(outlook))),
         _counted(musts, says=_value),
         _counted(musts, says=_value_now),
         _counted(musts),
     )
     for shown in renderings:
-        joined = line(" ", *_joined([*fired, shown, *rest]))
-        if joined.width <= width:
-            return joined.fitted(width)
-    return line(" ", *_joined([*fired, renderings[-1], *rest], "  ")).fitted(width)
+        for gap in (_GAP, _NARROW_GAP):
+            joined = line(" ", *_joined([*fired, shown, *rest], gap))
+            if joined.width <= width:
+                return joined.fitted(width)
+    return line(" ", *_joined([*fired, renderings[-1], *rest], _NARROW_GAP)).fitted(width)
 
 
 def prospect_mark(prospect: Prospect) -> Span:
@@ -58,11 +65,11 @@ def _joined(parts: Iterable[Line], gap: str = _GAP) -> list[Line]:
 
 
 def _in_full(musts: Sequence[Outlook]) -> Line:
-    return _musts(musts, lambda _outlook: True)
+    return _musts(musts, _value)
 
 
 def _with_values_in_trouble(musts: Sequence[Outlook]) -> Line:
-    return _musts(musts, lambda outlook: outlook.prospect in _TROUBLED)
+    return _musts(musts, lambda outlook: _value(outlook) if outlook.prospect in _TROUBLED else ())
 
 
 def _counted(musts: Sequence[Outlook], *, says: Callable[[Outlook], Iterable[Span]] = lambda _outlook: ()) -> Line:
@@ -78,10 +85,10 @@ def _counted(musts: Sequence[Outlook], *, says: Callable[[Outlook], Iterable[Spa
     return line(Span("must ", "dim"), *_joined(parts, "  "))
 
 
-def _musts(musts: Sequence[Outlook], says_value: Callable[[Outlook], bool]) -> Line:
+def _musts(musts: Sequence[Outlook], says: Callable[[Outlook], Iterable[Span]], longest_title: int = 24) -> Line:
     if not musts:
         return line()
-    parts = [line(prospect_mark(o.prospect), f" {_title(o)}", *(_value(o) if says_value(o) else ())) for o in musts]
+    parts = [line(prospect_mark(o.prospect), f" {_title(o, longest_title)}", *says(o)) for o in musts]
     return line(Span("must ", "dim"), *_joined(parts, "  "))
 
 
@@ -106,6 +113,27 @@ def _value_now(outlook: Outlook) -> Iterable[Span]:
     tone: Tone = PROSPECT_MARKS[outlook.prospect][1] if outlook.prospect in _TROUBLED else "plain"
     yield Span(f" {number} ", tone)
     yield Span(limit_text(judgement.operator, limit, unit), "dim")
+
+
+def _margin(outlook: Outlook) -> Iterable[Span]:
+    """How far it is from the limit, of the limit."""
+    margin = outlook.judgement.margin
+    if margin is not None and math.isfinite(margin) and outlook.judgement.decisive_value is not None:
+        tone: Tone = PROSPECT_MARKS[outlook.prospect][1] if outlook.prospect in _TROUBLED else "dim"
+        yield Span(f" {margin * 100:+.0f} %".replace("-", "−"), tone)
+
+
+def _value_and_margin(outlook: Outlook) -> Iterable[Span]:
+    """The value and its margin, without the limit that both follow from; in trouble with the limit."""
+    if outlook.prospect in _TROUBLED:
+        yield from (*_value(outlook), *_margin(outlook))
+    elif margin := tuple(_margin(outlook)):
+        yield from (*tuple(_value_now(outlook))[:1], Span(margin[0].text.lstrip(), margin[0].tone))
+
+
+def _margin_alone(outlook: Outlook) -> Iterable[Span]:
+    """The margin without the value; of what is in trouble, both."""
+    return _value_and_margin(outlook) if outlook.prospect in _TROUBLED else _margin(outlook)
 
 
 def _alarms_and_rest(outlooks: Sequence[Outlook], rollback_key: str) -> tuple[list[Line], list[Line]]:

@@ -32,7 +32,7 @@ from jepa_monitor.chrome.one_line import OneLine, key_line
 from jepa_monitor.display import Display
 from jepa_monitor.keys import MONITOR_KEYS, RUN_KEYS, shown_key_of
 from jepa_monitor.model.run_view import RunView
-from jepa_monitor.panels.line import Line
+from jepa_monitor.panels.line import Line, Span, line
 from jepa_monitor.ranks_text import ranks_remarks
 from jepa_monitor.screens.alerts import AlertsScreen
 from jepa_monitor.screens.sheet import Sheet
@@ -98,7 +98,7 @@ class RunScreen(MonitorScreen):
         self._head = OneLine(lambda width: skeleton_line(self._readers.first.run.name, width), look)
         self._notice = OneLine(lambda width: Line().fitted(width), look, id="notice")
         self._rules = OneLine(lambda width: Line().fitted(width), look)
-        self._keys = OneLine(lambda width: key_line((*RUN_KEYS, *MONITOR_KEYS), keymap, width), look)
+        self._keys = OneLine(self._key_line, look)
         self._row = PanelRow()
         self._body = Vertical(self._board, self._row, id="body")
 
@@ -208,7 +208,7 @@ class RunScreen(MonitorScreen):
         if self._notice.display != has_notice:
             self._notice.display = has_notice
         self._notice.show(lambda width: notice_line(view, problem, found, width) or Line(), self._look)
-        self._keys.show(lambda width: key_line((*RUN_KEYS, *MONITOR_KEYS), self._keymap, width), self._look)
+        self._keys.show(self._key_line, self._look)
         if view is None:
             return
         views, remarks = self._readers.views, self._remarks(view)
@@ -217,6 +217,22 @@ class RunScreen(MonitorScreen):
         key = shown_key_of("rollback", self._keymap)
         self._rules.show(
             lambda width: legend_line(views, width) if is_overlay else rules_bar(view, width, key), self._look
+        )
+
+    def _key_line(self, width: int) -> Line:
+        """The keys that do something here, and first those that something waits for."""
+        outlooks = self.view.outlooks if self.view else ()
+        has_fired = any(each.judgement.kind == "rollback" and each.prospect == "fired" for each in outlooks)
+        on_charts = self._pane == "charts"
+        panes = ("pane_charts", "pane_model", "pane_system", "pane_events", "pane_console")
+        return key_line(
+            (*RUN_KEYS, *MONITOR_KEYS),
+            self._keymap,
+            width,
+            urgent=("rollback",) if has_fired else (),
+            also=() if on_charts else panes,
+            without=() if on_charts else ("filter", "log", "smooth", "axis", "full_screen"),
+            hint=line(" ", Span("1-5", "accent"), Span(" panes ", "dim")) if on_charts else Line(),
         )
 
     def _remarks(self, view: RunView) -> tuple[str, ...]:

@@ -51,6 +51,20 @@ def draw_bars(
     return canvas.image(look)
 
 
+def log_range(values: Floats | Sequence[float], overlay: Floats | Sequence[float] = ()) -> tuple[float, float] | None:
+    """What the bottom and the top of bars on a logarithmic axis stand for; None where there is no bar."""
+    both = np.concatenate([_heights(values), _heights(overlay)])
+    if not both.any():
+        return None
+    greatest = float(both.max())
+    return greatest / 10.0 ** _decades(both), greatest
+
+
+def _decades(both: NDArray[np.float64]) -> float:
+    """How many decades the axis spans."""
+    return float(min(_DECADES, np.log10(both.max()) - np.log10(both[both > 0].min()) + 1))
+
+
 def _heights(values: Floats | Sequence[float]) -> NDArray[np.float64]:
     given = np.asarray(values, dtype=np.float64)
     return np.where(np.isfinite(given) & (given > 0), given, 0.0)
@@ -80,9 +94,7 @@ def _scaled(
     if not log:
         return shares
     decades = -np.log10(shares, out=np.full(shares.shape, -np.inf), where=shares > 0)
-    least = float(both[both > 0].min())
-    span = min(_DECADES, np.log10(greatest) - np.log10(least) + 1)
-    scaled: NDArray[np.float64] = np.clip(1 - decades / span, 0.0, 1.0)
+    scaled: NDArray[np.float64] = np.clip(1 - decades / _decades(both), 0.0, 1.0)
     return scaled
 
 

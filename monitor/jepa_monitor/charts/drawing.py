@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 from rich.cells import cell_len
 
@@ -17,6 +18,7 @@ from jepa_monitor.charts.header import (
     put_pieces,
     readings_at,
     right_pieces,
+    width_of,
 )
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.marks import draw_crosshair, draw_mark_signs, draw_marks
@@ -73,6 +75,7 @@ def _draw_plot(plot: Plot, spec: ChartSpec, curves: list[tuple[Curve, Columns]])
         _draw_note(plot, spec, is_empty=not any(len(curve.xs) for curve, _ in curves))
     elif plot.layout.labelled:
         draw_y_labels(plot, spec)
+    draw_crosshair(plot, spec.anchor, "dim")
     draw_crosshair(plot, spec.crosshair)
     draw_marks(plot, spec.marks)
     draw_thresholds(plot, spec.thresholds)
@@ -104,6 +107,9 @@ def _plan_header(spec: ChartSpec, curves: list[tuple[Curve, Columns]], layout: L
     readings = [] if spec.crosshair is None else readings_at(spec.crosshair, spec, look)
     num_left_out = sum(columns.num_left_out for curve, columns in curves if not curve.is_band)
     right = right_pieces(spec, readings, num_left_out, look)
+    if spec.crosshair is not None and width_of(right) > layout.width // 2:
+        values = readings_at(spec.crosshair, attrs.evolve(spec, anchor=None), look)
+        right = right_pieces(spec, values, num_left_out, look)
     return plan_header(spec, right, layout.width, look, framed=layout.framed)
 
 

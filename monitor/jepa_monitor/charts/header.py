@@ -91,7 +91,7 @@ def right_pieces(spec: ChartSpec, readings: Sequence[Piece], num_left_out: int, 
 
 
 def readings_at(x: float, spec: ChartSpec, look: Look) -> list[Piece]:
-    """The value of every line at its point nearest to `x`, after that point's x."""
+    """The value of every line at its point nearest to `x`, after that point's x; then how far it is from the anchor."""
     pieces: list[Piece] = []
     for curve in spec.curves:
         if curve.is_band or not len(curve.xs):
@@ -102,6 +102,10 @@ def readings_at(x: float, spec: ChartSpec, look: Look) -> list[Piece]:
             pieces.append(Piece(f"{look.text(shown_x)}:", "dim"))
         value = figure_text(float(curve.ys[index]), "%" if spec.percent else "")
         pieces.append(Piece(f" {look.text(value)}", curve.tone))
+        if spec.anchor is not None:
+            change = float(curve.ys[index]) - float(curve.ys[_nearest(curve, spec.anchor)])
+            signed = f"{'+' if change >= 0 else ''}{figure_text(change, '%' if spec.percent else '')}"
+            pieces.append(Piece(look.text(f" ({'delta' if look.ascii else 'Δ'} {signed})"), "dim"))
     return pieces
 
 
@@ -121,6 +125,7 @@ def plan_header(spec: ChartSpec, right: Sequence[Piece], width: int, look: Look,
     room = width - (width_of(right) + 2 if right else 0)
     fits = cell_len(title) + width_of(beside_title) <= room
     left = [Piece(title, "plain"), *beside_title] if fits else [Piece(fitted(title, room, look), "plain")]
+    left += _qualities(spec, look, room - width_of(left))
     return Header(left=left, right=list(right), sign=sign, framed=framed, below=[] if fits else entries)
 
 
@@ -136,6 +141,16 @@ def draw_header(canvas: Canvas, header: Header) -> None:
     elif right and header.framed:
         right += [blank]
     put_pieces(canvas, 0, canvas.width - margin - width_of(right), right)
+
+
+def _qualities(spec: ChartSpec, look: Look, room: int) -> list[Piece]:
+    """That the axis is logarithmic, and how lines are smoothed, as far as there is room."""
+    pieces: list[Piece] = []
+    for words in ("log" if spec.log else "", spec.smoothing):
+        piece = Piece(f"  {look.text(words)}", "dim")
+        if words and width_of([*pieces, piece]) <= room:
+            pieces.append(piece)
+    return pieces
 
 
 def _alert_sign(spec: ChartSpec, look: Look) -> Piece | None:

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from jepa_monitor.charts.braille import BLANK
 from jepa_monitor.charts.plot import Plot
-from jepa_monitor.charts.spec import Mark, MarkKind
+from jepa_monitor.charts.spec import Mark, MarkKind, Tone
 
 _PRECEDENCE: tuple[MarkKind, ...] = ("checkpoint", "firing", "rollback", "non-finite")
 """Of marks in one column the last of these is shown."""
@@ -30,13 +30,13 @@ def draw_mark_signs(plot: Plot, marks: tuple[Mark, ...], *, checkpoints: bool) -
             plot.canvas.put(bottom, column, plot.look.glyphs.marks[mark.kind], mark.tone)
 
 
-def draw_crosshair(plot: Plot, x: float | None) -> None:
+def draw_crosshair(plot: Plot, x: float | None, tone: Tone = "plain") -> None:
     """A line through the plot, with what it meets in its tone, so that it is seen through dense curves too."""
     if x is not None and plot.x_axis.holds(x):
         column = plot.column_of(x)
         at_column = slice(column, column + 1)
-        plot.canvas.fill_blanks(plot.rows, at_column, plot.look.glyphs.crosshair, "plain")
-        plot.canvas.tint(plot.rows, at_column, "plain")
+        plot.canvas.fill_blanks(plot.rows, at_column, plot.look.glyphs.crosshair, tone)
+        plot.canvas.tint(plot.rows, at_column, tone)
 
 
 def _shown(plot: Plot, marks: tuple[Mark, ...]) -> dict[int, Mark]:

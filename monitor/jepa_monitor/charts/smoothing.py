@@ -1,4 +1,4 @@
-"""Exponential moving average of a curve, its start at zero corrected as in Adam (Kingma and Ba, arXiv:1412.6980)."""
+"""Exponential moving average of a curve over both sides of each value, so that it does not lag behind the curve."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ _FEW = 64
 
 
 def smoothed(ys: Floats, strength: float) -> NDArray[np.float64]:
-    """`ys` with noise averaged away; each value weighs `strength` times the one after it.
+    """`ys` with noise averaged away; a value weighs `strength` times less with each step away.
 
+    The average is over what is there at either side, so that neither end is drawn towards zero.
     Values that are not finite stay as they are and are left out of the average.
 
     Args:
         ys: (N,) values, oldest first.
-        strength: from 0, nothing changes, to below 1; 0.9 averages over about ten values.
+        strength: from 0, nothing changes, to below 1; 0.9 averages over about ten values at each side.
 
     Raises:
         ValueError: `strength` is outside of [0, 1).
@@ -34,9 +35,10 @@ def smoothed(ys: Floats, strength: float) -> NDArray[np.float64]:
     if strength == 0 or not values.size:
         return result
     size = float(np.abs(values).max()) or 1.0
-    sums = _decaying_sums(values / size, strength)
+    scaled = values / size
+    sums = _decaying_sums(scaled, strength) + _decaying_sums(scaled[::-1], strength)[::-1] - scaled
     weights = -np.expm1(np.arange(1, values.size + 1) * math.log(strength)) / (1 - strength)
-    result[finite] = sums / weights * size
+    result[finite] = sums / (weights + weights[::-1] - 1) * size
     return result
 
 

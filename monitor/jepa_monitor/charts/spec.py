@@ -69,10 +69,14 @@ class ChartSpec:
     marks: tuple[Mark, ...] = ()
     log: bool = False
     """Logarithmic y axis; values that are not positive are left out and counted in `figure`'s place by the drawing."""
+    smoothing: str = ""
+    """How the lines are smoothed, in words, beside the title; empty where they are not."""
     x_range: tuple[float, float] | None = None
     """The part of x to show; all of it when not given."""
     crosshair: float | None = None
     """x at which a vertical line stands, with the curves' values there at the top."""
+    anchor: float | None = None
+    """x of a second line, from which the values at the crosshair are told as differences."""
     alert: Tone | None = None
     """Colours the frame, for a metric in trouble."""
     integer_x: bool = True

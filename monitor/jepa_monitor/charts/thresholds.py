@@ -18,6 +18,7 @@ _SHORTEST_ROOM = 4
 
 def draw_thresholds(plot: Plot, thresholds: tuple[Threshold, ...]) -> None:
     """Where a curve runs, the curve is shown. A limit beyond the axis is a label with an arrow at that edge."""
+    rows = {plot.row_of(each.y) for each in thresholds if math.isfinite(each.y) and plot.y_axis.holds(each.y)}
     for threshold in thresholds:
         span = _span(plot, threshold)
         if span is None or not math.isfinite(threshold.y):
@@ -25,7 +26,7 @@ def draw_thresholds(plot: Plot, thresholds: tuple[Threshold, ...]) -> None:
         row = plot.row_of(threshold.y)
         label = _label(plot, threshold)
         room = _room(plot, span, label)
-        spot = _free_spot(plot, row, room, label) if label else None
+        spot = _free_spot(plot, row, room, label, rows - {row}) if label else None
         if plot.y_axis.holds(threshold.y):
             _draw_line(plot, threshold, row, span)
         if spot is not None:
@@ -66,14 +67,17 @@ def _draw_line(plot: Plot, threshold: Threshold, row: int, span: slice) -> None:
     plot.canvas.fill_blanks(at_row, span, glyphs.dashed if threshold.dashed else glyphs.solid, threshold.tone)
 
 
-def _free_spot(plot: Plot, row: int, span: slice, label: str) -> tuple[int, int] | None:
-    """Row and column for the label with a blank at each end: rightmost in its row, else in one near."""
+def _free_spot(plot: Plot, row: int, span: slice, label: str, others: set[int]) -> tuple[int, int] | None:
+    """Row and column for the label with a blank at each end: rightmost in its row, else in one near.
+
+    Never in one of the rows `others` of other limits: there it would name the wrong one.
+    """
     needed = min(cell_len(label) + 2, span.stop - span.start)
     if needed < _SHORTEST_ROOM:
         return None
     last = max(span.stop - needed - _FROM_THE_RIGHT, span.start)
     for at_row in (row, row - 1, row + 1, row - 2, row + 2):
-        if plot.rows.start <= at_row < plot.rows.stop:
+        if plot.rows.start <= at_row < plot.rows.stop and at_row not in others:
             blank = plot.canvas.codes[at_row, span.start : last + needed] == BLANK
             sums = np.concatenate(([0], np.cumsum(blank)))
             spots = np.flatnonzero(sums[needed:] - sums[:-needed] == needed)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from textual.events import Resize
 from textual.strip import Strip
 from textual.widget import Widget
 
 from jepa_monitor.charts.look import Look
-from jepa_monitor.keys import Key, shown_key
+from jepa_monitor.keys import KEPT_LONGEST, Key, shown_key
 from jepa_monitor.panels.framed_lines import to_strip
-from jepa_monitor.panels.line import Line, Span, line
+from jepa_monitor.panels.line import NOTHING, Line, Span, line
 
 _LAST = ("quit", "help")
 
@@ -51,19 +51,43 @@ class OneLine(Widget):
         return to_strip(self._line, self._look) if y == 0 else Strip.blank(self.size.width)
 
 
-def key_line(keys: Iterable[Key], keymap: Mapping[str, str], width: int) -> Line:
-    """As many keys as fit, help and quit among them always."""
-    shown = [key for key in keys if key.in_key_line]
+def key_line(
+    keys: Iterable[Key],
+    keymap: Mapping[str, str],
+    width: int,
+    *,
+    urgent: Collection[str] = (),
+    also: Collection[str] = (),
+    without: Collection[str] = (),
+    hint: Line = NOTHING,
+) -> Line:
+    """As many keys as fit, help and quit among them always, then those that matter most.
+
+    Args:
+        urgent: ids of keys that something waits for: kept first, and emphasised.
+        also: ids of keys that are shown here although they are not elsewhere.
+        without: ids of keys that do nothing here.
+        hint: stands before "quit" where there is room.
+    """
+    shown = [key for key in keys if (key.in_key_line or key.id in also) and key.id not in without]
     kept = [key for key in shown if key.id in _LAST]
     room = width - sum(_item(key, keymap).width for key in kept)
-    for key in shown:
+    for key in sorted(shown, key=lambda key: (key.id not in urgent, _importance(key))):
         item = _item(key, keymap)
         if key.id not in _LAST and item.width <= room:
             kept.append(key)
             room -= item.width
     in_order = sorted(kept, key=lambda key: (key.id == "quit", key.id != "help", shown.index(key)))
-    return line(*(_item(key, keymap) for key in in_order)).fitted(width)
+    items = [_item(key, keymap, is_urgent=key.id in urgent) for key in in_order]
+    if hint.width <= room:
+        items.insert(len(items) - 1, hint)
+    return line(*items).fitted(width)
 
 
-def _item(key: Key, keymap: Mapping[str, str]) -> Line:
-    return line(" ", Span(shown_key(key, keymap), "accent"), Span(f" {key.label} ", "dim"))
+def _importance(key: Key) -> int:
+    return KEPT_LONGEST.index(key.id) if key.id in KEPT_LONGEST else len(KEPT_LONGEST)
+
+
+def _item(key: Key, keymap: Mapping[str, str], *, is_urgent: bool = False) -> Line:
+    words = Span(f" {key.label} ", "bad" if is_urgent else "dim", is_urgent)
+    return line(" ", Span(shown_key(key, keymap), "accent", is_bold=is_urgent), words)

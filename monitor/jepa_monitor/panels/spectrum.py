@@ -9,14 +9,16 @@ import math
 from typing import ClassVar
 
 from jepa_core.presentation.figures import figure_text
-from jepa_monitor.charts.bars import draw_bars
+from jepa_monitor.charts.bars import draw_bars, log_range
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.spec import Tone
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content
-from jepa_monitor.panels.line import Span, drawn, line
+from jepa_monitor.panels.line import Line, Span, drawn, line
 from jepa_monitor.panels.panel import Panel
 from jepa_monitor.panels.recorded import numbers, perplexity, table
+
+_LEAST_WIDTH_WITH_AXIS, _LEAST_HEIGHT_WITH_AXIS = 28, 3
 
 
 def spectrum_content(view: RunView, width: int, height: int, look: Look) -> Content:
@@ -28,15 +30,31 @@ def spectrum_content(view: RunView, width: int, height: int, look: Look) -> Cont
         return Content(lines=(line(Span("no diagnosis yet", "dim")),))
     ranks = [perplexity(each) for each in (context, target)]
     is_finite = not any(map(math.isnan, (*context, *target)))
-    bars = draw_bars(context, width, max(height - 1, 1), look, overlay=target, log=True)
+    bars = _with_axis(context, target, width, max(height - 1, 1), look)
     words = [line(*_rank(*each, look)) for each in (("context", ranks[0], "accent"), ("target", ranks[1], "second"))]
     legend = line(Span("effective rank  ", "dim"), words[0], "  ", words[1])
     return Content(
-        lines=(*drawn(bars), legend if legend.width <= width else line(words[0], " ", words[1]))
-        if height > 1
-        else drawn(bars),
+        lines=(*bars, legend if legend.width <= width else line(words[0], " ", words[1])) if height > 1 else bars,
+        title=line(Span(f"log, dimensions 1–{num_dimensions}", "dim")),
         figure=line() if is_finite else line(Span("not finite", "bad", is_bold=True)),
         alert=None if is_finite else "bad",
+    )
+
+
+def _with_axis(
+    context: tuple[float, ...], target: tuple[float, ...], width: int, height: int, look: Look
+) -> tuple[Line, ...]:
+    """The bars, and what their axis stands for at its two ends, where there is room."""
+    ends = log_range(context, target)
+    labels = [f"{end:.0e}".replace("e-0", "e-").replace("e+0", "e") for end in ends[::-1]] if ends else []
+    margin = max(map(len, labels), default=-1) + 1
+    if width < _LEAST_WIDTH_WITH_AXIS or height < _LEAST_HEIGHT_WITH_AXIS:
+        margin, labels = 0, []
+    bars = drawn(draw_bars(context, width - margin, height, look, overlay=target, log=True))
+    at_row = {0: labels[0], len(bars) - 1: labels[1]} if labels else {}
+    return tuple(
+        line(Span(f"{at_row.get(row, ''):>{margin - 1}} " if margin else "", "dim"), bar)
+        for row, bar in enumerate(bars)
     )
 
 

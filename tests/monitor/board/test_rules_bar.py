@@ -62,3 +62,11 @@ def test_an_abort_at_risk_is_named(tmp_path: Path) -> None:
 
 def test_without_rules_the_bar_says_so(tmp_path: Path) -> None:
     assert rules_bar(with_outlooks(view_of(tmp_path / "mine")), 80).text.strip() == "no rules"
+
+
+def test_margins_are_told_where_120_columns_have_room_for_them(tmp_path: Path) -> None:
+    titles = ("codebook in use", "context rank", "target rank")
+    musts = [outlook("must", "passing", t, 0.41, title=t, value=0.141, operator=">", limit=0.1) for t in titles]
+    view = with_outlooks(view_of(tmp_path / "mine"), *musts, outlook("nice", "passing"), outlook("abort", "passing"))
+    assert "codebook in use 0.141 > 0.1 +41 %" in rules_bar(view, 160).text
+    assert rules_bar(view, 120).text.count("+41 %") == 3

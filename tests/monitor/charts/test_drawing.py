@@ -45,7 +45,7 @@ def test_a_log_chart_has_decades_and_counts_what_it_leaves_out() -> None:
         title="loss", figure="1e−3", log=True, curves=(curve(np.where(STEPS == 50, -1, 10.0 ** (-STEPS / 33))),)
     )
     expected = """
-        ┌ loss ────────────────── 1e−3 · 1 ≤ 0 ┐
+        ┌ loss  log ───────────── 1e−3 · 1 ≤ 0 ┐
         │    1 ⠒⠤⢄⣀                            │
         │         ⠈⠉⠒⠦⣄⡀                       │
         │  0.1         ⠈⠙⠒⠤⣄⡀                  │

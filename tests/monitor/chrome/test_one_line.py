@@ -12,3 +12,14 @@ def test_the_key_line_fits_and_always_has_help_and_quit(width: int) -> None:
     assert shown.width == width
     assert "? help" in shown.text
     assert "q quit" in shown.text
+
+
+def test_a_narrow_key_line_keeps_what_acts_on_the_run() -> None:
+    text = key_line((*RUN_KEYS, *MONITOR_KEYS), {}, 80).text
+    assert all(words in text for words in ("r rollback", "v verdict", "a alerts", "d recipe", "/ filter"))
+    assert "x axis" not in text
+
+
+def test_what_something_waits_for_is_kept_longest() -> None:
+    assert "v verdict" in key_line((*RUN_KEYS, *MONITOR_KEYS), {}, 30, urgent=("verdict",)).text
+    assert "v verdict" not in key_line((*RUN_KEYS, *MONITOR_KEYS), {}, 30).text

@@ -1,0 +1,41 @@
+"""What the line above a chart says of how the chart is to be read; limits whose labels lie beside each other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jepa_monitor.charts.drawing import draw_chart
+from jepa_monitor.charts.look import Look
+from jepa_monitor.charts.spec import ChartSpec, Curve, Threshold
+
+XS = np.arange(100.0)
+
+
+def drawn(spec: ChartSpec, width: int = 60, height: int = 14) -> list[str]:
+    return draw_chart(spec, width, height, Look()).text.splitlines()
+
+
+def test_a_logarithmic_axis_and_smoothing_are_said_beside_the_title() -> None:
+    curve = Curve(label="", xs=XS, ys=XS + 1)
+    assert (
+        "loss  log  smoothed 0.9"
+        in drawn(ChartSpec(title="loss", curves=(curve,), log=True, smoothing="smoothed 0.9"))[0]
+    )
+    assert "log" not in drawn(ChartSpec(title="loss", curves=(curve,)))[0]
+
+
+def test_the_crosshair_tells_the_difference_from_the_mark() -> None:
+    spec = ChartSpec(title="loss", curves=(Curve(label="", xs=XS, ys=2 * XS),), crosshair=60.0, anchor=50.0)
+    rows = drawn(spec)
+    assert "60: 120 (Δ +20)" in rows[0]
+    assert any(row.count("│") == 4 for row in rows[1:-1])
+
+
+def test_the_label_of_a_limit_never_stands_on_the_line_of_another() -> None:
+    ys = np.where(XS > 50, 0.0, 10.0)
+    limits = tuple(Threshold(y=y, label=f"limit {y}") for y in (4.0, 4.8, 5.6))
+    rows = drawn(ChartSpec(title="x", curves=(Curve(label="", xs=XS, ys=ys),), thresholds=limits), height=16)
+    labelled = {y: index for y in (4.0, 4.8, 5.6) for index, row in enumerate(rows) if f"limit {y}" in row}
+    lines = [index for index, row in enumerate(rows) if "┄┄┄┄" in row]
+    assert len(lines) == 3
+    assert [labelled[y] for y in (5.6, 4.8, 4.0)] == lines
