@@ -33,7 +33,6 @@ from jepa_core.registry import Registry, installed
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
-from jepa_core.run_directory.layout import VERDICT
 from jepa_core.run_directory.lock import DirectoryLostError
 from jepa_core.run_directory.naming import create_run, typed_name
 from jepa_core.run_directory.reading import RunReader
@@ -262,8 +261,7 @@ class _Session:
         steps, meters = self.record.replay(run.rows()), trainer.step.meters
         self.lost_rows = LostRows.of(meters.rows, steps, trainer.steps_done, trainer.calendar)
         meters.rows = len(steps)
-        # What was decided when it stopped holds no longer.
-        (self.writer.path / VERDICT).unlink(missing_ok=True)
+        self.writer.drop_verdict()
         return anew
 
     def _note_beginning(self, trainer: Trainer, resumption: Resumption | None, anew: tuple[StartedAnew, ...]) -> None:

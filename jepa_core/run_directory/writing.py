@@ -163,6 +163,17 @@ class RunWriter:
             time.sleep(self.pause)
         return self._replace(VERDICT, content)
 
+    def drop_verdict(self) -> None:
+        """Of a run that goes on: what was decided when it stopped holds no longer.
+
+        Raises:
+            RunDirectoryError: what is there cannot be removed.
+        """
+        try:
+            (self.path / VERDICT).unlink(missing_ok=True)
+        except OSError as error:
+            raise RunDirectoryError(f"{self.path / VERDICT} cannot be removed: {error.strerror}.") from error
+
     def close(self) -> None:
         """Close all files and let the lock go; a second call does nothing."""
         self._open.close()
