@@ -91,7 +91,7 @@ async def test_a_rollback_that_fires_shows_a_flag_and_its_key_and_opens_nothing(
         await until(pilot, lambda: pilot.app.screen.query(FilterBar))
         await pilot.press(*"gra")
         append(run, {**rows(210)[-1], "loss.relational": 0.001})
-        await until(pilot, lambda: "rollback ▲ B ← r" in run_screen(pilot).lines()[1])
+        await until(pilot, lambda: "rollback ▲ B press r" in run_screen(pilot).lines()[1])
         await pilot.press(*"d")
         assert pilot.app.screen is run_screen(pilot)
         assert pilot.app.screen.query_one(FilterBar).value == "grad"

@@ -159,7 +159,7 @@ def _fired(word: str, alarms: Sequence[Outlook], key: str = "") -> Line:
     if not fired:
         return line()
     names = ", ".join(foreign(outlook.judgement.id, 24) for outlook in fired[:3])
-    opens = (Span(" ← ", "dim"), Span(foreign(key, 12), "accent", is_bold=True)) if key else ()
+    opens = (Span(" press ", "dim"), Span(foreign(key, 12), "accent", is_bold=True)) if key else ()
     return line(Span(f"{word} ▲ {names}", "bad", is_bold=True), *opens)
 
 

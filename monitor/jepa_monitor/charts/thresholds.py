@@ -13,7 +13,8 @@ from jepa_monitor.charts.plot import Plot
 from jepa_monitor.charts.spec import Threshold
 
 _FROM_THE_RIGHT = 2
-_SHORTEST_ROOM = 4
+_SHORTEST_ROOM = 9
+"""A label that is cut shorter says nothing."""
 
 
 def draw_thresholds(plot: Plot, thresholds: tuple[Threshold, ...]) -> None:
@@ -73,7 +74,7 @@ def _free_spot(plot: Plot, row: int, span: slice, label: str, others: set[int]) 
     Never in one of the rows `others` of other limits: there it would name the wrong one.
     """
     needed = min(cell_len(label) + 2, span.stop - span.start)
-    if needed < _SHORTEST_ROOM:
+    if needed < min(_SHORTEST_ROOM, cell_len(label) + 2):
         return None
     last = max(span.stop - needed - _FROM_THE_RIGHT, span.start)
     for at_row in (row, row - 1, row + 1, row - 2, row + 2):

@@ -130,12 +130,20 @@ def legend_line(views: Sequence[RunView], width: int) -> Line:
     return line(" ", *parts).fitted(width)
 
 
+def _shortened(name: str, room: int) -> str:
+    """With its beginning and its end where it is too long: names of one recipe differ in their end."""
+    if len(name) <= room:
+        return name
+    tail = min((room - 1) * 2 // 3, len("-HHMMSS"))
+    return f"{name[: room - 1 - tail]}…{name[-tail:]}"
+
+
 def _entry(view: RunView, number: int, room: int) -> Line:
     best = view.finals.get("val.retrieval.mrr")
     figure = "" if best is None else f" MRR {figure_text(best)}"
     return line(
         Span(f"{number + 1} ━━ ", CURVE_TONES[number % len(CURVE_TONES)], is_bold=True),
-        foreign(view.name, room),
+        _shortened(foreign(view.name, 100), room),
         Span(f"{figure}  ", "dim"),
         state_line(view.state),
         "   ",

@@ -29,15 +29,15 @@ def test_the_bar_says_every_rule_in_full_where_there_is_room(tmp_path: Path) -> 
     view = with_outlooks(view_of(tmp_path / "mine"), *rules, outlook("rollback", "fired", title="B"))
     text = rules_bar(view, 160).text
     assert text.startswith(
-        " rollback ▲ B ← r    must ✔ codes 14.1 > 10 %  ◔ target rank 8.30 > 8 at step 1,210?  ◌ epochs    nice ◌"
+        " rollback ▲ B press r    must ✔ codes 14.1 > 10 %  ◔ target rank 8.30 > 8 at step 1,210?  ◌ epochs"
     )
     assert text.rstrip().endswith("abort ✔ clear")
 
 
 def test_a_rollback_that_fired_stands_first_with_its_key_however_narrow_the_bar(tmp_path: Path) -> None:
     view = with_outlooks(view_of(tmp_path / "mine"), *MUSTS, outlook("rollback", "fired", title="B"))
-    assert rules_bar(view, 20).text.startswith(" rollback ▲ B ← r")
-    assert rules_bar(view, 60, "f5").text.startswith(" rollback ▲ B ← f5 ")
+    assert rules_bar(view, 24).text.startswith(" rollback ▲ B press r")
+    assert rules_bar(view, 60, "f5").text.startswith(" rollback ▲ B press f5 ")
 
 
 def test_a_narrow_bar_keeps_what_is_in_trouble(tmp_path: Path) -> None:
