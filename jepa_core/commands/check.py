@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
+from rich.text import Text
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import NoPlugins, PluginFiles, RunsDir
@@ -15,6 +16,7 @@ from jepa_core.errors import RecipeError
 from jepa_core.json_text import print_json
 from jepa_core.presentation.replay_table import replay_table
 from jepa_core.presentation.terminal import console_for
+from jepa_core.presentation.wrapping import Hanging
 from jepa_core.run_directory.baseline_runs import resolve_baseline
 from jepa_core.run_directory.layout import METRICS
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
@@ -95,11 +97,11 @@ def check(
         print_json(told)
         return found.exit_code
     console = console_for()
-    console.print(replay_table(reader.name if reader else str(file), rows.num_rows, found), soft_wrap=True)
+    console.print(replay_table(reader.name if reader else str(file), rows.num_rows, found), crop=False)
     if rows.damaged:
         console.print(f"! {rows.damaged} damaged {'line' if rows.damaged == 1 else 'lines'} passed over")
     for problem in chosen.problems:
-        console.print(f"! {problem}", soft_wrap=True)
+        console.print(Hanging(Text(f"! {problem}"), indent=2), crop=False)
     return found.exit_code
 
 

@@ -51,7 +51,9 @@ def list_recipes(*, json: Flag = False) -> None:
     for name, (_, text) in found.items():
         table.add_row(Text(clean(name), style="bold"), Text(clean(text)))
     console_for().print(table)
-    print("\nOne of them: jepa run NAME, or jepa recipe show NAME. To edit one: jepa recipe new FILE --from NAME")
+    console_for().print(
+        "\nOne of them: jepa run NAME, or jepa recipe show NAME. To edit one: jepa recipe new FILE --from NAME"
+    )
 
 
 @app.command
@@ -130,7 +132,7 @@ def check(
 ) -> int:
     """Check recipes: every fault with its file, line and what is allowed. Exits with 2 when there is one.
 
-    For example: jepa recipe check recipes/*.toml
+    For example: jepa recipe check mine.toml
 
     Parameters
     ----------
@@ -145,7 +147,7 @@ def check(
     from jepa_core.registry import chosen_plugins
 
     if not recipes:
-        raise RecipeError("Which recipe? For example: jepa recipe check recipes/*.toml")
+        raise RecipeError("Which recipe? For example: jepa recipe check mine.toml")
     registry = chosen_plugins(plugin, no_plugin)
     errors: dict[str, RecipeError | None] = {}
     for recipe in recipes:

@@ -17,6 +17,7 @@ from jepa_core.comparison.student_t import MeanInterval
 from jepa_core.metrics import Metric
 from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.null_lines import null_title
+from jepa_core.presentation.wrapping import Hanging
 from jepa_core.visible_text import clean
 
 ANSWERS: dict[Answer, tuple[str, str]] = {
@@ -38,7 +39,7 @@ _OTHER_DATA = "its runs saw other data: figures on validation cannot be compared
 def ablation_table(result: AblationResult) -> RenderableType:
     """The whole result; plain text where the console has no colour."""
     parts: list[RenderableType] = [_headline(result)]
-    parts += [Text(f"  · {clean(note)}", style="yellow") for note in result.notes]
+    parts += [Hanging(Text(f"  · {clean(note)}", style="yellow"), indent=4) for note in result.notes]
     parts += [Text(), _what_is_judged(result), Text(), _effects(result), Text(), _cells(result), Text()]
     parts += [*_best(result), *_remarks(result)]
     return Group(*parts)
@@ -101,7 +102,7 @@ def _effects(result: AblationResult) -> RenderableType:
     table = _table("effect of", "mean [95 %]", "difference, paired by seed [95 %]")
     table.add_column("is it real?")
     for factor in result.factors:
-        table.add_row(Text(f"  {clean(factor.key, 60)}", style="bold"), "", "", "")
+        table.add_row(Hanging(Text(f"  {clean(factor.key, 60)}", style="bold"), indent=4), "", "", "")
         for index, level in enumerate(factor.levels):
             name = f"    {clean(level.value, 40)}{' (reference)' if index == 0 else ''}"
             difference = level.test.difference if level.test else None
@@ -144,7 +145,7 @@ def _cells(result: AblationResult) -> RenderableType:
     for index, cell in enumerate(result.cells):
         against = cell.against_reference.difference if cell.against_reference else None
         table.add_row(
-            Text(f"  {clean(cell.label, 80)}"),
+            Hanging(Text(f"  {clean(cell.label, 80)}"), indent=4),
             Text(
                 interval_text(cell.final and cell.final.within(result.metric), unit) or "–",
                 style="bold green" if index == result.best_cell else "",

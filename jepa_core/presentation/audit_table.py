@@ -17,7 +17,7 @@ from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.finding_text import flags_of
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.quantity import duration_text
-from jepa_core.presentation.wrapping import part_lines
+from jepa_core.presentation.wrapping import Hanging, part_lines
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Finding
 
@@ -65,7 +65,7 @@ def _effects(audit: Audit) -> Table:
     table.add_column("effect", no_wrap=True)
     table.add_column("")
     for row in audit.effects:
-        table.add_row(f"  {clean(row.name)}", row.without, *_effect(row))
+        table.add_row(Hanging(Text(f"  {clean(row.name)}"), indent=4), row.without, *_effect(row))
     return table
 
 
@@ -147,7 +147,7 @@ def _finding(finding: Finding) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column()
-    table.add_row(Text(f"  {finding.severity:<8}", style=_STYLE[finding.severity]), clean(finding.message))
+    table.add_row(Text(f"  {finding.severity:<8}", style=_STYLE[finding.severity]), Text(clean(finding.message)))
     for line in _advice(finding):
         table.add_row("", clean(line))
     return table

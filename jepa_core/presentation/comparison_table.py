@@ -20,6 +20,7 @@ from jepa_core.comparison.student_t import MeanInterval, mean_interval
 from jepa_core.metrics import Metric
 from jepa_core.presentation.figures import change_text, figure_text
 from jepa_core.presentation.null_lines import null_title
+from jepa_core.presentation.wrapping import Hanging
 from jepa_core.recipes.writing import value_to_toml
 from jepa_core.visible_text import clean
 
@@ -58,7 +59,7 @@ def comparison_table(comparison: Comparison, *, rules: bool = False) -> Renderab
     is_comparable = comparison.same_data is not False
     parts: list[RenderableType] = [] if is_comparable else list(_warning(comparison.runs))
     parts.append(_headline(comparison, columns))
-    parts += [Text(f"  · {clean(note)}", style="yellow") for note in comparison.notes]
+    parts += [Hanging(Text(f"  · {clean(note)}", style="yellow"), indent=4) for note in comparison.notes]
     parts += [Text(), _recipes(comparison, columns, rules=rules)]
     if comparison.partings:
         parts += [Text(), *_partings(comparison.partings)]
@@ -110,7 +111,7 @@ def _recipes(comparison: Comparison, columns: Sequence[_Column], *, rules: bool)
             num_folded += 1
         else:
             # As a plain string the [id] of a rule would be taken for markup.
-            table.add_row(Text(f"  {clean(change.key)}"), *map(_value_text, values))
+            table.add_row(Hanging(Text(f"  {clean(change.key)}"), indent=4), *map(_value_text, values))
     if num_folded:
         words = f"{num_folded} difference{'' if num_folded == 1 else 's'}: --rules shows them"
         table.add_row("  watch", Text(words, style="dim"))
@@ -121,10 +122,10 @@ def _value_text(value: Any) -> Text:
     return Text("–", style="dim") if value is None else Text(clean(value_to_toml(value), 120))
 
 
-def _partings(partings: Sequence[Parting]) -> Iterator[Text]:
+def _partings(partings: Sequence[Parting]) -> Iterator[RenderableType]:
     yield Text("where they part", style="bold")
     for parting in partings[:_MOST_PARTINGS]:
-        yield Text(f"  {_parting_words(parting)}")
+        yield Hanging(Text(f"  {_parting_words(parting)}"), indent=4)
     if len(partings) > _MOST_PARTINGS:
         yield Text(f"  … and {len(partings) - _MOST_PARTINGS} more: --json", style="dim")
 
@@ -190,7 +191,9 @@ def _finals(comparison: Comparison, columns: Sequence[_Column]) -> RenderableTyp
         cells = _marked(
             means, metric, [_interval_text(final and final.within(metric), metric.unit) for final in finals]
         )
-        table.add_row(f"  {clean(metric.name)}", *cells, *([_change(*means)] if with_change else []))
+        table.add_row(
+            Hanging(Text(f"  {clean(metric.name)}"), indent=4), *cells, *([_change(*means)] if with_change else [])
+        )
     return table
 
 
@@ -239,7 +242,7 @@ def _tests(comparison: Comparison) -> RenderableType:
     for test in comparison.tests:
         style = _ANSWER_STYLES.get(test.test.answer, "")
         table.add_row(
-            Text(f"  {clean(test.metric)}"),
+            Hanging(Text(f"  {clean(test.metric)}"), indent=4),
             Text(f"{clean(test.right, 60)} − {clean(test.left, 60)}", style="dim"),
             Text(_difference(test, units.get(test.metric, ""))),
             Text(test.test.words, style=style),

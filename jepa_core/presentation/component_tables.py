@@ -11,6 +11,7 @@ from rich.text import Text
 
 from jepa_core.discovery.remarks import BlockedPlugin, BrokenPlugin, ContestedComponent, PluginRemark, SlowPlugin
 from jepa_core.metrics import Metric
+from jepa_core.presentation.wrapping import Hanging
 from jepa_core.recipes.field_descriptions import FieldDescription, describe_fields
 from jepa_core.recipes.snippet import about_snippet, snippet
 from jepa_core.recipes.structuring import generic_fields
@@ -44,7 +45,7 @@ def components_table(components: Sequence[Component], remarks: Sequence[PluginRe
 def component_view(component: Component) -> RenderableType:
     """Fields with defaults, units, ranges and meaning; metrics; how a recipe names it."""
     head = f"{component.family} {component.name} · {component.summary} · {component.origin}"
-    parts: list[RenderableType] = [Text(clean(head), style="bold"), Text()]
+    parts: list[RenderableType] = [Hanging(Text(clean(head), style="bold"), indent=2), Text()]
     fields = (*describe_fields(component.config_class), *generic_fields(component.family))
     parts.append(_fields_table(fields) if fields else Text("It has no fields."))
     if component.config_class.metrics:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jepa_core.conformance.check import CheckResult, Outcome
+from jepa_core.presentation.wrapping import Hanging
 from jepa_core.registry import Component
 from jepa_core.visible_text import clean
 
@@ -29,8 +30,8 @@ def conformance_table(component: Component, results: Sequence[CheckResult]) -> R
     for result in results:
         mark, style = MARKS[result.outcome]
         name = Text("  ").append(mark, style=style).append(f" {clean(result.check)}")
-        table.add_row(name, Text("\n").join(_lines(result)))
-    return Group(Text(clean(head), style="bold"), Text(), table, Text(), _tally(results), Text())
+        table.add_row(Hanging(name, indent=4), Text("\n").join(_lines(result)))
+    return Group(Hanging(Text(clean(head), style="bold"), indent=2), Text(), table, Text(), _tally(results), Text())
 
 
 def _lines(result: CheckResult) -> Iterator[Text]:

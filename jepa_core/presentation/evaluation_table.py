@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Group, RenderableType
+import attrs
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -13,12 +14,14 @@ from jepa_core.engine.checkpoint_evaluation import EvaluatedData, Evaluation
 from jepa_core.engine.probe import Probe, Scores
 from jepa_core.presentation.figures import change_text, figure_text
 from jepa_core.presentation.null_lines import null_lines, null_title
+from jepa_core.presentation.wrapping import Hanging
 from jepa_core.visible_text import clean
-from jepa_core.watch.nulls import says_little
+from jepa_core.watch.nulls import RankedNulls, says_little
 
-_LABEL_WIDTH = 20
-_WIDTH = 76
+_LABEL_WIDTH = 18
+_WIDTH = 78
 """Columns that lines of nulls take at most."""
+_INDENT = 2
 _CONTROLS = ("blind", "medoid", "chance")
 _SAME_DATA = {
     True: "the run's own data",
@@ -86,7 +89,18 @@ def _add_near_copies(table: Table, evaluation: Evaluation) -> None:
     table.add_row("  MRR, near copies", f"{mrr:.3f}", *beside)
 
 
-def _beside_nulls(evaluation: Evaluation) -> Iterator[Text]:
+@attrs.frozen
+class _Nulls:
+    """Every null, in lines as wide as there is room."""
+
+    nulls: RankedNulls
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in null_lines(self.nulls, min(options.max_width, _WIDTH) - _INDENT):
+            yield Text(" " * _INDENT).append_text(line)
+
+
+def _beside_nulls(evaluation: Evaluation) -> Iterator[RenderableType]:
     """How sure the difference to the strongest null is, the controls, and every null."""
     figures = evaluation.figures
     too_few = says_little(evaluation.data.num_candidates, figures.get("val.retrieval.tasks"))
@@ -97,13 +111,12 @@ def _beside_nulls(evaluation: Evaluation) -> Iterator[Text]:
     if mean is not None and low is not None and high is not None:
         style = "green" if low > 0 else "red" if high < 0 else "yellow"
         words = f"  less the strongest null's: {mean:+.3f} [{low:.3f}, {high:.3f}], MRR paired by target"
-        yield Text(words.replace("-", "−"), style=style)
+        yield Hanging(Text(words.replace("-", "−"), style=style), indent=4)
     controls = [(name, figures.get(f"val.hard.{name}_mrr")) for name in _CONTROLS]
     parts = [f"{name} {value:.3f}" for name, value in controls if value is not None]
     if parts:
-        yield Text("  controls of near copies: " + " · ".join(parts), style="dim")
-    for line in null_lines(evaluation.nulls, _WIDTH):
-        yield Text("  ").append_text(line)
+        yield Hanging(Text("  controls of near copies: " + " · ".join(parts), style="dim"), indent=4)
+    yield _Nulls(evaluation.nulls)
 
 
 def _probes(evaluation: Evaluation) -> Table:
@@ -114,13 +127,13 @@ def _probes(evaluation: Evaluation) -> Table:
     table.add_column("linear", justify="right")
     table.add_column()
     for probe in evaluation.probes:
-        table.add_row(Text(f"  {clean(probe.label, 40)}"), "", "", Text(_asked(probe), style="dim"))
+        table.add_row(Hanging(Text(f"  {clean(probe.label, 40)}"), indent=2), "", "", Text(_asked(probe), style="dim"))
         for row in _scores(probe):
             table.add_row(*row)
     return table
 
 
-def _scores(probe: Probe) -> Iterator[tuple[Text, Text, Text]]:
+def _scores(probe: Probe) -> Iterator[tuple[Hanging, Text, Text]]:
     """A probe's rows: name, and the scores by neighbours and by a linear map."""
     has_linear = probe.prediction.linear is not None
     constant = Scores(knn=probe.constant, linear=probe.constant if has_linear else None)
@@ -130,9 +143,17 @@ def _scores(probe: Probe) -> Iterator[tuple[Text, Text, Text]]:
     unit = "" if probe.is_numeric else "%"
     for name, scores in (("prediction", probe.prediction), ("encoder", probe.encoder)):
         styles = f"bold {_judgement(scores.knn, knn)}", f"bold {_judgement(scores.linear or 0.0, linear)}"
-        yield Text(f"    {name}"), _score(scores.knn, unit, styles[0]), _score(scores.linear, unit, styles[1])
+        yield (
+            Hanging(Text(f"    {name}"), indent=6),
+            _score(scores.knn, unit, styles[0]),
+            _score(scores.linear, unit, styles[1]),
+        )
     for name, scores in learned_nothing.items():
-        yield Text(f"    {clean(name, 40)}", style="dim"), _score(scores.knn, unit), _score(scores.linear, unit)
+        yield (
+            Hanging(Text(f"    {clean(name, 40)}", style="dim"), indent=6),
+            _score(scores.knn, unit),
+            _score(scores.linear, unit),
+        )
 
 
 def _score(score: float | None, unit: str, style: str = "") -> Text:
@@ -148,10 +169,10 @@ def _asked(probe: Probe) -> str:
 
 def _table(title: str, value: str, baseline: str) -> Table:
     """Figures beside those of what learns nothing."""
-    table = Table(box=None, padding=(0, 4, 0, 0), pad_edge=False, header_style="dim")
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
     table.add_column(Text(f"  {title}", style="none"), min_width=_LABEL_WIDTH)
     table.add_column(value, justify="right", style="bold")
-    table.add_column(baseline, justify="right")
+    table.add_column(baseline, justify="right", overflow="fold")
     return table
 
 
@@ -170,7 +191,7 @@ def _facts(evaluation: Evaluation) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 4, 0, 0), pad_edge=False)
     table.add_column(min_width=_LABEL_WIDTH)
     for label, fact in _labelled_facts(evaluation):
-        table.add_row(Text(f"  {label}", style="dim"), fact)
+        table.add_row(Hanging(Text(f"  {label}", style="dim"), indent=2), fact)
     return table
 
 

@@ -22,7 +22,7 @@ def figure_text(value: float, unit: str = "", *, decimals: int | None = None) ->
 def limit_text(operator: str, limit: float, unit: str = "") -> str:
     """A limit with its sign, without digits that say nothing: "> 10 %"."""
     scaled = limit * 100 if unit == "%" else limit
-    number = _number(scaled, _limit_decimals(scaled) if 1e-3 <= abs(scaled) < 1e4 else _decimals(scaled, unit))
+    number = _number(scaled, _limit_decimals(scaled) if 5e-4 <= abs(scaled) < 1e4 else _decimals(scaled, unit))
     whole, point, fraction = number.partition(".")
     shown = f"{whole}{point}{fraction.rstrip('0')}".rstrip(".") if "e" not in number else number
     return f"{clean(operator, 2)} {shown}{_suffix(unit)}".strip()

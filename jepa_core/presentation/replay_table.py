@@ -10,6 +10,7 @@ from rich.text import Text
 from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, flags_of, moment_of
 from jepa_core.presentation.rules_table import rules_table
+from jepa_core.presentation.wrapping import Hanging, Parts
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Finding, Firing
 from jepa_core.watch.judgement import Judgement
@@ -20,7 +21,7 @@ def replay_table(title: str, num_rows: int, found: Replay) -> RenderableType:
     """The whole check."""
     upto = "" if found.epoch is None else f", up to epoch {figure_text(found.epoch)}"
     rows = f"{num_rows} {'row' if num_rows == 1 else 'rows'}"
-    parts: list[RenderableType] = [Text(f"{clean(title)}   {rows}{upto}", style="bold"), Text()]
+    parts: list[RenderableType] = [Hanging(Text(f"{clean(title)}   {rows}{upto}", style="bold"), 4), Text()]
     findings = found.findings
     for finding in findings:
         parts += _finding(finding)
@@ -35,14 +36,15 @@ def replay_table(title: str, num_rows: int, found: Replay) -> RenderableType:
     return Group(*parts)
 
 
-def _finding(finding: Finding) -> Iterator[Text]:
+def _finding(finding: Finding) -> Iterator[RenderableType]:
     mark, style = SEVERITY_MARKS[finding.severity]
     line = Text(mark, style=style).append(f" {clean(_name(finding), 60)}", style="bold")
-    yield line.append(moment_of(finding), style="dim").append(f"   {clean(finding.message)}")
+    line.append(moment_of(finding), style="dim").append(f"   {clean(finding.message)}")
+    yield Hanging(line, indent=4)
     if finding.advice:
-        yield Text(f"    {clean(finding.advice)}", style="dim")
+        yield Hanging(Text(f"    {clean(finding.advice)}", style="dim"), indent=4)
     if finding.set:
-        yield Text(f"    {clean(flags_of(finding.set))}", style="cyan")
+        yield Hanging(Text(f"    {clean(flags_of(finding.set))}", style="cyan"), indent=4)
 
 
 def _name(finding: Finding) -> str:
@@ -50,9 +52,10 @@ def _name(finding: Finding) -> str:
     return finding.kind if isinstance(finding, Firing) and finding.kind == "early stop" else finding.name
 
 
-def _scenarios(judgements: Sequence[Judgement]) -> Iterator[Text]:
+def _scenarios(judgements: Sequence[Judgement]) -> Iterator[RenderableType]:
     """What fired stands above; of the others a name is enough."""
     for state, words in (("clear", "not seen"), ("pending", "not enough data")):
         ids = [clean(judgement.id, 60) for judgement in judgements if judgement.state == state]
         if ids:
-            yield Text(f"scenarios {words}: ", style="dim").append(", ".join(ids))
+            label = Text(f"scenarios {words}: ", style="dim")
+            yield Parts(list(map(Text, ids)), ", ", indent=4, label=label)

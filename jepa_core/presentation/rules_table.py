@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
 from jepa_core.presentation.verdict_table import MARKS
+from jepa_core.presentation.wrapping import Hanging
 from jepa_core.visible_text import clean
 from jepa_core.watch.judgement import Judgement, Kind
 
@@ -31,10 +33,10 @@ def rules_table(judgements: Iterable[Judgement], at_risk: Mapping[tuple[Kind, st
     return table
 
 
-def _rule(judgement: Judgement, at_risk: str) -> Iterator[Text]:
+def _rule(judgement: Judgement, at_risk: str) -> Iterator[RenderableType]:
     mark, style = AT_RISK_MARK if at_risk else MARKS[judgement.state]
     yield Text(judgement.kind, style="dim")
-    yield Text(mark, style=style).append(f" {clean(judgement.title, 60)}")
+    yield Hanging(Text(mark, style=style).append(f" {clean(judgement.title, 60)}"), indent=2)
     value, margin = judgement.decisive_value, judgement.decisive_margin
     if value is None or judgement.limit is None:
         yield Text()

@@ -48,8 +48,19 @@ def console_for(stream: TextIO | None = None, *, plain_width: int = PLAIN_WIDTH)
 
 
 def _plain_width(otherwise: int) -> int:
+    return _asked_columns() or otherwise
+
+
+def _asked_columns() -> int:
+    """Columns that the environment says; 0 where it does not."""
     columns = os.environ.get("COLUMNS", "")
-    return int(columns) if columns.isdecimal() and int(columns) else otherwise
+    return int(columns) if columns.isdecimal() else 0
+
+
+def is_bounded(console: Console) -> bool:
+    """Whether prose has to be broken to be read there: a terminal, or what COLUMNS says is as wide as one. Elsewhere,
+    as in a pipe or a log, a line is what a program reads."""
+    return console.is_terminal or _asked_columns() > 0
 
 
 class _Cleaning(RenderHook):

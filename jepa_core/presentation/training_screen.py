@@ -21,6 +21,7 @@ from rich.text import Text
 from jepa_core.presentation.long_run import LongRun
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.pace import Pace
+from jepa_core.presentation.terminal import is_bounded
 from jepa_core.presentation.wrapping import Hanging, Parts
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Severity
@@ -117,7 +118,7 @@ class TrainingScreen:
             self._live.stop()
 
     def print(self, line: Text, indent: int = 0) -> None:
-        """Print a line that stays, here and in the log; on a terminal what has no room goes on at `indent`."""
+        """Print a line that stays, here and in the log; where lines are broken, further ones begin at `indent`."""
         self._show(line, Hanging(line, indent, overflow="ignore"))
         self._log.print(line, soft_wrap=True)
 
@@ -179,9 +180,9 @@ class TrainingScreen:
         """Show information at once."""
         self._show(Text(f"  {clean(message)}"), Parts([Text(clean(message))], "  ", indent=4, label=Text("  ")))
 
-    def _show(self, line: Text, on_terminal: RenderableType) -> None:
-        if self._console.is_terminal:
-            self._console.print(on_terminal, crop=False)
+    def _show(self, line: Text, broken: RenderableType) -> None:
+        if is_bounded(self._console):
+            self._console.print(broken, crop=False)
         else:
             self._console.print(line, soft_wrap=True)
 

@@ -95,7 +95,7 @@ def _musts_in_words(musts: tuple[Judgement, ...]) -> str:
 def _judgements(verdict: Verdict) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 4, 0, 0), pad_edge=False)
     for justify in ("left", "right", "left", "right", "left"):
-        table.add_column(justify=justify, no_wrap=justify == "right")
+        table.add_column(justify=justify)
     header = [Text(word, style="dim") for word in ("value", "limit", "margin")]
     for title, judgements in (("must", verdict.musts), ("nice", verdict.nices)):
         if judgements:
@@ -132,7 +132,7 @@ def _remark(judgement: Judgement) -> str:
 def _facts(verdict: Verdict) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 3, 0, 0), pad_edge=False)
     for label, fact in _labelled_facts(verdict):
-        table.add_row(Text(f"  {label}", style="dim"), fact)
+        table.add_row(Hanging(Text(f"  {label}", style="dim"), indent=2), fact)
     return table
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import attrs
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
@@ -30,7 +30,8 @@ class Hanging:
             yield self.text
             return
         before = Text()
-        for line in self.text.divide(_line_starts(self.text.plain, options.max_width, self.indent)):
+        starts = _line_starts(self.text.plain, options.max_width, self.indent, breaks_words=self.overflow == "fold")
+        for line in self.text.divide(starts):
             line.rstrip()
             shown = before.append_text(line)
             shown.overflow = self.overflow
@@ -42,14 +43,22 @@ class Hanging:
         return Measurement(words.minimum + self.indent, words.maximum).normalize()
 
 
-def _line_starts(text: str, width: int, indent: int) -> Iterator[int]:
-    """Where lines of whole words begin, but for the first; what stands within the indent is no word."""
+def _line_starts(text: str, width: int, indent: int, *, breaks_words: bool) -> Iterator[int]:
+    """Where lines of whole words begin, but for the first; what stands within the indent is no word. A word that is
+    longer than a line goes on at the indent, too, where there is room at all."""
     line_start, before = 0, 0
     for word in re.finditer(r"\S+", text):
         used = before + cell_len(text[line_start : word.end()])
         if word.start() > max(line_start, indent) and used > width:
             yield word.start()
             line_start, before = word.start(), indent
+        while breaks_words and width > indent and before + cell_len(text[line_start : word.end()]) > width:
+            kept = set_cell_size(text[line_start : word.end()], width - before).rstrip(" ")
+            start = line_start + max(1, len(kept))
+            if start >= word.end():
+                break
+            yield start
+            line_start, before = start, indent
 
 
 def part_lines(parts: Sequence[Text], width: int, *, label: Text, indent: int, separator: str) -> Iterator[Text]:

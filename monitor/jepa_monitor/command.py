@@ -123,20 +123,20 @@ def _print_text(source: Path, *, ascii_only: bool, has_colour: bool) -> None:
 
     console = console_for()
     console.no_color = console.no_color or not has_colour
-    text = _text(source, console.width)
+    text = _text(source)
     console.print(InAscii(text) if ascii_only else text)
 
 
-def _text(source: Path, width: int) -> RenderableType:
+def _text(source: Path) -> RenderableType:
     if is_run(source):
         from jepa_monitor.snapshot import take_snapshot
         from jepa_monitor.text_view import text_view
 
         return text_view(take_snapshot(source))
-    from jepa_core.presentation.runs_table import runs_table
+    from jepa_core.presentation.runs_table import RunsTable
     from jepa_monitor.model.runs_list import list_runs
 
-    return runs_table(list_runs(source), width)
+    return RunsTable(list_runs(source))
 
 
 def _print_json(source: Path) -> None:

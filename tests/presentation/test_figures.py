@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
@@ -97,6 +97,7 @@ def test_a_figure_is_right_to_its_last_digit(value: float, unit: str) -> None:
 
 
 @given(FIGURES, st.sampled_from([">", "≥", "<", "≤"]))
+@example(limit=0.0006, operator=">")
 def test_a_limit_reads_as_its_operator_and_its_number(limit: float, operator: str) -> None:
     sign, number = limit_text(operator, limit).split(" ")
     assert sign == operator
