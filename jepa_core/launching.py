@@ -34,7 +34,8 @@ def launch(num_ranks: int, arguments: Sequence[str], *, module: str = "jepa_core
     """Run `python -m MODULE ARGUMENTS` on each of some ranks of this machine; the run's exit code."""
     with tempfile.TemporaryDirectory(prefix="jepa-ranks-") as folder:
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(num_ranks)]
-        environment = {**os.environ, _FOLDER: folder}
+        # Nothing is imported from the working folder, by torchrun and by ranks, as by `jepa` itself.
+        environment = {**os.environ, _FOLDER: folder, "PYTHONSAFEPATH": "1"}
         # torchrun sets this to 1 and warns of it where it is not set.
         environment.setdefault("OMP_NUM_THREADS", str(max(1, _num_cores() // num_ranks)))
         with _forwarding(Path(folder)) as forwarding:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,8 +71,22 @@ def check_grid(request: GridRequest) -> CheckedGrid:
     Raises:
         JepaError: a recipe, a flag, a plugin or a device is at fault.
     """
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as elsewhere:
+    with _nothing_from_here(), ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as elsewhere:
         return elsewhere.submit(load_grid, request).result()
+
+
+@contextmanager
+def _nothing_from_here() -> Iterator[None]:
+    """While entered, new processes of Python import nothing from the working folder, as `jepa` itself."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def load_grid(request: GridRequest) -> CheckedGrid:

@@ -82,7 +82,7 @@ def run_command(folder: AblationFolder, planned: PlannedRun, place: Place, resum
     plugins = [flag for path, _ in plan.plugin_files for flag in ("--plugin", path)]
     blocked = [flag for name in plan.blocked_plugins for flag in ("--no-plugin", name)]
     return (
-        *(sys.executable, "-m", "jepa_core.cli", "run"),
+        *(sys.executable, "-P", "-m", "jepa_core.cli", "run"),
         *(("--resume", str(resume)) if resume else _from_the_beginning(folder, planned)),
         *("--device", place.device, "--no-audit"),
         *plugins,

@@ -66,7 +66,7 @@ def timed_run(arguments: Sequence[str], at_first_row: Callable[[], None] = lambd
     """Train in a folder that is gone afterwards, whatever happens."""
     with ended_by_terminate(), tempfile.TemporaryDirectory(prefix="jepa-bench-") as folder:
         runs, log = Path(folder) / "runs", Path(folder) / "console.log"
-        command = [sys.executable, "-m", "jepa_core.cli", "run", *arguments, "--runs-dir", str(runs)]
+        command = [sys.executable, "-P", "-m", "jepa_core.cli", "run", *arguments, "--runs-dir", str(runs)]
         begun, first = time.time(), 0.0
         with log.open("wb") as console:
             # In a group of its own: Ctrl-C reaches this process alone, which ends that one.

@@ -26,7 +26,7 @@ def writing_process(folder: Path, seconds: float) -> Iterator[Path]:
     Raises:
         RunDirectoryError: nothing could be written.
     """
-    command = [sys.executable, "-m", __name__, str(folder), str(seconds)]
+    command = [sys.executable, "-P", "-m", __name__, str(folder), str(seconds)]
     with (
         tempfile.TemporaryFile("w+") as complaints,
         subprocess.Popen(
