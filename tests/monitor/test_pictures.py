@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from jepa_monitor.app import MonitorApp
 from jepa_monitor.board.run_screen import RunScreen
 from jepa_monitor.chrome.filter_bar import FilterBar
+from jepa_monitor.panels.panel import Panel
 from jepa_monitor.preferences import Preferences, ReadPreferences
 from tests.monitor.driving import run_screen, runs_screen, until
 from tests.monitor.rank_files import record_ranks
@@ -38,10 +39,17 @@ def after(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
         screen = run_screen(pilot)
         await until(pilot, lambda: screen.view and screen.view.judged_rows is None and screen.view.history.num_rows)
         await pilot.press(*keys)
+        await until(pilot, lambda: are_drawn(screen))
         await pilot.pause(0.1)
         await pilot.pause()
 
     return run_before
+
+
+def are_drawn(screen: RunScreen) -> bool:
+    """Whether every panel on the screen says something: one that was just mounted says nothing yet."""
+    panels = [panel for panel in screen.query(Panel) if panel.display and panel.region.height > 2]
+    return all(panel._content.lines for panel in panels)
 
 
 @pytest.fixture

@@ -92,6 +92,7 @@ def _without_curves(
         smoothing="" if not display.smoothing else f"smoothed {display.weight:g}, centred",
         crosshair=display.crosshair,
         anchor=display.anchor,
+        is_overlay=runs.are_several,
         alert=trouble.tone,
         integer_x=display.axis == "step",
         percent=unit == "%",

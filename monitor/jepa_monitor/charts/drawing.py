@@ -23,7 +23,7 @@ from jepa_monitor.charts.header import (
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.marks import draw_crosshair, draw_mark_signs, draw_marks
 from jepa_monitor.charts.plot import Layout, Plot, plan_layout
-from jepa_monitor.charts.scale import Scale, x_scale, y_scale
+from jepa_monitor.charts.scale import Scale, near_ones, x_scale, y_scale
 from jepa_monitor.charts.spec import ChartSpec, Curve
 from jepa_monitor.charts.thresholds import draw_thresholds
 
@@ -98,9 +98,17 @@ def _y_axis(spec: ChartSpec, curves: list[tuple[Curve, Columns]]) -> Scale:
     limits = [threshold.y for threshold in spec.thresholds]
     if not curves:
         return y_scale(np.empty(0), np.empty(0), limits, log=spec.log)
+    if spec.is_overlay and not spec.log:
+        curves = _without_outlying_run(curves)
     lows = np.concatenate([columns.low[columns.drawn] for _, columns in curves])
     highs = np.concatenate([columns.high[columns.drawn] for _, columns in curves])
     return y_scale(lows, highs, limits, log=spec.log)
+
+
+def _without_outlying_run(curves: list[tuple[Curve, Columns]]) -> list[tuple[Curve, Columns]]:
+    seen = [(curve, columns) for curve, columns in curves if columns.drawn.any()]
+    spans = [(float(np.nanmin(columns.low)), float(np.nanmax(columns.high))) for _, columns in seen]
+    return [each for each, is_near in zip(seen, near_ones(spans), strict=True) if is_near] or curves
 
 
 def _plan_header(spec: ChartSpec, curves: list[tuple[Curve, Columns]], layout: Layout, look: Look) -> Header:

@@ -7,7 +7,7 @@ below `NEAREST` count as not positive.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import attrs
 import numpy as np
@@ -21,6 +21,8 @@ _OUTLYING_SHARE = 2.0
 """Percent of the columns at either end that may be outliers."""
 _OUTLYING_FACTOR = 25.0
 """So many times the others' span has an outlier to stretch the axis before it is cut off."""
+_OUTLYING_RUN, _OUTLYING_RUN_OF_TWO = 10.0, 1000.0
+"""So many times the others' span has a run in an overlay to stretch the axis before it is left out of it."""
 _FLATTEST = 0.1
 """A curve flatter than this share of its values is not magnified further by keeping limits out."""
 _FLATTEST_LOG = 0.5
@@ -67,6 +69,24 @@ def x_scale(low: float, high: float) -> Scale:
         return Scale(0.0, 1.0)
     low, high = _within_reach(low), _within_reach(high)
     return Scale(low, high) if _is_range(low, high) else Scale(*_around(low, 1.0))
+
+
+def near_ones(spans: Sequence[tuple[float, float]]) -> list[bool]:
+    """Of curves from a low to a high value, which an axis should span: all but one that stretches it far too much.
+
+    Of two, one is left out only where it is far beyond any doubt. It is drawn as beyond the edge.
+    """
+    all_near = [True] * len(spans)
+    if len(spans) < 2:
+        return all_near
+    factor = _OUTLYING_RUN if len(spans) > 2 else _OUTLYING_RUN_OF_TWO
+    length = max(high for _, high in spans) - min(low for low, _ in spans)
+    for index in sorted(range(len(spans)), key=lambda index: -max(map(abs, spans[index]))):
+        others = [span for position, span in enumerate(spans) if position != index]
+        low, high = min(low for low, _ in others), max(high for _, high in others)
+        if length > factor * max(high - low, _FLATTEST * max(abs(low), abs(high))) > 0:
+            return [position != index for position in range(len(spans))]
+    return all_near
 
 
 def y_scale(lows: NDArray[np.float64], highs: NDArray[np.float64], limits: Iterable[float], *, log: bool) -> Scale:

@@ -77,6 +77,8 @@ class ChartSpec:
     """x at which a vertical line stands, with the curves' values there at the top."""
     anchor: float | None = None
     """x of a second line, from which the values at the crosshair are told as differences."""
+    is_overlay: bool = False
+    """Its lines are several runs: one that lies far away does not flatten the others."""
     alert: Tone | None = None
     """Colours the frame, for a metric in trouble."""
     integer_x: bool = True

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import attrs
@@ -16,20 +18,37 @@ from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.cells import Cell, Stretch, columns
 from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.level import bar
-from jepa_monitor.panels.line import Span, foreign, line
+from jepa_monitor.panels.line import NOTHING, Span, foreign, line
 from jepa_monitor.panels.machine import GpuReading, Machine, MachineReading
 from jepa_monitor.panels.panel import Panel
+from jepa_monitor.panels.system_history import PastReading, history_lines
 
 POLL_SECONDS = 2.0
+MOST_READINGS = 900
+"""Half an hour of them."""
+_FIRST_SECONDS = 0.25
+"""Between the two readings that the first use of the processor is told from."""
 MOST_GPUS = 8
 
 
-def system_content(view: RunView, width: int, look: Look, reading: MachineReading | None, host: str = "") -> Content:
-    """What the machine does (`reading` is None while it is not read), then what the run says of its speed."""
+def system_content(
+    view: RunView,
+    width: int,
+    look: Look,
+    reading: MachineReading | None,
+    host: str = "",
+    *,
+    past: Sequence[PastReading] = (),
+    height: int = 0,
+) -> Content:
+    """What the machine does (`reading` is None while it is not read), what the run says of its speed, then how both
+    have gone, where that fits into `height`."""
     rows = [*(_machine_rows(reading) if reading else ()), *_speed_rows(view)]
     lines = columns((_cells(row, look) for row in rows), width, right=(1,))
     words = _absence(view, reading, host)
-    return Content(lines=(*lines, *([line(Span(words, "dim"))] if words else ())), figure=line(gpu_text(reading)))
+    lines += (line(Span(words, "dim")),) if words else ()
+    charts = history_lines(view, past, width, height - len(lines) - 1, look)
+    return Content(lines=(*lines, *((NOTHING, *charts) if charts else ())), figure=line(gpu_text(reading)))
 
 
 def gpu_text(reading: MachineReading | None) -> str:
@@ -80,6 +99,14 @@ def _speed_rows(view: RunView) -> Iterator[_Row]:
     if data is not None:
         share = _share(data, step)
         yield _Row("  drawing data", _milliseconds(data), share, f"{_percent(share)} of a step" if share else "")
+    wait = finals.get("time.wait")
+    if wait is not None:
+        share = _share(wait, step)
+        yield _Row("  waiting", _milliseconds(wait), share, f"{_percent(share)} of a step" if share else "")
+    if step is not None and data is not None:
+        rest = max(step - data - (wait or 0.0), 0.0)
+        share = _share(rest, step)
+        yield _Row("  computing", _milliseconds(rest), share, f"{_percent(share)} of a step" if share else "")
     if peak is not None:
         yield _Row("peak on device", _gib(peak))
 
@@ -144,6 +171,7 @@ class SystemPanel(Panel):
         self._host = socket.gethostname() if host is None else host
         self._reading: MachineReading | None = None
         self._is_reading = False
+        self._past: deque[PastReading] = deque(maxlen=MOST_READINGS)
 
     def on_mount(self) -> None:
         self.set_interval(POLL_SECONDS, self._poll)
@@ -156,8 +184,8 @@ class SystemPanel(Panel):
         if self._reading is None:
             self._poll()
 
-    def content(self, view: RunView, width: int, height: int, look: Look) -> Content:  # noqa: ARG002  # it scrolls
-        return system_content(view, width, look, self._reading, self._host)
+    def content(self, view: RunView, width: int, height: int, look: Look) -> Content:
+        return system_content(view, width, look, self._reading, self._host, past=tuple(self._past), height=height)
 
     def _poll(self) -> None:
         view = self._view
@@ -169,10 +197,15 @@ class SystemPanel(Panel):
 
     def _read(self, pid: int) -> None:
         """In the worker thread: nothing of the widget is touched but its queue of messages."""
-        self.post_message(self.MachineRead(self._machine.read(pid)))
+        reading = self._machine.read(pid)
+        if reading.processor_use is None and not self._past:
+            time.sleep(_FIRST_SECONDS)
+            reading = self._machine.read(pid)
+        self.post_message(self.MachineRead(reading))
 
     def on_system_panel_machine_read(self, message: MachineRead) -> None:
         self._is_reading = False
         if self._view is not None and is_visible_from_here(self._view, self._host):
             self._reading = message.reading
+            self._past.append(PastReading(time.monotonic(), message.reading))
             self.redraw()

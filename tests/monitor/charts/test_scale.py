@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jepa_monitor.charts.scale import NEAREST, Scale, x_scale, y_scale
+from jepa_monitor.charts.scale import NEAREST, Scale, near_ones, x_scale, y_scale
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -90,3 +90,12 @@ def test_x_runs_exactly_from_end_to_end() -> None:
     assert x_scale(2.0, 1.0) == x_scale(math.nan, 1.0) == x_scale(0.0, math.inf) == Scale(0.0, 1.0)
     huge = x_scale(1e308, 1e308)
     assert huge.low < huge.high
+
+
+def test_of_several_runs_one_that_lies_far_away_does_not_flatten_the_others() -> None:
+    assert near_ones([(0.0, 1.0), (0.2, 1.1), (0.0, 400.0)]) == [True, True, False]
+    assert near_ones([(0.0, 1.0), (0.2, 3.0), (0.0, 4.0)]) == [True, True, True]
+    assert near_ones([(5.0, 5.0), (0.0, 100.0)]) == [True, True]
+    assert near_ones([(0.0, 1.0), (0.0, 1e6)]) == [True, False]
+    assert near_ones([(0.0, 0.0), (0.0, 1.0)]) == [True, True]
+    assert near_ones([]) == []

@@ -275,6 +275,7 @@ def test_the_machine_and_the_speed_of_the_run_as_a_text_grid() -> None:
         "throughput        64,120                  samples/s",
         "step              200 ms",
         "  drawing data     10 ms  #.............  5 % of a step",
+        "  computing       190 ms  #############.  95 % of a step",
         "peak on device  11.5 GiB",
     ]
 
