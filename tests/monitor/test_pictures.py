@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 from textual.pilot import Pilot
+from textual.widget import Widget
 
 from jepa_monitor.app import MonitorApp
 from jepa_monitor.board.run_screen import RunScreen
@@ -46,9 +47,14 @@ def after(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
     return run_before
 
 
+def is_shown(widget: Widget) -> bool:
+    """Whether neither it nor what it lies in is hidden."""
+    return all(node.display for node in widget.ancestors_with_self if isinstance(node, Widget))
+
+
 def are_drawn(screen: RunScreen) -> bool:
     """Whether every panel on the screen says something: one that was just mounted says nothing yet."""
-    panels = [panel for panel in screen.query(Panel) if panel.display and panel.region.height > 2]
+    panels = [panel for panel in screen.query(Panel) if panel.region.height > 2 and is_shown(panel)]
     return all(panel._content.lines for panel in panels)
 
 
