@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -26,21 +26,28 @@ SETTING_SEQUENCES = 8
 """Sequences of the batches on which settings are moved: whether every bit is the same shows as well on few."""
 
 
-def audit_recipe(recipe: Recipe, dataset: SequenceDataset, compute: Compute) -> Audit:
-    """Look at data, steps, losses, parts and settings.
+def audit_recipe(
+    recipe: Recipe, dataset: SequenceDataset, compute: Compute, say: Callable[[str], None] = lambda _: None
+) -> Audit:
+    """Look at data, steps, losses, parts and settings; `say` is told what is looked at.
 
     Raises:
         RecipeError: the recipe and its data do not fit, as a run would say.
     """
     started = time.perf_counter()
     torch.set_float32_matmul_precision("highest")
+    say("looking at the data")
     data = audit_data(recipe, dataset)
+    say("taking steps")
     bench = Bench(recipe, dataset, compute)
     bench.record()
     outcome, shares = bench.first_outcome(), bench.shares()
     step = audit_step(bench, recipe, dataset, compute, outcome)
+    say("leaving out each loss")
     losses = audit_losses(bench, outcome, shares)
+    say("replacing each part")
     parts = tuple(part_rows(bench, data.identical_context))
+    say("moving each number by 20 %")
     small = Bench(recipe, dataset, compute, sequences=SETTING_SEQUENCES)
     small.encode()
     effects = (*parts, *setting_rows(small, bench, data.identical_context, shares))

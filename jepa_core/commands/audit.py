@@ -9,7 +9,6 @@ from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
-from jepa_core.visible_text import escaped
 
 CRITICAL_FOUND = 4
 
@@ -27,7 +26,7 @@ def audit(
 ) -> int:
     """Look at a recipe and its data before training: what cannot matter, what is connected to nothing, what it costs.
 
-    For example: jepa audit recipes/optimized.toml
+    For example: jepa audit quickstart
 
     On a few real batches and three optimizer steps every part is replaced by something trivial, every loss is left out
     and every number is moved by 20 %. Nothing is written.
@@ -55,30 +54,33 @@ def audit(
     registry = chosen_plugins(plugin, no_plugin)
 
     import attrs
-    import orjson
 
     from jepa_core.audit.auditing import audit_recipe
     from jepa_core.audit.brief import brief_audit
+    from jepa_core.engine.component_faults import component_faults_told
     from jepa_core.engine.dataset import built_dataset
     from jepa_core.engine.device import choose_compute
+    from jepa_core.json_text import print_json
+    from jepa_core.presentation.at_work import at_work
     from jepa_core.presentation.audit_table import audit_table, findings_list
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipes.reading import load_recipe
     from jepa_core.recipes.recipe_path import find_recipe
-    from jepa_core.recorded_numbers import encode
 
     loaded = load_recipe(find_recipe(recipe), overrides=overrides, registry=registry).recipe
     compute = choose_compute(device, loaded.train.precision)
-    dataset = built_dataset(loaded)
-    if brief:
-        findings = brief_audit(loaded, dataset, compute)
-        plain, shown = {"findings": [attrs.asdict(finding) for finding in findings]}, findings_list(findings)
-    else:
-        whole = audit_recipe(loaded, dataset, compute)
-        findings = whole.findings
-        plain, shown = attrs.asdict(whole), audit_table(whole)
+    with at_work(console_for(sys.stderr), "reading the data") as work, component_faults_told(loaded, registry):
+        dataset = built_dataset(loaded)
+        if brief:
+            work.say("a brief look at the parts")
+            findings = brief_audit(loaded, dataset, compute)
+            plain, shown = {"findings": [attrs.asdict(finding) for finding in findings]}, findings_list(findings)
+        else:
+            whole = audit_recipe(loaded, dataset, compute, work.say)
+            findings = whole.findings
+            plain, shown = attrs.asdict(whole), audit_table(whole)
     if json:
-        sys.stdout.write(escaped(orjson.dumps(encode(plain), option=orjson.OPT_INDENT_2).decode()) + "\n")
+        print_json(plain)
     else:
         console_for().print(shown, crop=False)
     return CRITICAL_FOUND if any(finding.severity == "critical" for finding in findings) else 0

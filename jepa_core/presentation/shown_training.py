@@ -88,12 +88,14 @@ def train_and_show(
 
 @contextmanager
 def _preparing(console: Console) -> Iterator[Callable[[], None]]:
-    """Shows on a terminal that a run is being prepared, until what it yields is called."""
-    if not console.is_terminal or not leads():
+    """Says that a run is being prepared, until what it yields is called."""
+    if not leads() or console.quiet:
         yield lambda: None
         return
-    with console.status("Preparing: data, what learns nothing, audit") as status:
-        yield status.stop
+    from jepa_core.presentation.at_work import at_work
+
+    with at_work(console, "preparing: data, what learns nothing, audit") as work:
+        yield work.stop
 
 
 def plugin_flags(plugin_files: Sequence[Path]) -> list[str]:

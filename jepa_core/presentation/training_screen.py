@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from jepa_core.presentation.at_work import AtWork
 from jepa_core.presentation.long_run import LongRun
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.pace import Pace
@@ -104,18 +105,28 @@ class TrainingScreen:
         )
         epoch = self._epoch_text(epochs * steps_done / total_steps)
         self._task = self._progress.add_task("", completed=steps_done, total=total_steps, epoch=epoch, rate="")
+        self._first_step: AtWork | None = None
         self._live = Live(self._progress, console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> TrainingScreen:
         if self._console.is_terminal:
             self._live.start()
+        elif not self._console.quiet:
+            self._first_step = AtWork(self._console, "first step")
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
     ) -> None:
+        self._begun()
         if self._console.is_terminal:
             self._live.stop()
+
+    def _begun(self) -> None:
+        """The first step tells of itself from now on."""
+        first_step, self._first_step = self._first_step, None
+        if first_step is not None:
+            first_step.stop()
 
     def print(self, line: Text, indent: int = 0) -> None:
         """Print a line that stays, here and in the log; where lines are broken, further ones begin at `indent`."""
@@ -124,6 +135,7 @@ class TrainingScreen:
 
     def progress(self, step: int, epoch: float) -> None:
         """Move the bar: `epoch` moves with every micro-batch, `step` when all of a step's are done."""
+        self._begun()
         done = max(step, min(step + 1, epoch * self._steps_per_epoch))
         self._pace.note(done)
         self._progress.update(self._task, completed=done, epoch=self._epoch_text(epoch))
@@ -138,6 +150,7 @@ class TrainingScreen:
     def row(self, row: Mapping[str, float]) -> None:
         """Show a metrics row; a line of its own when it holds validation figures, or nothing was shown for a while, and
         this is no terminal."""
+        self._begun()
         self._latest |= row
         if row["step"] > self._pace.done:
             self._pace.note(row["step"])

@@ -1,0 +1,49 @@
+"""What goes on is said while it takes long, and not after."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+from rich.console import Console
+
+from jepa_core.presentation.at_work import AtWork, at_work
+
+
+class Told(io.StringIO):
+    """An output that says when it has been written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = threading.Event()
+
+    def flush(self) -> None:
+        self.written.set()
+
+
+def test_where_there_is_no_terminal_a_line_says_what_goes_on_and_for_how_long() -> None:
+    out, seconds = Told(), iter([0.0, *([12.0] * 1000)])
+    work = AtWork(Console(file=out, width=80), "reading", every=0.001, clock=lambda: next(seconds))
+    work.say("counting")
+    out.written.clear()
+    assert out.written.wait(10)
+    work.stop()
+    shown = out.getvalue()
+    assert shown.splitlines()[-1] == "counting · 12 s"
+    work.stop()
+    assert out.getvalue() == shown
+
+
+def test_what_is_quickly_done_says_nothing_there() -> None:
+    out = io.StringIO()
+    with at_work(Console(file=out, width=80), "reading"):
+        pass
+    assert out.getvalue() == ""
+
+
+def test_on_a_terminal_it_moves_and_leaves_nothing_behind() -> None:
+    out = io.StringIO()
+    with at_work(Console(file=out, width=80, force_terminal=True), "reading"):
+        pass
+    assert "reading · 0" in out.getvalue()
+    assert out.getvalue().rstrip().endswith("\x1b[2K")
