@@ -47,11 +47,25 @@ _STOPPED = dict.fromkeys(("embed", "export", "plot"), "Stopped. Nothing was writ
 _STOPPED |= dict.fromkeys(("eval", "bench"), "Stopped.")
 """Name → what is said after Ctrl-C; others say it themselves, or have nothing to say."""
 
+_ANSWERED_AT_ONCE: tuple[list[str], ...] = ([], ["--help"], ["-h"], ["--version"])
 _USAGE = 2
 """Exit code where the arguments are at fault."""
 
+_WHAT_IT_IS = "Train joint-embedding predictive models, and know whether a run is any good."
+_FIRST_STEPS = "First steps: jepa run quickstart, and jepa demo"
+
 _EXAMPLE = re.compile(r"^ *For example: (jepa .+)$", re.MULTILINE)
 """In the docstring of a command."""
+
+
+def overview() -> str:
+    """What `jepa --help` prints, without the libraries that the help of a command takes, which load for long."""
+    width = max(map(len, COMMANDS)) + 2
+    commands = [f"  {name:<{width}}{summary}" for name, (_, summary) in COMMANDS.items()]
+    flags = [f"  {'--help':<{width}}Show this, or the help of a command: jepa run --help"]
+    flags += [f"  {'--version':<{width}}Show the version"]
+    lines = ["Usage: jepa COMMAND", "", _WHAT_IT_IS, "", "Commands", *commands, "", "Flags", *flags, "", _FIRST_STEPS]
+    return "\n".join(lines)
 
 
 def program(called: str = "") -> App:
@@ -61,8 +75,8 @@ def program(called: str = "") -> App:
 
     app = App(
         name="jepa",
-        help="Train joint-embedding predictive models, and know whether a run is any good.",
-        help_epilogue="First steps: jepa run quickstart, and jepa demo",
+        help=_WHAT_IT_IS,
+        help_epilogue=_FIRST_STEPS,
         version=__version__,
         version_flags=["--version"],
         result_action="return_value",
@@ -116,7 +130,10 @@ def rest_threads() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
-def _exit_code(arguments: Sequence[str]) -> int:
+def _exit_code(arguments: Sequence[str]) -> int:  # noqa: PLR0911  # one for each kind of end
+    if list(arguments) in _ANSWERED_AT_ONCE:
+        print(__version__ if "--version" in arguments else overview())
+        return 0
     from cyclopts import CycloptsError
 
     called = next(iter(arguments), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,3 +57,18 @@ def step_text(step: Step) -> str:
 def device_text(device: str | torch.device | None) -> str:
     """As a device is asked for; none is the usual one."""
     return "auto" if device is None else str(device)
+
+
+def folder_of(runs_dir: str | Path | None) -> Path:
+    """The folder with the run directories; none is the usual one, as on the command line.
+
+    Raises:
+        RecipeError: it is no folder's name.
+    """
+    from jepa_core.run_directory.naming import RUNS_DIR
+
+    if runs_dir is None:
+        return RUNS_DIR
+    if not isinstance(runs_dir, str | PathLike):
+        raise RecipeError(f"runs_dir = {runs_dir!r} is no folder. Give the path of one, such as 'runs'.")
+    return Path(runs_dir).expanduser()

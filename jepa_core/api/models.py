@@ -197,7 +197,7 @@ def load(
     step: Step = None,
     device: str | torch.device | None = "auto",
     precision: str | None = None,
-    runs_dir: str | Path = RUNS_DIR,
+    runs_dir: str | Path | None = RUNS_DIR,
     plugins: PluginFiles = (),
 ) -> Model:
     """Load a checkpoint of a run: safetensors and JSON that fit their SHA-256 sums, and no code.

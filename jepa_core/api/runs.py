@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from jepa_core.api.arguments import PluginFiles, Step, device_text, registry_with, step_text
+from jepa_core.api.arguments import PluginFiles, Step, device_text, folder_of, registry_with, step_text
 from jepa_core.api.metrics import Metrics, by_column
 from jepa_core.api.process import undisturbed
 from jepa_core.api.wording import in_python_words
@@ -103,7 +103,7 @@ RunLike = Run | str | Path
 
 
 @in_python_words()
-def open_run(run: RunLike = LATEST, *, runs_dir: str | Path = RUNS_DIR) -> Run:
+def open_run(run: RunLike = LATEST, *, runs_dir: str | Path | None = RUNS_DIR) -> Run:
     """A run by its directory or the start of its name below `runs_dir`; the newest when not given.
 
     Raises:
@@ -112,12 +112,12 @@ def open_run(run: RunLike = LATEST, *, runs_dir: str | Path = RUNS_DIR) -> Run:
     return Run(directory_of(run, runs_dir))
 
 
-def runs(runs_dir: str | Path = RUNS_DIR) -> list[Run]:
+def runs(runs_dir: str | Path | None = RUNS_DIR) -> list[Run]:
     """All runs directly below a folder, oldest first; none where there is no such folder."""
-    return [Run(path) for path in runs_in(Path(runs_dir))]
+    return [Run(path) for path in runs_in(folder_of(runs_dir))]
 
 
-def verdict(run: RunLike = LATEST, *, runs_dir: str | Path = RUNS_DIR) -> Verdict:
+def verdict(run: RunLike = LATEST, *, runs_dir: str | Path | None = RUNS_DIR) -> Verdict:
     """A run's verdict: outcome, reason, every must and nice with its figures, retrieval beside the strongest null.
 
     Raises:
@@ -137,7 +137,7 @@ def train(
     *,
     set: Mapping[str, Any] | None = None,  # noqa: A002  # as on the command line
     device: str | torch.device | None = "auto",
-    runs_dir: str | Path = RUNS_DIR,
+    runs_dir: str | Path | None = RUNS_DIR,
     show: bool = False,
     audit: bool = True,
     auto_rollback: bool = False,
@@ -174,7 +174,7 @@ def train(
     return _trained(
         loaded,
         ready.registry,
-        runs_dir=Path(runs_dir),
+        runs_dir=folder_of(runs_dir),
         device=device_text(device),
         show=show,
         audit_command=command,
@@ -188,7 +188,7 @@ def resume(
     run: RunLike = LATEST,
     *,
     device: str | torch.device | None = "auto",
-    runs_dir: str | Path = RUNS_DIR,
+    runs_dir: str | Path | None = RUNS_DIR,
     show: bool = False,
     auto_rollback: bool = False,
     plugins: PluginFiles = (),
@@ -228,7 +228,7 @@ def evaluate(
     set: Mapping[str, Any] | None = None,  # noqa: A002  # as on the command line
     step: Step = None,
     device: str | torch.device | None = "auto",
-    runs_dir: str | Path = RUNS_DIR,
+    runs_dir: str | Path | None = RUNS_DIR,
     plugins: PluginFiles = (),
 ) -> Evaluation:
     """Evaluate a checkpoint as `jepa eval` does: retrieval beside the nulls, and probes for what data has labels.
@@ -257,12 +257,12 @@ def evaluate(
     )
 
 
-def directory_of(run: RunLike, runs_dir: str | Path) -> Path:
+def directory_of(run: RunLike, runs_dir: str | Path | None) -> Path:
     """
     Raises:
         RunDirectoryError: no run is meant, or more than one.
     """
-    return run.path if isinstance(run, Run) else find_run(str(run), Path(runs_dir))
+    return run.path if isinstance(run, Run) else find_run(str(run), folder_of(runs_dir))
 
 
 def _why_no_verdict(run: Run) -> str:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from jepa_core.cli import COMMANDS, program
+from jepa_core.cli import COMMANDS, main, program
 from tests.architecture.test_imports import commands_of_app
 
 
@@ -20,9 +20,26 @@ def test_a_command_shows_an_example(arguments: list[str], capsys: pytest.Capture
 
 
 def test_the_list_has_a_line_for_each_command(capsys: pytest.CaptureFixture[str]) -> None:
-    program()(["--help"])
-    shown = capsys.readouterr().out
-    assert [summary for _, summary in COMMANDS.values() if summary not in shown] == []
+    for arguments in ([], ["--help"], ["-h"]):
+        with pytest.raises(SystemExit) as done:
+            main(arguments)
+        assert done.value.code == 0
+        shown = capsys.readouterr().out
+        assert [name for name, (_, summary) in COMMANDS.items() if summary not in shown] == []
+        assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_the_list_and_the_version_load_no_library_for_the_screen() -> None:
+    for flag in ("--help", "--version"):
+        code = f"""import sys
+from jepa_core.cli import main
+try:
+    main(["{flag}"])
+finally:
+    heavy = {{"cyclopts", "rich", "attrs", "torch", "numpy"}} & sys.modules.keys()
+    assert not heavy, heavy
+"""
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("group", ["recipe", "plugins"])
