@@ -13,6 +13,25 @@ _MOST_NAMES = 10_000
 """Names of a folder that are looked through for one that is near."""
 
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some editors put before UTF-8."""
+
+
+def data_path(text: str) -> Path:
+    """A `data.path` as a path, with a home for `~` and `~user`.
+
+    Raises:
+        DataError: there is no such user.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise DataError(
+            f"{text}: there is no home of {Path(text).parts[0]}. Give the whole path, or ./{text} where it is a folder's "
+            "name."
+        ) from error
+
+
 def require_there(path: Path, wanted: str) -> None:
     """See that there is something at a path; `wanted` says what should be, such as "file".
 

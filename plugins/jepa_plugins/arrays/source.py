@@ -6,7 +6,6 @@ Shapes: S sequences of T + 1 observations, R recordings of E steps.
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import attrs
 import torch
@@ -18,6 +17,7 @@ from jepa_plugins.arrays.files import OBSERVATIONS, ArrayFile
 from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading
 from jepa_plugins.arrays.rows import LABEL_PREFIX, ROW_ARRAYS, STEP, Rows, check_types
 from jepa_plugins.arrays.understood import Understood, understand
+from jepa_plugins.data_path import data_path
 from jepa_plugins.vectors.real_values import not_finite, parts_of
 
 _PATH_WANTED = """\
@@ -47,7 +47,7 @@ class Source:
         """
         if not path:
             raise RecipeError(_PATH_WANTED)
-        file = ArrayFile(Path(path).expanduser())
+        file = ArrayFile(data_path(path))
         headers = file.headers()
         if OBSERVATIONS not in headers:
             there = ", ".join(sorted(headers)) or "nothing"

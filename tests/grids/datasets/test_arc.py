@@ -53,6 +53,24 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_hidden_files_marks_and_tests_without_an_answer_are_what_people_have(folder: Path) -> None:
+    expected = ArcConfig(path=str(folder), context_length=3).build(FACTS)
+    (folder / "training" / "._a.json").write_bytes(b"\x00\x05\x16\x07")
+    write_task(folder, "training", "b", {"train": json_pairs(5), "test": [{"input": [[1]], "output": None}]})
+    for file in folder.glob("*/[abc].json"):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert ArcConfig(path=str(folder), context_length=3).build(FACTS).fingerprint == expected.fingerprint
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_is_named_as_a_task_and_is_none_is_named(folder: Path, kind: str) -> None:
+    odd = folder / "training" / "x.json"
+    odd.mkdir() if kind == "folder" else odd.symlink_to(folder / "nowhere")
+    with pytest.raises(DataError, match=r"training/x\.json is not an ARC task: ") as caught:
+        ArcConfig(path=str(folder), context_length=3).build(FACTS)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.fixture(scope="module")
 def arc_1() -> SequenceDataset:
     return ArcConfig().build(FACTS)

@@ -60,6 +60,30 @@ def test_gzipped_manifests_read_alike(tmp_path: Path) -> None:
     assert plain.fingerprint == zipped.fingerprint
 
 
+def test_what_is_compressed_under_another_name_or_begins_with_a_mark_reads_alike(tmp_path: Path) -> None:
+    records = frames(1, 2, 3, 4), frames(5, 6, 7, 8)
+    plain = write(tmp_path / "m.jsonl", *records)
+    expected, content = colours(build(plain)), plain.read_bytes()
+    marked = b"\xef\xbb\xbf" + content
+    for number, other in enumerate(
+        (gzip.compress(content), marked, gzip.compress(marked), b"\xef\xbb\xbf\n" + content)
+    ):
+        (tmp_path / f"other{number}").write_bytes(other)
+        assert colours(build(tmp_path / f"other{number}")) == expected
+    (tmp_path / "plain.gz").write_bytes(content)
+    assert colours(build(tmp_path / "plain.gz")) == expected
+
+
+def test_an_id_that_is_the_number_of_another_line_is_not_that_line_s(tmp_path: Path) -> None:
+    records = {**frames(1, 2, 3, 4), "id": 2}, frames(5, 6, 7, 8), {**frames(1, 1, 1, 1), "id": "3"}, frames(2, 2, 2, 2)
+    assert len(build(write(tmp_path / "m.jsonl", *records)).task_names) == 4
+
+
+def test_a_home_of_nobody_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^~nobody-of-this-name/m\.jsonl: there is no home of ~nobody-of-this-name\. "):
+        build(Path("~nobody-of-this-name/m.jsonl"))
+
+
 def test_records_with_too_few_grids_are_counted_in_an_error(tmp_path: Path) -> None:
     path = write(tmp_path / "m.jsonl", frames(1, 2), frames(1, 2, 3, 4), frames(1, 2, 3))
     with pytest.raises(DataError, match=r"2 of 3 records have fewer grids.*context_length = 3.*short_context"):
@@ -114,6 +138,8 @@ def test_limit_takes_the_first_records_and_looks_at_no_others(tmp_path: Path) ->
         ({"frames": [[[1]]]}, "at least 2 grids"),
         ({"frames": [[[1]], [[1], [1, 2]]]}, r"frames\[1\] has rows of 1 to 2 cells"),
         ({"input": [[12]], "output": [[1]]}, "input has a cell 12"),
+        ({"input": [[1, 2]], "output": [[1, True]]}, "output has a cell True"),
+        ({**frames(1, 2, 3, 4), "id": False}, "task or id must be"),
         ({**frames(1, 2, 3, 4), "rule_trace": [{"name": "move"}]}, "rule_trace must be"),
         ({**frames(1, 2, 3, 4), "rule_trace": 3}, "rule_trace must be"),
         ({**frames(1, 2, 3, 4), "rule_trace": [{"primitive": 3}]}, "rule_trace must be"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice, permutations, zip_longest
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import attrs
@@ -21,6 +20,7 @@ from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_core.task_split import fingerprint
+from jepa_plugins.data_path import data_path
 from jepa_plugins.grids.datasets.arc_tasks import ArcTask, folder_tasks, packaged_tasks
 from jepa_plugins.grids.datasets.packing import Grid, pack_grids
 from jepa_plugins.grids.space import GridSpace
@@ -56,7 +56,7 @@ class ArcConfig:
 
     def build(self, facts: DatasetFacts) -> SequenceDataset:  # noqa: ARG002  # the same data under every run's seed
         """Raises DataError when a folder holds no tasks or malformed ones, or when no window remains on a side."""
-        tasks = packaged_tasks(self.version) if self.path is None else folder_tasks(Path(self.path).expanduser())
+        tasks = packaged_tasks(self.version) if self.path is None else folder_tasks(data_path(self.path))
         training = self._cut(tasks.training, self.train_windows)
         evaluation = self._cut(tasks.evaluation, self.validation_windows)
         for name, side in (("training", training), ("evaluation", evaluation)):

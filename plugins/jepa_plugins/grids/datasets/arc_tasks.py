@@ -17,7 +17,7 @@ import orjson
 
 from jepa_core.errors import DataError
 from jepa_core.plain_files import open_plain
-from jepa_plugins.data_path import require_there
+from jepa_plugins.data_path import BYTE_ORDER_MARK, require_there
 from jepa_plugins.grids.datasets.packing import Grid, read_grid
 
 Pair = tuple[Grid, Grid]
@@ -94,7 +94,8 @@ def folder_tasks(folder: Path) -> ArcTasks:
 
 
 def _task_files(folder: Path, side: str) -> list[Path]:
-    files = sorted((folder / side).glob("*.json"))
+    # What begins with a dot is hidden: macOS leaves a ._NAME.json beside each file on foreign disks.
+    files = sorted(file for file in (folder / side).glob("*.json") if not file.name.startswith("."))
     if not files:
         raise DataError(
             f"{folder / side} holds no task files. data.path must be a folder with training/*.json and "
@@ -107,7 +108,7 @@ def _task_files(folder: Path, side: str) -> list[Path]:
 def _read_task(file: Path) -> ArcTask:
     try:
         with open_plain(file, follow_links=True) as task:
-            content = orjson.loads(task.read())
+            content = orjson.loads(task.read().removeprefix(BYTE_ORDER_MARK))
         if not isinstance(content, dict):
             raise ValueError("is not a JSON object")
         return ArcTask(file.stem, *(tuple(_known_pairs(content, part)) for part in ("train", "test")))
@@ -125,7 +126,7 @@ def _known_pairs(content: Mapping[str, Any], part: str) -> Iterable[Pair]:
     for number, pair in enumerate(pairs):
         if not isinstance(pair, dict):
             raise ValueError(f"{part}[{number}] is not an object with input and output")
-        if part == "test" and "output" not in pair:
+        if part == "test" and pair.get("output") is None:
             continue
         yield _grid_at(pair, "input", f"{part}[{number}]"), _grid_at(pair, "output", f"{part}[{number}]")
 

@@ -22,6 +22,7 @@ from jepa_core.facts import DatasetFacts, Role
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_core.task_split import TaskSplit, fingerprint
+from jepa_plugins.data_path import data_path
 from jepa_plugins.grids.colours import OUTSIDE
 from jepa_plugins.grids.datasets.manifest_records import Record, read_records
 from jepa_plugins.grids.datasets.packing import Grid, pack_grids
@@ -79,7 +80,7 @@ class ManifestConfig:
         """
         if not self.path:
             raise RecipeError(_PATH_WANTED)
-        path = Path(self.path).expanduser()
+        path = data_path(self.path)
         records = read_records(path, self.limit)
         short = [record for record in records if len(record.frames) <= self.context_length]
         if short and self.short_context == "error":

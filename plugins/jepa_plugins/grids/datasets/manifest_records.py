@@ -18,8 +18,10 @@ import orjson
 
 from jepa_core.errors import DataError
 from jepa_core.plain_files import open_plain
-from jepa_plugins.data_path import require_there
+from jepa_plugins.data_path import BYTE_ORDER_MARK, require_there
 from jepa_plugins.grids.datasets.packing import Grid, read_grid
+
+_GZIP = b"\x1f\x8b"
 
 
 @attrs.frozen
@@ -62,21 +64,25 @@ def read_records(path: Path, limit: int | None) -> list[Record]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines that are not blank."""
+    """Numbered lines that are not blank; what is compressed is known by how it begins, whatever its name."""
     # In a buffer of its own a .gz is cut into lines several times as fast.
     with (
         open_plain(path, follow_links=True) as plain,
-        BufferedReader(gzip.open(plain)) if path.suffix == ".gz" else plain as file,
+        BufferedReader(gzip.open(plain)) if plain.peek(2)[:2] == _GZIP else plain as file,
     ):
-        yield from ((number, line) for number, line in enumerate(file, start=1) if not line.isspace())
+        for number, line in enumerate(file, start=1):
+            content = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+            if content and not content.isspace():
+                yield number, content
 
 
 def _record(line: bytes, number: int) -> Record:
     content = orjson.loads(line)
     if not isinstance(content, dict):
         raise ValueError("is not a JSON object")
-    task = content.get("task", content.get("id", number))
-    if not isinstance(task, str | int):
+    # A name that no id has: one that is a number may be that of another line.
+    task = content.get("task", content.get("id", f"line {number}"))
+    if not isinstance(task, str | int) or isinstance(task, bool):
         raise ValueError(f"task or id must be a text or a whole number (got {task!r})")
     return Record(_frames(content), str(task), _rule(content.get("rule_trace")), "frames" not in content)
 

@@ -44,13 +44,13 @@ def read_grid(value: object) -> Grid:
         cells = bytes(chain.from_iterable(value))
     except (TypeError, ValueError):
         cells = bytes([OUTSIDE])
-    if cells.translate(None, _COLOURS):
+    if cells.translate(None, _COLOURS) or bool in set(map(type, chain.from_iterable(value))):
         raise ValueError(f"has a cell {_first_bad_cell(value)!r}, colours are whole numbers 0 to 9")
     return Grid(len(value), widths.pop(), cells)
 
 
 def _first_bad_cell(rows: Iterable[Iterable[object]]) -> object:
-    return next(cell for cell in chain.from_iterable(rows) if not (isinstance(cell, int) and 0 <= cell < OUTSIDE))
+    return next(cell for cell in chain.from_iterable(rows) if type(cell) is not int or not 0 <= cell < OUTSIDE)
 
 
 def pack_grids(grids: Sequence[Grid], side: int) -> tuple[Tensor, Tensor]:

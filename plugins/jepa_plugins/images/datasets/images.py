@@ -34,7 +34,7 @@ from jepa_core.plain_files import open_plain
 from jepa_core.settings import setting
 from jepa_core.spaces import shape_text
 from jepa_core.task_split import TaskSplit, fingerprint
-from jepa_plugins.data_path import require_there
+from jepa_plugins.data_path import data_path, require_there
 from jepa_plugins.images.space import ImageSpace
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class ImageFolderConfig:
             PluginError: Pillow is not installed.
         """
         _require_pillow()
-        root = Path(self.path).expanduser()
+        root = data_path(self.path)
         images, num_links = _found_images(root)
         sequences = self._crops(root, images) if self.frames == "crops" else self._windows(root, images)
         train, validation = TaskSplit(share=self.validation_share, seed=self.seed).apply(
