@@ -26,7 +26,7 @@ Kind = Literal[
 NOT_FINITE = ("non-finite", "state not finite")
 """Names of events."""
 
-_STOPS = {130: "Ctrl-C (SIGINT)", 143: "SIGTERM"}
+_STOPS = {129: "a closed terminal (SIGHUP)", 130: "Ctrl-C (SIGINT)", 143: "SIGTERM"}
 
 
 @attrs.frozen(kw_only=True)

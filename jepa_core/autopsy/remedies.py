@@ -11,7 +11,7 @@ from jepa_core.autopsy.death import Kind
 from jepa_core.autopsy.examining import Autopsy
 from jepa_core.rollback.cause import NON_FINITE
 from jepa_core.rollback.plan import flags_of, rollback_command
-from jepa_core.run_directory.layout import RECIPE
+from jepa_core.run_directory.layout import RECIPE, is_run
 from jepa_core.run_directory.naming import beside, typed_name
 from jepa_core.run_directory.reading import RunReader
 
@@ -55,9 +55,11 @@ class _Commands:
 
     def _child(self) -> Iterator[tuple[str, str]]:
         status = RunReader(self._run).status()
-        if status is not None and status.child:
-            child = typed_name(beside(self._run) / status.child)
-            yield f"jepa autopsy {shlex.quote(child)}", "the run that goes on in its place"
+        child = beside(self._run) / (status.child if status is not None else "")
+        if status is not None and status.child and is_run(child):
+            yield f"jepa autopsy {shlex.quote(typed_name(child))}", "the run that goes on in its place"
+        else:
+            yield from self._onward("since the run that went on in its place is gone")
 
     def _after_memory(self) -> Iterator[tuple[str, str]]:
         step, changes = self._autopsy.checkpoint.step, _nested(self._autopsy.out_of_memory)

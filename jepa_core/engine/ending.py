@@ -35,7 +35,7 @@ class Ending:
 
     @classmethod
     def interrupted(cls, step: int, stop_signal: signal.Signals) -> Ending:
-        """By a signal; the exit code is the shell's for it: 130 after Ctrl-C, 143 after SIGTERM."""
+        """By a signal; the exit code is the shell's for it: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
         reason = f"stopped by {stop_signal.name}"
         return cls(state="interrupted", kind="interrupted", step=step, exit_code=128 + stop_signal, reason=reason)
 

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGUSR1. Once training has begun they are flags, read before a micro-batch.
+"""SIGINT, SIGTERM, SIGHUP of a closed terminal, and SIGUSR1. Once training has begun they are flags.
 
 Before that there is nothing to save, and a stop signal ends the program as an exception. A second one ends the process
 at once; in a process that is not ours alone, such as a notebook's, it ends the training. Only a process's main thread
@@ -17,7 +17,7 @@ from types import FrameType
 from jepa_core.visible_text import visible_lines
 
 SAVE = signal.SIGUSR1
-STOPS = (signal.SIGINT, signal.SIGTERM)
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StoppedBeforeTraining(SystemExit):
@@ -25,7 +25,8 @@ class StoppedBeforeTraining(SystemExit):
 
 
 class Interruption:
-    """While entered, the first SIGINT or SIGTERM asks the run to save and stop, and SIGUSR1 to save and go on.
+    """While entered, the first SIGINT, SIGTERM or SIGHUP asks the run to save and stop, and SIGUSR1 to save and go on.
+    A SIGHUP that is ignored, as under nohup, stays so.
 
     Python's handlers wait for the main thread, which may be within one call to torch for long. So a thread hears of
     signals too, at once: it acknowledges the first stop, and ends the process at the second.
@@ -47,6 +48,8 @@ class Interruption:
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
             for number in (*STOPS, SAVE):
+                if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                    continue
                 self._previous[number] = signal.signal(number, self._note)
             ends = self.owns_process and self._heeds_repeats
             self._hearing = _Hearing(self._end_at_once if ends else None)

@@ -37,6 +37,7 @@ def write_provenance(
             ranks=num_ranks,
             data=dataset.description,
             data_fingerprint=dataset.fingerprint,
+            train_sequences=len(dataset.train),
             plugin_files=recorded_files(loaded.plugin_files),
             overrides=list(loaded.overrides),
             tags=list(loaded.tags),

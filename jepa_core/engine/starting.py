@@ -9,7 +9,7 @@ import os
 import shutil
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.component_faults import ComponentError
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.run_state import why_not
-from jepa_core.errors import CheckpointError
+from jepa_core.errors import CheckpointError, RunDirectoryError
 from jepa_core.recipes.tables import Recipe
 from jepa_core.rollback.lineage import Lineage, read_lineage, refuse_rolled_back
-from jepa_core.run_directory.layout import CHECKPOINTS, RECIPE
+from jepa_core.run_directory.layout import CHECKPOINTS, ENVIRONMENT, RECIPE
 from jepa_core.run_directory.lock import DirectoryLostError
 from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified
 from jepa_core.run_directory.writing import RunWriter
@@ -135,9 +135,15 @@ def removed_unless_begun(path: Path) -> Iterator[None]:
     except ComponentError:
         raise
     except BaseException:
-        if not (path / RECIPE).exists() and path.exists() and os.path.samestat(before, path.stat()):
+        if path.exists() and os.path.samestat(before, path.stat()) and not _has_begun(path):
             shutil.rmtree(path, ignore_errors=True)
         raise
+
+
+def _has_begun(path: Path) -> bool:
+    """Whether anything in a run directory is worth keeping, whatever somebody has deleted from it since."""
+    written = [path / RECIPE, path / ENVIRONMENT, *(path / CHECKPOINTS).glob("*")]
+    return any(file.exists() for file in written) or any(file.stat().st_size for file in path.glob("metrics*.jsonl"))
 
 
 @contextmanager
@@ -157,6 +163,10 @@ def failure_recorded(writer: RunWriter) -> Iterator[None]:
         found: Mapping[str, Any] = getattr(error, "evidence", {})
         # What has evidence says how to go on in further lines, for whoever is there.
         told = str(error).partition("\n")[0] if found else traceback.format_exception_only(error)[-1].strip()
-        writer.event("failed", "critical", told, evidence={"traceback": traceback.format_exc(), **found})
-        writer.status.update(state="failed", exit_code=getattr(error, "exit_code", 1))
+        try:
+            writer.event("failed", "critical", told, evidence={"traceback": traceback.format_exc(), **found})
+        finally:
+            # Also where events cannot be written, and that may be what ended the run.
+            with suppress(RunDirectoryError):
+                writer.status.update(state="failed", exit_code=getattr(error, "exit_code", 1))
         raise

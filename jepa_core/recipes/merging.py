@@ -1,6 +1,7 @@
 """Layers of a recipe merged into one table that remembers where every value came from.
 
-Merging is key by key, with two exceptions: a new `kind` drops the old kind's fields, and watch rules merge by `id`.
+Merging is key by key, with two exceptions: a new `kind` drops the old kind's fields, and watch rules merge by `id`; an
+empty list of them drops those there are.
 Whether the result makes sense is for `structuring` to say.
 """
 
@@ -66,7 +67,7 @@ class MergedRecipe:
             old = table.get(key)
             if isinstance(value, dict) and isinstance(old, dict):
                 self._merge_table(old, value, here, layer)
-            elif _is_rule_list(here) and isinstance(value, list) and isinstance(old, list):
+            elif _is_rule_list(here) and isinstance(value, list) and value and isinstance(old, list):
                 self._merge_rules(old, value, here, layer)
             else:
                 if key in table:

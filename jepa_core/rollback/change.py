@@ -86,6 +86,7 @@ def changed_recipe(
     loaded = with_scenarios(load_layers([*layers, watch, *given], path=path, registry=registry), registry)
     resolved = {**loaded.table, "resolved": table.get("resolved", {})}
     loaded = attrs.evolve(loaded, table=resolved, overrides=tuple(kept))
+    _refuse_too_large(loaded.recipe.train.batch_size, reader.environment().get("train_sequences"))
     if step:
         _refuse_trained_out(step, read_status(parent), table.get("train", {}), loaded.recipe.train)
     named = MergedRecipe([*(layers if use else ()), *given]).table
@@ -136,6 +137,19 @@ def refuse_other_data(changes: Mapping[str, Any]) -> None:
         raise RecipeError(
             f"A rollback goes on with the data that its run began with, so {', '.join(flag) or 'data'} cannot be set.\n"
             f"For other data start a new run: jepa run RECIPE --set {flag[0] if flag else 'data.KEY=VALUE'}"
+        )
+
+
+def _refuse_too_large(batch_size: int, num: object) -> None:
+    """What the data refuses is refused before anything is marked or stopped for it.
+
+    Raises:
+        RecipeError: there are fewer sequences than a batch has.
+    """
+    if isinstance(num, int) and batch_size > num:
+        raise RecipeError(
+            f"train.batch_size is {batch_size:,}, but the run has {num:,} training sequences. "
+            "Set it to what they are, or to less."
         )
 
 

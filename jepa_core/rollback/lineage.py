@@ -102,9 +102,10 @@ def refuse_rolled_back(run: Path, *, is_ours: bool = False) -> None:
         RunDirectoryError: the run was rolled back, and goes on elsewhere.
     """
     status = read_status(run)
-    if status is not None and status.state == "rolled_back":
+    if status is not None and status.state == "rolled_back" and is_run(run.parent / status.child):
         child = run.parent / status.child
     else:
+        # A child that was deleted or taken away leaves its parent to go on.
         found = _unmarked_child(run)
         if found is None:
             return
@@ -114,9 +115,11 @@ def refuse_rolled_back(run: Path, *, is_ours: bool = False) -> None:
         # Where it cannot be marked, it is refused all the same.
         with suppress(RunDirectoryError), nullcontext() if is_ours else RunLock(run):
             mark_rolled_back(run, child, message, lineage.fired_step, evidence)
+    typed = typed_name(child)
     raise RunDirectoryError(
         f"{run.name} was rolled back and stays as it is; {child.name} goes on in its place.\n"
-        f"To resume that: jepa run --resume {typed_name(child)}"
+        f"To resume that: jepa run --resume {typed}. To go back from there: jepa rollback {typed} --to STEP\n"
+        f"To go on with {run.name} after all delete {child}, or move it away."
     )
 
 

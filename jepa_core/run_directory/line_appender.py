@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,7 @@ class LineAppender:
         if self._failures >= FAILURES_IN_A_ROW:
             raise RunDirectoryError(
                 f"{message} after {self._failures} failed writes in a row.\n"
-                "Make room or mend the disk, then go on with: jepa run --resume"
+                f"Make room or mend the disk, then go on with: jepa run --resume {shlex.quote(str(self.path.parent))}"
             ) from error
         if self._failures == 1 and self._on_failure is not None:
             self._on_failure(f"{message} in memory; the next line tries again")

@@ -34,7 +34,7 @@ from tests.engine.training import (
     train,
 )
 
-STOPS = [signal.SIGINT, signal.SIGTERM]
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 QUIET = (*RARE, "diagnostics.log_every_steps=1000")
 """Nothing but the first row is due before the last step."""
 
@@ -52,6 +52,17 @@ def test_in_training_a_stop_signal_is_a_flag(number: signal.Signals) -> None:
         interruption.wait_for_steps()
         signal.raise_signal(number)
         assert interruption.stop_signal == number
+
+
+def test_a_closed_terminal_is_ignored_where_it_was_before() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            signal.raise_signal(signal.SIGHUP)
+            assert interruption.stop_signal is None
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_request_to_save_is_taken_once_and_stops_nothing() -> None:

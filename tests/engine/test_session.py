@@ -649,6 +649,21 @@ def test_an_unexpected_error_in_training_marks_the_run_as_failed_and_is_raised(s
     assert sessions.resume(run).exit_code == 0
 
 
+def test_a_run_whose_files_are_deleted_keeps_what_is_left_and_says_that_it_failed(sessions: Sessions) -> None:
+    def delete(step: int) -> None:
+        if step == 3:
+            (run,) = sessions.left()
+            for name in ("recipe.toml", "environment.json", "events.jsonl"):
+                (run / name).unlink()
+            raise KeyError("and then it broke")
+
+    with pytest.raises(KeyError):
+        sessions.start("checkpoint.every_steps=2", interfere=delete)
+    (run,) = sessions.left()
+    assert (run / "checkpoints" / "step-2").is_dir()
+    assert RunReader(run).state() == "failed"
+
+
 def test_a_run_that_another_process_trains_is_left_alone(sessions: Sessions) -> None:
     run = sessions.stop(after=2)
     before = {path: path.read_bytes() for path in run.iterdir() if path.is_file() and path.name != "run.lock"}

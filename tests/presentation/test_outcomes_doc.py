@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import signal
 import tomllib
 from pathlib import Path
 from typing import get_args
 
+from jepa_core.engine.interruption import STOPS
 from jepa_core.errors import JepaError, RecipeError
 from jepa_core.presentation.finding_text import SEVERITY_MARKS
 from jepa_core.presentation.rules_table import AT_RISK_MARK
@@ -52,7 +52,7 @@ def test_exit_codes_of_outcomes_are_those_that_a_verdict_can_have() -> None:
 
 def test_exit_codes_without_a_verdict_are_those_of_errors_and_signals() -> None:
     told = {code for row in OUTCOMES if row[0] == "–" for code in map(int, row[1].split(", "))}
-    signals = {128 + stop for stop in (signal.SIGINT, signal.SIGTERM)}
+    signals = {128 + stop for stop in STOPS}
     assert told == {JepaError.exit_code, RecipeError.exit_code, *signals}
     listed = {int(code) for code in re.findall(r"\*\*(\d+)\*\*", DOC)}
     assert listed == {code for row in OUTCOMES for code in map(int, row[1].split(", "))}

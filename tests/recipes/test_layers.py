@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jepa_core.recipes.layers import MAX_BYTES, read_file_layers
+from jepa_core.recipes.layers import MAX_BYTES, override_layers, read_file_layers
+from jepa_core.recipes.merging import MergedRecipe
 from tests.recipes.writing_recipes import MINIMAL, faults_of, load, only_fault, report_of, write
 
 
@@ -145,3 +146,11 @@ def test_a_flag_cannot_bring_in_more_than_its_key(tmp_path: Path) -> None:
 def test_bare_text_is_text_where_a_number_belongs(tmp_path: Path, value: str) -> None:
     fault = only_fault(write(tmp_path, "small", MINIMAL), f"train.seed={value}")
     assert fault.message == f'expected a whole number ≥ 0, got the text "{value}"'
+
+
+def test_an_empty_list_of_rules_drops_those_there_are(tmp_path: Path) -> None:
+    rules = '\n[[watch.must]]\nid = "a"\nwhen = "loss.total < 9"\n[[watch.nice]]\nid = "b"\nwhen = "loss.total < 8"\n'
+    path = write(tmp_path, "child", f"{MINIMAL}{rules}")
+    merged = MergedRecipe([*read_file_layers(path), *override_layers(["watch.must=[]"])]).table
+    assert merged["watch"]["must"] == []
+    assert [rule["id"] for rule in merged["watch"]["nice"]] == ["b"]

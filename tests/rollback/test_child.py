@@ -252,3 +252,23 @@ def test_a_parent_that_cannot_be_marked_gets_no_child(tiny_recipe_file: Path) ->
     with pytest.raises(RunDirectoryError, match="cannot be written"):
         make_child(rollback)
     assert list(parent.parent.iterdir()) == [parent]
+
+
+def test_a_batch_that_the_data_has_not_is_refused_before_the_parent_is_marked(tiny_recipe_file: Path) -> None:
+    parent = start(tiny_recipe_file, *EVERY_STEP).path
+    with pytest.raises(RecipeError, match="batch_size is 1,000, but the run has 96 training sequences"):
+        child_of(parent, to=3, set={"train": {"batch_size": 1000}})
+    assert list(parent.parent.iterdir()) == [parent]
+    assert RunReader(parent).state() == "finished"
+
+
+def test_a_child_that_was_deleted_leaves_its_parent_to_go_on(tiny_recipe_file: Path) -> None:
+    parent = start(tiny_recipe_file, *EVERY_STEP).path
+    child = child_of(parent, to=3, set={"train": {"clip_norm": 1.0}}).path
+    with pytest.raises(RunDirectoryError, match=f"(?s)jepa run --resume {child}.*after all delete {child}"):
+        train_on(parent)
+    shutil.rmtree(child)
+    assert train_on(parent).exit_code == 0
+    assert status_of(parent).child == ""
+    again = child_of(parent, to=3, set={"train": {"clip_norm": 1.0}}).path
+    assert status_of(parent).child == again.name
