@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # that takes long, since a batch system may send it at any time.
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     sys.excepthook = _uncaught
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        # A name that the terminal's encoding lacks ends no command; the standard error does so by itself.
+        sys.stdout.reconfigure(errors="backslashreplace")
     rest_threads()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from typing import Any
 
@@ -18,5 +20,10 @@ def json_text(value: Any, *, indented: bool = True) -> str:
 
 
 def print_json(value: Any, *, indented: bool = True) -> None:
-    """The same, on the standard output."""
-    sys.stdout.write(json_text(value, indented=indented) + "\n")
+    """The same, on the standard output; what its encoding lacks is escaped."""
+    text = json_text(value, indented=indented) + "\n"
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
+    sys.stdout.write(text)

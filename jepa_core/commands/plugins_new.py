@@ -29,7 +29,8 @@ def new(path: Path, /, *, family: Asked = "", name: Asked = "") -> None:
     path
         The folder to make; one that is there must be empty.
     family
-        dataset, encoder, quantizer, aggregator, predictor, loss or observer. Asked for on a terminal.
+        dataset, augmentation, encoder, quantizer, aggregator, predictor, loss, null (what learns nothing), observer, or
+        scenario (rules that watch a run). Asked for on a terminal.
     name
         The component's name, as a recipe's `kind` will have it. Asked for on a terminal.
 

@@ -27,8 +27,8 @@ def data_path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise DataError(
-            f"{text}: there is no home of {Path(text).parts[0]}. Give the whole path, or ./{text} where it is a folder's "
-            "name."
+            f"{text}: there is no home of {Path(text).parts[0]}. Give the whole path, or ./{text} where it is the "
+            "name of a folder."
         ) from error
 
 

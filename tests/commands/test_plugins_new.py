@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from jepa_core.cli import main
+from jepa_core.commands.plugins_new import new as command
+from jepa_core.hookspecs import FAMILIES
 
 
 class Terminal(io.StringIO):
@@ -101,3 +103,7 @@ def test_a_folder_in_use_is_refused_before_anything_is_asked(
     code, out, err = new(capsys, str(tmp_path))
     assert (code, out, "is not empty" in err) == (2, "", True)
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_the_help_names_every_family() -> None:
+    assert [family for family in FAMILIES if family not in (command.__doc__ or "")] == []
