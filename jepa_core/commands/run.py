@@ -28,6 +28,7 @@ from jepa_core.launching import (
 from jepa_core.presentation.shown_training import audit_command, plugin_flags, run_command, train_and_show
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import RUNS_DIR, find_run, typed_name
+from jepa_core.run_directory.room import require_room
 from jepa_core.run_directory.tags import checked_tags
 from jepa_core.visible_text import clean, visible_lines
 
@@ -89,6 +90,8 @@ def run(
         if leads():
             print(visible_lines(ended.message))
         return hand_over(ended.exit_code)
+    if not path:
+        require_room(runs_dir)
 
     from jepa_core.registry import chosen_plugins
 
