@@ -21,7 +21,7 @@ test: $(VENV)/.installed
 	$(TEST) $(BIN)/python -m pytest -n $(PROCESSES) --maxprocesses 8 --dist worksteal
 
 slow: $(VENV)/.installed
-	$(TEST) $(BIN)/python -m pytest -m slow
+	$(TEST) $(BIN)/python -m pytest -m slow -n $(PROCESSES) --maxprocesses 8 --dist worksteal
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
