@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,13 @@ FILES = (
     "diagnostics.jsonl", "console.log", "rollback.json", "run.lock", f"{NEWEST}/manifest.json", f"{NEWEST}/state.json",
     f"{NEWEST}/tensors.safetensors",
 )  # fmt: skip
+
+FURTHER = (
+    "metrics.rank1.jsonl", "diagnostics.rank1.jsonl", ".monitor-cache", ".monitor-cache/metrics-1.columns", "tags.json",
+    "checkpoints", "checkpoints/step-9999", "control", "control/rollback-1.json", "bad_batches",
+    "bad_batches/step-1.json",
+)  # fmt: skip
+"""Names that a run may have, or that something looks for."""
 
 CONTENTS: dict[str, bytes] = {
     "empty": b"",
@@ -55,7 +63,11 @@ def corpus() -> dict[str, Corrupt]:
 
 def sample() -> dict[str, Corrupt]:
     """Some of them: every file, every content and every value at least once, and all that are of no one file."""
-    return {name: case for number, (name, case) in enumerate(corpus().items()) if number % 7 == 0 or ": " not in name}
+    return {
+        name: case
+        for number, (name, case) in enumerate(corpus().items())
+        if number % 7 == 0 or ": " not in name or name.endswith("a pipe")
+    }
 
 
 def _cases() -> Iterator[tuple[str, Corrupt]]:
@@ -66,6 +78,9 @@ def _cases() -> Iterator[tuple[str, Corrupt]]:
         yield f"{file}: a folder", _at(name, _folder)
         for what, content in CONTENTS.items():
             yield f"{file}: {what}", _at(name, partial(_write, content=content))
+    for name in (*FILES, *FURTHER):
+        for what, put in NO_FILES.items():
+            yield f"{name.rpartition('/')[2]}: {what}", _at(name, put)
     for name in FILES:
         file = name.rpartition("/")[2]
         if name.endswith((".json", ".jsonl")):
@@ -127,6 +142,21 @@ def _cut(path: Path) -> None:
     path.write_bytes(content[: len(content) // 2])
 
 
+def _pipe(path: Path) -> None:
+    _nothing(path)
+    os.mkfifo(path)
+
+
+def _linked(path: Path, to: str) -> None:
+    _nothing(path)
+    path.symlink_to(path.name if to == "itself" else to)
+
+
+def _nothing(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    _removed(path)
+
+
 def _folder(path: Path) -> None:
     path.unlink(missing_ok=True)
     path.mkdir()
@@ -168,3 +198,11 @@ def _removed(path: Path) -> None:
         path.rmdir()
     else:
         path.unlink(missing_ok=True)
+
+
+NO_FILES: dict[str, Corrupt] = {
+    "a pipe": _pipe,
+    "a link to zeros": partial(_linked, to="/dev/zero"),
+    "a link to itself": partial(_linked, to="itself"),
+    "a link to nothing": partial(_linked, to="/nowhere/at/all"),
+}

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,3 +57,13 @@ def test_any_bytes_within_a_recipe(junk: bytes, place: int) -> None:
 @settings(max_examples=100, deadline=None)
 def test_any_flag(key: str, value: str) -> None:
     read(MINIMAL.encode(), key, f"{key}={value}", f"data.path={value}")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@given(st.dictionaries(KEYS, PIECES, max_size=6), st.binary(max_size=60), st.floats(0, 1))
+@settings(max_examples=20_000, deadline=None)
+def test_twenty_thousand_tables_with_junk_in_their_text(table: dict[str, Any], junk: bytes, where: float) -> None:
+    text = (MINIMAL + recipe_to_toml(table)).encode()
+    place = int(where * len(text))
+    read(text[:place] + junk + text[place:])
