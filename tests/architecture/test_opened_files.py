@@ -23,6 +23,7 @@ OPENING = {
 OTHERWISE = {
     "jepa_core/plain_files.py": "the door",
     "jepa_core/cli.py": "/dev/null",
+    "jepa_core/presentation/lasting_output.py": "/dev/null",
     "jepa_core/conformance/two_ranks.py": "/dev/null",
     "jepa_core/conformance/subjects.py": "pyproject.toml of the plugin's author",
     "jepa_core/discovery/source.py": "entry points of installed distributions",

@@ -6,6 +6,7 @@ name. Commands are called where their output goes to a wide terminal, to one of 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -42,7 +43,9 @@ JSON_FILES = ("status.json", "environment.json", "verdict.json", "metrics.jsonl"
 
 KEPT = {"state", "outcome", "ending", "kind", "hold", "severity", "parent", "host", "data_fingerprint"}
 """Keys whose value decides whether the rest is read at all."""
-KEPT_RECIPE = {"kind", "hold", "better", "place", "precision", "device"}
+KEPT_RECIPE = {"kind", "hold", "better", "place", "precision", "device", "when", "doc"}
+LONGEST = 100
+"""Characters of a payload in a recipe's text."""
 
 
 def poison_values(run: Path, payload: str) -> None:
@@ -56,7 +59,10 @@ def poison_keys(run: Path, payload: str) -> None:
 
 
 def poison_recipe(run: Path, payload: str) -> None:
-    table = _recipe(tomllib.loads((run / "recipe.toml").read_text()), _encodable(payload))
+    """Its texts are short, or it would be too large to be read: one family each, where they come together."""
+    families = [text for text in FAMILIES.values() if len(text) < LONGEST] if payload == TOGETHER else [payload]
+    coming = itertools.cycle([_encodable(text)[:LONGEST] for text in families])
+    table = _recipe(tomllib.loads((run / "recipe.toml").read_text()), coming)
     (run / "recipe.toml").write_text(recipe_to_toml(table), encoding="utf-8")
 
 
@@ -105,13 +111,12 @@ def _keys(node: Any, payload: str) -> Any:
     return [_keys(entry, payload) for entry in node] if isinstance(node, list) else node
 
 
-def _recipe(node: Any, payload: str) -> Any:
+def _recipe(node: Any, coming: Iterator[str]) -> Any:
     if isinstance(node, dict):
-        changed = {key: entry if key in KEPT_RECIPE else _recipe(entry, payload) for key, entry in node.items()}
-        return {**changed, payload[:200]: "x"} if "when" not in node else changed
+        return {key: entry if key in KEPT_RECIPE else _recipe(entry, coming) for key, entry in node.items()}
     if isinstance(node, list):
-        return [_recipe(entry, payload) for entry in node]
-    return node + payload if isinstance(node, str) else node
+        return [_recipe(entry, coming) for entry in node]
+    return node + next(coming) if isinstance(node, str) else node
 
 
 def acting(text: str) -> list[str]:
