@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 from cyclopts import Parameter
 from rich.console import Console
 
@@ -24,6 +23,7 @@ from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
 from jepa_core.comparison.recorded_run import read_run
 from jepa_core.errors import RecipeError
+from jepa_core.json_text import print_json
 from jepa_core.metrics import Metric
 from jepa_core.presentation.ablation_plot import draw_ablation
 from jepa_core.presentation.ablation_screen import AblationScreen, dry_run_lines, planned_line
@@ -32,7 +32,6 @@ from jepa_core.presentation.comparison_plot import check_plot_path
 from jepa_core.presentation.terminal import console_for
 from jepa_core.run_directory.naming import RUNS_DIR
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.visible_text import escaped
 
 MOST_SEEDS = 32
 """As many pairs as the exact test takes."""
@@ -60,8 +59,8 @@ def ablate(
 ) -> int:
     """Train a recipe under every combination of varied values and several seeds, and see what each value does.
 
-    For example: jepa ablate recipes/optimized.toml --vary aggregator.kind=mean,attention --vary
-    losses.relational.weight=0.02,0.025 --seeds 6
+    For example: jepa ablate quickstart --vary aggregator.kind=mean,analogy --vary augmentation.enlarge.share=0,0.3
+    --seeds 6
 
     The first value of each --vary is the reference. Every cell is trained under the same seeds, the recipe's own and
     those after it, each run as a process and a run directory of its own, in runs/ablate-NAME-FINGERPRINT/. At the end
@@ -154,7 +153,7 @@ def _refuse(recipe: str, vary: Sequence[str], seeds: int) -> None:
     if not recipe or not vary:
         raise RecipeError(
             "Which recipe, and what of it? For example:\n"
-            "  jepa ablate recipes/optimized.toml --vary aggregator.kind=mean,attention --seeds 6"
+            "  jepa ablate quickstart --vary aggregator.kind=mean,analogy --seeds 6"
         )
     if not 1 <= seeds <= MOST_SEEDS:
         raise RecipeError(f"--seeds {seeds}: expected 1 to {MOST_SEEDS}; to show an effect at 5 % takes 6.")
@@ -217,8 +216,7 @@ def _print(result: AblationResult, *, plot: Path | None, json: bool) -> None:
     if plot is not None:
         draw_ablation(result, plot)
     if json:
-        text = orjson.dumps(ablation_to_json(result), option=orjson.OPT_INDENT_2)
-        sys.stdout.write(escaped(text.decode()) + "\n")
+        print_json(ablation_to_json(result))
         return
     console_for().print(ablation_table(result), crop=False)
     if plot is not None:

@@ -20,7 +20,7 @@ def watch(
 ) -> int:
     """Wait for a run and exit with its code; print its firings and events as they come.
 
-    For example: jepa watch optimized-2026 --until success && jepa run recipes/production.toml
+    For example: jepa watch quickstart-2026 --until success && jepa run digits
 
     Exit codes are the run's: 0 finished and every must held, 3 stopped by an abort rule or a non-finite value, 4 a must
     failed, 130/143 interrupted, 1 it failed. Also 1: it died, gives no sign of life, or the time is up. A run that is

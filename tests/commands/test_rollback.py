@@ -15,11 +15,11 @@ from jepa_core.cli import main
 from jepa_core.facts import DatasetFacts
 from jepa_core.presentation.training_screen import TrainingScreen
 from jepa_core.registry import installed
-from jepa_core.run_directory.baseline_runs import resolve_baseline
 from jepa_core.rollback.lineage import read_lineage
+from jepa_core.rollback.requests import RollbackRequest, answer_to, write_request
+from jepa_core.run_directory.baseline_runs import resolve_baseline
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_recipe import recorded_baseline, recorded_metrics, recorded_watch
-from jepa_core.rollback.requests import RollbackRequest, answer_to, write_request
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.replay import replay
 from jepa_core.watch.verdict import Verdict

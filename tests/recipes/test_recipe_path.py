@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from jepa_core.errors import RecipeError
-from jepa_core.recipes.recipe_path import find_recipe, shipped_recipes
+from jepa_core.recipes.layers import shipped_recipes
+from jepa_core.recipes.recipe_path import find_recipe
 
 
 @pytest.fixture

@@ -41,7 +41,8 @@ def main(source: Path, folder: Path, stride: int) -> None:
             make = partial(train_until, number, source, runs_dir, registry)
         else:
             shutil.copytree(source, runs_dir)
-            make = partial(make_until, number, *runs_in(runs_dir), registry)
+            (parent,) = runs_in(runs_dir)
+            make = partial(make_until, number, parent, registry)
         if was_whole(make):
             return
 

@@ -19,6 +19,7 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import NotPlainError, own_descriptor, plain_descriptor, read_plain
 from jepa_core.recipes.faults import RecipeFaultsError
 from jepa_core.recipes.layers import read_file_layers
+from jepa_core.rollback.lineage import read_lineage
 from jepa_core.run_directory.layout import (
     CHECKPOINTS,
     CONSOLE,
@@ -32,7 +33,6 @@ from jepa_core.run_directory.layout import (
     STATUS,
     VERDICT,
 )
-from jepa_core.rollback.lineage import read_lineage
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.reading import RecordedRows, RunReader
 from jepa_core.run_directory.replacing import replace_file
@@ -106,9 +106,9 @@ def test_only_plain_files_and_links_to_them_are_opened(
 @pytest.mark.parametrize("put", KINDS)
 def test_rows_and_events_are_refused_and_whoever_polls_gets_none(tmp_path: Path, put: Put) -> None:
     reader = RunReader(run_with(tmp_path, METRICS, put))
-    for read in (lambda: list(reader.rows()), lambda: list(RecordedRows(reader.path / METRICS))):
+    for rows in (reader.rows(), iter(RecordedRows(reader.path / METRICS))):
         with pytest.raises(RunDirectoryError, match=rf"metrics\.jsonl cannot be read: {NOT_PLAIN}\.$"):
-            read()
+            list(rows)
     assert reader.poll().rows == ()
     other = RunReader(run_with(tmp_path / "other", EVENTS, put))
     with pytest.raises(RunDirectoryError, match=rf"events\.jsonl cannot be read: {NOT_PLAIN}\.$"):
