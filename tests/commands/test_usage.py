@@ -20,6 +20,7 @@ REQUIRED = {
     ("plugins", "new"): "PATH",
     ("plugins", "show"): "NAME",
     ("recipe", "diff"): "LEFT",
+    ("recipe", "new"): "FILE",
     ("recipe", "show"): "RECIPE",
 }
 
