@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -120,3 +121,12 @@ def tiny_recipe(tiny_recipe_file: Path) -> Callable[..., Recipe]:
         return load_recipe(tiny_recipe_file, overrides=overrides, registry=installed()).recipe
 
     return load
+
+
+@pytest.fixture(autouse=True)
+def signals_of_the_process() -> Iterator[None]:
+    """The program ignores SIGUSR1 from its first line on, and what is ignored here is ignored by every process that a
+    later test begins."""
+    before = signal.getsignal(signal.SIGUSR1)
+    yield
+    signal.signal(signal.SIGUSR1, before)

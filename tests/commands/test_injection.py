@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import unicodedata
@@ -57,6 +58,7 @@ ARGUMENTS: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("compare",): (("X", "X"), ("run", "X"), ("run", "run", "--plot", "X")),
     ("ablate",): (("X",), ("tiny.toml", "--vary", "X"), ("--resume", "X")),
     ("bench",): (("X",), ("--X",)),
+    ("recipe", "new"): (("X",), ("no/X",), ("a.toml", "--from", "X"), ("tiny.toml", "--from", "tiny.toml")),
     ("recipe", "show"): (("X",), ("tiny.toml", "--set", "X=1")),
     ("recipe", "check"): (("X",), ("tiny.toml", "--set", "X=1")),
     ("recipe", "diff"): (("X", "tiny.toml"), ("tiny.toml", "X")),
@@ -204,8 +206,8 @@ def test_the_exception_of_a_plugin_that_cannot_be_imported(
         assert not acting(printed(*arguments, *given)[1]), arguments
 
 
-@pytest.mark.parametrize(("command", "is_told"), [(["run", "--no-audit"], True), (["audit"], False)])
-def test_a_traceback(tmp_path: Path, tiny_recipe_file: Path, *, command: list[str], is_told: bool) -> None:
+@pytest.mark.parametrize("command", [["run", "--no-audit"], ["audit"]])
+def test_a_traceback(tmp_path: Path, tiny_recipe_file: Path, command: list[str]) -> None:
     folder = tmp_path / NAME
     folder.mkdir()
     plugin = folder / "mine.py"
@@ -213,11 +215,15 @@ def test_a_traceback(tmp_path: Path, tiny_recipe_file: Path, *, command: list[st
     plugin.write_text(COMPONENT.format(kind="mine").replace("forward(self, values, mask):", raised))
     flags = [str(tiny_recipe_file), "--plugin", str(plugin), "--set", "aggregator.kind=mine"]
     typed = [sys.executable, "-m", "jepa_core", *command, *flags]
-    done = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, check=False)
+    (logs := tmp_path / "logs").mkdir()
+    environment = {**os.environ, "TMPDIR": str(logs)}
+    done = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 1
-    assert ("Traceback (most recent call last)" in done.stderr) != is_told
+    assert "Traceback (most recent call last)" not in done.stderr
     assert "RuntimeError" in done.stderr
     assert not acting(done.stdout + done.stderr)
-    for log in tmp_path.glob("runs/*/console.log"):
+    kept = [*tmp_path.glob("runs/*/console.log"), *logs.glob("jepa-traceback-*")]
+    assert len(kept) == 1
+    for log in kept:
         assert "Traceback (most recent call last)" in log.read_text()
         assert not acting(log.read_text())
