@@ -14,6 +14,9 @@ from jepa_core.recipes.reading import load_recipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 
+_ON_SAVE = signal.getsignal(signal.SIGUSR1)
+"""What the process of these tests does at a SIGUSR1."""
+
 # readline, which pytest loads, writes a terminal's width into the environment of child processes alone.
 os.environ.setdefault("COLUMNS", "")
 del os.environ["COLUMNS"]
@@ -126,7 +129,7 @@ def tiny_recipe(tiny_recipe_file: Path) -> Callable[..., Recipe]:
 @pytest.fixture(autouse=True)
 def signals_of_the_process() -> Iterator[None]:
     """The program ignores SIGUSR1 from its first line on, and what is ignored here is ignored by every process that a
-    later test begins."""
-    before = signal.getsignal(signal.SIGUSR1)
+    later test begins. Fixtures of a module call it, too."""
+    signal.signal(signal.SIGUSR1, _ON_SAVE)
     yield
-    signal.signal(signal.SIGUSR1, before)
+    signal.signal(signal.SIGUSR1, _ON_SAVE)
