@@ -10,9 +10,10 @@ from typing import Any
 from jepa_core.autopsy.death import Kind
 from jepa_core.autopsy.examining import Autopsy
 from jepa_core.rollback.cause import NON_FINITE
+from jepa_core.rollback.lineage import successor_of
 from jepa_core.rollback.plan import flags_of, rollback_command
-from jepa_core.run_directory.layout import RECIPE, is_run
-from jepa_core.run_directory.naming import beside, typed_name
+from jepa_core.run_directory.layout import RECIPE
+from jepa_core.run_directory.naming import typed_name
 from jepa_core.run_directory.reading import RunReader
 
 GENTLER = 0.5
@@ -54,9 +55,8 @@ class _Commands:
         yield f"jepa monitor {self._typed} --once", why
 
     def _child(self) -> Iterator[tuple[str, str]]:
-        status = RunReader(self._run).status()
-        child = beside(self._run) / (status.child if status is not None else "")
-        if status is not None and status.child and is_run(child):
+        child = successor_of(self._run)
+        if child is not None:
             yield f"jepa autopsy {shlex.quote(typed_name(child))}", "the run that goes on in its place"
         else:
             yield from self._onward("since the run that went on in its place is gone")

@@ -16,7 +16,7 @@ from jepa_core.json_text import print_json
 from jepa_core.presentation.checkpoints_table import RunCheckpoints, checkpoints_table, pruned_line, remedy
 from jepa_core.presentation.terminal import console_for, progress_on
 from jepa_core.rollback.cause import find_cause
-from jepa_core.rollback.lineage import read_lineage
+from jepa_core.rollback.lineage import read_lineage, successor_of
 from jepa_core.run_directory.kept_checkpoints import (
     FEWEST,
     KeptCheckpoint,
@@ -142,7 +142,7 @@ def _read(path: Path, progress: Any) -> RunCheckpoints:
     except RunDirectoryError as error:
         cause = None
         notes.append(str(error))
-    status = reader.status()
+    successor = successor_of(path)
     first_sign = None if cause is None else cause.first_sign
     return RunCheckpoints(
         run=reader.name,
@@ -151,7 +151,7 @@ def _read(path: Path, progress: Any) -> RunCheckpoints:
         first_sign=first_sign,
         fired="" if cause is None else cause.title,
         best="" if best is None else f"step {best.step:,}, {best.why}",
-        child="" if status is None else status.child,
+        child="" if successor is None else successor.name,
         notes=tuple(notes),
     )
 

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from jepa_core.errors import CheckpointError
 from jepa_core.run_directory.checkpoint_contents import TENSOR, ContentsError, stored_values
+from jepa_core.run_directory.replacing import sync
 from jepa_core.run_directory.stored_checkpoints import (
     FILES,
     FORMAT,
@@ -110,7 +111,7 @@ class CheckpointFolder:
             partial = self._made_partial(step)
             for name, content in contents.items():
                 _write(partial / name, content)
-            _sync(partial)
+            sync(partial)
             fault = Checkpoint(partial, step).verify()
             if fault is not None:
                 raise OSError(errno.EIO, f"what was read back is not what was written ({fault})")
@@ -212,7 +213,7 @@ class CheckpointFolder:
                 with suppress(OSError):
                     aside.rename(final)
             raise
-        _sync(self.folder)
+        sync(self.folder)
         if replaces:
             _discard(aside)
 
@@ -274,14 +275,6 @@ def _write(path: Path, content: bytes) -> None:
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
-    finally:
-        os.close(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 
 
@@ -24,6 +26,9 @@ COMPONENT_TABLES: dict[str, ComponentTable] = {
 
 TEXT_KEYS = ("name", "description")
 """Top-level keys with text; a child recipe does not inherit them."""
+
+RECIPE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""Names that a recipe may have, so that its run directories can begin with it."""
 
 LOSSES = "losses"
 OBSERVERS = "observers"

@@ -10,10 +10,10 @@ from typing import Any
 from jepa_core.errors import RecipeError
 from jepa_core.plain_files import read_plain
 from jepa_core.recipes.layers import MAX_BYTES, read_file_layers, shipped_recipes
+from jepa_core.recipes.layout import RECIPE_NAME
 from jepa_core.recipes.recipe_path import find_recipe
 from jepa_core.visible_text import visible
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NAME_LINE = re.compile(r"^name\s*=.*$", re.MULTILINE)
 _EXTENDS_LINE = re.compile(r"^extends\s*=.*$", re.MULTILINE)
 _SCHEMA_LINE = re.compile(r"^#:schema .*\n", re.MULTILINE)
@@ -33,7 +33,7 @@ def write_recipe(file: Path, source: str) -> Path:
     origin = find_recipe(source)
     read_file_layers(origin)
     target = file if file.suffix == ".toml" else file.with_name(f"{file.name}.toml")
-    if _NAME.fullmatch(target.stem) is None:
+    if RECIPE_NAME.fullmatch(target.stem) is None:
         raise RecipeError(
             f"{visible(target.stem)} cannot be a recipe's name: use letters, digits, dots, dashes and underscores, "
             "at most 100, beginning with a letter or digit."

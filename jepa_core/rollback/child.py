@@ -31,7 +31,7 @@ from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.naming import beside, prepared_run
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.replacing import replace_file
+from jepa_core.run_directory.replacing import replace_file, sync
 from jepa_core.run_directory.status import Status, write_status
 from jepa_core.run_directory.stored_checkpoints import FILES, MANIFEST, Checkpoint, checkpoint_name
 from jepa_core.run_directory.writing import RunWriter
@@ -101,7 +101,7 @@ def _made(rollback: Rollback, clock: Clock) -> Path:
             if checkpoint:
                 _hand_down_rows(parent, prepared.path, checkpoint.step)
             _describe(rollback, prepared.path, progress, clock)
-            _sync(prepared.path)
+            _sync_all(prepared.path)
             return prepared.take_its_place()
     except OSError as error:
         raise RunDirectoryError(f"No child of {parent} can be made in {runs_dir}: {error}.") from error
@@ -214,12 +214,8 @@ def _lineage(rollback: Rollback) -> Lineage:
     )
 
 
-def _sync(folder: Path) -> None:
+def _sync_all(folder: Path) -> None:
     """Return once all files and folders below it are on the disk."""
     for root, _, names in os.walk(folder, topdown=False):
         for path in (*(Path(root, name) for name in names), Path(root)):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync(path)

@@ -101,11 +101,8 @@ def refuse_rolled_back(run: Path, *, is_ours: bool = False) -> None:
     Raises:
         RunDirectoryError: the run was rolled back, and goes on elsewhere.
     """
-    status = read_status(run)
-    if status is not None and status.state == "rolled_back" and is_run(run.parent / status.child):
-        child = run.parent / status.child
-    else:
-        # A child that was deleted or taken away leaves its parent to go on.
+    child = successor_of(run)
+    if child is None:
         found = _unmarked_child(run)
         if found is None:
             return
@@ -121,6 +118,16 @@ def refuse_rolled_back(run: Path, *, is_ours: bool = False) -> None:
         f"To resume that: jepa run --resume {typed}. To go back from there: jepa rollback {typed} --to STEP\n"
         f"To go on with {run.name} after all delete {child}, or move it away."
     )
+
+
+def successor_of(run: Path) -> Path | None:
+    """The run that goes on in the place of one that was rolled back, by its status; None where there is none, and where
+    it was deleted or taken away, which leaves its parent to go on."""
+    status = read_status(run)
+    if status is None or status.state != "rolled_back":
+        return None
+    child = beside(run) / status.child
+    return child if status.child and is_run(child) else None
 
 
 def mark_rolled_back(run: Path, child: Path, message: str, step: float | None, evidence: Mapping[str, Any]) -> None:

@@ -23,6 +23,7 @@ import orjson
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import opened_folder, read_plain
+from jepa_core.recipes.layout import RECIPE_NAME
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.layout import CONTROL
 from jepa_core.run_directory.replacing import replace_in
@@ -33,7 +34,6 @@ MAX_PENDING = 16
 """Requests that one look takes up; more wait for the next."""
 
 _NAME = re.compile(r"rollback-[A-Za-z0-9_-]{1,80}\.json")
-_BARE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MAX_TEXT = 200
 _MAX_DEPTH = 8
 
@@ -162,7 +162,7 @@ def _faults(recorded: Any) -> Iterator[str]:
         yield "scenario is not the id of a rule"
     if not (to is None or (isinstance(to, int) and not isinstance(to, bool) and to >= 0)):
         yield "to is not a step"
-    if not isinstance(use, str) or (use and _BARE_NAME.fullmatch(use) is None):
+    if not isinstance(use, str) or (use and RECIPE_NAME.fullmatch(use) is None):
         yield "use is not the bare name of a recipe"
     changes = recorded.get("set", {})
     if not isinstance(changes, dict) or not _is_recipe_value(changes, _MAX_DEPTH):

@@ -16,6 +16,7 @@ from pathlib import Path
 import attrs
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.recipes.layout import RECIPE_NAME
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock, local_time
 from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, ENVIRONMENT, STATUS, is_run
 from jepa_core.run_directory.status import process_lives, read_status
@@ -27,7 +28,6 @@ RUNS_DIR = Path("runs")
 LATEST = "latest"
 """Stands for the newest run where a run's name is asked for."""
 
-_RECIPE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PREPARED = re.compile(r"\.(?P<name>.+)\.prepared-(?P<pid>\d{1,9})-[0-9a-f]{8}@(?P<host>.+)")
 _STARTED = re.compile(r"-(\d{8}-\d{6})(?:-(\d+))?$")
 
@@ -114,7 +114,7 @@ def _sweep(runs_dir: Path) -> None:
 
 
 def _stem(recipe_name: str, clock: Clock) -> str:
-    if _RECIPE_NAME.fullmatch(recipe_name) is None:
+    if RECIPE_NAME.fullmatch(recipe_name) is None:
         raise RunDirectoryError(
             f"The recipe's name {recipe_name[:100]!r} cannot name a run directory.\n"
             "Use letters, digits, dots, dashes and underscores, at most 100, beginning with a letter or digit."
@@ -192,14 +192,16 @@ def find_run(text: str, runs_dir: Path = RUNS_DIR) -> Path:
     runs = runs_in(runs_dir)
     if text == LATEST and runs:
         return runs[-1]
-    meant = _meant(text, runs) if text else []
+    meant = runs_meant(text, runs)
     if len(meant) == 1:
         return meant[0]
     raise RunDirectoryError(_not_found(text, runs_dir, runs) if not meant else _ambiguous(text, meant))
 
 
-def _meant(text: str, runs: Sequence[Path]) -> list[Path]:
-    """The runs that `text` fits best."""
+def runs_meant(text: str, runs: Sequence[Path]) -> list[Path]:
+    """The runs that `text` fits best, as of `find_run`; none where it is empty."""
+    if not text:
+        return []
     ways: tuple[Callable[[str], bool], ...] = (
         lambda name: name == text,
         lambda name: name.startswith(text),
@@ -220,7 +222,7 @@ def short_name(run: str, others: Collection[str]) -> str:
     started = _STARTED.search(run)
     ends = [started[0][10:], started[0][1:]] if started else []
     paths = [Path(other) for other in {run, *others}]
-    return next((end for end in ends if _meant(end, paths) == [Path(run)]), run)
+    return next((end for end in ends if runs_meant(end, paths) == [Path(run)]), run)
 
 
 def typed_name(run: Path) -> str:

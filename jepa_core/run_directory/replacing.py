@@ -54,6 +54,19 @@ def replace_in(folder: int, name: str, content: bytes, *, durable: bool = True) 
         os.fsync(folder)
 
 
+def sync(path: Path) -> None:
+    """Return once a file, or a folder with the names in it, is on the disk.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def clear_unfinished(folder: int) -> None:
     """Delete what killed processes left of files that they were replacing, as far as the disk lets.
 

@@ -1,4 +1,4 @@
-"""The run that is watched before it is there: the newest of a folder, or one by the start of its name."""
+"""The run that is watched before it is there: the newest of a folder, or one by a part of its name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 
 from jepa_core.run_directory.layout import is_run
-from jepa_core.run_directory.naming import LATEST, runs_in
+from jepa_core.run_directory.naming import LATEST, runs_in, runs_meant
 
 
 @attrs.frozen(kw_only=True)
@@ -15,7 +15,7 @@ class AwaitedRun:
     """What was asked for on the command line, where nothing meets it yet."""
 
     name: str
-    """A run directory, the start of a run's name below `folder`, or `latest`."""
+    """A run directory, a part of a run's name below `folder`, or `latest`."""
     folder: Path
     """Where runs lie; it need not be there yet."""
 
@@ -28,8 +28,7 @@ class AwaitedRun:
         elif is_run(given):
             meant = [given]
         else:
-            exact = [run for run in runs if run.name == self.name]
-            meant = exact or [run for run in runs if self.name and run.name.startswith(self.name)]
+            meant = runs_meant(self.name, runs)
         others = tuple(run.name for run in reversed(runs) if run not in meant)
         return Sighting(run=meant[-1] if meant else None, others=others, has_folder=self.folder.is_dir())
 
