@@ -8,7 +8,7 @@ import re
 import secrets
 from pathlib import Path
 
-from jepa_core.plain_files import opened_folder, plain_descriptor
+from jepa_core.plain_files import open_plain, opened_folder, plain_descriptor
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
@@ -60,11 +60,8 @@ def sync(path: Path) -> None:
     Raises:
         OSError: the disk refused.
     """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with opened_folder(path) if path.is_dir() else open_plain(path) as opened:
+        os.fsync(opened)
 
 
 def clear_unfinished(folder: int) -> None:
