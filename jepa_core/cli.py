@@ -98,13 +98,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # that takes long, since a batch system may send it at any time.
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     sys.excepthook = _uncaught
-    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
-        # A name that the terminal's encoding lacks ends no command; the standard error does so by itself.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    _write_what_is_read()
     rest_threads()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
     sys.exit(_exit_code(typed))
+
+
+def _write_what_is_read() -> None:
+    """Write ASCII to a terminal that does not read UTF-8, though Python takes every locale that it does not know for
+    UTF-8. A name that the encoding lacks ends no command; the standard error does so by itself."""
+    for stream in (sys.stdout, sys.stderr):
+        if not isinstance(stream, TextIOWrapper):
+            continue
+        if not _is_utf8(_locale_name()) and stream.isatty() and stream.encoding == "utf-8":
+            stream.reconfigure(encoding="ascii", errors="backslashreplace")
+        if stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _locale_name() -> str:
+    """What the environment says of the terminal's characters; an LC_CTYPE that Python set in place of C says nothing."""
+    names = ("LC_ALL", "LANG") if sys.flags.utf8_mode else ("LC_ALL", "LC_CTYPE", "LANG")
+    return next((value for name in names if (value := os.environ.get(name))), "")
+
+
+def _is_utf8(locale: str) -> bool:
+    """One that names no encoding may be it, and so may no name at all, as in a container."""
+    encoding = locale.partition(".")[2].partition("@")[0]
+    return encoding.lower() in ("utf-8", "utf8") if encoding else locale not in ("C", "POSIX")
 
 
 def _interrupted(_number: int, frame: FrameType | None) -> None:

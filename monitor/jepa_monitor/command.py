@@ -31,7 +31,7 @@ def monitor(
     once: Flag = False,
     json: Flag = False,
     replay: float | None = None,
-    ascii: Flag = False,  # noqa: A002  # the flag's name
+    ascii: bool | None = None,  # noqa: A002  # the flag's name
     color: bool = True,
     preferences: bool = True,
 ) -> int:
@@ -55,7 +55,7 @@ def monitor(
     replay
         Play the run again, at so many seconds of training a second.
     ascii
-        Draw with ASCII characters alone.
+        Draw with ASCII characters alone; when not given, only where the terminal does not read UTF-8.
     color
         Draw in colour; the environment variable NO_COLOR switches it off, too.
     preferences
@@ -73,9 +73,10 @@ def monitor(
     if json:
         _print_json(source)
     elif is_shown:
-        return _open(source, awaited, replay, ascii_only=ascii, has_colour=has_colour, is_remembering=preferences)
+        ascii_only = not _reads_utf8() if ascii is None else ascii
+        return _open(source, awaited, replay, ascii_only=ascii_only, has_colour=has_colour, is_remembering=preferences)
     else:
-        _print_text(source, ascii_only=ascii, has_colour=has_colour)
+        _print_text(source, ascii_only=bool(ascii), has_colour=has_colour)
     return 0
 
 
@@ -146,6 +147,11 @@ def _print_json(source: Path) -> None:
 
     content: Any = view_to_json(take_snapshot(source)) if is_run(source) else runs_to_json(list_runs(source))
     print_json(content)
+
+
+def _reads_utf8() -> bool:
+    """Whether the terminal that Textual writes to does."""
+    return sys.__stderr__ is None or sys.__stderr__.encoding.lower() == "utf-8"
 
 
 def _has_screen() -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
@@ -61,6 +62,28 @@ def test_without_colour_and_unicode_the_terminal_gets_neither(tmp_path: Path) ->
     assert code == 0
 
 
+@pytest.mark.parametrize("said", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "latin-1"}], ids=["locale", "encoding"])
+def test_a_terminal_that_does_not_read_utf_8_gets_ascii_unless_told_otherwise(
+    tmp_path: Path, said: Mapping[str, str]
+) -> None:
+    shown, code = in_terminal(
+        ["monitor", str(record(tmp_path / "mine"))], until=b"grad.norm", keys=b"q", environment=said
+    )
+    assert shown.isascii()
+    assert b"\\u25" not in shown
+    assert b"\\x" not in shown
+    assert code == 0
+
+
+def test_a_locale_without_utf_8_holds_for_what_commands_print_to_a_terminal_too(tmp_path: Path) -> None:
+    record(tmp_path / "mine-20260101-000000")
+    arguments = ["runs", "--runs-dir", str(tmp_path)]
+    shown, _ = in_terminal(arguments, until=b"finished", keys=b"", environment={"LANG": "POSIX"})
+    assert b"+ finished" in shown
+    shown, _ = in_terminal(arguments, until=b"finished", keys=b"", environment={"LANG": "en_GB.UTF-8"})
+    assert "✔ finished".encode() in shown
+
+
 def test_it_leaves_when_its_terminal_is_closed_without_a_signal(tmp_path: Path) -> None:
     _, code = in_terminal(["monitor", str(record(tmp_path / "mine"))], until=b"grad.norm", keys=b"", closing=True)
     assert code == 129
@@ -73,17 +96,32 @@ def test_a_dumb_terminal_gets_text(tmp_path: Path) -> None:
 
 
 def in_terminal(
-    arguments: list[str], *, until: bytes, keys: bytes, term: str = "xterm-256color", closing: bool = False
+    arguments: list[str],
+    *,
+    until: bytes,
+    keys: bytes,
+    term: str = "xterm-256color",
+    closing: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[bytes, int]:
-    """What the program writes to a terminal, and its exit code; `keys` are typed once `until` was written."""
+    """What the program writes to a terminal, and its exit code; `keys` are typed once `until` was written.
+
+    `environment` says what there is besides, also in place of the locale.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
-    environment = {**os.environ, "TERM": term, "COLORTERM": "truecolor", "JEPA_MONITOR_NO_PREFERENCES": "1"}
-    for name in ("NO_COLOR", "COLUMNS", "LINES"):
-        environment.pop(name, None)
+    inherited = {**os.environ, "LANG": "C.UTF-8"}
+    for name in ("NO_COLOR", "COLUMNS", "LINES", "LC_ALL", "LC_CTYPE"):
+        inherited.pop(name, None)
+    own = {"TERM": term, "COLORTERM": "truecolor", "JEPA_MONITOR_NO_PREFERENCES": "1"}
     command = [sys.executable, "-m", "jepa_core.cli", *arguments]
     program = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**inherited, **own, **(environment or {})},
+        start_new_session=True,
     )
     os.close(theirs)
     shown = b""

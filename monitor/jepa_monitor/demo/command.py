@@ -22,7 +22,7 @@ def demo(
     seconds: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=3600))] = 30.0,
     runs_dir: Annotated[Path | None, Parameter(show_default=False)] = None,
     headless: Flag = False,
-    ascii: Flag = False,  # noqa: A002  # the flag's name
+    ascii: bool | None = None,  # noqa: A002  # the flag's name
     color: bool = True,
 ) -> None:
     """Watch a scripted run go wrong and be mended: health, a codebook that slides, a loss that runs away, a NaN.
@@ -41,7 +41,7 @@ def demo(
     headless
         Write the run without the monitor, and keep it; so does any output that is no terminal.
     ascii
-        Draw with ASCII characters alone.
+        Draw with ASCII characters alone; when not given, only where the terminal does not read UTF-8.
     color
         Draw in colour; the environment variable NO_COLOR switches it off, too.
     """
@@ -60,7 +60,7 @@ def _write_headless(folder: Path, seconds: float) -> None:
     console.print(f"\nBoth runs are kept in {folder}. Open them: jepa monitor {folder}", soft_wrap=True)
 
 
-def _show(runs_dir: Path | None, seconds: float, *, ascii_only: bool, has_colour: bool) -> None:
+def _show(runs_dir: Path | None, seconds: float, *, ascii_only: bool | None, has_colour: bool) -> None:
     from jepa_monitor.command import monitor
     from jepa_monitor.demo.writing_process import writing_process
 
