@@ -69,6 +69,8 @@ NAMES = {
     "perplexity": "vq.perplexity",
     "context": "rank.context",
     "target": "rank.target",
+    "spread": "std.context",
+    "target_spread": "std.target",
     "relational": "loss.relational",
     "sigreg": "loss.sigreg",
     "share": "grad.share.relational",
@@ -90,6 +92,9 @@ SICK: list[tuple[str, list[Row]]] = [
     ("codebook_shock", rows(usage=[0.18, 0.17, 0.18, 0.19, 0.18, 0.18, 0.17, 0.18, 0.18, 0.30, 0.13])),
     ("rank_collapse.context", rows(context=[6.4, 6.0, 5.0, 4.0, 3.0, 1.4])),
     ("rank_collapse.target", rows(target=[20.0, 19.0, 18.0, 15.0, 9.0, 4.0])),
+    # As recorded where prediction and target are only pulled together, in 256 dimensions.
+    ("rank_collapse.context", rows(context=[4.7, 3.4, 3.5, 3.5, 3.5, 3.5], spread=[8e-4] + [3e-4] * 5)),
+    ("rank_collapse.target", rows(target=[5.7, 4.4, 3.7, 3.6, 3.5, 3.5], target_spread=[2e-3] + [4e-4] * 5)),
     ("rank_stuck.context", rows(context=[3.0, 3.1, 3.0, 3.05, 3.1, 3.0, 3.1])),
     ("loss_takes_over.relational", rows(total=[9.0] * 15 + [20.0] * 3, relational=[0.3, 0.4, 0.35] * 5 + [11.0] * 3)),
     ("loss_takes_over.relational.gradient", rows(share=[0.1, 0.2, 0.1, 0.7, 0.8, 0.7])),

@@ -1,11 +1,15 @@
-"""Embeddings that use few directions: collapsed to one, or stuck at a handful.
+"""Embeddings that are all alike, or use few directions: collapsed to one, or stuck at a handful.
 
 The effective rank is the exponential of the entropy of the covariance's normalised eigenvalues (RankMe,
-arXiv:2210.02885); below 2, less than two directions carry all differences between embeddings.
+arXiv:2210.02885); below 2, less than two directions carry all differences between embeddings. It does not see how large
+these are: where all embeddings are one vector but for a thousandth, their rank is that of the thousandth. The standard
+deviation of unit vectors does (arXiv:2011.10566): it is 1/√P where they point evenly into P dimensions, 0 where they are
+equal.
 """
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import attrs
@@ -23,21 +27,28 @@ _SPREADING = ("sigreg", "vicreg")
 
 @attrs.frozen(kw_only=True)
 class RankCollapseConfig:
-    """Context or target embeddings differ along hardly more than one direction."""
+    """Context or target embeddings are nearly equal, or differ along hardly more than one direction."""
 
     kind: ClassVar[str] = "rank_collapse"
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
     rank: float = setting("collapsed below this effective rank", default=2.0, above=1)
     of_highest: float = setting("or below this share of its highest level", default=0.25, at_least=0, below=1)
+    spread: float = setting(
+        "or where their standard deviation is below this share of that of evenly spread directions",
+        default=0.02,
+        at_least=0,
+        below=1,
+    )
 
     def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
+        nearly_equal = self.spread / math.sqrt(facts.recipe["projector"]["dim"])
         return tuple(
             Scenario(
                 id=f"{self.kind}.{side}",
                 title=f"The {side} embeddings collapse",
-                when=f"(rank.{side} < {self.rank:g} or rank.{side} < {self.of_highest:g} * highest(rank.{side}, 3)) "
-                f"and {TRAINED}",
+                when=f"(rank.{side} < {self.rank:g} or rank.{side} < {self.of_highest:g} * highest(rank.{side}, 3) "
+                f"or std.{side} < {nearly_equal:.2g}) and {TRAINED}",
                 severity="critical",
                 after_epoch=settled(facts, 5),
                 advice=_remedy(facts),
