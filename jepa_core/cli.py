@@ -40,6 +40,7 @@ COMMANDS = {
     "bench": ("jepa_core.commands.bench:bench", "Time parts of a run on this computer."),
     "recipe": ("jepa_core.commands.recipe:app", "List, begin, show, check and compare recipes."),
     "plugins": ("jepa_core.commands.plugins:app", "List, check and begin components."),
+    "completion": ("jepa_core.commands.completion:completion", "Let TAB complete commands, recipes and runs."),
     "demo": ("jepa_monitor.demo.command:demo", "Watch a scripted run go wrong and be mended."),
 }
 """Name → where it is, and its line in the list of commands."""
@@ -49,6 +50,9 @@ _STOPPED |= dict.fromkeys(("eval", "bench"), "Stopped.")
 """Name → what is said after Ctrl-C; others say it themselves, or have nothing to say."""
 
 _ANSWERED_AT_ONCE: tuple[list[str], ...] = ([], ["--help"], ["-h"], ["--version"])
+_ASKED_AT_TAB = "__complete"
+"""What the scripts of `jepa completion` call; no command of a person's."""
+
 _USAGE = 2
 """Exit code where the arguments are at fault."""
 
@@ -160,9 +164,14 @@ def _exit_code(arguments: Sequence[str]) -> int:  # noqa: PLR0911  # one for eac
     if list(arguments) in _ANSWERED_AT_ONCE:
         print(__version__ if "--version" in arguments else overview())
         return 0
+    called = next(iter(arguments), "")
+    if called == _ASKED_AT_TAB:
+        from jepa_core.commands.completing import answer
+
+        answer(arguments[1:], [(name, summary) for name, (_, summary) in COMMANDS.items()])
+        return 0
     from cyclopts import CycloptsError
 
-    called = next(iter(arguments), "")
     try:
         result = program(called)(arguments)
     except JepaError as error:

@@ -53,6 +53,7 @@ LOADING: Ways = {
 NOT_READING = {
     ("plugins",), ("plugins", "list"), ("plugins", "show"), ("plugins", "check"), ("plugins", "new"), ("recipe",),
     ("recipe", "list"), ("recipe", "new"), ("recipe", "schema"), ("demo",), ("bench",), ("ablate",),
+    ("completion",),
 }  # fmt: skip
 """Those that read no run; an ablation's folder has a test of its own."""
 

@@ -65,6 +65,7 @@ ARGUMENTS: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("plugins", "show"): (("X",), ("quantizer", "X")),
     ("plugins", "check"): (("X",), ("X.py",)),
     ("plugins", "new"): (("X",), ("/dev/null/X",)),
+    ("completion",): (("X",), ("bash", "X")),
 }  # fmt: skip
 """Command → arguments with which it ends in an error; X stands for the payload."""
 

@@ -1,0 +1,199 @@
+"""What may stand next on a command line: the answers that the scripts of `jepa completion` ask for at every TAB.
+
+Commands, flags and fixed choices are the command line's own; here is what only the place knows: recipes, runs, keys of
+recipes, plugins. Nothing that takes long is loaded, so components are those of the recipes' schema.
+
+An answer is lines: a value, or value, tab and what it is. Lines that begin with U+001F tell more: `begin` forgets what
+came before, `prefix` with a tab and what stands before each value, `files` that paths will do, too, `files` with two
+tabs what stands before a path, and how its name ends.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jepa_core.visible_text import clean, visible
+
+if TYPE_CHECKING:
+    from cyclopts.completion import CompletionContext
+
+REQUEST = "__complete"
+"""The command that the scripts call, with the words up to the cursor, the one that is being typed last."""
+
+LINE = "--line"
+"""Instead of the words: the line up to the cursor, from a shell that splits words at = and : too."""
+
+_WORDS = "CYCLOPTS_COMPLETION_WORDS"
+_UNIT = "\x1f"
+
+Candidates = Iterable[tuple[str, str]]
+"""What may stand there, and a few words on it."""
+
+
+def answer(request: Sequence[str], commands: Iterable[tuple[str, str]]) -> None:
+    """Print what may stand next.
+
+    Args:
+        request: words, or `LINE` and a line.
+        commands: name and summary of each command.
+    """
+    words = _words_of(request[1]) if len(request) == 2 and request[0] == LINE else list(request)
+    if len(words) < 2:
+        _print([*commands, ("--help", ""), ("--version", "")])
+        return
+    from cyclopts import Parameter
+
+    from jepa_core.cli import program
+
+    places: list[str] = []
+    app = program(words[0])
+    app.default_parameter = Parameter(completer=partial(_candidates, places))
+    os.environ[_WORDS] = "".join(f"{word}{_UNIT}" for word in words)
+    app([REQUEST])
+    print("".join(places), end="")
+
+
+def _words_of(line: str) -> list[str]:
+    """Those after the program's name; the last is empty where the cursor stands behind a space."""
+    for closing in ("", "'", '"'):
+        try:
+            words = shlex.split(f"{line}{closing}")
+        except ValueError:  # a quotation that is still open
+            continue
+        return [*words[1:], *([""] if not closing and line[-1:].isspace() else [])]
+    return []
+
+
+def _print(candidates: Candidates) -> None:
+    print("".join(f"{value}\t{about}\n" for value, about in candidates), end="")
+
+
+def _candidates(places: list[str], context: CompletionContext) -> list[tuple[str, str]]:
+    """For the argument under the cursor; where a path will do, `places` gets the line that says so."""
+    argument = context.argument
+    find = SOURCES.get(argument.name)
+    if find is None or argument.hint in (Path, tuple[Path, ...]):
+        return []
+    if argument.name in _FILES:
+        places.append(_place("", _FILES[argument.name]))
+    # What cannot be typed as it stands is no help, and would steer the terminal.
+    return [
+        (value, clean(about, 80)) for value, about in find(context, places) if value == visible(value) and value.strip()
+    ]
+
+
+def _place(before: str, ending: str) -> str:
+    return f"{_UNIT}files\t{before}\t{ending}\n"
+
+
+def _recipes(_context: CompletionContext, _places: list[str]) -> Candidates:
+    from jepa_core.recipes.layers import recipe_names, shipped_recipes
+    from jepa_core.recipes.recipe_path import OWN
+
+    return [
+        (name, "") for name in {**dict.fromkeys(recipe_names(OWN)), **dict.fromkeys(recipe_names(shipped_recipes()))}
+    ]
+
+
+def _runs(context: CompletionContext, _places: list[str]) -> Candidates:
+    from jepa_core.run_directory.naming import LATEST, RUNS_DIR, runs_in
+
+    given = context.get("--runs-dir")
+    folder = RUNS_DIR if given is None or given.raw is None else Path(os.path.expanduser(given.raw))  # noqa: PTH111  # no user of the name is no fault here
+    runs = runs_in(folder)
+    return [*([(LATEST, runs[-1].name)] if runs else []), *((run.name, "") for run in reversed(runs))]
+
+
+def _fields(context: CompletionContext, places: list[str]) -> Candidates:
+    """Keys of a recipe up to the next dot, or values of one."""
+    from jepa_core.commands.completing_fields import keys_below, values_of
+
+    key, equals, value = context.incomplete.partition("=")
+    kinds = _kinds(context)
+    if not equals:
+        return keys_below(key.rpartition(".")[0], kinds)
+    before = value.rpartition(",")[0] + "," if context.argument.name == "--vary" and "," in value else ""
+    if key.rpartition(".")[2] == "path":
+        places.append(_place(f"{key}={before}", ""))
+    return [(f"{key}={before}{each}", about) for each, about in values_of(key, kinds)]
+
+
+def _kinds(context: CompletionContext) -> dict[str, str]:
+    """Table → the kind that the recipe on the line gives it, or a flag before this one; of what can be read."""
+    from jepa_core.errors import JepaError
+    from jepa_core.recipes.layers import read_file_layers
+    from jepa_core.recipes.layout import COMPONENT_TABLES
+    from jepa_core.recipes.recipe_path import find_recipe
+
+    kinds = {}
+    recipe = context.get("RECIPE")
+    try:
+        layers = read_file_layers(find_recipe(recipe.raw)) if recipe and recipe.raw else []
+    except JepaError:
+        layers = []
+    for layer in layers:
+        for table in COMPONENT_TABLES:
+            content = layer.table.get(table)
+            if isinstance(content, dict) and isinstance(content.get("kind"), str):
+                kinds[table] = content["kind"]
+    flags = context.get("--set")
+    for flag in flags.raw_tokens if flags else ():
+        table, is_kind, kind = flag.partition(".kind=")
+        if is_kind and table in COMPONENT_TABLES:
+            kinds[table] = kind
+    return kinds
+
+
+def _components(_context: CompletionContext, _places: list[str]) -> Candidates:
+    from jepa_core.commands.completing_fields import components
+
+    return components()
+
+
+def _plugins(_context: CompletionContext, _places: list[str]) -> Candidates:
+    from jepa_core.discovery.source import ENTRY_POINT_GROUP
+
+    return [
+        (point.dist.name if point.dist else point.name, point.value) for point in entry_points(group=ENTRY_POINT_GROUP)
+    ]
+
+
+def _families(_context: CompletionContext, _places: list[str]) -> Candidates:
+    from jepa_core.hookspecs import FAMILIES
+
+    return [(family, "") for family in FAMILIES]
+
+
+def _words(*words: str) -> Callable[[CompletionContext, list[str]], Candidates]:
+    return lambda _context, _places: [(word, "") for word in words]
+
+
+SOURCES: dict[str, Callable[[CompletionContext, list[str]], Candidates]] = {
+    **dict.fromkeys(("RECIPE", "RECIPES", "LEFT", "RIGHT", "--recipe", "--from", "--use", "--rules"), _recipes),
+    **dict.fromkeys(("RUN", "RUNS", "PATH", "--resume"), _runs),
+    **dict.fromkeys(("--set", "--vary"), _fields),
+    **dict.fromkeys(("NAME", "TARGET"), _components),
+    "--no-plugin": _plugins,
+    "--family": _families,
+    "--device": _words("auto", "cpu", "cuda", "cuda:0"),
+    "--step": _words("best", "newest"),
+    "--split": _words("train", "validation", "all"),
+    "--array": _words("prediction", "state", "target"),
+    "--arrays": _words("state", "prediction", "target", "tokens", "mask", "codes"),
+    "--map": _words("pca", "umap"),
+    "PARTS": _words("step", "run"),
+}
+"""An argument's name in the help → what may stand there. Paths and choices of the command line itself need no entry."""
+
+_FILES = {
+    **dict.fromkeys(("RECIPE", "RECIPES", "LEFT", "RIGHT", "--recipe", "--from", "--use", "--rules"), ".toml"),
+    **dict.fromkeys(("RUN", "RUNS", "PATH", "--resume"), "/"),
+    "TARGET": ".py",
+}
+"""Where a path will do, too, and how the file's name ends; / stands for folders alone."""

@@ -1,0 +1,84 @@
+"""Keys and values of a recipe for the command line's completion, from the schema that lies beside the recipes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from jepa_core.recipes.layers import shipped_recipes
+
+Node = Mapping[str, Any]
+"""A part of the schema."""
+
+
+def keys_below(path: str, kinds: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Dotted keys of a table, and what each means: one that has more below it ends in a dot, another in =.
+
+    Args:
+        path: of the table; empty for the recipe itself.
+        kinds: table → the kind of its component, where it is known.
+    """
+    found: dict[str, str] = {}
+    for table in _at(path, kinds):
+        for name, field in table.get("properties", {}).items():
+            key = f"{path}.{name}" if path else name
+            has_more = any("properties" in node for node in _variants(field))
+            told = "" if "const" in field else field.get("description", "")
+            found.setdefault(key + ("." if has_more else "="), told)
+    return list(found.items())
+
+
+def values_of(key: str, kinds: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The values that a key may have, where they can be listed, and what each is."""
+    table, _, name = key.rpartition(".")
+    found: dict[str, str] = {}
+    for node in _at(table, {} if name == "kind" else kinds):
+        for field in _variants(node.get("properties", {}).get(name, {})):
+            told = field.get("description", "")
+            if "const" in field:
+                found.setdefault(str(field["const"]), told)
+            choices = (True, False) if field.get("type") == "boolean" else field.get("enum", ())
+            for choice in choices:
+                found.setdefault(json.dumps(choice).strip('"'), "")
+    return list(found.items())
+
+
+def components() -> list[tuple[str, str]]:
+    """Name of each component, and its family."""
+    parts = (key.partition(".") for key in _schema()["$defs"])
+    return [(name, family) for family, _, name in parts]
+
+
+@cache
+def _schema() -> Node:
+    schema: Node = json.loads((shipped_recipes() / "schema.json").read_bytes())
+    return schema
+
+
+def _at(path: str, kinds: Mapping[str, str]) -> list[Node]:
+    """What a dotted key may hold."""
+    nodes: list[Node] = [_schema()]
+    for depth, name in enumerate(path.split(".") if path else ()):
+        below = [node.get("properties", {}).get(name) or node.get("additionalProperties") for node in nodes]
+        nodes = [variant for node in below if isinstance(node, dict) for variant in _variants(node)]
+        if depth == 0 and name in kinds:
+            nodes = [node for node in nodes if _kind(node) == kinds[name]] or nodes
+    return nodes
+
+
+def _kind(node: Node) -> str | None:
+    kind: str | None = node.get("properties", {}).get("kind", {}).get("const")
+    return kind
+
+
+def _variants(node: Node) -> Iterator[Node]:
+    """A part of the schema, or each of those that it may be."""
+    if "$ref" in node:
+        yield from _variants(_schema()["$defs"][node["$ref"].removeprefix("#/$defs/")])
+    elif "anyOf" in node and "properties" not in node:
+        for each in node["anyOf"]:
+            yield from _variants(each)
+    else:
+        yield node

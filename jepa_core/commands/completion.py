@@ -1,0 +1,106 @@
+"""`jepa completion`: what TAB offers in bash, zsh and fish, installed or printed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from cyclopts import Parameter
+
+from jepa_core.commands.flag import Flag
+from jepa_core.errors import JepaError, RecipeError
+from jepa_core.visible_text import clean, visible
+
+Shell = Literal["bash", "zsh", "fish"]
+
+_SCRIPTS: dict[Shell, str] = {"bash": "bash.sh", "zsh": "zsh.zsh", "fish": "fish.fish"}
+
+
+def completion(
+    shell: Annotated[Shell | None, Parameter(show_default=False)] = None,
+    /,
+    *,
+    show: Annotated[Flag, Parameter(name="--print")] = False,
+) -> None:
+    """Install completion for your shell: TAB then offers commands, flags, recipes, runs, keys and values of --set.
+
+    For example: jepa completion bash
+
+    The script asks jepa at each TAB, so it need not be installed anew with a new version. It is written into your home,
+    and for bash and zsh a line that reads it is added to the shell's own file, once.
+
+    Parameters
+    ----------
+    shell
+        That of the environment variable SHELL when not given.
+    show
+        Print the script instead, for a file of your own; nothing is written.
+
+    Raises
+    ------
+    RecipeError
+        There is no script for the shell.
+    JepaError
+        A file cannot be written.
+    """
+    shell = shell or _own_shell()
+    script = (Path(__file__).parent / "completion_scripts" / _SCRIPTS[shell]).read_text(encoding="utf-8")
+    if show:
+        print(script, end="")
+        return
+    file, startup = _places(shell)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(script, encoding="utf-8")
+        is_new = startup is not None and _add_line(
+            startup, f"[ -r {shlex.quote(str(file))} ] && . {shlex.quote(str(file))}"
+        )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        place = getattr(error, "filename", None) or startup or file
+        raise JepaError(
+            f"{clean(str(place))} cannot be read and written: {reason}.\n"
+            f"The script alone: jepa completion {shell} --print"
+        ) from error
+    read_by = f", and a line in {visible(str(startup))} that reads it" if is_new else ""
+    print(f"Wrote {visible(str(file))}{read_by}. A new shell has it; this one after: exec {shell}")
+
+
+def _own_shell() -> Shell:
+    """
+    Raises:
+        RecipeError: there is no script for it.
+    """
+    name = Path(os.environ.get("SHELL", "")).name
+    for shell in get_args(Shell):
+        if name == shell:
+            return shell
+    said = f"SHELL is {clean(name)!r}" if name else "SHELL is not set"
+    raise RecipeError(f"{said}: give the shell's name. For example: jepa completion bash")
+
+
+def _places(shell: Shell) -> tuple[Path, Path | None]:
+    """Where the script goes, and the file that each new shell reads, where the script is not found by itself."""
+    home = Path.home()
+    if shell == "fish":
+        return _folder("XDG_CONFIG_HOME", home / ".config") / "fish" / "completions" / "jepa.fish", None
+    script = _folder("XDG_DATA_HOME", home / ".local" / "share") / "jepa" / f"completion.{shell}"
+    return script, home / ".bashrc" if shell == "bash" else _folder("ZDOTDIR", home) / ".zshrc"
+
+
+def _folder(variable: str, otherwise: Path) -> Path:
+    """What an environment variable says, where it says a whole path."""
+    told = Path(os.environ.get(variable, ""))
+    return told if told.is_absolute() else otherwise
+
+
+def _add_line(startup: Path, line: str) -> bool:
+    """Put a line at the end of a file, unless it is there; whether it was put."""
+    text = startup.read_bytes().decode() if startup.exists() else ""
+    if line in text.splitlines():
+        return False
+    with startup.open("a", encoding="utf-8") as file:
+        file.write(("" if not text or text.endswith("\n") else "\n") + f"{line}\n")
+    return True

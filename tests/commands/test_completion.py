@@ -1,0 +1,260 @@
+"""What TAB offers: in this process, in the shells themselves, and once installed by one command."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jepa_core.cli import main, program
+from jepa_core.commands.completing import SOURCES
+from jepa_core.recipes.layers import recipe_names, shipped_recipes
+from tests.architecture.test_imports import HEAVY, commands_of_app
+from tests.commands.test_injection import NAME
+from tests.monitor.test_injection import FORBIDDEN
+from tests.run_directory.runs import record_run, validation
+
+FREE = {
+    "--label", "--metric", "--name", "--scenario", "--tag", "WORD",
+    "--gpus", "--jobs", "--keep", "--neighbours", "--processes",
+    "--replay", "--seconds", "--seeds", "--timeout", "--to",
+}  # fmt: skip
+"""Numbers and words of one's own."""
+
+
+@pytest.fixture
+def offered(capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
+    """Values after some words, and what else is told of them."""
+
+    def ask(*words: str) -> list[str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["__complete", *words])
+        assert ended.value.code == 0
+        return [line.partition("\t")[0] if line[:1] != "\x1f" else line for line in capsys.readouterr().out.split("\n")]
+
+    return ask
+
+
+def test_commands_recipes_and_runs(
+    offered: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record_run(tmp_path / "runs" / "one-20260101-000000", [validation(1, 1.0, 0.4)])
+    record_run(tmp_path / "others" / "two-20260101-000000", [validation(1, 1.0, 0.4)])
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "mine.toml").touch()
+    assert {"run", "autopsy", "completion"} <= set(offered("r"))
+    assert {"list", "new", "show"} <= set(offered("recipe", ""))
+    for words in (["run"], ["recipe", "diff", "a"], ["recipe", "new", "a.toml", "--from"], ["rollback", "--use"]):
+        found = offered(*words, "")
+        assert {"mine", *recipe_names(shipped_recipes())} <= set(found)
+        assert "\x1ffiles\t\t.toml" in found
+    for words in (["eval"], ["run", "--resume"], ["compare", "a"], ["monitor"]):
+        found = offered(*words, "")
+        assert [name for name in found if name[:1].isalpha()] == ["latest", "one-20260101-000000"]
+        assert "\x1ffiles\t\t/" in found
+    assert "two-20260101-000000" in offered("eval", "--runs-dir", "others", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "there", "absent"),
+    [
+        (["run", "quickstart", "--set", ""], {"train.", "data.", "name="}, {"train.epochs="}),
+        (["run", "quickstart", "--set", "train.e"], {"train.epochs="}, {"train.compile="}),
+        (["run", "quickstart", "--set", "train.compile="], {"train.compile=false", "train.compile=auto"}, set()),
+        (["run", "quickstart", "--set=aggregator.kind="], {"aggregator.kind=mean"}, {"aggregator.kind=ema_vq"}),
+        (["run", "digits", "--set", "encoder."], {"encoder.stages="}, {"encoder.patch="}),
+        (["run", "x", "--set", "encoder.kind=vit", "--set", "encoder."], {"encoder.patch="}, {"encoder.stages="}),
+        (["recipe", "show", "no such", "--set", "encoder."], {"encoder.patch=", "encoder.stages="}, set()),
+        (["run", "x", "--set", "losses.info_nce."], {"losses.info_nce.queue="}, set()),
+        (["run", "x", "--set", "losses.mine."], {"losses.mine.kind=", "losses.mine.queue="}, set()),
+        (["run", "x", "--set", "no.such."], set(), {"no.such."}),
+        (["ablate", "x", "--vary", "aggregator.kind=mean,a"], {"aggregator.kind=mean,analogy"}, set()),
+        (["run", "x", "--set", "data.path=~/"], {"\x1ffiles\tdata.path=\t"}, set()),
+        (["plugins", "show", "att"], {"attention"}, {"mean"}),
+        (["run", "x", "--no-plugin", ""], {"jepa-core"}, set()),
+        (["plugins", "new", "a", "--family", ""], {"loss", "null"}, set()),
+        (["runs", "--sort", ""], {"gain"}, set()),
+        (["run", "x", "--auto"], {"--auto-rollback"}, {"--set"}),
+        (["nonsense", "--x", ""], set(), {"run"}),
+        (["--line", "jepa run --set  aggregator.kind=mea"], {"aggregator.kind=mean"}, set()),
+        (["--line", "jepa run 'quick"], {"quickstart"}, set()),
+        (["--line", "jepa recipe "], {"show"}, {"run"}),
+        (["--line", "jepa"], {"run"}, set()),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_what_stands_next(
+    offered: Callable[..., list[str]], words: list[str], there: set[str], absent: set[str]
+) -> None:
+    found = offered(*words)
+    assert there <= set(found)
+    assert absent.isdisjoint(found)
+
+
+def test_every_argument_is_completed_or_free() -> None:
+    known = set(FREE)
+    for *path, _ in commands_of_app():
+        command = program(path[0]).parse_commands(path)[1][-1]
+        for argument in command.assemble_argument_collection() if command.default_command else ():
+            has_own = argument.is_flag() or any(kind in str(argument.hint) for kind in ("Path", "bool"))
+            if not has_own and not argument.get_choices(force=True):
+                assert (argument.name in SOURCES) != (argument.name in FREE), (path, argument.name)
+                known.discard(argument.name)
+    assert known == set()
+
+
+def test_nothing_that_takes_long_is_loaded() -> None:
+    code = f"""import sys
+from contextlib import suppress
+from jepa_core.cli import main
+with suppress(SystemExit):
+    main(["__complete", "r"])
+assert "cyclopts" not in sys.modules
+for words in ["run", ""], ["run", "digits", "--set", "encoder."], ["eval", ""], ["plugins", "show", ""]:
+    with suppress(SystemExit):
+        main(["__complete", *words])
+    loaded = {{"jepa_plugins", *{HEAVY!r}}} & sys.modules.keys()
+    assert not loaded, (words, loaded)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("name", [NAME, "\udcff", " "], ids=["families", "not UTF-8", "a space"])
+def test_a_name_that_would_act_is_not_offered(
+    offered: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record_run(tmp_path / "runs" / name, [validation(1, 1.0, 0.4)])
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / f"{name}.toml").touch()
+    for words in (["eval", ""], ["run", ""]):
+        told = [line for line in offered(*words) if line[:1] != "\x1f"]
+        assert [line for line in told if any(unicodedata.category(letter) in FORBIDDEN for letter in line)] == []
+        assert " " not in told
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without anything in it, to which the shells and the command go."""
+    home = tmp_path / "home"
+    (home / "work" / "runs dir").mkdir(parents=True)
+    (home / "work" / "mine.toml").touch()
+    (home / "work" / "a recipe.toml").touch()
+    (home / "work" / "data.npy").touch()
+    for variable in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "ZDOTDIR", "ENV", "BASH_ENV"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "200")
+    return home
+
+
+LINES = {
+    "jepa run quicks": "jepa run quickstart ",
+    "true; jepa run --set aggregator.ki": "true; jepa run --set aggregator.kind=",
+    "jepa run digits --set aggregator.kind=me": "jepa run digits --set aggregator.kind=mean ",
+    "jepa run digits --set=aggregator.kind=me": "jepa run digits --set=aggregator.kind=mean ",
+    "jepa run digits --set data.path=~/wo": "jepa run digits --set data.path=~/work/",
+    "jepa run digits --set data.path=da": "jepa run digits --set data.path=data.npy ",
+    "jepa recipe check mi": "jepa recipe check mine.toml ",
+    "jepa run a\\ re": "jepa run a\\ recipe.toml ",
+    "jepa eval --runs-dir ru": "jepa eval --runs-dir runs\\ dir/",
+}
+"""What is typed before a TAB, and the line after it."""
+
+
+@pytest.mark.parametrize("shell", ["bash", pytest.param("zsh", marks=pytest.mark.slow)])
+def test_a_line_is_completed_in_a_shell(home: Path, shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not here")
+    subprocess.run(["jepa", "completion", shell], check=True, stdout=subprocess.DEVNULL)
+    process, screen = pty.fork()
+    if process == 0:
+        os.chdir(home / "work")
+        os.execvp(shell, [shell, "-i"])
+    try:
+        # Those of bash are typed in every test run, and a few will do.
+        for typed, line in list(LINES.items())[:: 2 if shell == "bash" else 1]:
+            os.write(screen, f"{typed}\t".encode())
+            assert line in _shown(screen, line)
+            os.write(screen, b"\x15")  # Ctrl-U: an empty line again
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        os.close(screen)
+
+
+def _shown(screen: int, awaited: str) -> str:
+    """What a shell writes until the awaited text is there, or nothing comes any more."""
+    shown = ""
+    while awaited not in shown and select.select([screen], [], [], 20)[0]:
+        shown += os.read(screen, 4096).decode()
+    return shown
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not here")
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_is_completed_in_fish(home: Path, line: str) -> None:
+    subprocess.run(["jepa", "completion", "fish"], check=True, stdout=subprocess.DEVNULL)
+    asked = ["fish", "--command", f"complete -C {shlex.quote(line)}"]
+    found = subprocess.run(asked, check=True, capture_output=True, text=True, timeout=60, cwd=home / "work").stdout
+    last = LINES[line].rstrip().replace("\\ ", "\0").rpartition(" ")[2].replace("\0", " ")
+    assert last in [each.partition("\t")[0] for each in found.splitlines()]
+
+
+@pytest.mark.parametrize(("shell", "check"), [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")])
+def test_a_script_is_the_shell_s(capsys: pytest.CaptureFixture[str], tmp_path: Path, shell: str, check: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["completion", shell, "--print"])
+    (tmp_path / "script").write_text(capsys.readouterr().out, encoding="utf-8")
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not here")
+    subprocess.run([shell, check, tmp_path / "script"], check=True, timeout=60)
+
+
+def test_it_is_installed_once_and_says_where(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / ".zshrc").write_text("export A=1", encoding="utf-8")
+    for shell, startup in (("bash", ".bashrc"), ("zsh", ".zshrc"), ("fish", None)):
+        said = []
+        for _ in range(2):
+            with pytest.raises(SystemExit) as ended:
+                main(["completion", shell])
+            assert ended.value.code == 0
+            said.append(capsys.readouterr().out)
+        assert said[0].startswith(f"Wrote {home}/.")
+        assert said[0].endswith(f"A new shell has it; this one after: exec {shell}\n")
+        assert (f", and a line in {home}/{startup} that reads it" in said[0]) == (startup is not None)
+        assert "that reads it" not in said[1]
+    assert (home / ".zshrc").read_text(encoding="utf-8").count("completion.zsh ] && ") == 1
+    assert (home / ".zshrc").read_text(encoding="utf-8").startswith("export A=1\n[ -r ")
+
+
+def test_what_cannot_be_installed_is_said(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["completion", *arguments])
+        return f"{ended.value.code} {capsys.readouterr().err}"
+
+    monkeypatch.setenv("SHELL", "/bin/tcsh")
+    assert said().startswith("2 SHELL is 'tcsh': give the shell's name.")
+    monkeypatch.delenv("SHELL")
+    assert said().startswith("2 SHELL is not set: give the shell's name.")
+    (home / ".zshrc").mkdir()
+    assert said("zsh").startswith(f"1 {home}/.zshrc cannot be read and written: Is a directory.\n")
+    (home / ".bashrc").write_bytes(b"\xff")
+    assert said("bash").startswith(f"1 {home}/.bashrc cannot be read and written: 'utf-8' codec")
