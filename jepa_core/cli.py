@@ -14,7 +14,9 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from jepa_core import __version__
+from jepa_core.disk_errors import remedy
 from jepa_core.errors import JepaError
+from jepa_core.exit_codes import explained
 from jepa_core.visible_text import clean, visible_lines
 
 if TYPE_CHECKING:
@@ -45,16 +47,12 @@ COMMANDS = {
 }
 """Name → where it is, and its line in the list of commands."""
 
-_STOPPED = dict.fromkeys(("embed", "export", "plot"), "Stopped. Nothing was written.")
-_STOPPED |= dict.fromkeys(("eval", "bench"), "Stopped.")
-"""Name → what is said after Ctrl-C; others say it themselves, or have nothing to say."""
-
 _ANSWERED_AT_ONCE: tuple[list[str], ...] = ([], ["--help"], ["-h"], ["--version"])
 _ASKED_AT_TAB = "__complete"
 """What the scripts of `jepa completion` call; no command of a person's."""
 
-_USAGE = 2
-"""Exit code where the arguments are at fault."""
+_FAILED, _USAGE = 1, 2
+"""Exit codes, of a program that fails and of arguments that are at fault."""
 
 _WHAT_IT_IS = "Train joint-embedding predictive models, and know whether a run is any good."
 _FIRST_STEPS = "First steps: jepa run quickstart, and jepa demo"
@@ -138,6 +136,7 @@ def _interrupted(_number: int, frame: FrameType | None) -> None:
     imported twice: so there the process ends at once, with nothing to clean up."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os.write(2, f"{explained((), 130)}\n".encode())
             os._exit(130)
         frame = frame.f_back
     raise KeyboardInterrupt
@@ -148,6 +147,10 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
     import traceback
 
     print(visible_lines("".join(traceback.format_exception(kind, error, trace)).rstrip("\n")), file=sys.stderr)
+    print(
+        f"Exit code {_FAILED}: a fault of the program, or of a plugin that is named above: please tell its author.",
+        file=sys.stderr,
+    )
 
 
 def rest_threads() -> None:
@@ -160,7 +163,24 @@ def rest_threads() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
-def _exit_code(arguments: Sequence[str]) -> int:  # noqa: PLR0911  # one for each kind of end
+def _exit_code(arguments: Sequence[str]) -> int:
+    """What the process exits with; one that is not 0 has been explained."""
+    try:
+        code = _code_of(arguments)
+        sys.stdout.flush()
+        return code
+    except OSError as error:
+        if error.filename is not None:  # some file of which nobody here knows
+            raise
+        # The output, or what a plugin writes. Keep Python from complaining again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        why = f"the output cannot be written: {error.strerror}. {remedy(error)}"
+        why = "nobody reads the output any more" if isinstance(error, BrokenPipeError) else why
+        print(f"Exit code {_FAILED}: {why}.", file=sys.stderr)
+        return _FAILED
+
+
+def _code_of(arguments: Sequence[str]) -> int:
     if list(arguments) in _ANSWERED_AT_ONCE:
         print(__version__ if "--version" in arguments else overview())
         return 0
@@ -174,6 +194,7 @@ def _exit_code(arguments: Sequence[str]) -> int:  # noqa: PLR0911  # one for eac
 
     try:
         result = program(called)(arguments)
+        code = result if isinstance(result, int) else 0
     except JepaError as error:
         from jepa_core.launching import fail_with, says
 
@@ -185,20 +206,24 @@ def _exit_code(arguments: Sequence[str]) -> int:  # noqa: PLR0911  # one for eac
         print(visible_lines(_usage(error)), file=sys.stderr)
         return _USAGE
     except KeyboardInterrupt:
-        if called in _STOPPED:
-            print(_STOPPED[called], file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # Whoever read our output has left; keep Python from complaining again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        code = 128 + signal.SIGINT
+    except SystemExit as stop:
+        # A signal has come before there was anything to save; or rich has met a pipe without a reader.
+        if isinstance(stop.__context__, BrokenPipeError):
+            raise stop.__context__ from None
+        if not isinstance(stop.code, int):
+            raise
+        code, arguments = stop.code, ()
     except OSError as error:
         # Whoever looks whether there is such a file is told only here that there cannot be one.
         if error.errno != errno.ENAMETOOLONG:
             raise
         print(f"{clean(str(error.filename))}: this is too long for a file's name.", file=sys.stderr)
         return _USAGE
-    return result if isinstance(result, int) else 0
+    if code:
+        sys.stdout.flush()
+        print(explained(arguments, code), file=sys.stderr)
+    return code
 
 
 def _shown(message: str) -> str:

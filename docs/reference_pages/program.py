@@ -9,7 +9,7 @@ import io
 import os
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -17,7 +17,7 @@ from cyclopts import App
 
 import jepa_core
 from docs.reference_pages.markdown import block, code, table, text
-from jepa_core import conformance, facts, hookspecs
+from jepa_core import conformance, exit_codes, facts, hookspecs
 from jepa_core.cli import COMMANDS, program
 from jepa_core.run_directory import layout
 from jepa_monitor.keys import MONITOR_KEYS, RUN_KEYS, RUNS_KEYS, shown_keys
@@ -52,11 +52,22 @@ def commands_page() -> str:
             ((f"[{code(f'jepa {n}')}](#{_anchor([n])})", text(s)) for n, (_, s) in COMMANDS.items()),
         )
     )
-    parts.append("[What exit codes mean](../outcomes.md#outcomes-and-exit-codes).\n")
+    parts.append(
+        "## Exit codes\n\n0 is success. What else a command exits with it explains in a line on the standard error. "
+        "[What they mean for a run](../outcomes.md#outcomes-and-exit-codes).\n"
+    )
+    parts.append(_exit_codes(exit_codes.OF_ALL))
     for path in command_paths():
-        level = "##" if len(path) == 1 else "###"
-        parts.append(f"{level} jepa {' '.join(path)}\n\n{block(command_help(path))}")
+        level, name = "##" if len(path) == 1 else "###", " ".join(path)
+        parts.append(f"{level} jepa {name}\n\n{block(command_help(path))}")
+        if name in exit_codes.OF_COMMANDS:
+            parts.append(_exit_codes(exit_codes.OF_COMMANDS[name]))
     return "\n".join(parts)
+
+
+def _exit_codes(meanings: Mapping[int, exit_codes.Meaning]) -> str:
+    rows = [(code(str(number)), text(what), text(remedy)) for number, (what, remedy) in sorted(meanings.items())]
+    return table(("exit code", "means", "what to do"), rows)
 
 
 def command_paths(group: App | None = None) -> Iterator[list[str]]:

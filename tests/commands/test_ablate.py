@@ -16,6 +16,7 @@ import orjson
 import pytest
 
 from jepa_core.cli import main
+from jepa_core.exit_codes import explained
 from jepa_core.presentation.ablation_table import ablation_table
 from jepa_core.presentation.terminal import console_for
 from jepa_core.run_directory.naming import runs_in
@@ -113,7 +114,7 @@ def test_ctrl_c_lets_runs_save_and_says_how_to_go_on(ablation: Ablation) -> None
     assert "◌ " in ablation.stopped.out
     assert "Stopped. Go on with: jepa ablate tiny.toml --vary aggregator.kind=mean,attention" in ablation.stopped.out
     assert " --plot effects.svg" in ablation.stopped.out
-    assert ablation.stopped.err == ""
+    assert ablation.stopped.err == f"{explained(['ablate'], 130)}\n"
 
 
 def test_the_same_command_resumes_what_was_stopped_and_runs_the_rest(ablation: Ablation) -> None:
