@@ -17,6 +17,7 @@ from jepa_core import __version__
 from jepa_core.disk_errors import remedy
 from jepa_core.errors import JepaError
 from jepa_core.exit_codes import explained
+from jepa_core.home import argument_at_home
 from jepa_core.visible_text import clean, visible_lines
 
 if TYPE_CHECKING:
@@ -192,15 +193,17 @@ def _code_of(arguments: Sequence[str]) -> int:
         return 0
     from cyclopts import CycloptsError
 
+    meant = list(arguments)
     try:
-        result = program(called)(arguments)
+        meant = [argument_at_home(argument) for argument in arguments]
+        result = program(called)(meant)
         code = result if isinstance(result, int) else 0
     except JepaError as error:
         from jepa_core.launching import fail_with, says
 
         # Of several ranks that are at fault alike, one says so.
         if says(error):
-            print(_shown(visible_lines(str(error))), file=sys.stderr)
+            print(_shown(visible_lines(_as_typed(str(error), arguments, meant))), file=sys.stderr)
         return fail_with(error.exit_code)
     except CycloptsError as error:
         print(visible_lines(_usage(error)), file=sys.stderr)
@@ -224,6 +227,15 @@ def _code_of(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         print(explained(arguments, code), file=sys.stderr)
     return code
+
+
+def _as_typed(message: str, typed: Sequence[str], meant: Sequence[str]) -> str:
+    """What is wrong, with what was typed for each path in it that was typed with a ~."""
+    first, line_end, rest = message.partition("\n")
+    for argument, whole in zip(typed, meant, strict=True):
+        if argument != whole and whole.partition("=")[2 if whole.startswith("--") else 0] in message:
+            first += f" It was typed as {argument}."
+    return f"{first}{line_end}{rest}"
 
 
 def _shown(message: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jepa_core.errors import PluginError, RecipeError
+from jepa_core.home import at_home
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,7 @@ def registry_with(plugins: PluginFiles | None) -> Registry:
     for file in files:
         if not isinstance(file, str | Path):
             raise PluginError(f"plugins: {file!r} is no file. Give the path of one, such as 'my_loss.py'.")
-        paths.append(Path(file))
+        paths.append(Path(at_home(str(file))))
     return chosen_plugins(paths, ())
 
 
@@ -71,4 +72,4 @@ def folder_of(runs_dir: str | Path | None) -> Path:
         return RUNS_DIR
     if not isinstance(runs_dir, str | PathLike):
         raise RecipeError(f"runs_dir = {runs_dir!r} is no folder. Give the path of one, such as 'runs'.")
-    return Path(runs_dir).expanduser()
+    return Path(at_home(str(runs_dir)))

@@ -102,10 +102,11 @@ def _recipes(_context: CompletionContext, _places: list[str]) -> Candidates:
 
 
 def _runs(context: CompletionContext, _places: list[str]) -> Candidates:
+    from jepa_core.home import at_home
     from jepa_core.run_directory.naming import LATEST, RUNS_DIR, runs_in
 
     given = context.get("--runs-dir")
-    folder = RUNS_DIR if given is None or given.raw is None else Path(os.path.expanduser(given.raw))  # noqa: PTH111  # no user of the name is no fault here
+    folder = RUNS_DIR if given is None or given.raw is None else Path(at_home(given.raw))
     runs = runs_in(folder)
     return [*([(LATEST, runs[-1].name)] if runs else []), *((run.name, "") for run in reversed(runs))]
 

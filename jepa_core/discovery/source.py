@@ -108,7 +108,10 @@ class LocalFile:
             with open_plain(path, follow_links=True) as file:
                 return LocalFile(path, file.read())
         except OSError as error:
-            raise PluginError(f"--plugin {path}: cannot be read: {error.strerror}. Give the path of a file.") from None
+            place = "" if path.is_absolute() else f" ({path.absolute()})"
+            raise PluginError(
+                f"--plugin {path}{place}: cannot be read: {error.strerror}. Give the path of a file."
+            ) from None
 
     @property
     def name(self) -> str:

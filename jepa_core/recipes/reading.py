@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import attrs
 
 from jepa_core.discovery.remarks import PluginRemark
 from jepa_core.discovery.source import LocalFile
+from jepa_core.home import at_home
 from jepa_core.recipes.cross_checks import CrossChecks
 from jepa_core.recipes.declared_metrics import declared_metrics
 from jepa_core.recipes.faults import Fault, RecipeFaultsError
@@ -45,8 +47,14 @@ class LoadedRecipe:
     """Words of the user's by which its run is found again; they change nothing."""
 
     def resolved(self, baseline: Baseline | None = None) -> str:
-        """The text of recipe.toml, with all metrics declared; `baseline` is what the recipe's was found to be."""
+        """The text of recipe.toml, with all metrics declared; `baseline` is what the recipe's was found to be.
+
+        A data.path at which something is becomes the whole path: the run is read from other folders later.
+        """
         table = dict(self.table)
+        path = table["data"].get("path")
+        if isinstance(path, str) and path and os.path.lexists(whole := os.path.abspath(at_home(path))):  # noqa: PTH100  # links stay links
+            table["data"] = {**table["data"], "path": whole}
         if baseline is not None:
             found = {key: value for key, value in attrs.asdict(baseline).items() if value}
             table["watch"] = {**table["watch"], "baseline": found}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jepa_core.errors import RecipeError
+from jepa_core.home import at_home
 from jepa_core.recipes.faults import RecipeFaultsError, did_you_mean
 from jepa_core.recipes.layers import is_file, read_file_layers, recipe_names, shipped_recipes
 from jepa_core.visible_text import clean
@@ -20,7 +21,7 @@ def find_recipe(text: str) -> Path:
     Raises:
         RecipeError: there is no such file; the text lists names that are near.
     """
-    path = Path(text)
+    path = Path(at_home(text))
     if is_file(path):
         return path
     name = path.name.removesuffix(".toml") if path.parent == OWN else text
@@ -32,7 +33,8 @@ def find_recipe(text: str) -> Path:
     hint = did_you_mean(path.stem, [*own, *shipped])
     there = [f"In {OWN}/: {', '.join(own)}"] if own else []
     there += [f"Found from anywhere: {', '.join(shipped)}"] if shipped != own else []
-    raise RecipeError("\n".join([f"No recipe {clean(text)}: no such file.{hint}", *there]))
+    place = "" if path.is_absolute() or path.name == text else f" ({clean(str(Path.cwd() / path))})"
+    raise RecipeError("\n".join([f"No recipe {clean(text)}: no such file{place}.{hint}", *there]))
 
 
 def described_recipes() -> dict[str, tuple[Path, str]]:

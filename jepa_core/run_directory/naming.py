@@ -16,6 +16,7 @@ from pathlib import Path
 import attrs
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.home import at_home
 from jepa_core.recipes.layout import RECIPE_NAME
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock, local_time
 from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, ENVIRONMENT, STATUS, is_run
@@ -198,7 +199,9 @@ def find_run(text: str, runs_dir: Path = RUNS_DIR) -> Path:
     raise RunDirectoryError(_not_found(text, runs_dir, runs) if not meant else _ambiguous(text, meant))
 
 
+        RecipeError: it begins with a ~user that there is not.
 def runs_meant(text: str, runs: Sequence[Path]) -> list[Path]:
+    text = at_home(text)
     """The runs that `text` fits best, as of `find_run`; none where it is empty."""
     if not text:
         return []
@@ -237,8 +240,8 @@ def _not_found(text: str, runs_dir: Path, runs: Sequence[Path]) -> str:
     if text and "\0" not in text and runs_in(Path(text)):
         return f"{text[:100]} is a folder of runs, not a run. Look there with --runs-dir {text[:100]}."
     if not runs:
-        return f"No run {text[:100]!r}: there are no runs in {runs_dir}/. Give a run directory, or --runs-dir."
-    lacking = f"and no run in {runs_dir}/ starts so or has that time"
+        return f"No run {text[:100]!r}: there are no runs in {_whole(runs_dir)}/. Give a run directory, or --runs-dir."
+    lacking = f"and no run in {_whole(runs_dir)}/ starts so or has that time"
     return f"No run directory is called {text[:100]!r}, {lacking}.\n{_newest(runs)}"
 
 
@@ -254,3 +257,10 @@ def _ambiguous(text: str, meant: Sequence[Path]) -> str:
 def _newest(runs: Sequence[Path]) -> str:
     shown = [f"  {run.name}" for run in runs[:-9:-1]]
     return "\n".join(["Newest first:", *shown, *(["  …"] if len(runs) > len(shown) else [])])
+def _whole(folder: Path) -> Path:
+    """Where a folder is, or would be."""
+    with suppress(OSError):  # the working folder is gone
+        return folder.absolute()
+    return folder
+
+
