@@ -187,7 +187,9 @@ def find_run(text: str, runs_dir: Path = RUNS_DIR) -> Path:
 
     Raises:
         RunDirectoryError: no run is meant, or more than one.
+        RecipeError: it begins with a ~user that there is not.
     """
+    text = at_home(text)
     if text and "\0" not in text and is_run(Path(text)):
         return Path(text)
     runs = runs_in(runs_dir)
@@ -199,9 +201,7 @@ def find_run(text: str, runs_dir: Path = RUNS_DIR) -> Path:
     raise RunDirectoryError(_not_found(text, runs_dir, runs) if not meant else _ambiguous(text, meant))
 
 
-        RecipeError: it begins with a ~user that there is not.
 def runs_meant(text: str, runs: Sequence[Path]) -> list[Path]:
-    text = at_home(text)
     """The runs that `text` fits best, as of `find_run`; none where it is empty."""
     if not text:
         return []
@@ -245,6 +245,13 @@ def _not_found(text: str, runs_dir: Path, runs: Sequence[Path]) -> str:
     return f"No run directory is called {text[:100]!r}, {lacking}.\n{_newest(runs)}"
 
 
+def _whole(folder: Path) -> Path:
+    """Where a folder is, or would be."""
+    with suppress(OSError):  # the working folder is gone
+        return folder.absolute()
+    return folder
+
+
 def _ambiguous(text: str, meant: Sequence[Path]) -> str:
     newest = meant[-1].name
     told_apart = short_name(newest, [run.name for run in meant])
@@ -257,10 +264,3 @@ def _ambiguous(text: str, meant: Sequence[Path]) -> str:
 def _newest(runs: Sequence[Path]) -> str:
     shown = [f"  {run.name}" for run in runs[:-9:-1]]
     return "\n".join(["Newest first:", *shown, *(["  …"] if len(runs) > len(shown) else [])])
-def _whole(folder: Path) -> Path:
-    """Where a folder is, or would be."""
-    with suppress(OSError):  # the working folder is gone
-        return folder.absolute()
-    return folder
-
-
