@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -74,7 +74,7 @@ def _own_shell() -> Shell:
         RecipeError: there is no script for it.
     """
     name = Path(os.environ.get("SHELL", "")).name
-    for shell in get_args(Shell):
+    for shell in _SCRIPTS:
         if name == shell:
             return shell
     said = f"SHELL is {clean(name)!r}" if name else "SHELL is not set"

@@ -45,7 +45,7 @@ OTHERWISE = {
     "plugins/jepa_plugins/arrays/files.py": "seen to be plain before",
     "plugins/jepa_plugins/images/datasets/images.py": "an image that is open",
     "plugins/jepa_plugins/images/datasets/moving_digits.py": "data that comes with the program",
-    "plugins/jepa_plugins/grids/datasets/manifest_records.py": "a file that is open",
+    "plugins/jepa_plugins/data_path.py": "a file that is open",
     "monitor/jepa_monitor/preferences.py": "the user's own choices",
     "monitor/jepa_monitor/panels/machine.py": "/proc",
     "monitor/jepa_monitor/demo/stage.py": "a recipe that comes with the program",

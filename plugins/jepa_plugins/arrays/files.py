@@ -18,7 +18,7 @@ from torch import Tensor
 
 from jepa_core.errors import DataError
 from jepa_core.plain_files import open_plain
-from jepa_plugins.data_path import require_there
+from jepa_plugins.data_path import GZIP, reason, require_there
 
 OBSERVATIONS = "observations"
 """The one array of a `.npy` file, and the one that others must have."""
@@ -66,6 +66,13 @@ _REMEDIES = {
 }
 """What to do with files of other kinds, by their ending: templates with the file's `path`, and it as `npz`."""
 
+_BEGINNINGS = {
+    b"\x93NUMPY": "it begins as a .npy file does: name it so",
+    b"PK": "it begins as a .npz file does: name it so",
+    GZIP: "it is compressed by gzip: unpack it first, gunzip",
+}
+"""The first bytes of files → what is said of one that has another name."""
+
 _LARGEST = 2**63 - 1
 
 _UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, SafetensorError)
@@ -95,7 +102,7 @@ class ArrayFile:
         require_there(self.path, "file")
         if self.path.is_dir():
             raise DataError(f"{self.path} is a folder. {_TAKES} {_FOLDER}")
-        if self.path.suffix not in SUFFIXES:
+        if self._suffix not in SUFFIXES:
             remedy = _REMEDIES.get(self.path.suffix.lower(), "Save the arrays with numpy.savez(FILE, observations=…).")
             remedy = remedy.format(path=self.path, npz=self.path.with_suffix(".npz"))
             raise DataError(f"{self.path}: {_TAKES} This is {self.path.suffix or 'a file without ending'!r}. {remedy}")
@@ -103,19 +110,36 @@ class ArrayFile:
             return self._headers()
         except _UNREADABLE as error:
             raise DataError(
-                f"{self.path}: this is no {self.path.suffix} file, or it is damaged ({_first_line(error)}). "
-                "Save it anew."
+                f"{self.path}: this is no {self._suffix} file{self._what_it_is()}, or it is damaged "
+                f"({_first_line(error)}). Save it anew."
             ) from error
+
+    @property
+    def _suffix(self) -> str:
+        return self.path.suffix.lower()
+
+    def _what_it_is(self) -> str:
+        """What its first bytes say, where they are those of another kind of file."""
+        try:
+            with open_plain(self.path, follow_links=True) as file:
+                start = file.read(8)
+        except OSError:
+            return ""
+        kinds = (kind for mark, kind in _BEGINNINGS.items() if start.startswith(mark))
+        kind = next(kinds, "" if start else "it is empty")
+        return f" ({kind})" if kind else ""
 
     def _headers(self) -> dict[str, Header]:
         open_plain(self.path, follow_links=True).close()  # else a pipe is waited for
-        match self.path.suffix:
+        match self._suffix:
             case ".npy":
                 with self.path.open("rb") as stream:
                     return {OBSERVATIONS: _numpy_header(stream)}
             case ".npz":
                 with zipfile.ZipFile(self.path) as archive:
-                    return {name.removesuffix(".npy"): _member_header(archive, name) for name in archive.namelist()}
+                    # What begins with a dot is hidden: macOS puts a ._NAME.npy beside each array.
+                    arrays = [name for name in archive.namelist() if not name.rpartition("/")[2].startswith(".")]
+                    return {name.removesuffix(".npy"): _member_header(archive, name) for name in arrays}
             case _:
                 with safe_open(self.path, framework="pt") as tensors:
                     slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118  # no mapping
@@ -134,10 +158,10 @@ class ArrayFile:
         """
         where = f"{self.path}: {OBSERVATIONS}"
         try:
-            if self.path.suffix == ".safetensors":
+            if self._suffix == ".safetensors":
                 with safe_open(self.path, framework="pt") as tensors:
                     return {name: tensors.get_tensor(name) for name in names}
-            if self.path.suffix == ".npy":
+            if self._suffix == ".npy":
                 return {OBSERVATIONS: _tensor(np.load(self.path, mmap_mode="r", allow_pickle=False), where)}
             with np.load(self.path, allow_pickle=False) as archive:
                 return {name: _tensor(archive[name], f"{self.path}: {name}") for name in names}
@@ -183,4 +207,4 @@ def _tensor(array: Any, where: str) -> Tensor:
 
 
 def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    return f"{type(error).__name__}: {reason(error)}"

@@ -6,6 +6,7 @@ Knows where tasks come from and which side they are on, not how sequences are cu
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,7 @@ import numpy as np
 import orjson
 
 from jepa_core.errors import DataError
-from jepa_core.plain_files import open_plain
-from jepa_plugins.data_path import BYTE_ORDER_MARK, require_there
+from jepa_plugins.data_path import BYTE_ORDER_MARK, opened, reason, require_there
 from jepa_plugins.grids.datasets.packing import Grid, read_grid
 
 Pair = tuple[Grid, Grid]
@@ -107,15 +107,15 @@ def _task_files(folder: Path, side: str) -> list[Path]:
 
 def _read_task(file: Path) -> ArcTask:
     try:
-        with open_plain(file, follow_links=True) as task:
+        with opened(file) as task:
             content = orjson.loads(task.read().removeprefix(BYTE_ORDER_MARK))
         if not isinstance(content, dict):
             raise ValueError("is not a JSON object")
         return ArcTask(file.stem, *(tuple(_known_pairs(content, part)) for part in ("train", "test")))
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, zlib.error, ValueError) as error:
         raise DataError(
-            f'{file} is not an ARC task: {error}. Mend it or take it out. A task is {{"train": [PAIR, …], "test": '
-            '[PAIR, …]}, a pair {"input": GRID, "output": GRID}, a grid a list of rows of colours 0–9.'
+            f'{file} is not an ARC task: {reason(error)}. Mend it or take it out. A task is {{"train": [PAIR, …], '
+            '"test": [PAIR, …]}, a pair {"input": GRID, "output": GRID}, a grid a list of rows of colours 0–9.'
         ) from error
 
 

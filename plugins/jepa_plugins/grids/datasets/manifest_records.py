@@ -5,10 +5,8 @@ Knows records, not sequences: how many grids a sequence needs is `manifest`'s bu
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import Iterator
-from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,8 @@ import attrs
 import orjson
 
 from jepa_core.errors import DataError
-from jepa_core.plain_files import open_plain
-from jepa_plugins.data_path import BYTE_ORDER_MARK, require_there
+from jepa_plugins.data_path import BYTE_ORDER_MARK, opened, reason, require_there
 from jepa_plugins.grids.datasets.packing import Grid, read_grid
-
-_GZIP = b"\x1f\x8b"
 
 
 @attrs.frozen
@@ -52,7 +47,9 @@ def read_records(path: Path, limit: int | None) -> list[Record]:
             except ValueError as error:
                 faults.append(f"{path}:{number}: {error}")
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}. data.path must be a JSONL file, plain or .gz.") from error
+        raise DataError(
+            f"{path} cannot be read: {reason(error)}. data.path must be a JSONL file, plain or .gz."
+        ) from error
     if faults:
         raise DataError(
             f"{faults[0]}\n{len(faults):,} of {len(faults) + len(records):,} records are malformed; this is the first. "
@@ -65,11 +62,7 @@ def read_records(path: Path, limit: int | None) -> list[Record]:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Numbered lines that are not blank; what is compressed is known by how it begins, whatever its name."""
-    # In a buffer of its own a .gz is cut into lines several times as fast.
-    with (
-        open_plain(path, follow_links=True) as plain,
-        BufferedReader(gzip.open(plain)) if plain.peek(2)[:2] == _GZIP else plain as file,
-    ):
+    with opened(path) as file:
         for number, line in enumerate(file, start=1):
             content = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
             if content and not content.isspace():

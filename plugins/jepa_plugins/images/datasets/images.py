@@ -34,7 +34,7 @@ from jepa_core.plain_files import open_plain
 from jepa_core.settings import setting
 from jepa_core.spaces import shape_text
 from jepa_core.task_split import TaskSplit, fingerprint
-from jepa_plugins.data_path import data_path, require_there
+from jepa_plugins.data_path import data_path, reason, require_there
 from jepa_plugins.images.space import ImageSpace
 
 if TYPE_CHECKING:
@@ -168,9 +168,8 @@ class ImageFolderConfig:
             with open_plain(file, follow_links=True) as plain, PIL.Image.open(plain) as opened:
                 image = _upright(opened).convert("L" if self.channels == 1 else "RGB")
         except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-            raise DataError(
-                f"{file} cannot be read as an image: {' '.join(str(error).split())}. Repair it or take it out."
-            ) from error
+            why = "it is none that Pillow knows" if isinstance(error, PIL.UnidentifiedImageError) else reason(error)
+            raise DataError(f"{file} cannot be read as an image: {why}. Repair it or take it out.") from error
         parts = [
             np.asarray(image.resize((self.width, self.height), PIL.Image.Resampling.BILINEAR, box=_scaled(box, image)))
             for box in boxes
@@ -230,6 +229,13 @@ def _found_images(root: Path) -> tuple[list[Path], int]:
             num_links += 1
         elif file.is_file():
             images.append(file.relative_to(root))
+        else:
+            why = (
+                f"it is a link to {file.readlink()}, which leads nowhere"
+                if file.is_symlink()
+                else "it is no plain file"
+            )
+            raise DataError(f"{file} cannot be read as an image: {why}. Repair it or take it out.")
     if not images:
         raise DataError(f"{root} holds no image: files ending in {', '.join(sorted(_ENDINGS))} are looked for.")
     return sorted(images, key=lambda image: (_counted(str(image.parent)), _counted(image.name))), num_links
