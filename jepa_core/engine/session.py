@@ -62,6 +62,7 @@ def train_recipe(
     resume: Path | None,
     open_screen: OpenScreen,
     audit: OpeningAudit | None = None,
+    tell_stage: Callable[[str], None] = lambda _: None,
     auto_rollback: bool = False,
     registry: Registry | None = None,
     owns_process: bool = True,
@@ -78,6 +79,7 @@ def train_recipe(
         resume: a run directory to continue.
         open_screen: is called once training begins.
         audit: what a new run begins with, such as `jepa_core.audit.opening_audit`.
+        tell_stage: is told what goes on until training begins, such as "reading data".
         auto_rollback: a rollback rule that fires takes the run back, as often as `watch.max_rollbacks` allows.
         registry: where the components of a changed recipe come from; those installed when not given.
         owns_process: a second stop signal may end it.
@@ -98,7 +100,7 @@ def train_recipe(
     crew.told({"run": str(path), "resumes": resume is not None})
     return _led(
         loaded, compute, crew, path, resumption, runs_dir=runs_dir, open_screen=open_screen, audit=audit,
-        auto_rollback=auto_rollback, registry=registry, owns_process=owns_process,
+        tell_stage=tell_stage, auto_rollback=auto_rollback, registry=registry, owns_process=owns_process,
     )  # fmt: skip
 
 
@@ -123,6 +125,7 @@ def _led(
     runs_dir: Path,
     open_screen: OpenScreen,
     audit: OpeningAudit | None,
+    tell_stage: Callable[[str], None],
     auto_rollback: bool,
     registry: Registry | None,
     owns_process: bool,
@@ -140,6 +143,7 @@ def _led(
         losses_told(crew, typed_name(path)),
     ):
         observers.build(recipe.observers.values(), path, resume_at)
+        tell_stage("reading data")
         dataset = built_dataset(recipe)
         baseline = resolve_baseline(recipe.watch.baseline, runs_dir, dataset.fingerprint)
         registry = registry or installed()
@@ -152,7 +156,9 @@ def _led(
         if crew.size > 1:
             session.record.rank_rows = rank_rows(path, crew, resume_at=resume_at)
         try:
-            conclusion = session.run(resumption, interruption, open_screen, audit=None if resumption else audit)
+            conclusion = session.run(
+                resumption, interruption, open_screen, tell_stage, audit=None if resumption else audit
+            )
         except DirectoryLostError as error:
             crew.told({"exit_code": error.exit_code, "child": ""})
             raise
@@ -201,10 +207,12 @@ class _Session:
         resumption: Resumption | None,
         interruption: Interruption,
         open_screen: OpenScreen,
+        tell_stage: Callable[[str], None],
         *,
         audit: OpeningAudit | None,
     ) -> Conclusion:
         """Train from the start or from a checkpoint, and conclude."""
+        tell_stage("building the model")
         trainer = Trainer(self.loaded.recipe, self.dataset, self.compute, self.checkpoints, self.record, crew=self.crew)
         self.orders.settle = trainer.settle
         recorded = None
@@ -213,8 +221,13 @@ class _Session:
             # Before the nulls: on other data they reach other figures, which is not what is wrong.
             check_same_data(run, self.dataset)
             recorded = run.nulls()
+        tell_stage("ranking nulls")
         nulls = trainer.rank_nulls(ChosenNulls.of(self.loaded.recipe, self.registry), recorded)
+        if resumption:
+            tell_stage("reading the checkpoint")
         anew = self._restore(trainer, resumption) if resumption else ()
+        if audit:
+            tell_stage("auditing")
         audited = audit(self.loaded.recipe, self.dataset, self.compute) if audit else ()
         interruption.wait_for_steps()
         if resumption is None:

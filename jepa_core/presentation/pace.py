@@ -19,9 +19,17 @@ class Pace:
     """Of steps since a run began or went on."""
 
     def __init__(
-        self, done: float, total: float, clock: Callable[[], float] = time.monotonic, *, is_first_usual: bool = True
+        self,
+        done: float,
+        total: float,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        is_first_usual: bool = True,
+        first_step: str = "first step",
     ) -> None:
-        """`done` of `total` steps lie behind it. Where its first step is not a usual one, it says nothing of others."""
+        """`done` of `total` steps lie behind it. Where its first step is not a usual one, it says nothing of others;
+        `first_step` is what goes on until it is done."""
+        self._first_step = first_step
         self.done = done
         self._from = done if is_first_usual else done + 1
         self._total = total
@@ -61,7 +69,7 @@ class Pace:
         """Such as "1.2 s a step, 12 min 3 s left"; how long it has been waited for before there is anything to tell."""
         seconds, left = self.seconds_per_step, self.seconds_left
         if seconds is None or left is None:
-            return f"first step, {self._clock() - self._began:.0f} s"
+            return f"{self._first_step}, {self._clock() - self._began:.0f} s"
         return f"{step_time_text(seconds)} a step, {duration_text(left)} left"
 
     def _measured(self) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from jepa_core.engine.opening import Conclusion, Opening
+    from jepa_core.presentation.at_work import AtWork
     from jepa_core.presentation.long_run import LongRun
     from jepa_core.presentation.training_screen import TrainingScreen
     from jepa_core.recipes.reading import LoadedRecipe
@@ -65,14 +66,15 @@ def train_and_show(
     from jepa_core.recipes.reading import load_recipe
 
     while True:
-        with lasting(console), _preparing(console) as end_of_it:
+        with lasting(console), _preparing(console) as work:
             conclusion = train_recipe(
                 loaded,
                 device=device,
                 runs_dir=runs_dir,
                 resume=resume,
-                open_screen=partial(_open_screen, console, audit_command, None if resume else run_command, end_of_it),
+                open_screen=partial(_open_screen, console, audit_command, None if resume else run_command, work),
                 audit=opening_audit if audit_command else None,
+                tell_stage=work.say if work else lambda _: None,
                 auto_rollback=auto_rollback,
                 registry=registry,
                 owns_process=owns_process,
@@ -87,15 +89,15 @@ def train_and_show(
 
 
 @contextmanager
-def _preparing(console: Console) -> Iterator[Callable[[], None]]:
-    """Says that a run is being prepared, until what it yields is called."""
+def _preparing(console: Console) -> Iterator[AtWork | None]:
+    """Says what goes on until training begins; None where nothing is to be said."""
     if not leads() or console.quiet:
-        yield lambda: None
+        yield None
         return
     from jepa_core.presentation.at_work import at_work
 
-    with at_work(console, "preparing: data, what learns nothing, audit") as work:
-        yield work.stop
+    with at_work(console, "preparing") as work:
+        yield work
 
 
 def plugin_flags(plugin_files: Sequence[Path]) -> list[str]:
@@ -146,7 +148,7 @@ def _told_before(opening: Opening, told_when_long: Callable[[float], LongRun | N
 
 
 def _open_screen(
-    console: Console, audit_command: str, run_command: Typed | None, end_preparing: Callable[[], None], opening: Opening
+    console: Console, audit_command: str, run_command: Typed | None, work: AtWork | None, opening: Opening
 ) -> TrainingScreen:
     """Print the run's first lines, and open the screen. Without `run_command` the run is one that goes on."""
     from rich.text import Text
@@ -159,8 +161,11 @@ def _open_screen(
     from jepa_core.visible_text import clean
 
     told_when_long = _told_when_long(opening, run_command)
+    if work is not None:
+        work.say("timing a step")
     told = _told_before(opening, told_when_long) if audit_command and run_command else None
-    end_preparing()
+    if work is not None:
+        work.stop()
     is_compiled = opening.loaded.recipe.train.compile is True
     screen = TrainingScreen(
         console,
@@ -173,6 +178,7 @@ def _open_screen(
         null=opening.nulls.strongest.name if opening.nulls.strongest else "",
         # On a GPU kernels are compiled or loaded at first.
         is_first_usual=opening.compute.device.type == "cpu" and not is_compiled,
+        first_step="compiling, first step" if is_compiled else "first step",
     )
     compiled = ", compiled" if is_compiled else ""
     parts = [

@@ -69,6 +69,7 @@ class TrainingScreen:
         null: str = "",
         long_run: Callable[[float], LongRun | None] = lambda _: None,
         is_first_usual: bool = True,
+        first_step: str = "first step",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -82,11 +83,12 @@ class TrainingScreen:
             null: names the strongest method that learns nothing; empty where there is none.
             long_run: what to say, once, of a run that has so many seconds to go.
             is_first_usual: false where a first step takes longer than others, as one that is compiled.
+            first_step: what goes on until it is done.
             clock: seconds.
         """
         self._console = console
         self._steps_per_epoch = total_steps / (epochs if end_epoch is None else end_epoch)
-        self._pace = Pace(steps_done, total_steps, clock, is_first_usual=is_first_usual)
+        self._pace = Pace(steps_done, total_steps, clock, is_first_usual=is_first_usual, first_step=first_step)
         self._long_run: Callable[[float], LongRun | None] | None = long_run
         self._clock = clock
         self._line_shown = clock() - SILENT + AT_FIRST
@@ -105,6 +107,7 @@ class TrainingScreen:
         )
         epoch = self._epoch_text(epochs * steps_done / total_steps)
         self._task = self._progress.add_task("", completed=steps_done, total=total_steps, epoch=epoch, rate="")
+        self._told_first = first_step
         self._first_step: AtWork | None = None
         self._live = Live(self._progress, console=console, refresh_per_second=4, transient=True)
 
@@ -112,7 +115,7 @@ class TrainingScreen:
         if self._console.is_terminal:
             self._live.start()
         elif not self._console.quiet:
-            self._first_step = AtWork(self._console, "first step")
+            self._first_step = AtWork(self._console, self._told_first)
         return self
 
     def __exit__(
