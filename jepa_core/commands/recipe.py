@@ -35,25 +35,17 @@ def list_recipes(*, json: Flag = False) -> None:
         Print names, files and descriptions as JSON.
     """
     import orjson
-    from rich.table import Table
-    from rich.text import Text
 
+    from jepa_core.presentation.recipe_view import recipes_list
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipes.recipe_path import described_recipes
-    from jepa_core.visible_text import clean
 
     found = described_recipes()
     if json:
         plain = [{"name": name, "path": str(path), "description": text} for name, (path, text) in found.items()]
         sys.stdout.write(escaped(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()) + "\n")
         return
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for name, (_, text) in found.items():
-        table.add_row(Text(clean(name), style="bold"), Text(clean(text)))
-    console_for().print(table)
-    console_for().print(
-        "\nOne of them: jepa run NAME, or jepa recipe show NAME. To edit one: jepa recipe new FILE --from NAME"
-    )
+    console_for().print(recipes_list(found))
 
 
 @app.command

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from jepa_core.presentation.wrapping import Hanging
 from jepa_core.recipes import layout
 from jepa_core.recipes.difference import Change
 from jepa_core.recipes.engine_tables import ENGINE_TABLES
@@ -24,12 +26,26 @@ def recipe_view(loaded: LoadedRecipe, registry: Registry) -> RenderableType:
     """The whole recipe; values that are not defaults are bold."""
     recipe = loaded.recipe
     about = f" · {recipe.description}" if recipe.description else ""
-    parts: list[RenderableType] = [Text(clean(f"{recipe.name}{about} · {loaded.path}"), style="bold")]
+    parts: list[RenderableType] = [
+        Hanging(Text(clean(f"{recipe.name}{about} · {loaded.path}"), style="bold"), indent=2)
+    ]
     for title, summary, values, fields in _sections(loaded, registry):
-        parts += [Text(), Text.assemble((clean(f"[{title}]"), "cyan"), f"  {clean(summary)}")]
+        head = Text.assemble((clean(f"[{title}]"), "cyan"), f"  {clean(summary)}")
+        parts += [Text(), Hanging(head, indent=2)]
         parts.append(_fields_table(values, fields))
     parts += [Text(), *_rules(loaded.table["watch"])]
     return Group(*parts)
+
+
+def recipes_list(found: Mapping[str, tuple[Path, str]]) -> RenderableType:
+    """Names of recipes with what each is, of file and description, and what to type next."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold", style="bold")
+    table.add_column(overflow="fold")
+    for name, (_, text) in found.items():
+        table.add_row(clean(name), clean(text))
+    more = "One of them: jepa run NAME, or jepa recipe show NAME. To edit one: jepa recipe new FILE --from NAME"
+    return Group(table, Text(), Hanging(Text(more), indent=2))
 
 
 def differences_view(changes: tuple[Change, ...], left: str, right: str) -> RenderableType:
