@@ -39,13 +39,13 @@ def monitor(
 
     In a terminal, a run that is not there yet is awaited, and shown as soon as it begins.
     Where the output is no terminal, the state now is printed as text. It reads files alone, so a copied run will do.
-    For example: jepa monitor optimized-2026 --replay 20
+    For example: jepa monitor latest --replay 20
 
     Parameters
     ----------
     path
-        A run directory, the start of a run's name, or a folder of runs, which lists them; the newest run when not
-        given.
+        A run directory, the start of a run's name or the time in it, latest, or a folder of runs, which lists them; the
+        newest run when not given.
     runs_dir
         The folder with the run directories.
     once

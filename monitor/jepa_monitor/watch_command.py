@@ -20,7 +20,7 @@ def watch(
 ) -> int:
     """Wait for a run and exit with its code; print its firings and events as they come.
 
-    For example: jepa watch quickstart-2026 --until success && jepa run digits
+    For example: jepa watch latest --until success && jepa run digits
 
     Exit codes are the run's: 0 finished and every must held, 3 stopped by an abort rule or a non-finite value, 4 a must
     failed, 130/143 interrupted, 1 it failed. Also 1: it died, gives no sign of life, or the time is up. A run that is
@@ -29,7 +29,7 @@ def watch(
     Parameters
     ----------
     run
-        A run directory, or the start of a run's name; the newest run when not given.
+        A run directory, the start of a run's name or the time in it, or latest; the newest run when not given.
     until
         What to wait for. finished: the run has ended, however. success: the same, but leave as soon as it can no longer
         finish with every must held. abort: leave as soon as an abort rule fires, before the run has ended for it.

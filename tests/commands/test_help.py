@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 
@@ -17,6 +19,22 @@ def test_a_command_shows_an_example(arguments: list[str], capsys: pytest.Capture
     shown = " ".join(capsys.readouterr().out.split())
     is_group = arguments in (["recipe", "--help"], ["plugins", "--help"])
     assert is_group or f"or example: jepa {' '.join(arguments[:-1])}" in shown
+
+
+@pytest.mark.parametrize("arguments", commands_of_app(), ids=" ".join)
+def test_an_example_is_a_call_that_the_command_takes(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    *path, _ = arguments
+    command = program(path[0])
+    command(arguments)
+    shown = " ".join(capsys.readouterr().out.split())
+    examples = re.findall(r"or example: (jepa .*?)(?= [A-Z┌╭][a-z─]|$)", shown)
+    assert examples or arguments in (["recipe", "--help"], ["plugins", "--help"])
+    for example in examples:
+        words = shlex.split(re.split(r" [>&]", example)[0])
+        # It is read, and not carried out.
+        called, bound, _ = program(words[1]).parse_args(words[1:], exit_on_error=False, print_error=False)
+        assert called.__module__.startswith(("jepa_core.commands", "jepa_monitor"))
+        assert bound is not None
 
 
 def test_the_list_has_a_line_for_each_command(capsys: pytest.CaptureFixture[str]) -> None:
