@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from jepa_core.autopsy.death import NOT_FINITE, Death, death_of
-from jepa_core.errors import RunDirectoryError
+from jepa_core.errors import CheckpointError, RunDirectoryError
 from jepa_core.plain_files import open_plain
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.bad_batches import BadBatch, bad_batches
@@ -20,7 +20,7 @@ from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.layout import CHECKPOINTS, CONSOLE
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.stored_checkpoints import newest_verified
+from jepa_core.run_directory.stored_checkpoints import Newest, newest_verified
 
 NUM_ROWS = 5
 NUM_TRACE_LINES = 8
@@ -197,7 +197,10 @@ def _end_of_log(run: Path) -> str:
 
 
 def _checkpoint(run: Path, step: int | None, rows: deque[Mapping[str, float]]) -> NewestCheckpoint:
-    found = newest_verified(run / CHECKPOINTS)
+    try:
+        found = newest_verified(run / CHECKPOINTS)
+    except CheckpointError as error:
+        found = Newest(None, (str(error),))
     lost = None if step is None else max(0, step - (found.checkpoint.step if found.checkpoint else 0))
     times = [seconds for row in rows if math.isfinite(seconds := row.get("time.step", math.nan)) and seconds > 0]
     return NewestCheckpoint(

@@ -15,14 +15,14 @@ from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run
 def autopsy(run: str = LATEST, /, *, runs_dir: RunsDir = RUNS_DIR, json: Flag = False) -> None:
     """See what a run died of: cause, last figures, the component, batch and rules at fault, what is lost, what to do.
 
-    For example: jepa autopsy optimized-2026
+    For example: jepa autopsy latest
 
     Reads the run directory alone, of runs that are stopped, were killed or still go on, too.
 
     Parameters
     ----------
     run
-        A run directory, or the start of a run's name; the newest run when not given.
+        A run directory, the start of a run's name or the time in it, or latest; the newest run when not given.
     json
         Print JSON instead of text.
 

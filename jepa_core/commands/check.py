@@ -57,7 +57,7 @@ def check(
 ) -> int:
     """Replay recorded rows through the rules: what fires, where every rule stands, or that there is not enough data.
 
-    For example: jepa check optimized-2026
+    For example: jepa check latest
 
     Exit codes: 0 nothing critical fired and no must failed, 3 an abort rule or a critical scenario fired, 4 a must
     failed.
@@ -65,7 +65,8 @@ def check(
     Parameters
     ----------
     run
-        A run directory, the start of a run's name, or a file of metrics rows; the newest run when not given.
+        A run directory, the start of a run's name or the time in it, latest, or a file of metrics rows; the newest run
+        when not given.
     rules
         Judge by this recipe's rules; needed for a file. A run is judged by its own when not given.
     json

@@ -26,7 +26,7 @@ from jepa_core.run_directory.kept_checkpoints import (
     superfluous,
 )
 from jepa_core.run_directory.lock import is_locked
-from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, typed_name
+from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, run_beside, typed_name
 from jepa_core.run_directory.reading import RunReader
 
 Action = Literal["list", "verify", "prune"]
@@ -44,7 +44,7 @@ def checkpoints(
 ) -> int:
     """List a run's checkpoints: which verify, and which is the newest, the best, or from before what fired.
 
-    For example: jepa checkpoints optimized-2026 prune --keep 3 --dry-run
+    For example: jepa checkpoints latest prune --keep 3 --dry-run
 
     Every byte is read and compared with the manifest's SHA-256 sums. Nothing is changed but by prune, which deletes the
     oldest that verify. At least two stay whatever is asked for, and so do the best, the newest healthy one, those that
@@ -55,7 +55,7 @@ def checkpoints(
     Parameters
     ----------
     run
-        A run directory, or the start of a run's name; the newest run when not given.
+        A run directory, the start of a run's name or the time in it, or latest; the newest run when not given.
     action
         list; verify: the same, exit with 1 if any does not verify, and say what to do; prune: delete old ones.
     keep
@@ -158,7 +158,7 @@ def _read(path: Path, progress: Any) -> RunCheckpoints:
 
 def _handed_down(path: Path, child: str) -> tuple[int, ...]:
     """The step that the run which goes on in this one's place began at; none where there is no such run."""
-    lineage = read_lineage(path.parent / child) if child and Path(child).name == child else None
+    lineage = read_lineage(there) if child and (there := run_beside(path, child)) else None
     return () if lineage is None else (lineage.step,)
 
 

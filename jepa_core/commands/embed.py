@@ -36,14 +36,14 @@ def embed(
 ) -> None:
     """Embed a run's data, or other, and write arrays of every sequence beside its task, split and labels.
 
-    For example: jepa embed quickstart -o embeddings.npz --set data.path=grids.jsonl.gz
+    For example: jepa embed latest -o embeddings.npz --split validation
 
     Memory holds the data and a batch of embeddings. Nothing is trained, and nothing changes in the run.
 
     Parameters
     ----------
     run
-        A run directory, or the start of a run's name; the newest run when not given.
+        A run directory, the start of a run's name or the time in it, or latest; the newest run when not given.
     output
         Ends in .npz (numpy), .safetensors or .parquet (pandas, with pyarrow).
     overrides

@@ -21,7 +21,7 @@ def evaluate(
 ) -> None:
     """Evaluate a checkpoint on the run's validation data or on other data. Trains nothing, changes nothing in the run.
 
-    For example: jepa eval optimized-2026 --set data.path=grids.jsonl.gz
+    For example: jepa eval latest --step newest
 
     Retrieval stands beside the strongest null, a method that learns nothing, and nearest-neighbour and linear probes
     for the data's labels beside raw observations, the untrained network and always guessing the largest class.
@@ -29,7 +29,7 @@ def evaluate(
     Parameters
     ----------
     run
-        A run directory, or the start of a run's name; the newest run when not given.
+        A run directory, the start of a run's name or the time in it, or latest; the newest run when not given.
     overrides
         KEY=VALUE for data.*, train.precision and train.batch_size, such as data.path=grids.jsonl.gz; may be repeated.
         Of other data the validation split is looked at.

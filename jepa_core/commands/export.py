@@ -34,7 +34,7 @@ def export(
 ) -> None:
     """Write a checkpoint's encoder to a file that is used without this package: observations in, tokens out.
 
-    For example: jepa export optimized-2026 -o encoder.onnx
+    For example: jepa export latest -o encoder.pt2
 
     What was written is read back and compared with the encoder on observations of the run's validation data; it stays
     only if its tokens are the same. Nothing changes in the run.
@@ -42,7 +42,7 @@ def export(
     Parameters
     ----------
     run
-        A run directory, or the start of a run's name; the newest run when not given.
+        A run directory, the start of a run's name or the time in it, or latest; the newest run when not given.
     output
         The file: .pt2 for torch.export, which needs torch alone, or .onnx for ONNX: pip install 'jepa-core[onnx]'.
     part

@@ -37,14 +37,14 @@ def plot(
 ) -> None:
     """Draw a model's embeddings: sequences on a plane, coloured by a label, and whom the model takes for alike.
 
-    For example: jepa plot digits -o digits.png --label direction
+    For example: jepa plot latest -o map.png
 
     Nothing is trained, and nothing changes in the run.
 
     Parameters
     ----------
     run
-        A run directory, or the start of a run's name; the newest run when not given.
+        A run directory, the start of a run's name or the time in it, or latest; the newest run when not given.
     output
         Ends in .png, .pdf or .svg.
     overrides

@@ -124,7 +124,7 @@ def check(
 ) -> int:
     """Check recipes: every fault with its file, line and what is allowed. Exits with 2 when there is one.
 
-    For example: jepa recipe check mine.toml
+    For example: jepa recipe check quickstart
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def diff(
 def schema(*, plugin: PluginFiles = (), no_plugin: NoPlugins = ()) -> None:
     """Print the JSON Schema of recipes with the installed components, for completion in editors.
 
-    For example: jepa recipe schema > recipes/schema.json
+    For example: jepa recipe schema > schema.json
 
     A recipe that starts with the line `#:schema ./schema.json` is then completed and checked by Taplo.
     """

@@ -55,7 +55,7 @@ def rollback(
 ) -> int:
     """Take a run back to its last healthy checkpoint, and go on from there with a change, as a run of its own.
 
-    For example: jepa rollback optimized-2026 --scenario B
+    For example: jepa rollback latest --to 0 --set optimizer.lr=1e-4 --dry-run
 
     The run itself stays as it was, marked as rolled back. One that is training now is asked for it: it acts at its next
     step, and its own process goes on with the child.
@@ -65,7 +65,7 @@ def rollback(
     Parameters
     ----------
     run
-        A run directory, or the start of a run's name; the newest run when not given.
+        A run directory, the start of a run's name or the time in it, or latest; the newest run when not given.
     scenario
         The rule that fired: a rollback rule, an abort or a scenario. When not given, the last rollback rule that fired,
         else what stopped the run.
@@ -90,6 +90,7 @@ def rollback(
     JepaError
         Nothing has fired, no change is known, or the change makes no recipe.
     """
+    from jepa_core.engine.run_state import why_no_child
     from jepa_core.presentation.rollback_table import rollback_table
     from jepa_core.presentation.terminal import console_for
     from jepa_core.registry import chosen_plugins
@@ -99,11 +100,11 @@ def rollback(
     from jepa_core.run_directory.recorded_files import check_same_files
 
     parent = find_run(run, runs_dir)
-    refuse_rolled_back(parent)
+    refuse_rolled_back(parent, marks=not dry_run)
     changes = changes_of(overrides)
     registry = chosen_plugins(plugin, no_plugin)
     check_same_files(parent, registry.files)
-    rollback = plan_rollback(parent, registry, scenario=scenario, to=to, set=changes, use=use)
+    rollback = plan_rollback(parent, registry, scenario=scenario, to=to, set=changes, use=use, why_not=why_no_child)
     console = console_for()
     if json:
         sys.stdout.write(escaped(rollback.plan.to_json().decode()) + "\n")

@@ -65,7 +65,8 @@ def run(
     overrides
         KEY=VALUE, such as train.epochs=3; may be repeated.
     resume
-        Continue this run, a directory or the start of its name, from its newest checkpoint and with its own recipe.
+        Continue this run, a directory, the start of its name or the time in it, or latest, from its newest checkpoint
+        and with its own recipe.
     runs_dir
         The folder in which the run directory is made.
     auto_rollback
@@ -199,10 +200,10 @@ def _nothing_to_resume(run: Path) -> _Ended | None:
     Raises:
         RunDirectoryError: the run was rolled back, and goes on elsewhere.
     """
-    from jepa_core.rollback.lineage import refuse_rolled_back
+    from jepa_core.rollback.lineage import refuse_marked
     from jepa_core.run_directory.reading import RunReader
 
-    refuse_rolled_back(run)
+    refuse_marked(run)
     reader, name = RunReader(run), typed_name(run)
     try:
         verdict = reader.verdict()

@@ -18,12 +18,12 @@ from jepa_core.watch.verdict import verdict_to_json
 def verdict(run: str = LATEST, /, *, runs_dir: RunsDir = RUNS_DIR, json: Flag = False) -> None:
     """Show the verdict on a run: every must and nice with value and margin, the comparison, what to do next.
 
-    For example: jepa verdict optimized-2026
+    For example: jepa verdict latest
 
     Parameters
     ----------
     run
-        A run directory, or the start of a run's name; the newest run when not given.
+        A run directory, the start of a run's name or the time in it, or latest; the newest run when not given.
     json
         Print verdict.json, which has the exit code too.
 

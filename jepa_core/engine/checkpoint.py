@@ -36,6 +36,7 @@ from jepa_core.run_directory.stored_checkpoints import (
     deleted,
     manifest_sum,
     newest_verified,
+    refuse_linked,
     set_aside_name,
     set_aside_step,
     stored_checkpoints,
@@ -98,10 +99,12 @@ class CheckpointFolder:
         """Write a checkpoint, and read it back: complete under its name, or not there at all.
 
         Raises:
-            CheckpointError: the disk refused; nothing half-written can be taken for a checkpoint.
+            CheckpointError: the disk refused, or the folder is a link; nothing half-written can be taken for a
+                checkpoint.
         """
         final = self.folder / checkpoint_name(step)
         partial, num_bytes = None, 0
+        refuse_linked(self.folder)
         try:
             # Not its parents: of a run directory that was moved none is made anew.
             self.folder.mkdir(exist_ok=True)

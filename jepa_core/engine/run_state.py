@@ -19,6 +19,7 @@ from jepa_core.contracts import Space, spaces_of
 from jepa_core.engine.checkpoint import load_checkpoint
 from jepa_core.engine.course import Course
 from jepa_core.engine.data_shape import DataShape
+from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.expected_state import Check, described, misfit, number, tensor_like, texts, whole
 from jepa_core.engine.fitting_state import StartedAnew
 from jepa_core.engine.meters import Meters
@@ -222,6 +223,23 @@ def why_not(checkpoint: Checkpoint, recipe: Recipe, *, inherits: bool) -> str | 
     return None
 
 
+def why_no_child(checkpoint: Checkpoint | None, recipe: Recipe, *, shape: DataShape | None = None) -> str | None:
+    """The same of a run with a changed recipe; of one that begins anew where there is no checkpoint.
+
+    Args:
+        checkpoint: of the run before.
+        recipe: the changed one.
+        shape: of the data, which is built where that is not known and there is no checkpoint.
+    """
+    if checkpoint is not None:
+        return why_not(checkpoint, recipe, inherits=True)
+    try:
+        parts_outline(recipe, shape or DataShape.of(built_dataset(recipe)))
+    except JepaError as error:
+        return str(error)
+    return None
+
+
 def parts_outline(recipe: Recipe, shape: DataShape) -> Parts:
     """The parts of a recipe's model without their numbers, where its components can be made so; else with them.
 
@@ -235,7 +253,7 @@ def parts_outline(recipe: Recipe, shape: DataShape) -> Parts:
         try:
             return build_parts(recipe, shape, _CPU)
         except JepaError as error:
-            raise CheckpointError(f"There is no model for the checkpoint's data_shape: {error}") from error
+            raise CheckpointError(f"No model can be built for {shape.describe()}: {error}") from error
 
 
 def data_shape_in(states: Mapping[str, Any], recipe: Recipe) -> DataShape:

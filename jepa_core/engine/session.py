@@ -10,6 +10,7 @@ from pathlib import Path
 from jepa_core.contracts import Crew, SequenceDataset
 from jepa_core.engine.component_faults import component_faults_told
 from jepa_core.engine.course import changed_course
+from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.ending import Ending, directory_lost
@@ -21,6 +22,7 @@ from jepa_core.engine.opening import Conclusion, Opening, OpenScreen
 from jepa_core.engine.parallel import device_of_rank, joined_crew, losses_told, require_equal_shares
 from jepa_core.engine.provenance import check_same_data, write_provenance
 from jepa_core.engine.recording import RecordedCheckpoints, RunRecord
+from jepa_core.engine.run_state import why_no_child
 from jepa_core.engine.starting import LostRows, Resumption, failure_recorded, removed_unless_begun
 from jepa_core.engine.trainer import Trainer
 from jepa_core.errors import CheckpointError
@@ -30,7 +32,7 @@ from jepa_core.recipes.declared_metrics import declared_metrics
 from jepa_core.recipes.reading import LoadedRecipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry, installed
-from jepa_core.rollback.lineage import read_lineage
+from jepa_core.rollback.lineage import read_lineage, refuse_rolled_back
 from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
 from jepa_core.run_directory.lock import DirectoryLostError
@@ -95,6 +97,8 @@ def train_recipe(
     require_equal_shares(recipe.train, crew)
     if not crew.leads:
         return _followed(loaded, compute, crew, registry or installed())
+    if resume:
+        refuse_rolled_back(resume)
     resumption = Resumption.of(resume, recipe) if resume else None
     path = resume or create_run(runs_dir, recipe.name)
     crew.told({"run": str(path), "resumes": resume is not None})
@@ -194,7 +198,10 @@ class _Session:
         self.judge = Judge(recipe.watch, declared_metrics(recipe), baseline.values, recipe.train.epochs)
         self.record = RunRecord(writer, self.judge, observers)
         at_most = recipe.watch.max_rollbacks if auto_rollback else None
-        self.orders = RollbackOrders(writer.path, lambda: registry, self.record.event, at_most=at_most)
+        self.orders = RollbackOrders(
+            writer.path, lambda: registry, self.record.event, at_most=at_most,
+            why_not=partial(why_no_child, shape=DataShape.of(dataset)),
+        )  # fmt: skip
         self.record.orders = self.orders
         self.checkpoints = RecordedCheckpoints(writer, recipe.checkpoint.keep)
         self.lost_rows: LostRows | None = None

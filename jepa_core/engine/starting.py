@@ -21,7 +21,7 @@ from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.run_state import why_not
 from jepa_core.errors import CheckpointError, RunDirectoryError
 from jepa_core.recipes.tables import Recipe
-from jepa_core.rollback.lineage import Lineage, read_lineage, refuse_rolled_back
+from jepa_core.rollback.lineage import Lineage, read_lineage
 from jepa_core.run_directory.layout import CHECKPOINTS, ENVIRONMENT, RECIPE
 from jepa_core.run_directory.lock import DirectoryLostError
 from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified
@@ -59,10 +59,8 @@ class Resumption:
         """From the newest checkpoint that verifies and fits the run's recipe.
 
         Raises:
-            RunDirectoryError: the run was rolled back, and goes on elsewhere.
             CheckpointError: no checkpoint can be used.
         """
-        refuse_rolled_back(run)
         lineage = read_lineage(run)
         inherited = -1 if lineage is None else lineage.step
         newest = newest_verified(

@@ -31,7 +31,7 @@ from jepa_core.rollback.fitting_rules import fitting_rules
 from jepa_core.rollback.plan import flags_of, leaves
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.status import Status, read_status
+from jepa_core.run_directory.status import read_status
 
 _OWN = ("data", "watch", "observers", "name", "resolved")
 """Top-level keys that stay the run's when another recipe is used whole."""
@@ -56,7 +56,6 @@ def changed_recipe(
     *,
     set: Mapping[str, Any],  # noqa: A002  # as in a recipe's rule
     use: str = "",
-    step: int = 0,
 ) -> ChangedRecipe:
     """The recipe of a run with a change.
 
@@ -65,11 +64,10 @@ def changed_recipe(
         registry: the installed components.
         set: recipe values to change, as nested tables.
         use: another recipe to use whole; empty for none.
-        step: of the checkpoint that training would go on from; 0 from the start.
 
     Raises:
         RecipeFaultsError: the changes do not make a recipe; every fault of them.
-        RecipeError: the changed run would be over at `step`, or there is no recipe called `use`.
+        RecipeError: there is no recipe called `use`.
         RunDirectoryError: the parent's recipe cannot be read.
     """
     reader = RunReader(parent)
@@ -87,8 +85,6 @@ def changed_recipe(
     resolved = {**loaded.table, "resolved": table.get("resolved", {})}
     loaded = attrs.evolve(loaded, table=resolved, overrides=tuple(kept))
     _refuse_too_large(loaded.recipe.train.batch_size, reader.environment().get("train_sequences"))
-    if step:
-        _refuse_trained_out(step, read_status(parent), table.get("train", {}), loaded.recipe.train)
     named = MergedRecipe([*(layers if use else ()), *given]).table
     changes = _changes(table, loaded, {key for key, _ in leaves(named)})
     return ChangedRecipe(loaded=loaded, changes=changes, notes=(*left, *left_out))
@@ -153,12 +149,14 @@ def _refuse_too_large(batch_size: int, num: object) -> None:
         )
 
 
-def _refuse_trained_out(step: int, parent: Status | None, before: Mapping[str, Any], train: Train) -> None:
-    """A checkpoint at which the changed run would be over: nothing would be trained, and that is no success.
+def refuse_trained_out(run: Path, step: int, train: Train) -> None:
+    """A checkpoint of a run at which one with other `train` settings would be over: nothing would be trained, and that
+    is no success.
 
     Raises:
         RecipeError: it is one.
     """
+    parent, before = read_status(run), RunReader(run).recipe().get("train", {})
     sizes = before.get("accumulate", 1), before.get("batch_size", train.batch_size)
     if parent is None or not parent.epoch or not parent.step or not all(isinstance(size, int) for size in sizes):
         return

@@ -25,11 +25,11 @@ from jepa_core.rollback.lineage import Lineage, mark_rolled_back, read_lineage, 
 from jepa_core.rollback.planning import Rollback
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.environment import describe_environment
-from jepa_core.run_directory.events import event_from_json
+from jepa_core.run_directory.events import event_from_json, is_shallow
 from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, DIAGNOSTICS, ENVIRONMENT, EVENTS, RECIPE
 from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.run_directory.lock import RunLock
-from jepa_core.run_directory.naming import beside, prepared_run
+from jepa_core.run_directory.naming import beside, placed, prepared_run
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.replacing import replace_file, sync
 from jepa_core.run_directory.status import Status, write_status
@@ -168,15 +168,16 @@ def _events_handed_down(parent: Path, step: int) -> Iterator[bytes]:
 
 
 def _describe(rollback: Rollback, child: Path, progress: Mapping[str, Any], clock: Clock) -> None:
-    """Everything that says what the child is; what makes it a run for readers comes last."""
+    """Everything that says what the child is; what makes it a run for readers comes last. It is synced as a whole."""
     parent, loaded = rollback.parent, rollback.recipe
     write_lineage(child, _lineage(rollback))
+    recorded = RunReader(parent).environment()
     environment = {
-        **RunReader(parent).environment(),
+        **(recorded if is_shallow(recorded) else {}),
         **describe_environment(sys.argv),
         "overrides": list(loaded.overrides),
     }
-    replace_file(child / ENVIRONMENT, orjson.dumps(environment, option=orjson.OPT_INDENT_2))
+    replace_file(child / ENVIRONMENT, orjson.dumps(environment, option=orjson.OPT_INDENT_2), durable=False)
     epoch = progress.get("epoch")
     write_status(
         child,
@@ -189,17 +190,17 @@ def _describe(rollback: Rollback, child: Path, progress: Mapping[str, Any], cloc
             epoch=float(epoch) if isinstance(epoch, int | float) else 0.0,
             total_epochs=loaded.recipe.train.epochs,
             started=clock.now(),
-            parent=parent.resolve().name,
+            parent=placed(parent).name,
         ),
+        durable=False,
     )
-    replace_file(child / RECIPE, loaded.resolved().encode())
+    replace_file(child / RECIPE, loaded.resolved().encode(), durable=False)
 
 
 def _lineage(rollback: Rollback) -> Lineage:
     plan, before = rollback.plan, read_lineage(rollback.parent)
     return Lineage(
-        parent=rollback.parent.resolve().name,
-        parent_path=str(rollback.parent.resolve()),
+        parent=placed(rollback.parent).name,
         step=plan.checkpoint_step or 0,
         scenario=plan.scenario,
         title=plan.title,

@@ -15,9 +15,9 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import read_plain
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.events import EventsWriter
-from jepa_core.run_directory.layout import ROLLBACK, is_run
+from jepa_core.run_directory.layout import ROLLBACK
 from jepa_core.run_directory.lock import RunLock
-from jepa_core.run_directory.naming import beside, runs_in, typed_name
+from jepa_core.run_directory.naming import beside, placed, run_beside, runs_in, typed_name
 from jepa_core.run_directory.replacing import replace_file
 from jepa_core.run_directory.status import Status, read_status, write_status
 from jepa_core.watch.rollback_story import PastRollback
@@ -33,9 +33,7 @@ class Lineage:
     """What rollback.json says."""
 
     parent: str
-    """Name of the run that was taken back."""
-    parent_path: str = ""
-    """Its directory then, absolute; runs may have been moved since."""
+    """Name of the run that was taken back, which lies beside this one."""
     step: int = 0
     """Of the checkpoint that was handed down; 0 when training began anew."""
     scenario: str = ""
@@ -68,11 +66,19 @@ class Lineage:
 
 
 def write_lineage(run: Path, lineage: Lineage) -> None:
-    """
+    """Of a run that is being made, and is synced as a whole.
+
     Raises:
         OSError: the file cannot be written.
+        RunDirectoryError: it would be larger than what is read of it.
     """
-    replace_file(run / ROLLBACK, orjson.dumps(encode(attrs.asdict(lineage)), option=orjson.OPT_INDENT_2))
+    content = orjson.dumps(encode(attrs.asdict(lineage)), option=orjson.OPT_INDENT_2)
+    if len(content) > MAX_BYTES:
+        raise RunDirectoryError(
+            f"What {lineage.parent} was rolled back for takes {len(content):,} bytes in {ROLLBACK}, more than the "
+            f"{MAX_BYTES:,} that are read of it. Start a new run from its recipe instead."
+        )
+    replace_file(run / ROLLBACK, content, durable=False)
 
 
 def read_lineage(run: Path) -> Lineage | None:
@@ -85,35 +91,49 @@ def read_lineage(run: Path) -> Lineage | None:
 
 
 def parent_of(run: Path, lineage: Lineage) -> Path | None:
-    """The parent's directory: where it was, or beside its child; None when it is in neither place."""
-    places = (Path(lineage.parent_path), run.resolve().parent / lineage.parent) if lineage.parent else ()
-    return next((place for place in places if str(place) != "." and is_run(place)), None)
+    """The parent's directory, beside its child; None when it is not there."""
+    return run_beside(run, lineage.parent)
 
 
-def refuse_rolled_back(run: Path, *, is_ours: bool = False) -> None:
-    """A run that another goes on in the place of is neither trained on nor rolled back once more. One whose child's
-    maker was killed before it could mark it is marked now.
+def refuse_rolled_back(run: Path, *, is_ours: bool = False, marks: bool = True) -> None:
+    """A run that another goes on in the place of is neither trained on nor rolled back once more.
 
     Args:
         run: the run directory.
         is_ours: this process holds its lock.
+        marks: a run whose child's maker was killed before it could mark it is marked now.
+
+    Raises:
+        RunDirectoryError: the run was rolled back, and goes on elsewhere.
+    """
+    refuse_marked(run)
+    found = _unmarked_child(run)
+    if found is None:
+        return
+    child, lineage = found
+    message = f"Rolled back {lineage.story[-1].describe()}. {child.name} goes on in its place."
+    evidence = {"child": child.name, "to": lineage.step}
+    if marks:
+        # Where it cannot be marked, it is refused all the same.
+        with suppress(RunDirectoryError), nullcontext() if is_ours else RunLock(run):
+            mark_rolled_back(run, child, message, lineage.fired_step, evidence)
+    raise _goes_on_in(run, child)
+
+
+def refuse_marked(run: Path) -> None:
+    """The same of a run that is marked, without a look at all runs beside it.
 
     Raises:
         RunDirectoryError: the run was rolled back, and goes on elsewhere.
     """
     child = successor_of(run)
-    if child is None:
-        found = _unmarked_child(run)
-        if found is None:
-            return
-        child, lineage = found
-        message = f"Rolled back {lineage.story[-1].describe()}. {child.name} goes on in its place."
-        evidence = {"child": child.name, "to": lineage.step}
-        # Where it cannot be marked, it is refused all the same.
-        with suppress(RunDirectoryError), nullcontext() if is_ours else RunLock(run):
-            mark_rolled_back(run, child, message, lineage.fired_step, evidence)
+    if child is not None:
+        raise _goes_on_in(run, child)
+
+
+def _goes_on_in(run: Path, child: Path) -> RunDirectoryError:
     typed = typed_name(child)
-    raise RunDirectoryError(
+    return RunDirectoryError(
         f"{run.name} was rolled back and stays as it is; {child.name} goes on in its place.\n"
         f"To resume that: jepa run --resume {typed}. To go back from there: jepa rollback {typed} --to STEP\n"
         f"To go on with {run.name} after all delete {child}, or move it away."
@@ -126,8 +146,7 @@ def successor_of(run: Path) -> Path | None:
     status = read_status(run)
     if status is None or status.state != "rolled_back":
         return None
-    child = beside(run) / status.child
-    return child if status.child and is_run(child) else None
+    return run_beside(run, status.child)
 
 
 def mark_rolled_back(run: Path, child: Path, message: str, step: float | None, evidence: Mapping[str, Any]) -> None:
@@ -146,7 +165,6 @@ def _unmarked_child(run: Path) -> tuple[Path, Lineage] | None:
     """The run beside it that says that it goes on in its place, with what it says; the newest of several."""
     for child in reversed(runs_in(beside(run))):
         lineage = read_lineage(child)
-        origin = None if lineage is None or child.name == run.name else parent_of(child, lineage)
-        if lineage is not None and origin is not None and origin.samefile(run):
+        if lineage is not None and lineage.parent == placed(run).name != child.name:
             return child, lineage
     return None

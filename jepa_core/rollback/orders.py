@@ -7,6 +7,7 @@ training goes on. What a rule that only flags would change is told from here, to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from jepa_core.rollback.change import changed_recipe
 from jepa_core.rollback.child import Child, make_child
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.plan import change_in_words, rollback_command
-from jepa_core.rollback.planning import Rollback, healthy_checkpoint, plan_rollback
+from jepa_core.rollback.planning import Rollback, WhyNot, healthy_checkpoint, plan_rollback
 from jepa_core.rollback.requests import PendingRequest, RequestAnswer, close_request, pending_requests
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.status import HEARTBEAT_SECONDS
@@ -65,14 +66,17 @@ class RollbackOrders:
         *,
         at_most: int | None,
         clock: Clock = SYSTEM_CLOCK,
+        why_not: WhyNot = lambda _checkpoint, _recipe: None,
     ) -> None:
-        """`at_most`: rollbacks that rules may make on the way to a run and on from it; None: rules only flag."""
+        """`at_most`: rollbacks that rules may make on the way to a run and on from it; None: rules only flag.
+        `why_not`: as of `plan_rollback`."""
         self._run = run
         self._registry = registry
         self._tell = tell
         self.settle: Callable[[], None] = lambda: None
         """Waits for a checkpoint that is being written; called before the run's checkpoints are looked at."""
         self._clock = clock
+        self._plan = partial(plan_rollback, run, why_not=why_not)
         lineage = read_lineage(run)
         self._generation = 0 if lineage is None else lineage.generation
         self._inherited = 0 if lineage is None else lineage.step
@@ -167,7 +171,7 @@ class RollbackOrders:
             return None
         self.settle()
         try:
-            return _Order(rollback=plan_rollback(self._run, self._registry(), scenario=firing.name), request=None)
+            return _Order(rollback=self._plan(self._registry(), scenario=firing.name), request=None)
         except JepaError as error:
             message = f"{firing.name} is flagged only, it cannot be rolled back: {error}"
             self._tell("not rolled back", "warning", message, step=step)
@@ -188,8 +192,8 @@ class RollbackOrders:
         if request is None:
             raise JepaError(pending.refusal)
         self.settle()
-        rollback = plan_rollback(
-            self._run, self._registry(), scenario=request.scenario, to=request.to, set=request.set, use=request.use
+        rollback = self._plan(
+            self._registry(), scenario=request.scenario, to=request.to, set=request.set, use=request.use
         )
         return _Order(rollback=rollback, request=pending.path)
 

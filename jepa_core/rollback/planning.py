@@ -7,7 +7,7 @@ one function. "Healthy" is a checkpoint before the first sign of what fired, not
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ import attrs
 
 from jepa_core.errors import CheckpointError, RecipeError
 from jepa_core.recipes.reading import LoadedRecipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry
 from jepa_core.rollback.cause import Cause, find_cause
-from jepa_core.rollback.change import changed_recipe, merged_changes, refuse_other_data
+from jepa_core.rollback.change import changed_recipe, merged_changes, refuse_other_data, refuse_trained_out
 from jepa_core.rollback.lineage import parent_of, read_lineage
 from jepa_core.rollback.plan import RollbackPlan, rollback_command
 from jepa_core.run_directory.layout import CHECKPOINTS
@@ -26,6 +27,10 @@ from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verifi
 from jepa_core.visible_text import visible
 
 _MOST_ANCESTORS = 50
+
+WhyNot = Callable[[Checkpoint | None, Recipe], str | None]
+"""Says why a run of a recipe cannot go on from a checkpoint that another's run wrote, or with None for the checkpoint
+cannot begin anew; None where it can."""
 
 
 @attrs.frozen(kw_only=True)
@@ -49,6 +54,7 @@ def plan_rollback(
     to: int | None = None,
     set: Mapping[str, Any] | None = None,  # noqa: A002  # as in a recipe's rule
     use: str = "",
+    why_not: WhyNot = lambda _checkpoint, _recipe: None,
 ) -> Rollback:
     """The rollback of a run.
 
@@ -61,11 +67,12 @@ def plan_rollback(
             first sign of what fired.
         set: recipe values to change, on top of the rule's own.
         use: another recipe instead of the rule's own change.
+        why_not: is asked before anything is stopped or made for it.
 
     Raises:
         RunDirectoryError: there is no run directory, or its recipe cannot be read.
         RecipeError: nothing has fired, no change is known, the change cannot be one of a rollback, or it makes no
-            recipe.
+            recipe that can be trained from there.
         CheckpointError: no checkpoint up to `to` can be used.
     """
     if to is not None and to < 0:
@@ -80,9 +87,14 @@ def plan_rollback(
     if not changes and not used and to is None:
         raise RecipeError(_no_change(run, cause))
     first_sign = cause.first_sign if cause else None
+    changed = changed_recipe(run, registry, set=changes, use=used)
+    recipe = changed.loaded.recipe
     checkpoint, notes = _healthy(run, first_sign) if to is None else _up_to(run, to)
     step = checkpoint.step if checkpoint else None
-    changed = changed_recipe(run, registry, set=changes, use=used, step=step or 0)
+    if step:
+        refuse_trained_out(run, step, recipe.train)
+    if fault := why_not(checkpoint, recipe):
+        raise RecipeError(_untrainable(checkpoint, fault))
     if not changed.changes and not used and to is None:
         raise RecipeError(_no_change(run, cause, in_force=True))
     same = () if changed.changes else ("the recipe stays as it is: the same is trained again from there",)
@@ -104,6 +116,15 @@ def plan_rollback(
         notes=(*notes, *same, *changed.notes),
     )
     return Rollback(parent=run, plan=plan, checkpoint=checkpoint, recipe=changed.loaded, left_out=changed.notes)
+
+
+def _untrainable(checkpoint: Checkpoint | None, fault: str) -> str:
+    if checkpoint is None:
+        return f"The changed recipe cannot be trained: {fault}\nChange something else."
+    return (
+        f"With this change training cannot go on from {checkpoint.path}: {fault}\n"
+        "Change something else, or go back to another checkpoint with --to STEP; --to 0 begins anew."
+    )
 
 
 def healthy_checkpoint(run: Path, first_sign: float | None) -> Checkpoint | None:
@@ -144,9 +165,14 @@ def _newest_in_history(run: Path, limit: float) -> tuple[Checkpoint | None, tupl
         found = newest_verified(run / CHECKPOINTS, up_to=limit)
         faults += found.faults
         lineage = read_lineage(run)
-        parent = parent_of(run, lineage) if lineage else None
-        if found.checkpoint is not None or lineage is None or parent is None:
+        if found.checkpoint is not None or lineage is None:
             return found.checkpoint, tuple(faults)
+        parent = parent_of(run, lineage)
+        if parent is None:
+            absent = (
+                f"{visible(lineage.parent)}, which {visible(run.name)} was rolled back from, does not lie beside it"
+            )
+            return None, (*faults, f"{absent}: none of its checkpoints can be used")
         run, limit = parent, min(limit, lineage.step)
     return None, tuple(faults)
 

@@ -111,7 +111,7 @@ def write_bad_batch(run: Path, batch: BadBatch, tensors: bytes = b"") -> str | N
 def bad_batches(run: Path) -> tuple[BadBatch, ...]:
     """Those that were kept, by step and rank; what is damaged is left out."""
     try:
-        with os.scandir(run / BAD_BATCHES) as entries:
+        with opened_folder(run / BAD_BATCHES, follow_links=False) as folder, os.scandir(folder) as entries:
             names = [entry.name for entry, _ in zip(entries, range(_MOST_FILES), strict=False)]
     except OSError:
         return ()

@@ -100,8 +100,17 @@ def event_from_json(recorded: Mapping[str, Any]) -> Event:
         severity=_SEVERITIES.get(_text(recorded.get("severity")), "info"),
         name=_text(recorded.get("name")),
         message=_text(recorded.get("message")),
-        evidence=evidence if isinstance(evidence, dict) else {},
+        evidence=evidence if isinstance(evidence, dict) and is_shallow(evidence) else {},
         advice=_text(recorded.get("advice")),
+    )
+
+
+def is_shallow(value: object, most: int = 64) -> bool:
+    """Whether JSON is nested so little that it can be gone through and written again."""
+    if not isinstance(value, dict | list):
+        return True
+    return most > 0 and all(
+        is_shallow(part, most - 1) for part in (value.values() if isinstance(value, dict) else value)
     )
 
 

@@ -21,6 +21,13 @@ CHECKPOINTS = "checkpoints"
 CONTROL = "control"
 BAD_BATCHES = "bad_batches"
 
+LINKED = "a symbolic link, which could lead anywhere, and a run's folders are its own"
+"""What a folder within a run is not, with what to do in `MOVE`."""
+MOVE = (
+    "Move what it leads to into its place. To keep runs on another disk give --runs-dir, or let a link stand for the "
+    "whole run directory."
+)
+
 _MARKS = (STATUS, METRICS, RECIPE)
 _RANK_METRICS = re.compile(r"metrics\.rank(0|[1-9][0-9]{0,8})\.jsonl")
 

@@ -22,7 +22,7 @@ import orjson
 from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import own_descriptor, plain_descriptor
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock, local_time
-from jepa_core.run_directory.layout import LOCK
+from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, LINKED, LOCK, MOVE
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -75,7 +75,8 @@ class RunLock:
         """Take the lock, without waiting.
 
         Raises:
-            RunDirectoryError: another process holds it (named with host and time), or the file cannot be written.
+            RunDirectoryError: another process holds it (named with host and time), the file cannot be written, or a
+                folder within the run is a link.
         """
         self._run, self._path, self._clock = run, run / LOCK, clock
         self._descriptor = self.folder = -1
@@ -84,9 +85,13 @@ class RunLock:
         try:
             self.folder = os.open(run, _FOLDER)
             self._descriptor = own_descriptor(self._path, os.O_RDWR | os.O_CREAT)
+            linked = _linked_folder(self.folder)
         except OSError as error:
             self.release()
             raise RunDirectoryError(f"{self._path} cannot be opened: {error.strerror}.") from error
+        if linked is not None:
+            self.release()
+            raise RunDirectoryError(f"{run / linked} is {LINKED}. {MOVE}")
         try:
             _lock_folder(self.folder)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -159,6 +164,13 @@ class RunLock:
         with contextlib.suppress(OSError):
             self._sign()
         return None
+
+
+def _linked_folder(folder: int) -> str | None:
+    """The name of a link that stands for a folder in an open one: whoever writes there would write elsewhere."""
+    with os.scandir(folder) as entries:
+        links = [entry for entry in entries if entry.is_symlink()]
+        return next((entry.name for entry in links if entry.name in (CHECKPOINTS, CONTROL) or entry.is_dir()), None)
 
 
 def _lock_folder(folder: int) -> None:

@@ -138,9 +138,21 @@ def _make_unused(runs_dir: Path, stem: str) -> Path:
     raise AssertionError("count() never ends")
 
 
+def placed(run: Path) -> Path:
+    """A run by the name that it has in the folder it lies in; one that is a link by the link's."""
+    return run.resolve() if run.name in ("", "..") else run
+
+
 def beside(run: Path) -> Path:
     """The folder that a run lies in."""
-    return run.parent if run.name else run.resolve().parent
+    return placed(run).parent
+
+
+def run_beside(run: Path, name: str) -> Path | None:
+    """The run of a name in the folder that `run` lies in; None where there is none, and where the name is a path: it is
+    recorded in a run directory, which may be a stranger's, and must not lead to any folder of this machine."""
+    there = beside(run) / name if name not in ("", "..") and "\0" not in name and Path(name).name == name else None
+    return there if there is not None and is_run(there) else None
 
 
 def runs_in(runs_dir: Path) -> list[Path]:
@@ -191,7 +203,7 @@ def find_run(text: str, runs_dir: Path = RUNS_DIR) -> Path:
     """
     text = at_home(text)
     if text and "\0" not in text and is_run(Path(text)):
-        return Path(text)
+        return placed(Path(text))
     runs = runs_in(runs_dir)
     if text == LATEST and runs:
         return runs[-1]

@@ -134,15 +134,15 @@ class StatusWriter:
             replace_in(self._folder, self._path.name, content, durable=False)
 
 
-def write_status(run: Path, status: Status) -> None:
-    """Replace the status of a run that no process trains.
+def write_status(run: Path, status: Status, *, durable: bool = True) -> None:
+    """Replace the status of a run that no process trains; `durable` as of `replace_file`.
 
     Raises:
         RunDirectoryError: the file cannot be written.
     """
     path = run / STATUS
     try:
-        replace_file(path, orjson.dumps(attrs.asdict(status), option=orjson.OPT_INDENT_2))
+        replace_file(path, orjson.dumps(attrs.asdict(status), option=orjson.OPT_INDENT_2), durable=durable)
     except OSError as error:
         raise RunDirectoryError(f"{path} cannot be written: {error.strerror}.") from error
 

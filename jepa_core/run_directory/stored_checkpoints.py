@@ -18,8 +18,10 @@ from typing import Any
 
 import attrs
 
+from jepa_core.errors import CheckpointError
 from jepa_core.plain_files import open_plain, read_plain
 from jepa_core.run_directory.checkpoint_contents import TENSORS, VALUES, ContentsError, contents_fault, strict_json
+from jepa_core.run_directory.layout import LINKED, MOVE
 from jepa_core.visible_text import clean
 
 FORMAT = 1
@@ -58,6 +60,9 @@ class Checkpoint:
         return sum(map(_size, (self.path / name for name in (*FILES, MANIFEST))))
 
     def _faults(self, read: Callable[[int], object]) -> Iterator[str]:
+        if self.path.is_symlink():
+            yield "it is a symbolic link, which could lead anywhere; put what it leads to in its place"
+            return
         try:
             files = self._files_by_manifest()
         except ContentsError as error:
@@ -129,7 +134,12 @@ def set_aside_step(path: Path) -> int | None:
 
 
 def stored_checkpoints(folder: Path) -> list[Checkpoint]:
-    """Complete checkpoints in a `checkpoints/` folder, oldest first; stale temporaries are not among them."""
+    """Complete checkpoints in a `checkpoints/` folder, oldest first; stale temporaries are not among them.
+
+    Raises:
+        CheckpointError: the folder is a link.
+    """
+    refuse_linked(folder)
     try:
         paths = [path for path in folder.iterdir() if _is_folder(path)]
     except OSError:
@@ -138,6 +148,15 @@ def stored_checkpoints(folder: Path) -> list[Checkpoint]:
     # Whoever was to take the place of one that was set aside has not come: the process died between two renames.
     aside = {step: path for path in paths if (step := set_aside_step(path)) is not None}
     return [Checkpoint(path, step) for step, path in sorted((aside | found).items())]
+
+
+def refuse_linked(folder: Path) -> None:
+    """
+    Raises:
+        CheckpointError: a `checkpoints/` folder is a link.
+    """
+    if folder.is_symlink():
+        raise CheckpointError(f"{folder} is {LINKED}. {MOVE}")
 
 
 def _is_folder(path: Path) -> bool:
@@ -150,7 +169,11 @@ def _is_folder(path: Path) -> bool:
 def newest_verified(
     folder: Path, *, up_to: float = math.inf, refused: Callable[[Checkpoint], str | None] = lambda _: None
 ) -> Newest:
-    """The newest checkpoint that verifies, of those up to a step; `refused` says why one that does is not wanted."""
+    """The newest checkpoint that verifies, of those up to a step; `refused` says why one that does is not wanted.
+
+    Raises:
+        CheckpointError: the folder is a link.
+    """
     faults: list[str] = []
     for checkpoint in reversed([found for found in stored_checkpoints(folder) if found.step <= up_to]):
         fault = checkpoint.verify() or refused(checkpoint)

@@ -16,6 +16,7 @@ import pytest
 from jepa_core.errors import JepaError
 from jepa_core.registry import installed
 from jepa_core.rollback.child import make_child
+from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.planning import plan_rollback
 from jepa_core.run_directory.stored_checkpoints import FILES, MANIFEST, file_sum, manifest_sum
 from tests.rollback.test_child import start
@@ -63,6 +64,9 @@ def pipe(parent: Path, outside: Path) -> None:
     os.mkfifo(parent / "diagnostics.jsonl")
 
 
+PAST = {"parent": "p", "scenario": "s", "title": "", "from_step": 1, "to_step": 1, "changes": ["c" * 950]}
+
+
 def own_ancestor(parent: Path, outside: Path) -> None:
     told = {"parent": parent.name, "parent_path": str(parent.resolve()), "generation": 2**64 - 1}
     (parent / "rollback.json").write_bytes(orjson.dumps(told))
@@ -82,6 +86,12 @@ HOSTILE = {
     "an epoch that is no number": lambda parent, _outside: resigned(parent, epoch="\x1b[31m"),
     "a recipe that is a link": linked("recipe.toml"),
     "an environment that is a list": lambda parent, _outside: (parent / "environment.json").write_text("[1]") and None,
+    "an environment without an end": lambda parent, _outside: (
+        (parent / "environment.json").write_text(f'{{"a": {"[" * 900 + "]" * 900}}}') and None
+    ),
+    "a story without an end": lambda parent, _outside: (
+        (parent / "rollback.json").write_bytes(orjson.dumps({"parent": "x", "before": [PAST] * 3950})) and None
+    ),
     "a status without steps": lambda parent, _outside: (
         (parent / "status.json").write_text('{"state": "finished", "epoch": 5, "step": 0}') and None
     ),
@@ -100,8 +110,20 @@ def test_a_hostile_parent_gives_a_child_of_its_own_or_a_refusal_in_words(
     except JepaError:
         assert list(parent.parent.iterdir()) == [parent]
     else:
+        assert read_lineage(child) is not None
         files = [path for path in child.rglob("*") if not path.is_dir()]
         assert not any(path.is_symlink() for path in files)
         assert all(b"from outside" not in path.read_bytes() for path in files)
         assert {path.name for path in (child / "checkpoints" / "step-3").iterdir()} == {*FILES, MANIFEST}
     assert outside.read_bytes() == SECRET
+
+
+@pytest.mark.parametrize("key", ["rows", "set", "more"])
+def test_evidence_without_an_end_is_none(parent: Path, key: str) -> None:
+    nested = "[" * 900 + "]" * 900
+    told = f'{{"name": "abort X", "severity": "warning", "step": 5, "evidence": {{"{key}": [{nested}]}}}}\n'
+    with (parent / "events.jsonl").open("a") as events:
+        events.write(told)
+    rollback = plan_rollback(parent, installed(), scenario="X", to=3, set={"train": {"clip_norm": 1.0}})
+    assert orjson.loads(rollback.plan.to_json())["evidence"] == {}
+    make_child(rollback)

@@ -12,6 +12,7 @@ from textual.message import Message
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.recipes.difference import recipe_difference
+from jepa_core.run_directory.naming import run_beside
 from jepa_core.run_directory.reading import RunReader
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
@@ -41,15 +42,13 @@ def related_recipes(view: RunView) -> tuple[OtherRecipe, ...]:
 def _related(view: RunView) -> Iterator[OtherRecipe]:
     parent = view.status.parent if view.status else ""
     baseline = view.baseline.path if view.baseline else ""
-    for relation, path in (("parent", _sibling(view, parent)), ("baseline", Path(baseline) if baseline else None)):
+    for relation, path in (
+        ("parent", run_beside(Path(view.path), parent)),
+        ("baseline", Path(baseline) if baseline else None),
+    ):
         recipe = {} if path is None else _recipe_of(path)
         if path is not None and recipe:
             yield OtherRecipe(relation=relation, name=path.name, recipe=recipe)
-
-
-def _sibling(view: RunView, name: str) -> Path | None:
-    """A run beside this one; a name that is a path is none."""
-    return Path(view.path).parent / name if name and Path(name).name == name and "\0" not in name else None
 
 
 def _recipe_of(path: Path) -> dict[str, Any]:
