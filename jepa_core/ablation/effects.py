@@ -154,9 +154,9 @@ def ablation_result(
 
 def _run_result(found: FoundRun, recorded: RecordedRun | None, metric: Metric) -> RunResult:
     final = recorded.final(metric.name) if recorded is not None and found.state == "finished" else None
-    values = list(recorded.series.get(metric.name, {}).values()) if recorded is not None else []
+    series = recorded.series.get(metric.name) if recorded is not None else None
     pick = {"higher": max, "lower": min}.get(metric.better)
-    finite = [value for value in values if math.isfinite(value)]
+    finite = [value for value in series.values.tolist() if math.isfinite(value)] if series is not None else []
     return RunResult(found=found, recorded=recorded, final=final, best=pick(finite) if pick and finite else None)
 
 

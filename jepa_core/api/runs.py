@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from jepa_core.api.arguments import PluginFiles, Step, device_text, folder_of, registry_with, step_text
-from jepa_core.api.metrics import Metrics, by_column
+from jepa_core.api.metrics import Metrics
 from jepa_core.api.process import undisturbed
 from jepa_core.api.wording import in_python_words
 from jepa_core.errors import RecipeError, RunDirectoryError
+from jepa_core.run_directory.columns import columns_of
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.layout import VERDICT
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, beside, find_run, runs_in
@@ -65,7 +66,7 @@ class Run:
     @property
     def metrics(self) -> Metrics:
         """Everything that was recorded so far."""
-        return by_column(list(self._reader.rows()))
+        return Metrics(columns_of(self._reader.rows()))
 
     @property
     def events(self) -> tuple[Event, ...]:

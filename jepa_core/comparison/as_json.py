@@ -52,7 +52,7 @@ def _metric(metric: Metric) -> dict[str, str]:
 
 
 def _aligned(metric: AlignedMetric) -> dict[str, Any]:
-    return {"metric": metric.name, "steps": metric.steps, "values": metric.values}
+    return {"metric": metric.name, "steps": list(map(int, metric.steps)), "values": metric.values.tolist()}
 
 
 def _group(group: SeedGroup, metrics: tuple[Metric, ...]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import attrs
 
 from jepa_core.comparison.recorded_run import RecordedRun
+
+if TYPE_CHECKING:
+    from jepa_core.run_directory.columns import Figures
 
 COSTS = ("time.", "throughput.", "memory.")
 """Beginnings of the names of metrics that say what a run costs, not what it does."""
@@ -39,34 +41,34 @@ class Parting:
 
 def find_parting(left: RecordedRun, right: RecordedRun) -> Parting:
     """The first shared step at which a metric that both recorded has two values. NaN equals NaN."""
-    names = [name for name in left.series if name in right.series and not name.startswith(COSTS)]
-    shared = sorted({step for name in names for step in left.series[name] if step in right.series[name]})
-    step, metrics = _first_difference(left, right, names, shared)
+    from jepa_core.comparison.series import all_steps, first_difference, shared_steps
+
+    both = {
+        name: (one, right.series[name])
+        for name, one in left.series.items()
+        if name in right.series and not name.startswith(COSTS)
+    }
+    shared: dict[tuple[int, int], Figures] = {}
+    differences: dict[str, float] = {}
+    for name, (one, other) in both.items():
+        # Metrics of the same rows have the same arrays of steps.
+        arrays = (id(one.steps), id(other.steps))
+        if arrays not in shared:
+            shared[arrays] = shared_steps((one, other))
+        differs_at = first_difference(one, other, shared[arrays])
+        if differs_at is not None:
+            differences[name] = differs_at
+    step = min(differences.values(), default=None)
+    steps = all_steps(shared.values())
     return Parting(
         left=left.name,
         right=right.name,
-        step=step,
-        metrics=metrics,
-        shared_steps=len(shared),
-        last_shared_step=shared[-1] if shared else None,
+        step=None if step is None else int(step),
+        metrics=tuple(
+            PartedMetric(name=name, left=float(both[name][0].at(step)), right=float(both[name][1].at(step)))
+            for name, differs_at in differences.items()
+            if step == differs_at
+        ),
+        shared_steps=len(steps),
+        last_shared_step=int(steps[-1]) if len(steps) else None,
     )
-
-
-def _first_difference(
-    left: RecordedRun, right: RecordedRun, names: Sequence[str], steps: Sequence[int]
-) -> tuple[int | None, tuple[PartedMetric, ...]]:
-    for step in steps:
-        if differing := tuple(_differing(left, right, names, step)):
-            return step, differing
-    return None, ()
-
-
-def _differing(left: RecordedRun, right: RecordedRun, names: Sequence[str], step: int) -> Iterator[PartedMetric]:
-    for name in names:
-        one, other = left.series[name].get(step), right.series[name].get(step)
-        if one is not None and other is not None and not _equal(one, other):
-            yield PartedMetric(name=name, left=one, right=other)
-
-
-def _equal(one: float, other: float) -> bool:
-    return one == other or (math.isnan(one) and math.isnan(other))

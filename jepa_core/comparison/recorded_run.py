@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -13,8 +13,8 @@ from jepa_core.run_directory.recorded_recipe import recorded_judge, recorded_met
 from jepa_core.run_directory.status import ShownState
 from jepa_core.watch.nulls import RankedNulls
 
-Series = dict[int, float]
-"""Values by step, in the order of the steps."""
+if TYPE_CHECKING:
+    from jepa_core.comparison.series import Series
 
 
 @attrs.frozen(kw_only=True)
@@ -31,7 +31,7 @@ class RecordedRun:
     data: str
     """Fingerprint of its data; empty when it is not known."""
     series: Mapping[str, Series]
-    """Of each metric that stands in a row, `epoch` included."""
+    """Of each metric that stands in a row, `epoch` included; none of them is empty."""
     nulls: RankedNulls = attrs.field(factory=RankedNulls)
     """What learns nothing, on the run's validation candidates."""
     declared: Mapping[str, Metric]
@@ -40,7 +40,7 @@ class RecordedRun:
     def final(self, metric: str) -> float | None:
         """The last value recorded; None when there is none."""
         series = self.series.get(metric)
-        return next(reversed(series.values())) if series else None
+        return None if series is None else float(series.values[-1])
 
     @property
     def judged(self) -> tuple[str, ...]:
@@ -62,11 +62,15 @@ class RecordedRun:
     @property
     def last_step(self) -> int | None:
         """Step of the last row; None before the first."""
-        return max((next(reversed(series)) for series in self.series.values()), default=None)
+        return max((int(series.steps[-1]) for series in self.series.values()), default=None)
 
 
 def read_run(reader: RunReader) -> RecordedRun:
     """Read the run whole."""
+    # With numpy, which the help of a command need not load.
+    from jepa_core.comparison.series import series_of
+    from jepa_core.run_directory.columns import columns_of
+
     recipe, status = reader.recipe(), reader.status()
     return RecordedRun(
         name=reader.name,
@@ -76,7 +80,7 @@ def read_run(reader: RunReader) -> RecordedRun:
         seed=_seed(recipe),
         state=reader.state(),
         data=str(reader.environment().get("data_fingerprint", "")),
-        series=_series(reader.rows()),
+        series=series_of(columns_of(reader.rows())),
         nulls=reader.nulls(),
         declared={metric.name: metric for metric in recorded_metrics(recipe)},
     )
@@ -86,16 +90,3 @@ def _seed(recipe: Mapping[str, Any]) -> int | None:
     train = recipe.get("train")
     seed = train.get("seed") if isinstance(train, Mapping) else None
     return seed if isinstance(seed, int) else None
-
-
-def _series(rows: Iterable[Mapping[str, float]]) -> dict[str, Series]:
-    """Rows of one step are one; rows that say no step are left out."""
-    found: dict[str, Series] = {}
-    for row in rows:
-        step = row.get("step")
-        if step is None or not step.is_integer():
-            continue
-        for name, value in row.items():
-            if name != "step":
-                found.setdefault(name, {})[int(step)] = value
-    return {name: dict(sorted(series.items())) for name, series in found.items()}

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from jepa_core.ablation.effects import AblationResult, CellResult, FactorResult
 from jepa_core.comparison.alignment import align
-from jepa_core.comparison.recorded_run import RecordedRun
 from jepa_core.comparison.student_t import MeanInterval, mean_interval
 from jepa_core.metrics import Metric
 from jepa_core.presentation.ablation_table import null_text
@@ -67,11 +66,13 @@ def _draw_curves(axes: Axes, result: AblationResult) -> dict[str, Line2D]:
 
 def _draw_cell(axes: Axes, cell: CellResult, metric: Metric, color: str) -> Line2D | None:
     """Its finished runs at the steps that they share; None when there is nothing to draw."""
+    from jepa_core.comparison.series import epochs_at
+
     runs = [run.recorded for run in cell.runs if run.final is not None and run.recorded is not None]
     if not runs:
         return None
     shared = align(metric.name, runs)
-    epochs = [_epoch(runs[0], step) for step in shared.steps]
+    epochs = epochs_at(shared.steps, runs[0].series.get("epoch"))
     means = [mean_interval(values).within(metric) for values in zip(*shared.values, strict=True)]
     marker = "o" if len(epochs) <= _MOST_MARKED else ""
     bands = [(m.low, m.high) for m in means if m.low is not None and m.high is not None]
@@ -80,11 +81,6 @@ def _draw_cell(axes: Axes, cell: CellResult, metric: Metric, color: str) -> Line
         axes.fill_between(epochs, low, high, color=color, alpha=0.15, linewidth=0)
     (line,) = axes.plot(epochs, [m.mean for m in means], color=color, linewidth=1.8, marker=marker, markersize=3.5)
     return line
-
-
-def _epoch(run: RecordedRun, step: int) -> float:
-    """Of a row; the step itself where the row says no epoch."""
-    return run.series.get("epoch", {}).get(step, float(step))
 
 
 def _draw_factor(axes: Axes, factor: FactorResult) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from jepa_core.comparison.alignment import align
 from jepa_core.comparison.comparing import Comparison
 from jepa_core.comparison.seed_groups import SeedGroup
-from jepa_core.comparison.student_t import mean_interval
 from jepa_core.errors import JepaError, RecipeError
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.visible_text import clean
@@ -109,12 +108,11 @@ def _label(group: SeedGroup) -> str:
 def _draw_group(axes: Axes, name: str, group: SeedGroup, color: str) -> Line2D:
     """A run's curve, or the seeds' curves thin under their mean at shared steps."""
     shared = align(name, group.runs)
-    steps: tuple[int, ...] = shared.steps
     if len(group.runs) > 1:
         for run in group.runs:
-            series = run.series.get(name, {})
-            axes.plot(list(series), list(series.values()), color=color, linewidth=0.8, alpha=0.35)
-    means = [mean_interval(at_step).mean for at_step in zip(*shared.values, strict=True)]
-    marker = "o" if len(steps) <= _MOST_MARKED else ""
-    (line,) = axes.plot(steps, means, color=color, linewidth=1.8, marker=marker, markersize=3.5)
+            if name in run.series:
+                series = run.series[name]
+                axes.plot(series.steps, series.values, color=color, linewidth=0.8, alpha=0.35)
+    marker = "o" if len(shared.steps) <= _MOST_MARKED else ""
+    (line,) = axes.plot(shared.steps, shared.values.mean(0), color=color, linewidth=1.8, marker=marker, markersize=3.5)
     return line

@@ -151,7 +151,7 @@ def _at_equal_steps(
     metric: AlignedMetric, declared: Metric, runs: Sequence[RecordedRun], columns: Sequence[_Column]
 ) -> Iterator[RenderableType]:
     name = clean(metric.name)
-    if not metric.steps:
+    if not len(metric.steps):
         yield Text(f"{name} has no step that all runs share", style="dim")
         return
     means = "mean " if any(len(column.runs) > 1 for column in columns) else ""
@@ -161,15 +161,15 @@ def _at_equal_steps(
         step = metric.steps[index]
         values = {run.name: series[index] for run, series in zip(runs, metric.values, strict=True)}
         shown = [mean_interval([values[run.name] for run in column.runs]).mean for column in columns]
-        table.add_row(f"  {step:,}", _epoch(runs, step), *_marked(shown, declared))
+        table.add_row(f"  {step:,.0f}", _epoch(runs, step), *_marked(shown, declared))
     yield table
 
 
-def _epoch(runs: Sequence[RecordedRun], step: int) -> str:
+def _epoch(runs: Sequence[RecordedRun], step: float) -> str:
     """Nothing when the runs are not equally far at this step."""
-    epochs = {run.series.get("epoch", {}).get(step) for run in runs}
-    (epoch,) = epochs if len(epochs) == 1 else (None,)
-    return "" if epoch is None else figure_text(epoch)
+    epochs = {float(run.series["epoch"].at(step)) if "epoch" in run.series else math.nan for run in runs}
+    (epoch,) = epochs if len(epochs) == 1 else (math.nan,)
+    return "" if math.isnan(epoch) else figure_text(epoch)
 
 
 def _comparable(comparison: Comparison) -> Sequence[Metric]:

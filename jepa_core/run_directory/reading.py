@@ -57,9 +57,8 @@ class RowsPosition:
 class RunReader:
     """One run directory, read."""
 
-    def __init__(self, path: Path, *, poll_bytes: int | None = None) -> None:
-        """`poll_bytes` is the most that one poll reads of a file; see `Tail`.
-
+    def __init__(self, path: Path) -> None:
+        """
         Raises:
             RunDirectoryError: there is no run directory there.
         """
@@ -70,8 +69,8 @@ class RunReader:
         self.path = path
         self.damaged = 0
         """Lines of rows and events that could not be read, of those polled so far."""
-        self._rows = _Records(path / METRICS, poll_bytes=poll_bytes)
-        self._events = _Records(path / EVENTS, poll_bytes=poll_bytes, newest_bytes=MAX_EVENTS)
+        self._rows = _Records(path / METRICS)
+        self._events = _Records(path / EVENTS, newest_bytes=MAX_EVENTS)
 
     @property
     def name(self) -> str:
@@ -235,11 +234,10 @@ class _Records:
         path: Path,
         containing: bytes = b"",
         *,
-        poll_bytes: int | None = None,
         newest_bytes: int | None = None,
         follow_links: bool = False,
     ) -> None:
-        self._tail = Tail(path, poll_bytes=poll_bytes, newest_bytes=newest_bytes, follow_links=follow_links)
+        self._tail = Tail(path, newest_bytes=newest_bytes, follow_links=follow_links)
         self._follow_links = follow_links
         self._containing = containing
         self._unreadable = 0

@@ -16,8 +16,8 @@ from jepa_core.plain_files import plain_descriptor
 MAX_LINE = 1 << 20
 """Longest line that is given out, in bytes."""
 
-POLL_BYTES = 16 << 20
-"""Most bytes that one poll reads."""
+POLL_BYTES = 1 << 20
+"""Most bytes that one poll reads, give or take a line: decoded they take ten times as much memory."""
 
 _WITNESS = 256
 
@@ -64,20 +64,17 @@ class Tail:
         self,
         path: Path,
         *,
-        poll_bytes: int | None = None,
         newest_bytes: int | None = None,
         follow_links: bool = False,
     ) -> None:
         """
         Args:
             path: the file.
-            poll_bytes: the most that one poll reads, give or take a line; `POLL_BYTES` when not given.
             newest_bytes: of a longer file, reading begins with the first whole line among its last so many bytes.
             follow_links: as of `plain_descriptor`.
         """
         self.path = path
         self._follow_links = follow_links
-        self._poll_bytes = poll_bytes
         self._newest_bytes = newest_bytes
         self._forget()
 
@@ -147,7 +144,7 @@ class Tail:
 
     def _read(self, descriptor: int, lines: list[bytes]) -> bool:
         """Add the complete lines to `lines`; whether there is more to read already."""
-        budget = self._poll_bytes or POLL_BYTES
+        budget = POLL_BYTES
         while budget > 0:
             chunk = os.pread(descriptor, MAX_LINE + 1, self._offset)
             complete = chunk.rfind(b"\n") + 1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from jepa_core.comparison.recorded_run import RecordedRun, Series
+from jepa_core.comparison.recorded_run import RecordedRun
+from jepa_core.comparison.series import series_of
 from jepa_core.metrics import Metric
+from jepa_core.run_directory.columns import columns_of
 
 
 def recorded(
-    name: str, series: dict[str, Series] | None = None, *, seed: int = 0, data: str = "d", **tables: Any
+    name: str, series: Mapping[str, Mapping[int, float]] | None = None, *, seed: int = 0, data: str = "d", **tables: Any
 ) -> RecordedRun:
     """A finished run of the recipe `mine`; `tables` are its recipe's."""
     return RecordedRun(
@@ -20,6 +23,12 @@ def recorded(
         seed=seed,
         state="finished",
         data=data,
-        series={} if series is None else series,
+        series=series_of(columns_of(_rows(series or {}))),
         declared={"val.retrieval.mrr": Metric("val.retrieval.mrr", "", "higher")},
     )
+
+
+def _rows(series: Mapping[str, Mapping[int, float]]) -> list[dict[str, float]]:
+    """A row for each step, with the metrics in the order of `series`."""
+    steps = sorted({step for one in series.values() for step in one})
+    return [{"step": step, **{name: one[step] for name, one in series.items() if step in one}} for step in steps]

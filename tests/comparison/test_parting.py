@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa_core.comparison.parting import find_parting
-from jepa_core.comparison.recorded_run import Series
 from tests.comparison.recorded import recorded
 
 VALUES = st.floats(allow_nan=True, allow_infinity=True)
@@ -17,7 +16,7 @@ ROWS = st.dictionaries(st.sampled_from(["a", "b", "lr", "time.step"]), st.dictio
 
 
 @given(ROWS)
-def test_a_run_never_parts_from_itself(series: dict[str, Series]) -> None:
+def test_a_run_never_parts_from_itself(series: dict[str, dict[int, float]]) -> None:
     found = find_parting(recorded("x", series), recorded("copy", series))
     assert (found.step, found.metrics) == (None, ())
     steps = {step for name, one in series.items() if name != "time.step" for step in one}
@@ -26,7 +25,7 @@ def test_a_run_never_parts_from_itself(series: dict[str, Series]) -> None:
 
 @given(ROWS, ROWS)
 def test_the_other_way_round_they_part_at_the_same_step_with_values_swapped(
-    one: dict[str, Series], other: dict[str, Series]
+    one: dict[str, dict[int, float]], other: dict[str, dict[int, float]]
 ) -> None:
     left, right = recorded("x", one), recorded("y", other)
     there, back = find_parting(left, right), find_parting(right, left)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa_core.comparison.recorded_run import RecordedRun, Series
+from jepa_core.comparison.recorded_run import RecordedRun
 from jepa_core.comparison.seed_groups import group_by_recipe
 from tests.comparison.recorded import recorded
 
@@ -77,7 +77,7 @@ def test_seeds_that_were_ranked_among_other_candidates_are_not_averaged(
 
 
 def test_the_figure_of_a_group_is_the_mean_of_last_values_of_the_runs_that_have_one() -> None:
-    series: tuple[dict[str, Series], ...] = ({MRR: {1: 9.0, 2: 0.2}}, {MRR: {1: 0.4}}, {})
+    series: tuple[dict[str, dict[int, float]], ...] = ({MRR: {1: 9.0, 2: 0.2}}, {MRR: {1: 0.4}}, {})
     (group,) = group_by_recipe([recorded(f"r{seed}", one, seed=seed) for seed, one in enumerate(series)]).groups
     figure = group.figure(MRR)
     assert figure is not None

@@ -16,7 +16,7 @@ from jepa_core.run_directory.layout import LOCK
 from jepa_core.run_directory.lock import RunLock, is_locked
 
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.lock import RunLock
@@ -27,6 +27,24 @@ except RunDirectoryError as error:
 else:
     print("held", flush=True)
     sys.stdin.read()
+"""
+
+RACE = """
+import sys
+from pathlib import Path
+from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.lock import RunLock
+print("ready", flush=True)
+for run in sys.stdin:
+    try:
+        lock = RunLock(Path(run.strip()))
+    except RunDirectoryError:
+        lock = None
+    print("refused" if lock is None else "held", flush=True)
+    sys.stdin.readline()
+    if lock is not None:
+        lock.release()
+    print("released", flush=True)
 """
 
 
@@ -69,6 +87,34 @@ def test_of_several_starters_at_once_exactly_one_wins(tmp_path: Path) -> None:
     answers = sorted(answer(process).split()[0] for process in starters)
     end(*starters)
     assert answers == ["held"] + ["refused"] * 5
+
+
+@pytest.mark.parametrize(("num_starters", "num_times"), [(4, 10), pytest.param(20, 100, marks=pytest.mark.slow)])
+def test_again_and_again_exactly_one_wins(tmp_path: Path, num_starters: int, num_times: int) -> None:
+    """Every other time in a directory that was locked before."""
+    command = [sys.executable, "-c", RACE]
+    starters = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(num_starters)
+    ]
+
+    def answers() -> list[str]:
+        return sorted(answer(process).strip() for process in starters)
+
+    def tell(line: str) -> None:
+        for process in starters:
+            assert process.stdin is not None
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+
+    assert answers() == ["ready"] * num_starters
+    for number in range(num_times):
+        run = tmp_path / f"run-{number // 2}"
+        run.mkdir(exist_ok=True)
+        tell(str(run))
+        assert answers() == ["held"] + ["refused"] * (num_starters - 1)
+        tell("")
+        assert answers() == ["released"] * num_starters
+    end(*starters)
 
 
 def test_the_lock_dies_with_its_process_however_it_dies(tmp_path: Path) -> None:

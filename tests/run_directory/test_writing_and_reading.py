@@ -156,7 +156,10 @@ def test_a_damaged_line_is_counted_and_passed_over(tmp_path: Path, line: bytes) 
     with (path / "metrics.jsonl").open("ab") as file:
         file.write(line + b'\n{"step": 2}\n')
     reader = RunReader(path)
-    assert [row["step"] for row in reader.poll().rows] == [1, 2]
+    polls = [reader.poll()]
+    while polls[-1].more:
+        polls.append(reader.poll())
+    assert [row["step"] for news in polls for row in news.rows] == [1, 2]
     assert reader.damaged == 1
 
 
@@ -302,3 +305,13 @@ def test_a_folder_in_a_verdicts_place_is_told_of_when_the_run_goes_on(tmp_path: 
     (path / VERDICT).mkdir()
     with RunWriter(path) as run, pytest.raises(RunDirectoryError, match=r"verdict\.json cannot be removed: Is a dir"):
         run.drop_verdict()
+
+
+def test_who_goes_through_all_rows_holds_few_of_them(tmp_path: Path) -> None:
+    path = record_run(tmp_path / "mine")
+    (path / "metrics.jsonl").write_bytes(b'{"step": 1, "a": 2.5, "b": 3.5, "c": 4.5}\n' * 60_000)
+    tracemalloc.start()
+    assert sum(1 for _ in RunReader(path).rows()) == 60_000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 << 20

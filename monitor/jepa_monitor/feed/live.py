@@ -28,9 +28,6 @@ from jepa_monitor.feed.feed import News, Surroundings
 from jepa_monitor.feed.newest_lines import newest_record, newest_text
 from jepa_monitor.feed.rank_rows import RankFiles
 
-POLL_BYTES = 1 << 20
-"""Most bytes of rows, and of events, that one poll reads: decoded they take ten times as much memory."""
-
 
 class LiveFeed:
     """The run in a directory. It may vanish and come back."""
@@ -42,7 +39,7 @@ class LiveFeed:
         Raises:
             RunDirectoryError: there is no run directory there.
         """
-        self._reader = RunReader(run, poll_bytes=POLL_BYTES)
+        self._reader = RunReader(run)
         self._sign_of_life = SignOfLife(clock)
         self._surroundings = SurroundingsReader(self._reader)
 

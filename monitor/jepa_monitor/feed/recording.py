@@ -22,8 +22,6 @@ from jepa_monitor.history.training_clock import TrainingClock
 ROW_SECONDS = 0.1
 """Time between two rows of a run that did not record `time.step`."""
 
-_READ_BYTES = 1 << 20
-
 
 @attrs.frozen(kw_only=True, eq=False)
 class TimedRow:
@@ -40,9 +38,9 @@ class Recording:
     """Rows, events and diagnoses of a run, each given out in order up to a moment."""
 
     def __init__(self, run: Path) -> None:
-        self._reader = RunReader(run, poll_bytes=_READ_BYTES)
+        self._reader = RunReader(run)
         self._rows = _timed(self._reader)
-        self._events = RunReader(run, poll_bytes=_READ_BYTES).events()
+        self._events = RunReader(run).events()
         self._diagnoses = _diagnoses(run)
         self._ranks = RecordedRanks(run)
         self._next_row = next(self._rows, None)
@@ -118,7 +116,7 @@ def _known(number: float) -> float:
 
 
 def _diagnoses(run: Path) -> Iterator[dict[str, Any]]:
-    tail, more = Tail(run / DIAGNOSTICS, poll_bytes=_READ_BYTES), True
+    tail, more = Tail(run / DIAGNOSTICS), True
     while more:
         new = tail.poll()
         more = new.more

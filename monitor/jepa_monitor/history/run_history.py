@@ -152,7 +152,8 @@ class RunHistory:
 
 def _fill(rows: list[dict[str, float]], timeline: Timeline, start: int, stop: int) -> None:
     numbers = timeline.rows.prefix()
-    first, last = (int(index) for index in np.searchsorted(numbers, (start, stop)))
+    # Of the same type: else all numbers are converted, again and again.
+    first, last = np.searchsorted(numbers, np.array((start, stop), numbers.dtype)).tolist()
     if first == last:
         return
     places = (numbers[first:last] - start).tolist()

@@ -154,7 +154,7 @@ def test_a_million_rows_of_eight_series_open_in_half_a_second(tmp_path: Path) ->
     line = b'{"step": %d, "epoch": %d.5, "time.step": 0.1' + b"".join(b', "m%d": %%d.25' % n for n in range(7)) + b"}\n"
     with (run / "metrics.jsonl").open("wb") as file:
         file.writelines(line % (step, step // 100, *([step % 89] * 7)) for step in range(1_000_000))
-    reader, history, more = RunReader(run, poll_bytes=1 << 20), RunHistory(), True
+    reader, history, more = RunReader(run), RunHistory(), True
     while more:
         news = reader.poll()
         more = news.more

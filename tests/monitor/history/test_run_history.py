@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -130,3 +131,14 @@ def test_names_without_end_are_passed_over_and_said(monkeypatch: pytest.MonkeyPa
     assert view.names == ("loss", "m0", "m1")
     assert len(view.all_series["loss"]) == 5
     assert set(history.finals) == {"step", "loss", "m0", "m1"}
+
+
+def test_few_rows_of_a_long_run_are_found_without_going_through_all() -> None:
+    """They are judged fifty at a time: else a run of ten times as many rows would take a hundred times as long."""
+    history = RunHistory()
+    history.extend([{"step": step, "a": step} for step in range(50_000)])
+    tracemalloc.start()
+    assert history.rows(1000, 1002) == [{"step": 1000, "a": 1000}, {"step": 1001, "a": 1001}]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50_000
