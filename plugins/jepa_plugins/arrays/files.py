@@ -18,6 +18,7 @@ from torch import Tensor
 
 from jepa_core.errors import DataError
 from jepa_core.plain_files import open_plain
+from jepa_plugins.arrays.text_tables import is_text_table, lines_that_convert
 from jepa_plugins.data_path import GZIP, reason, require_there
 
 OBSERVATIONS = "observations"
@@ -46,25 +47,17 @@ _FOLDER = (
     "by numpy.savez(FILE, observations=numpy.stack([numpy.load(file) for file in files]))."
 )
 
-_TABLE = (
-    "Two lines of NumPy make one of a table, skiprows=0 where no line holds names:\n"
-    '  table = numpy.loadtxt("{path}", delimiter=%s, skiprows=1, ndmin=2)\n'
-    '  numpy.savez("{npz}", observations=table.astype(numpy.float32))'
-)
 _PICTURE = 'For images in files there is data.kind = "images", with data.path their folder.'
 _FILM = f"Save the frames of each film as files of a folder (ffmpeg -i {{path}} FILMS/FILM/%05d.png). {_PICTURE}"
 _TENSORS = 'Save its tensors with safetensors.torch.save_file({{"observations": tensor}}, "FILE.safetensors").'
 
 _REMEDIES = {
-    ".csv": _TABLE % '","',
-    ".tsv": _TABLE % r'"\t"',
-    ".txt": _TABLE % "None",
     **dict.fromkeys((".png", ".jpg", ".jpeg"), _PICTURE),
     **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif"), _FILM),
     **dict.fromkeys((".pt", ".pth"), _TENSORS),
     **dict.fromkeys((".jsonl", ".json"), 'For grids in JSON lines there is data.kind = "manifest".'),
 }
-"""What to do with files of other kinds, by their ending: templates with the file's `path`, and it as `npz`."""
+"""What to do with files of other kinds, by their ending: templates with the file's `path`."""
 
 _BEGINNINGS = {
     b"\x93NUMPY": "it begins as a .npy file does: name it so",
@@ -103,8 +96,7 @@ class ArrayFile:
         if self.path.is_dir():
             raise DataError(f"{self.path} is a folder. {_TAKES} {_FOLDER}")
         if self._suffix not in SUFFIXES:
-            remedy = _REMEDIES.get(self.path.suffix.lower(), "Save the arrays with numpy.savez(FILE, observations=…).")
-            remedy = remedy.format(path=self.path, npz=self.path.with_suffix(".npz"))
+            remedy = self._remedy()
             raise DataError(f"{self.path}: {_TAKES} This is {self.path.suffix or 'a file without ending'!r}. {remedy}")
         try:
             return self._headers()
@@ -113,6 +105,13 @@ class ArrayFile:
                 f"{self.path}: this is no {self._suffix} file{self._what_it_is()}, or it is damaged "
                 f"({_first_line(error)}). Save it anew."
             ) from error
+
+    def _remedy(self) -> str:
+        """What makes an array of a file of another kind."""
+        if is_text_table(self.path):
+            return f"Two lines of NumPy make one of a table:\n{lines_that_convert(self.path)}"
+        remedy = _REMEDIES.get(self._suffix, "Save the arrays with numpy.savez(FILE, observations=…).")
+        return remedy.format(path=self.path)
 
     @property
     def _suffix(self) -> str:
