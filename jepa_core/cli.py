@@ -189,7 +189,7 @@ def _code_of(arguments: Sequence[str]) -> int:
     if called == _ASKED_AT_TAB:
         from jepa_core.commands.completing import answer
 
-        answer(arguments[1:], [(name, summary) for name, (_, summary) in COMMANDS.items()])
+        answer(arguments[1:], [(name, summary) for name, (_, summary) in COMMANDS.items()], program)
         return 0
     from cyclopts import CycloptsError
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from jepa_core.visible_text import clean, visible
 
 if TYPE_CHECKING:
+    from cyclopts import App
     from cyclopts.completion import CompletionContext
 
 REQUEST = "__complete"
@@ -36,20 +37,19 @@ Candidates = Iterable[tuple[str, str]]
 """What may stand there, and a few words on it."""
 
 
-def answer(request: Sequence[str], commands: Iterable[tuple[str, str]]) -> None:
+def answer(request: Sequence[str], commands: Iterable[tuple[str, str]], program: Callable[[str], App]) -> None:
     """Print what may stand next.
 
     Args:
         request: words, or `LINE` and a line.
         commands: name and summary of each command.
+        program: the command line, of which the command that is named is the one called.
     """
     words = _words_of(request[1]) if len(request) == 2 and request[0] == LINE else list(request)
     if len(words) < 2:
         _print([*commands, ("--help", ""), ("--version", "")])
         return
     from cyclopts import Parameter
-
-    from jepa_core.cli import program
 
     places: list[str] = []
     app = program(words[0])
