@@ -17,6 +17,7 @@ from jepa_core.audit.trial import NUM_STEPS, Effect, Trace, take_steps
 from jepa_core.contracts import NeedsInitialisation, Observations, SequenceDataset, Sequences
 from jepa_core.engine.augmentation import built_augmentations
 from jepa_core.engine.batches import BatchStream
+from jepa_core.engine.component_contract import require_contract
 from jepa_core.engine.course import Course
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.dataset import require_tokens
@@ -183,6 +184,10 @@ class Bench:
     def _started(self, initial_sequences: int) -> tuple[Parts, Memory]:
         """The run's start, with the online encoder held."""
         parts = build_parts(self.recipe, self.shape, self.compute.device)
+        # Before anything is made of what components return: later it would be the next one that fails. A gradient that
+        # does not arrive is a finding.
+        with torch.no_grad():
+            require_contract(self._training(self.recipe, parts))
         online = parts.online
         memory = Memory(encoder=online.encoder.eval(), shape=self.shape)
         self._initialise(online.quantizer, online.encoder, initial_sequences)

@@ -78,6 +78,16 @@ class HeldEncoder(nn.Module):
         """What computes when memory does not serve."""
         return self.memory.encoder if self.own is None else self.own
 
+    @property
+    def embedding_dim(self) -> int:
+        """The encoder's own."""
+        return int(self.encoder.embedding_dim)  # type: ignore[arg-type]  # of a module
+
+    @property
+    def num_tokens(self) -> int:
+        """The encoder's own."""
+        return int(self.encoder.num_tokens)  # type: ignore[arg-type]  # of a module
+
     def take_weights(self) -> None:
         """Have an encoder of its own, as it is at the start."""
         self.own = copy.deepcopy(self.memory.encoder)

@@ -88,7 +88,7 @@ CHECKS: tuple[Check, ...] = (
     _check("bf16", "finite and near full precision under bfloat16 autocast", precision.bf16),
     _check("fp16", "finite and near full precision under float16 autocast", precision.fp16),
     _check("compile", "torch.compile makes one graph with the same result", compilation.compiled),
-    _check("state-dict", "a module that loads another's state does what that does", checkpoints.loads),
+    _check("state-dict", "a module that loads another's state gives the same results", checkpoints.loads),
     _check("resume", "training that is saved and restored ends as in one go", checkpoints.resumes),
     _check("statistics", "statistics have no gradient and somewhere to go", state.statistics_usable),
     _check("after-step", "after_step changes the state that checkpoints hold", state.written_after_step),

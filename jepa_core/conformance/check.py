@@ -59,6 +59,8 @@ class CheckResult:
     message: str = ""
     """What is wrong, or why the check does not apply."""
     example: Example | None = None
+    remedy: str = ""
+    """What to do about it; empty where it passed, or where the message says it."""
 
     @property
     def failed(self) -> bool:
@@ -67,7 +69,8 @@ class CheckResult:
     def text(self) -> str:
         """All of it, for an error message."""
         example = "" if self.example is None else f"\nsmallest example: {self.example.text()}"
-        return f"{self.check}: {self.outcome}: {self.message}\npromised: {self.promise}{example}"
+        remedy = f"\nwhat to do: {self.remedy}" if self.remedy else ""
+        return f"{self.check}: {self.outcome}: {self.message}\npromised: {self.promise}{remedy}{example}"
 
     def as_data(self) -> dict[str, Any]:
         """Plain data, for JSON."""

@@ -10,6 +10,7 @@ import torch
 
 from jepa_core.conformance.catalogue import checks_of
 from jepa_core.conformance.check import Check, CheckResult, Example, Outcome
+from jepa_core.conformance.remedies import remedy_of
 from jepa_core.conformance.situations import Situation
 from jepa_core.conformance.subject import Subject, subjects_of
 from jepa_core.conformance.trial import Trial
@@ -38,14 +39,19 @@ def check_component(component: Component, *, config: Any = None) -> tuple[CheckR
 def run_check(check: Check, component: Component, *, config: Any = None) -> CheckResult:
     """What comes of one check: of all variants of the component, in all of the check's situations."""
     with torch.random.fork_rng(devices=[]):
-        if check.of_class:
-            return _result(check, [Subject(component=component, config=config)])
-        try:
-            subjects = subjects_of(component, config)
-        except Violation as violation:
-            outcome: Outcome = "failed" if check.name == "builds" else "not applicable"
-            return _told(check, outcome, str(violation))
-        return _result(check, subjects)
+        result = _run(check, component, config)
+    return attrs.evolve(result, remedy=remedy_of(component.family, check.name)) if result.failed else result
+
+
+def _run(check: Check, component: Component, config: Any) -> CheckResult:
+    if check.of_class:
+        return _result(check, [Subject(component=component, config=config)])
+    try:
+        subjects = subjects_of(component, config)
+    except Violation as violation:
+        outcome: Outcome = "failed" if check.name == "builds" else "not applicable"
+        return _told(check, outcome, str(violation))
+    return _result(check, subjects)
 
 
 def _result(check: Check, subjects: Sequence[Subject]) -> CheckResult:

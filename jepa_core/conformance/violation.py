@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from pathlib import Path
 
@@ -15,6 +16,7 @@ _NOT_ITS_OWN = (
     Path(crew.__file__),
     Path(torch.__file__).parent,
     Path(attrs.__file__).parents[1] / "attr",
+    Path(contextlib.__file__),
 )
 
 

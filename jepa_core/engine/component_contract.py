@@ -28,16 +28,19 @@ from jepa_core.engine.objective import Objective
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.step import TrainingStep
 from jepa_core.errors import PluginError
+from jepa_core.metrics import ENGINE_METRICS
 
 CONTRACT = {
     "encoder": "observations (M, …) to Embeddings of values (M, N, D) and a mask (M, N) of bool.",
     "quantizer": "tokens (…, N, D) and mask (…, N) to Quantized: values of the same shape, codes, a scalar loss.",
     "aggregator": "tokens (B, T, N, D) and mask (B, T, N) to a state (B, D).",
     "predictor": "a state (B, D) to a prediction (B, D).",
-    "loss": "Forward to a LossTerm: value is a scalar with gradient, figures are scalars by name.",
+    "loss": "Forward to a LossTerm: value is a scalar with gradient, figures are scalars by declared name.",
     "augmentation": "Observations (B, T+1, …) to Observations of the same names, shapes and dtypes.",
 }
 """Family → what its components take and give, in a line."""
+
+_OF_THE_RUN = frozenset(metric.name for metric in ENGINE_METRICS)
 
 ROLES = ("encoder", "quantizer", "aggregator", "predictor")
 """Components of a network, by family and by the attribute that holds them."""
@@ -72,7 +75,7 @@ def require_contract(training: TrainingStep, step: int | None = None) -> None:
     """
     with training.whole(), without_trace(training):
         batch, views = _drawn(training, step)
-        with training.crew.alone(), _watched(training.objective), training.compute.autocast():
+        with training.crew.alone(), _watched(training), training.compute.autocast():
             if training.objective.encoder_views:
                 # There the encoder is called in two parts.
                 training.objective.online.encode(batch[:, :-1].flatten())
@@ -151,13 +154,20 @@ def _transformed(
 
 
 @contextmanager
-def _watched(objective: Objective) -> Iterator[None]:
+def _watched(training: TrainingStep) -> Iterator[None]:
     """While entered, what components return is looked at."""
-    handles = []
+    handles, objective = [], training.objective
     looked_at = components_of(objective) | {"target": ("encoder", objective.target.encoder)}
     weights = {f"losses.{name}": weight for name, weight in objective.weights.items()}
+    declared = {f"losses.{name}": entry.config.metrics for name, entry in training.recipe.losses.items()}
+    declared["quantizer"] = training.recipe.quantizer.metrics
     for label, (family, module) in looked_at.items():
-        look = _Look(family, "encoder" if label == "target" else label, is_used=weights.get(label) != 0)
+        look = _Look(
+            family,
+            "encoder" if label == "target" else label,
+            is_used=weights.get(label) != 0,
+            declared=frozenset(metric.name for metric in declared.get(label, ())),
+        )
         handles.append(module.register_forward_pre_hook(look.before, with_kwargs=True))
         handles.append(module.register_forward_hook(look.after, with_kwargs=True))
     try:
@@ -170,8 +180,9 @@ def _watched(objective: Objective) -> Iterator[None]:
 class _Look:
     """Around the calls of one component."""
 
-    def __init__(self, family: str, label: str, *, is_used: bool) -> None:
-        self._family, self._label, self._is_used = family, label, is_used
+    def __init__(self, family: str, label: str, *, is_used: bool, declared: frozenset[str]) -> None:
+        """`declared`: names of the metrics that its configuration declares."""
+        self._family, self._label, self._is_used, self._declared = family, label, is_used, declared
         self._given: list[tuple[Tensor, int]] = []
 
     def before(self, _module: nn.Module, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> None:
@@ -245,6 +256,10 @@ class _Look:
         if not isinstance(figures, Mapping):
             raise self._broken(f"returned {_type(figures)} as figures, a mapping from names to scalars is asked for")
         for name, figure in figures.items():
+            if name in _OF_THE_RUN:
+                raise self._broken(f"reported the metric {name}, which is the run's own: it needs another name")
+            if name not in self._declared:
+                raise self._broken(f"reported the metric {name}, which its configuration's metrics do not declare")
             if not isinstance(figure, Tensor) or figure.is_complex():
                 raise self._broken(f"reported {_type(figure)} as the metric {name}, a scalar tensor is asked for")
             if figure.shape:

@@ -35,13 +35,15 @@ def conformance_table(component: Component, results: Sequence[CheckResult]) -> R
 
 
 def _lines(result: CheckResult) -> Iterator[Text]:
-    """The promise; when it is broken how, and the smallest example; when it says nothing why."""
+    """The promise; when it is broken how, what to do, and the smallest example; when it says nothing why."""
     if result.outcome == "not applicable":
         yield Text(f"not applicable: {clean(result.message)}", style="dim")
         return
     yield Text(clean(result.promise), style="bold" if result.failed else "none")
     if result.failed:
         yield Text(clean(result.message), style="red")
+    if result.remedy:
+        yield Text(f"what to do: {clean(result.remedy, 400)}")
     if result.example is not None:
         yield Text(f"smallest example: {clean(result.example.text())}", style="dim")
 

@@ -31,7 +31,8 @@ def test_a_failure_is_told_with_the_smallest_example_and_exits_with_one(
     code, out, _ = run(capsys, "check", str(file))
     assert code == 1
     after = out.partition("✘ masked-slots")[2]
-    assert "with 100 in masked slots: state[" in after
+    assert "with 100 instead of zeros in masked slots: state[" in after
+    assert "what to do: Put zeros or −inf in masked slots" in after
     assert "smallest example: B = 1, T = 1, N = 1" in after
     assert "1 failed" in after
 

@@ -115,7 +115,7 @@ class Talkative(Configured):
 Talkative.__doc__ = "x" * 200
 
 
-@breaks_by_class("settings", "width says nothing")
+@breaks_by_class("settings", "the setting width has no description")
 @attrs.frozen(kw_only=True)
 class Undescribed(Configured):
     """Breaks one promise."""
@@ -123,7 +123,7 @@ class Undescribed(Configured):
     width: int = 3
 
 
-@breaks_by_class("defaults", "width = 0 is not ≥ 1")
+@breaks_by_class("defaults", "the default of width is 0, and its range ≥ 1")
 @attrs.frozen(kw_only=True)
 class OutOfRange(Configured):
     """Breaks one promise."""
@@ -264,13 +264,13 @@ class Constant(nn.Module):
         return state.detach()
 
 
-@breaks("aggregator", "masked-slots", "with 100 in masked slots: state")
+@breaks("aggregator", "masked-slots", "with 100 instead of zeros in masked slots: state")
 class SeesMasked(nn.Module):
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         return values.mean((1, 2))
 
 
-@breaks("predictor", "rows", "row 1 on its own: predicted")
+@breaks("predictor", "rows", "row 1 of the batch, given on its own: predicted")
 class Centred(nn.Module):
     def forward(self, state: Tensor) -> Tensor:
         return state - state.mean(0)
@@ -296,7 +296,7 @@ class Counts(nn.Module):
 
 
 @breaks("predictor", "repeatable", "a second call on the same batch in training mode: predicted")
-@breaks("predictor", "resume", "saved after step 2 of 4 and resumed: result predicted")
+@breaks("predictor", "resume", "trained 4 steps, saved and loaded after step 2: result predicted")
 class Remembers(nn.Module):
     calls = 0
 
@@ -347,7 +347,7 @@ class Branches(nn.Module):
         return state if state.sum() > 0 else -state
 
 
-@breaks("predictor", "state-dict", "a module that loaded the state of another: predicted")
+@breaks("predictor", "state-dict", "after it has loaded another module's state: predicted")
 class Unsaved(nn.Module):
     scale: Tensor
 
@@ -656,7 +656,7 @@ class BuildsDeaf(Configured):
         return "observer"
 
 
-@breaks_by_class("methods", r"row\(\) -> 'None' is called with \(row\)", family="observer")
+@breaks_by_class("methods", r"row takes \(\) -> 'None', and is called with \(row\)", family="observer")
 @attrs.frozen(kw_only=True)
 class RowWithoutRow(Configured):
     """Breaks one promise."""

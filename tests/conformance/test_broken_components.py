@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from jepa_core.conformance import CHECKS, CheckResult, check_component, checks_of, run_check
+from jepa_core.conformance.remedies import REMEDIES
 from jepa_core.hookspecs import FAMILIES
 from jepa_core.registry import Component
 from tests.conformance import broken_on_ranks  # noqa: F401  # it adds to the broken
@@ -25,12 +26,18 @@ def test_a_broken_promise_is_found_and_told(component: Component, check: str, me
     result = result_of(component, check)
     assert result.failed, result.text()
     assert re.search(message, result.message), result.text()
+    assert result.remedy or check == "ranks"
+    assert result.remedy in result.text()
 
 
 def test_there_is_a_broken_component_for_every_check() -> None:
     broken = {(parameter.values[0].family, parameter.values[1]) for parameter in BROKEN}
     intact = [check for check in CHECKS if not any((family, check.name) in broken for family in check.families)]
     assert intact == []
+
+
+def test_a_remedy_is_of_a_check_that_there_is() -> None:
+    assert REMEDIES.keys() == {check.name for check in CHECKS} - {"ranks"}
 
 
 @pytest.mark.parametrize("family", FAMILIES)

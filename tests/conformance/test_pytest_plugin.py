@@ -23,7 +23,7 @@ def test_one_line_of_configuration_checks_a_component_beside_the_authors_tests(t
     assert done.returncode == 1, done.stdout + done.stderr
     assert "1 failed, 2 passed, 1 skipped" in done.stdout
     assert "aggregator-sees_masked-masked-slots" in done.stdout
-    assert "with 100 in masked slots: state[" in done.stdout
+    assert "with 100 instead of zeros in masked slots: state[" in done.stdout
     assert "smallest example: B = 1, T = 1, N = 1" in done.stdout
     assert "it keeps no state outside the gradient" in done.stdout
     assert "Traceback" not in done.stdout

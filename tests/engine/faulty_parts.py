@@ -74,9 +74,9 @@ def changes(change: Callable[[Tensor], Any]) -> Callable[..., Any]:
     return lambda _given, result: with_value(result, change(value_of(result)))
 
 
-def reports(figure: Any) -> Callable[..., Any]:
-    """A fault that reports a figure that is none."""
-    return lambda _given, result: dataclasses.replace(result, figures={"faulty.figure": figure})
+def reports(figure: Any, name: Any = "faulty.figure") -> Callable[..., Any]:
+    """A fault that reports a figure that is none, or that has another name."""
+    return lambda _given, result: dataclasses.replace(result, figures={name: figure})
 
 
 def out_of_memory() -> BaseException:
@@ -112,6 +112,8 @@ FAULTS: dict[str, Callable[..., Any]] = {
     "backward": changes(Unlearnable.apply),
     "word": reports("high"),
     "row": reports(torch.zeros(3)),
+    "undeclared": reports(torch.zeros(()), "faulty.other"),
+    "engines": reports(torch.zeros(()), "loss.total"),
 }
 
 

@@ -41,7 +41,14 @@ def printed(*results: CheckResult) -> list[str]:
 def test_each_outcome_is_told_with_what_it_takes_to_act_on_it() -> None:
     lines = printed(
         CheckResult(check="finite", promise="it is finite", outcome="passed"),
-        CheckResult(check="rows", promise="rows are apart", outcome="failed", message="they touch", example=EXAMPLE),
+        CheckResult(
+            check="rows",
+            promise="rows are apart",
+            outcome="failed",
+            message="they touch",
+            example=EXAMPLE,
+            remedy="Part them.",
+        ),
         CheckResult(check="views", promise="views are valid", outcome="not applicable", message="it has none"),
     )
     assert [line for line in lines if line] == [
@@ -49,6 +56,7 @@ def test_each_outcome_is_told_with_what_it_takes_to_act_on_it() -> None:
         "✔ finite it is finite",
         "✘ rows rows are apart",
         "they touch",
+        "what to do: Part them.",
         "smallest example: width=2 · B = 1 · seed 0 · values (1, 2)",
         "– views not applicable: it has none",
         "1 passed · 1 failed · 1 not applicable",

@@ -19,13 +19,13 @@ _OTHER_SEED = 7
 
 
 def loads(trial: Trial) -> None:
-    """A module that loads the state of another does what that does."""
+    """A module that loads another's state gives the same results as the other."""
     module, other = trial.build(), trial.build(seed=_OTHER_SEED)
     state = module.state_dict()
     for name, value in state.items():
         require(isinstance(value, Tensor), f"the state's {name} is {type(value).__name__}: checkpoints hold tensors")
     other.load_state_dict(state)
-    require_equal(trial.outputs(other), trial.outputs(module), "a module that loaded the state of another")
+    require_equal(trial.outputs(other), trial.outputs(module), "after it has loaded another module's state")
 
 
 def resumes(trial: Trial) -> None:
@@ -40,7 +40,7 @@ def resumes(trial: Trial) -> None:
     resumed.load_state_dict(saved)
     _train(trial, resumed, range(_SAVED_AFTER, _NUM_STEPS))
 
-    why = f"saved after step {_SAVED_AFTER} of {_NUM_STEPS} and resumed"
+    why = f"trained {_NUM_STEPS} steps, saved and loaded after step {_SAVED_AFTER}"
     require_equal(_remembered(trial, resumed), _remembered(trial, straight), why)
 
 

@@ -31,8 +31,8 @@ def named(trial: Trial) -> None:
 def described(trial: Trial) -> None:
     """Every setting has a meaning, and is given by name."""
     for field in _fields(trial):
-        require(bool(setting_of(field).doc.strip()), f"{field.name} says nothing: make it with setting(…)")
-        require(field.kw_only, f"{field.name} can be given by position: use @attrs.frozen(kw_only=True)")
+        require(bool(setting_of(field).doc.strip()), f"the setting {field.name} has no description")
+        require(field.kw_only, f"the setting {field.name} can be given by position: use @attrs.frozen(kw_only=True)")
 
 
 def in_range(trial: Trial) -> None:
@@ -40,7 +40,10 @@ def in_range(trial: Trial) -> None:
     for field in _fields(trial):
         if not isinstance(field.default, _NOT_A_VALUE):
             wanted = setting_of(field)
-            require(wanted.allows(field.default), f"{field.name} = {field.default!r} is not {wanted.range_text()}")
+            require(
+                wanted.allows(field.default),
+                f"the default of {field.name} is {field.default!r}, and its range {wanted.range_text()}",
+            )
 
 
 def frozen(trial: Trial) -> None:
@@ -63,7 +66,7 @@ def metrics_declared(trial: Trial) -> None:
     names = [getattr(metric, "name", "") for metric in metrics]
     for metric in metrics:
         require(isinstance(metric, Metric), f"metrics holds {metric!r}, which is no Metric")
-        require(bool(metric.doc), f"the metric {metric.name} says nothing")
+        require(bool(metric.doc), f"the metric {metric.name} has no description")
         is_name = re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*", metric.name)
         require(is_name is not None, f"the metric {metric.name!r} is no name: use words of a-z, 0-9 and _ with dots")
         require(metric.name not in engine, f"the metric {metric.name} is the engine's: choose another name")

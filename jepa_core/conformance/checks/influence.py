@@ -22,7 +22,7 @@ def masked_slots(trial: Trial) -> None:
         name: torch.where(inputs[masks[name]][..., None], tensor, _GARBAGE) if name in masks else tensor
         for name, tensor in inputs.items()
     }
-    why = f"with {_GARBAGE:g} in masked slots"
+    why = f"with {_GARBAGE:g} instead of zeros in masked slots"
     require_equal(trial.call(module, soiled), trial.call(module, inputs), why)
 
 
@@ -35,7 +35,7 @@ def rows_apart(trial: Trial) -> None:
     whole = trial.call(module, inputs)
     alone = trial.call(module, {name: tensor[1:2] for name, tensor in inputs.items()})
     for name in trial.family.by_row:
-        require_close({name: alone[name]}, {name: whole[name][1:2]}, "row 1 on its own")
+        require_close({name: alone[name]}, {name: whole[name][1:2]}, "row 1 of the batch, given on its own")
 
 
 def object_order(trial: Trial) -> None:

@@ -39,7 +39,7 @@ def called(trial: Trial) -> None:
         try:
             signature.bind(*arguments)
         except TypeError as error:
-            require(False, f"{name}{signature} is called with ({', '.join(arguments)}): {error}")
+            require(False, f"{name} takes {signature}, and is called with ({', '.join(arguments)}): {error}")
 
 
 def _observer(trial: Trial) -> Any:
