@@ -121,7 +121,7 @@ def _write_what_is_read() -> None:
 
 
 def _locale_name() -> str:
-    """What the environment says of the terminal's characters; an LC_CTYPE that Python set in place of C says nothing."""
+    """What the environment says of the terminal's characters, without the LC_CTYPE that Python sets in place of C."""
     names = ("LC_ALL", "LANG") if sys.flags.utf8_mode else ("LC_ALL", "LC_CTYPE", "LANG")
     return next((value for name in names if (value := os.environ.get(name))), "")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import attrs
 from cyclopts import Parameter
@@ -16,29 +16,8 @@ from jepa_core.presentation.runs_table import RunsTable
 from jepa_core.presentation.terminal import UNBOUNDED, console_for
 from jepa_core.run_directory.folded import ablations_in, folded
 from jepa_core.run_directory.naming import RUNS_DIR, runs_in
-from jepa_core.run_directory.summary import RunSummary, summarise
+from jepa_core.run_directory.summary import Order, RunSummary, in_order, summarise, words_of
 from jepa_core.visible_text import clean
-
-Order = Literal["date", "name", "recipe", "state", "epoch", "best", "gain", "verdict"]
-
-_UNKNOWN = float("-inf")
-
-
-def _gain(run: RunSummary) -> float:
-    return _UNKNOWN if run.best_mrr is None or run.null_mrr is None else run.best_mrr - run.null_mrr
-
-
-_ORDERS: dict[Order, tuple[Callable[[RunSummary], Any], bool]] = {
-    "date": (lambda run: run.started, True),
-    "name": (lambda run: run.name, False),
-    "recipe": (lambda run: run.recipe, False),
-    "state": (lambda run: run.state, False),
-    "epoch": (lambda run: _UNKNOWN if run.epoch is None else run.epoch, True),
-    "best": (lambda run: _UNKNOWN if run.best_mrr is None else run.best_mrr, True),
-    "gain": (_gain, True),
-    "verdict": (lambda run: (not run.outcome, run.outcome), False),
-}
-"""What runs are sorted by, and whether the most comes first."""
 
 
 def runs(
@@ -71,9 +50,7 @@ def runs(
     """
     there = _summaries(runs_dir, all_runs=all_runs)
     shown = [run for run in there if set(tag) <= set(run.tags) and all(_has(run, word) for word in words)]
-    key, most_first = _ORDERS[sort]
-    # Of equals the newest comes first.
-    shown = sorted(sorted(shown, key=_ORDERS["date"][0], reverse=True), key=key, reverse=most_first)
+    shown = in_order(shown, sort)
     if json:
         print_json([attrs.asdict(run) for run in shown])
     elif shown:
@@ -98,5 +75,4 @@ def _summaries(runs_dir: Path, *, all_runs: bool) -> Sequence[RunSummary]:
 
 
 def _has(run: RunSummary, word: str) -> bool:
-    texts = (run.name, run.recipe, run.state.replace("_", " "), run.outcome, *run.tags)
-    return any(word.casefold() in text.casefold() for text in texts)
+    return any(word.casefold() in text.casefold() for text in words_of(run))

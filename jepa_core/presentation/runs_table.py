@@ -109,7 +109,7 @@ class RunsTable:
             table.add_column(column.heading, justify="right" if column.is_number else "left", overflow="fold")
         for index in range(len(self.runs)):
             row = {name: cells[name][index] for name in shown}
-            table.add_row(*{**row, "run": Text(_cut_in_the_middle(row["run"].plain, longest_name))}.values())
+            table.add_row(*{**row, "run": Text(cut_in_the_middle(row["run"].plain, longest_name))}.values())
         yield table
 
 
@@ -128,7 +128,7 @@ def _needed(names: Sequence[str], widths: Mapping[str, int]) -> int:
     return sum(widths[name] for name in names) + _GAP * (len(names) - 1)
 
 
-def _cut_in_the_middle(name: str, width: int) -> str:
+def cut_in_the_middle(name: str, width: int) -> str:
     """A name on `width` columns, with its end."""
     if cell_len(name) <= width:
         return name

@@ -9,17 +9,12 @@ from pathlib import Path
 
 from jepa_core.run_directory.layout import is_run
 from jepa_core.run_directory.naming import runs_in
-from jepa_core.run_directory.status import ShownState
-from jepa_core.run_directory.summary import RunSummary
+from jepa_core.run_directory.summary import TELLING, RunSummary
 
 ABLATION = "ablation.json"
 """What makes a folder an ablation's."""
 
 _RECIPE = re.compile(r"ablate-(.+)-[0-9a-f]{8}")
-_TELLING: tuple[ShownState, ...] = (
-    "running", "starting", "failed", "crashed", "aborted", "stale", "interrupted", "unknown", "rolled_back", "finished",
-)  # fmt: skip
-"""Which of the runs' states says most of all of them."""
 
 
 def ablations_in(runs_dir: Path) -> list[Path]:
@@ -39,7 +34,7 @@ def folded(ablation: Path, runs: Sequence[RunSummary]) -> RunSummary:
     return RunSummary(
         name=ablation.name,
         path=str(ablation),
-        state=min((run.state for run in runs), key=_TELLING.index),
+        state=min((run.state for run in runs), key=TELLING.index),
         epoch=None,
         total_epochs=None,
         best_mrr=best.best_mrr if best else None,

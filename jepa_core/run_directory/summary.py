@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, Literal
 
 import attrs
 
@@ -46,6 +48,49 @@ class RunSummary:
     tags: tuple[str, ...] = ()
     folded: int = 0
     """How many runs of an ablation this line stands for; 0 for a run."""
+
+
+Order = Literal["date", "name", "recipe", "state", "epoch", "best", "gain", "verdict"]
+"""What a list of runs is sorted by; a gain is over the strongest null."""
+
+TELLING: tuple[ShownState, ...] = (
+    "running", "starting", "failed", "crashed", "aborted", "stale", "interrupted", "unknown", "rolled_back", "finished",
+)  # fmt: skip
+"""States of runs, those that most want a look first."""
+
+
+def gain_of(run: RunSummary) -> float | None:
+    """How far the best figure is above the strongest null; None where one of both is not known."""
+    return None if run.best_mrr is None or run.null_mrr is None else run.best_mrr - run.null_mrr
+
+
+_ORDERS: dict[Order, tuple[Callable[[RunSummary], Any], bool]] = {
+    "date": (lambda run: run.started, True),
+    "name": (lambda run: run.name, False),
+    "recipe": (lambda run: run.recipe, False),
+    "state": (lambda run: TELLING.index(run.state), False),
+    "epoch": (lambda run: _known(run.epoch), True),
+    "best": (lambda run: _known(run.best_mrr), True),
+    "gain": (lambda run: _known(gain_of(run)), True),
+    "verdict": (lambda run: (not run.outcome, run.outcome), False),
+}
+"""What runs are sorted by, and whether the most comes first."""
+
+
+def _known(value: float | None) -> float:
+    return float("-inf") if value is None else value
+
+
+def in_order(runs: Iterable[RunSummary], order: Order) -> list[RunSummary]:
+    """Dates and figures from the highest down, states as in `TELLING`, words as in a dictionary; of equals the newest
+    first."""
+    key, most_first = _ORDERS[order]
+    return sorted(sorted(runs, key=_ORDERS["date"][0], reverse=True), key=key, reverse=most_first)
+
+
+def words_of(run: RunSummary) -> tuple[str, ...]:
+    """What a run is found by: name, recipe, state, verdict, tags."""
+    return (run.name, run.recipe, run.state.replace("_", " "), run.outcome, *run.tags)
 
 
 def summarise(path: Path, clock: Clock = SYSTEM_CLOCK) -> RunSummary:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import attrs
 
-Group = Literal["charts", "view", "run", "panes", "runs", "monitor"]
+Group = Literal["charts", "view", "run", "panes", "panels", "runs", "monitor"]
 
 
 @attrs.frozen(kw_only=True)
@@ -93,6 +93,15 @@ RUN_KEYS: tuple[Key, ...] = (
 )
 """On the screen of a run, and of several in the same charts."""
 
+PANEL_KEYS: tuple[Key, ...] = (
+    _key("scroll", "up,down,k,j", "scroll", "a line up or down", "panels"),
+    _key("scroll_pages", "pageup,pagedown", "page", "a screenful up or down", "panels"),
+    _key("scroll_ends", "home,end", "ends", "to the first line, to the last", "panels"),
+    _key("which_events", "w", "which", "events: which of them are listed", "panels"),
+    _key("whole_events", "enter", "whole", "events: all that they say", "panels"),
+)
+"""In the panels under 2 to 5, which bind them; here they stand to be told of."""
+
 KEPT_LONGEST: tuple[str, ...] = (
     "rollback", "alerts", "verdict", "recipe_difference", "filter", "full_screen", "log", "smooth", "axis",
 )  # fmt: skip
@@ -103,12 +112,16 @@ RUNS_KEYS: tuple[Key, ...] = (
     _key("mark", "m,space", "mark", "mark it, or take the mark away", "runs", shown=True),
     _key("overlay", "o", "overlay", "the marked runs in the same charts", "runs", shown=True),
     _key("runs_difference", "d", "recipe", "how two marked runs' recipes differ", "runs", shown=True),
-    _key("runs_filter", "slash", "filter", "runs whose names match a regex", "runs", shown=True),
+    _key("runs_filter", "slash", "filter", "by name, recipe, state, verdict, tags", "runs", shown=True),
+    _key("clear", "escape", "clear", "take away filter and marks", "runs", shown=True),
+    _key("runs_sort", "s", "sort", "by start, name, best, gain, state", "runs", shown=True),
+    _key("preview", "p", "preview", "the run under the cursor beside the list", "runs", shown=True),
     _key("row_down", "down,j", "down", "the next run", "runs"),
     _key("row_up", "up,k", "up", "the run before", "runs"),
-    _key("first_row", "home,g", "first", "the newest run", "runs"),
-    _key("last_row", "end,G", "last", "the oldest run", "runs"),
-    _key("clear", "escape", "clear", "take away filter and marks", "runs"),
+    _key("page_down", "pagedown", "page down", "the next screenful", "runs"),
+    _key("page_up", "pageup", "page up", "the screenful before", "runs"),
+    _key("first_row", "home,g", "first", "the first run", "runs"),
+    _key("last_row", "end,G", "last", "the last run", "runs"),
 )
 """On the list of runs."""
 

@@ -56,6 +56,7 @@ from jepa_monitor.panels.ranks import RanksPanel, ranks_content
 from jepa_monitor.panels.retrieval import RetrievalPanel, retrieval_content
 from jepa_monitor.panels.spectrum import SpectrumPanel, spectrum_content
 from jepa_monitor.panels.system import SystemPanel, system_content
+from jepa_monitor.runs.preview import preview_content
 from jepa_monitor.runs.runs_lines import runs_head, runs_lines
 from jepa_monitor.screens.alerts import AlertsScreen, alerts_content, history_content
 from jepa_monitor.screens.recipe_difference import OtherRecipe, RecipeDifferenceScreen, difference_content
@@ -330,10 +331,8 @@ def charts(*, of_several: bool = False) -> Draw:
     return draw
 
 
-def runs_table(view: RunView, width: int, look: Look) -> Iterable[Strip]:
-    """A folder of runs, whose head and rows come from files."""
-    text = view.name
-    summary = RunSummary(
+def a_summary(text: str) -> RunSummary:
+    return RunSummary(
         name=text,
         path=text,
         state="finished",
@@ -345,13 +344,28 @@ def runs_table(view: RunView, width: int, look: Look) -> Iterable[Strip]:
         outcome=text,
         baseline=text,
         exit_code=0,
+        recipe=text,
+        tags=(text, text),
     )
+
+
+def runs_table(view: RunView, width: int, look: Look) -> Iterable[Strip]:
+    """A folder of runs, whose head and rows come from files."""
+    text = view.name
+    summary = a_summary(text)
     runs = (summary, attrs.evolve(summary, path=f"{text}2", state="running"))
-    rows = (runs_head(text, runs, 1, width), *runs_lines(runs, [text], f"{text}2", width))
+    rows = (runs_head(text, runs, 1, width, [text]), *runs_lines(runs, [text], f"{text}2", width))
     return [to_strip(row, look) for row in rows]
 
 
-SURFACES |= {"charts": charts(), "charts of several runs": charts(of_several=True), "runs table": runs_table}
+SURFACES |= {
+    "charts": charts(),
+    "charts of several runs": charts(of_several=True),
+    "runs table": runs_table,
+    "preview": lines_of(
+        lambda view, width, look: preview_content(a_summary(view.name), charted(view), width, 30, look)
+    ),
+}
 
 PANELS: tuple[type[Panel], ...] = (
     CodesPanel,
@@ -400,7 +414,8 @@ def test_no_control_character_reaches_a_row_and_every_row_has_its_width(surface:
 
 @pytest.mark.parametrize("family", ["rich markup", "textual markup"])
 @pytest.mark.parametrize(
-    "name", ["events", "console", "alerts", "rollback", "verdict", "recipe difference", "charts", "runs table"]
+    "name",
+    ["events", "console", "alerts", "rollback", "verdict", "recipe difference", "charts", "runs table", "preview"],
 )
 def test_markup_is_shown_as_it_stands(name: str, family: str) -> None:
     text = "\n".join(strip.text for strip in SURFACES[name](poisoned(PAYLOADS[family]), 240, LOOKS[0]))

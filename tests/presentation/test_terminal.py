@@ -12,9 +12,9 @@ from jepa_core.presentation.terminal import console_for, plain_text
 def test_signs_that_an_encoding_lacks_stay_distinct_and_one_column_wide() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    console_for(stream).print("✔ ✘ ◌ − ü")
+    console_for(stream).print("✔ ✘ ◌ − ü │ → ━")
     stream.flush()
-    assert raw.getvalue() == b"+ x o - ?\n"
+    assert raw.getvalue() == b"+ x o - ? | > =\n"
 
 
 def test_text_is_neither_markup_nor_wrapped_early_where_there_is_no_terminal() -> None:

@@ -58,7 +58,7 @@ class ChartChoice:
             self._order, self._filter = KeptOrder(), filter_text
             self._was_in_trouble.clear()
         names = sorted({name for view in runs for name in view.history.names})
-        groups = chart_groups(names, _null_labels(runs[0])) if len(runs) == 1 else split(chart_groups(names))
+        groups = chart_groups(names, null_labels(runs[0])) if len(runs) == 1 else split(chart_groups(names))
         by_name = trouble_by_name(runs[0].outlooks) if len(runs) == 1 else {}
         shown = _matching(groups, filter_text) if filter_text else self._that_matter(groups, runs, by_name)
         troubles = {group.key: trouble_of(group.names, by_name) for group in shown}
@@ -89,7 +89,7 @@ class ChartChoice:
         return group.key in self._varied or any(_has_begun(group.names, view) for view in runs)
 
 
-def _null_labels(view: RunView) -> dict[str, str]:
+def null_labels(view: RunView) -> dict[str, str]:
     """What the lines of the strongest nulls are called."""
     lines = {
         "val.retrieval.null_mrr": view.nulls.strongest,

@@ -30,6 +30,8 @@ class Content:
     """What stands in a frame."""
 
     lines: Sequence[Line] = ()
+    heading: Line = NOTHING
+    """Stays above the lines, however far they are scrolled."""
     title: Line = NOTHING
     """Behind the frame's own title."""
     figure: Line = NOTHING
@@ -79,7 +81,7 @@ class FramedLines(Widget, can_focus=True):
         self._content = self.draw(room.width, room.height, self._look)
         cursor = self._content.cursor
         if cursor is not None:
-            self._top = min(max(self._top, cursor - room.height + 1), cursor)
+            self._top = min(max(self._top, cursor - self._num_rows + 1), cursor)
         self._top = self._last_top if self._is_following else min(self._top, self._last_top)
         self.refresh()
 
@@ -88,8 +90,17 @@ class FramedLines(Widget, can_focus=True):
         return Size(max(self.size.width - 4, 0), max(self.size.height - 2, 0))
 
     @property
+    def _num_headings(self) -> int:
+        return int(bool(self._content.heading.width))
+
+    @property
+    def _num_rows(self) -> int:
+        """Of lines in sight."""
+        return max(self._room.height - self._num_headings, 0)
+
+    @property
     def _last_top(self) -> int:
-        return max(len(self._content.lines) - self._room.height, 0)
+        return max(len(self._content.lines) - self._num_rows, 0)
 
     def on_resize(self, _event: Resize) -> None:
         self.redraw()
@@ -104,7 +115,7 @@ class FramedLines(Widget, can_focus=True):
         self._scroll_to_row(self._top + rows)
 
     def action_scroll_pages(self, pages: int) -> None:
-        self._scroll_to_row(self._top + pages * max(self._room.height - 1, 1))
+        self._scroll_to_row(self._top + pages * max(self._num_rows - 1, 1))
 
     def action_scroll_to_end(self, is_last: bool) -> None:
         self._scroll_to_row(self._last_top if is_last else 0)
@@ -133,9 +144,18 @@ class FramedLines(Widget, can_focus=True):
         if y >= height - 1:
             return to_strip(self._bottom_edge(width, look.glyphs), look)
         edge = Span(look.glyphs.vertical, self._edge_tone)
-        index = self._top + y - 1
-        row = self._content.lines[index] if index < len(self._content.lines) else NOTHING
-        return to_strip(line(edge, " ", row.fitted(width - 4), " ", edge), look)
+        return to_strip(line(edge, " ", self._line_at(y).fitted(width - 4), " ", edge), look)
+
+    def _line_at(self, y: int) -> Line:
+        """What stands in a row of the widget below its upper edge."""
+        if y <= self._num_headings:
+            return self._content.heading
+        index = self.index_at(y)
+        return self._content.lines[index] if index < len(self._content.lines) else NOTHING
+
+    def index_at(self, y: int) -> int:
+        """Of the line in a row of the widget; negative for a heading, and beyond the last one where there is none."""
+        return self._top + y - 1 - self._num_headings if y > self._num_headings else -1
 
     @property
     def _edge_tone(self) -> Tone:
@@ -154,7 +174,7 @@ class FramedLines(Widget, can_focus=True):
         return line(beside(left, figure, width - 1), Span(glyphs.corners[1], tone))
 
     def _bottom_edge(self, width: int, glyphs: Glyphs) -> Line:
-        tone, num_lines, height = self._edge_tone, len(self._content.lines), self._room.height
+        tone, num_lines, height = self._edge_tone, len(self._content.lines), self._num_rows
         position = f" {self._top + 1}–{self._top + height} of {num_lines} " if num_lines > height else ""
         foot = line(" ", self._content.foot, " ") if self._content.foot.width else NOTHING
         left = line(Span(glyphs.corners[2] + glyphs.horizontal, tone), foot)

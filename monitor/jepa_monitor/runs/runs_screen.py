@@ -9,24 +9,32 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Container
+from textual.events import Click, Resize
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from jepa_core.run_directory.summary import RunSummary
     from jepa_monitor.chrome.filter_bar import FilterBar
 
+from jepa_core.run_directory.summary import Order, RunSummary, in_order
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.spec import CURVE_TONES
 from jepa_monitor.chrome.monitor_screen import MonitorScreen, bindings
 from jepa_monitor.chrome.one_line import OneLine, key_line
 from jepa_monitor.display import filter_pattern
-from jepa_monitor.keys import MONITOR_KEYS, RUNS_KEYS
+from jepa_monitor.keys import MONITOR_KEYS, RUNS_KEYS, shown_key_of
 from jepa_monitor.panels.framed_lines import Content, FramedLines
-from jepa_monitor.panels.line import Line, Span, line
-from jepa_monitor.runs.runs_lines import matching_runs, runs_head, runs_lines
+from jepa_monitor.panels.line import Line, Span, line, wrapped
+from jepa_monitor.runs.preview import Preview
+from jepa_monitor.runs.runs_lines import ORDERS, matching_runs, runs_head, runs_lines
 
 LIST_SECONDS = 0.5
 """Between two looks at the folder."""
+_BESIDE_FROM = 110
+"""Columns of the terminal from which on the preview stands beside the list, and not below it."""
+_BELOW_FROM = 20
+"""Rows of a terminal that have room for it below."""
+_PREVIEW_HEIGHT = 9
 MOST_MARKED = len(CURVE_TONES)
 
 
@@ -39,13 +47,23 @@ class Runs(Protocol):
 class _Rows(FramedLines, can_focus=False):
     """The table; the screen has the keys."""
 
-    def __init__(self, make: Callable[[int], tuple[Line, ...]], cursor: Callable[[], int]) -> None:
+    def __init__(self, make: Callable[[int], Content]) -> None:
         super().__init__("runs")
         self._make = make
-        self._cursor = cursor
 
     def draw(self, width: int, height: int, look: Look) -> Content:  # noqa: ARG002  # it scrolls
-        return Content(lines=self._make(width), cursor=self._cursor())
+        return self._make(width)
+
+    def on_click(self, event: Click) -> None:
+        """A row of the list."""
+        self.post_message(self.Pointed(self.index_at(event.y)))
+
+    class Pointed(Message):
+        """A row was clicked."""
+
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
 
 
 class RunsScreen(MonitorScreen):
@@ -53,6 +71,10 @@ class RunsScreen(MonitorScreen):
 
     KEYS = RUNS_KEYS
     BINDINGS: ClassVar[list[BindingType]] = bindings(RUNS_KEYS)
+    DEFAULT_CSS = """
+    RunsScreen > #list { height: 1fr; layout: horizontal; }
+    RunsScreen > #list.-stacked { layout: vertical; }
+    """
 
     class Listed(Message):
         """The folder was looked at."""
@@ -86,14 +108,19 @@ class RunsScreen(MonitorScreen):
         self._marked: list[str] = []
         self._chosen = ""
         self._filter = ""
+        self._problem = ""
+        self._order: Order = "date"
+        self._wants_preview = True
         self._stopped = Event()
         self._head = OneLine(self._head_line, look)
-        self._rows = _Rows(self._lines, lambda: self._index + 1)
-        self._keys = OneLine(lambda width: key_line((*RUNS_KEYS, *MONITOR_KEYS), keymap, width), look)
+        self._rows = _Rows(self._content)
+        self._preview = Preview()
+        self._body = Container(self._rows, self._preview, id="list")
+        self._keys = OneLine(self._key_line, look)
 
     def compose(self) -> ComposeResult:
         yield self._head
-        yield self._rows
+        yield self._body
         yield self._keys
 
     def on_mount(self) -> None:
@@ -102,6 +129,16 @@ class RunsScreen(MonitorScreen):
 
     def on_unmount(self) -> None:
         self._stopped.set()
+
+    def on_screen_suspend(self) -> None:
+        """Another screen lies over this one."""
+        self._preview.stop()
+
+    def on_screen_resume(self) -> None:
+        self._show()
+
+    def on_resize(self, _event: Resize) -> None:
+        self._show()
 
     @property
     def look(self) -> Look:
@@ -140,30 +177,64 @@ class RunsScreen(MonitorScreen):
 
     @property
     def _shown(self) -> tuple[RunSummary, ...]:
-        return matching_runs(self._runs or (), filter_pattern(self._filter) if self._filter else None)
+        found = matching_runs(self._runs or (), filter_pattern(self._filter) if self._filter else None)
+        return tuple(in_order(found, self._order))
 
     @property
     def _index(self) -> int:
         return next((index for index, run in enumerate(self._shown) if run.path == self._chosen), 0)
 
     def _head_line(self, width: int) -> Line:
-        return runs_head(str(self._folder), self._runs or (), len(self._shown), width)
+        remarks = [self._problem] if self._problem else [f"/{self._filter}/"] if self._filter else []
+        return runs_head(str(self._folder), self._runs or (), len(self._shown), width, remarks)
 
-    def _lines(self, width: int) -> tuple[Line, ...]:
+    def _key_line(self, width: int) -> Line:
+        """The keys that do something now."""
+        needs_marks = () if self._marked else ("overlay", "runs_difference")
+        needs_narrowing = () if self._marked or self._filter else ("clear",)
+        without = (*needs_marks, *needs_narrowing, *(() if self._shown else ("open", "mark", "runs_sort", "preview")))
+        return key_line((*RUNS_KEYS, *MONITOR_KEYS), self._keymap, width, without=without)
+
+    def _content(self, width: int) -> Content:
+        shown = self._shown
+        if shown:
+            heading, *rows = runs_lines(shown, self._marked, self.chosen, width, self._order)
+            title = line(Span(ORDERS[self._order][1], "dim"))
+            return Content(lines=rows, heading=heading, title=title, cursor=self._index)
+        return Content(lines=tuple(wrapped(self._why_none, width)))
+
+    @property
+    def _why_none(self) -> str:
         if self._runs is None:
-            return (line(Span("reading …", "dim")),)
-        if not self._shown:
-            words = (
-                f"no run matches /{self._filter}/" if self._filter else "no runs here yet: jepa run RECIPE makes one"
+            return "Reading …"
+        if self._filter:
+            clear, change = (shown_key_of(each, self._keymap) for each in ("clear", "runs_filter"))
+            found_by = (
+                f"None of {len(self._runs)} runs matches /{self._filter}/ by name, recipe, state, verdict or tags."
             )
-            return (line(Span(words, "dim")),)
-        return runs_lines(self._shown, self._marked, self.chosen, width)
+            return f"{found_by} {clear} takes the filter away, {change} changes it."
+        return "There are no runs here yet. jepa run RECIPE makes one, and it is listed as soon as it begins."
 
     def _show(self) -> None:
-        if self.is_mounted:
-            self._head.show(self._head_line, self._look)
-            self._rows.redraw(self._look)
-            self._keys.show(lambda width: key_line((*RUNS_KEYS, *MONITOR_KEYS), self._keymap, width), self._look)
+        if not self.is_mounted:
+            return
+        self._head.show(self._head_line, self._look)
+        self._lay_out()
+        self._rows.redraw(self._look)
+        if self._preview.display:
+            self._preview.show(self._shown[self._index] if self._shown else None, self._look)
+        self._keys.show(self._key_line, self._look)
+
+    def _lay_out(self) -> None:
+        """The preview beside the list, below it, or not at all."""
+        width, height = self.size
+        is_beside = width >= _BESIDE_FROM
+        self._body.set_class(not is_beside, "-stacked")
+        self._preview.display = self._wants_preview and bool(self._shown) and (is_beside or height >= _BELOW_FROM)
+        self._preview.styles.width = max(width * 3 // 8, 46) if is_beside else "1fr"
+        self._preview.styles.height = "1fr" if is_beside else _PREVIEW_HEIGHT
+        if not self._preview.display:
+            self._preview.stop()
 
     def _choose(self, index: int) -> None:
         if self._shown:
@@ -175,6 +246,20 @@ class RunsScreen(MonitorScreen):
 
     def action_row_up(self) -> None:
         self._choose(self._index - 1)
+
+    def action_page_down(self) -> None:
+        self._choose(self._index + self._page)
+
+    def action_page_up(self) -> None:
+        self._choose(self._index - self._page)
+
+    @property
+    def _page(self) -> int:
+        return max(self._rows.size.height - 4, 1)
+
+    def on__rows_pointed(self, message: _Rows.Pointed) -> None:
+        if 0 <= message.index < len(self._shown):
+            self._choose(message.index)
 
     def action_first_row(self) -> None:
         self._choose(0)
@@ -210,16 +295,26 @@ class RunsScreen(MonitorScreen):
             return
         self.post_message(self.Compared(Path(self._marked[0]), Path(self._marked[1])))
 
+    def action_runs_sort(self) -> None:
+        orders = tuple(ORDERS)
+        self._order = orders[(orders.index(self._order) + 1) % len(orders)]
+        self._show()
+
+    def action_preview(self) -> None:
+        self._wants_preview = not self._wants_preview
+        self._show()
+
     def action_runs_filter(self) -> None:
         from jepa_monitor.chrome.filter_bar import FilterBar
 
         if not self.query(FilterBar):
-            bar = FilterBar(self._filter, "regular expression over names of runs")
+            bar = FilterBar(self._filter, "regular expression over names, recipes, states, verdicts and tags")
             self.mount(bar, before=self._keys)
             self._keys.display = False
             bar.focus()
 
     def on_filter_bar_filtered(self, message: FilterBar.Filtered) -> None:
+        self._problem = message.problem
         if not message.problem:
             self._filter = message.text
         if message.is_final:
