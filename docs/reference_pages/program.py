@@ -20,7 +20,7 @@ from docs.reference_pages.markdown import block, code, table, text
 from jepa_core import conformance, exit_codes, facts, hookspecs
 from jepa_core.cli import COMMANDS, program
 from jepa_core.run_directory import layout
-from jepa_monitor.keys import MONITOR_KEYS, RUN_KEYS, RUNS_KEYS, shown_keys
+from jepa_monitor.keys import MONITOR_KEYS, PANEL_KEYS, RUN_KEYS, RUNS_KEYS, shown_keys
 
 HELP_COLUMNS = "92"
 
@@ -96,7 +96,8 @@ def command_help(path: list[str]) -> str:
 def keys_page() -> str:
     """Every key of the monitor, as its help shows them."""
     parts = ["# Monitor keys\n\nKeys can be remapped in the preferences file, by the name in the last column.\n"]
-    for title, keys in (("On a run", RUN_KEYS), ("On the list of runs", RUNS_KEYS), ("Everywhere", MONITOR_KEYS)):
+    tables = (("On a run", RUN_KEYS), ("In its panels", PANEL_KEYS), ("On the list of runs", RUNS_KEYS))
+    for title, keys in (*tables, ("Everywhere", MONITOR_KEYS)):
         rows = [(" ".join(map(code, shown_keys(key, {}))), text(key.help), code(key.id)) for key in keys]
         parts.append(f"## {title}\n\n{table(('key', 'does', 'name'), rows)}")
     return "\n".join(parts)

@@ -198,7 +198,8 @@ class MonitorApp(App[None]):
     def action_help(self) -> None:
         from jepa_monitor.screens.help import HelpScreen, help_groups, nothing_known
 
-        groups = help_groups(self._keys_of(self.screen), self._preferences.keys)
+        of_parts = self.screen.KEYS_OF_PARTS if isinstance(self.screen, MonitorScreen) else ()
+        groups = help_groups((*self._keys_of(self.screen), *of_parts), self._preferences.keys)
         self.push_screen(HelpScreen(nothing_known(), self.look, groups))
 
     def _keys_of(self, screen: Screen[object]) -> tuple[Key, ...]:

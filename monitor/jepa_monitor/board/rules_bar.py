@@ -21,13 +21,14 @@ PROSPECT_MARKS: dict[Prospect, tuple[str, Tone]] = {
     "fired": ("▲", "bad"),
 }
 _TROUBLED: tuple[Prospect, ...] = ("failed", "fired", "at risk")
+_QUIET: tuple[Prospect, ...] = ("passing", "pending")
 _GAP, _NARROW_GAP = "    ", "  "
 
 
 def rules_bar(view: RunView, width: int, rollback_key: str = "r") -> Line:
     """The line of rules, as full as fits; what has fired comes first, a rollback with the key that opens it."""
     if not view.outlooks:
-        return line(Span(" no rules", "dim")).fitted(width)
+        return line(Span(" No rules: the recipe has none under [watch].", "dim")).fitted(width)
     musts, fired, rest = _of_kind(view.outlooks, "must"), *_alarms_and_rest(view.outlooks, rollback_key)
     renderings = (
         _musts(musts, lambda outlook: (*_value(outlook), *_margin(outlook))),
@@ -36,12 +37,13 @@ def rules_bar(view: RunView, width: int, rollback_key: str = "r") -> Line:
         _musts(musts, _margin_alone, 12),
         _in_full(musts),
         _with_values_in_trouble(musts),
+        *(_nearest(musts, number) for number in range(len(musts) - 1, 0, -1)),
         _counted(musts, says=lambda outlook: (*_value(outlook), *_margin(outlook))),
         _counted(musts, says=_value),
         _counted(musts, says=_value_now),
         _counted(musts),
     )
-    for shown in renderings:
+    for shown in filter(lambda each: each.spans, renderings) if musts else renderings:
         for gap in (_GAP, _NARROW_GAP):
             joined = line(" ", *_joined([*fired, shown, *rest], gap))
             if joined.width <= width:
@@ -72,17 +74,34 @@ def _with_values_in_trouble(musts: Sequence[Outlook]) -> Line:
     return _musts(musts, lambda outlook: _value(outlook) if outlook.prospect in _TROUBLED else ())
 
 
+def _nearest(musts: Sequence[Outlook], number: int) -> Line:
+    """So many of them, the nearest to their limits, with value and margin, and the others by number; nothing where that
+    leaves out one in trouble."""
+    in_need = sorted(range(len(musts)), key=lambda index: (not _is_troubled(musts[index]), musts[index].nearness))
+    named = [musts[index] for index in sorted(in_need[:number])]
+    others = [musts[index] for index in in_need[number:]]
+    if any(map(_is_troubled, others)):
+        return line()
+    return line(_musts(named, _value_and_margin), "  ", *_joined(_numbers(others), "  "))
+
+
+def _is_troubled(outlook: Outlook) -> bool:
+    return outlook.prospect in _TROUBLED
+
+
+def _numbers(musts: Sequence[Outlook]) -> list[Line]:
+    """How many of them pass, and how many wait."""
+    counts = ((prospect, sum(each.prospect == prospect for each in musts)) for prospect in _QUIET)
+    return [line(prospect_mark(prospect), f" {count}") for prospect, count in counts if count]
+
+
 def _counted(musts: Sequence[Outlook], *, says: Callable[[Outlook], Iterable[Span]] = lambda _outlook: ()) -> Line:
     """Those in trouble by name, the others by number."""
     if not musts:
         return line()
-    troubled = [outlook for outlook in musts if outlook.prospect in _TROUBLED]
+    troubled = filter(_is_troubled, musts)
     parts = [line(prospect_mark(o.prospect), f" {_title(o, 16)}", *says(o)) for o in troubled]
-    for prospect in ("passing", "pending"):
-        count = sum(outlook.prospect == prospect for outlook in musts)
-        if count:
-            parts.append(line(prospect_mark(prospect), f" {count}"))
-    return line(Span("must ", "dim"), *_joined(parts, "  "))
+    return line(Span("must ", "dim"), *_joined([*parts, *_numbers(musts)], "  "))
 
 
 def _musts(musts: Sequence[Outlook], says: Callable[[Outlook], Iterable[Span]], longest_title: int = 24) -> Line:

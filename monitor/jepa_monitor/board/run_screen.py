@@ -30,7 +30,7 @@ from jepa_monitor.chrome.head_line import head_line, legend_line, skeleton_line
 from jepa_monitor.chrome.monitor_screen import MonitorScreen, bindings
 from jepa_monitor.chrome.one_line import OneLine, key_line
 from jepa_monitor.display import Display
-from jepa_monitor.keys import MONITOR_KEYS, RUN_KEYS, shown_key_of
+from jepa_monitor.keys import MONITOR_KEYS, PANEL_KEYS, RUN_KEYS, shown_key_of
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.line import Line, Span, line
 from jepa_monitor.ranks_text import ranks_remarks
@@ -50,6 +50,7 @@ class RunScreen(MonitorScreen):
     """One run; or several, of which the first gives rules, limits and panels."""
 
     KEYS = RUN_KEYS
+    KEYS_OF_PARTS = PANEL_KEYS
     BINDINGS: ClassVar[list[BindingType]] = bindings(RUN_KEYS)
     DEFAULT_CSS = """
     RunScreen { layout: vertical; }

@@ -23,6 +23,8 @@ class MonitorScreen(Screen[None], inherit_bindings=False):
     AUTO_FOCUS = None
     KEYS: ClassVar[tuple[Key, ...]] = ()
     """What its keys are, besides those that hold everywhere."""
+    KEYS_OF_PARTS: ClassVar[tuple[Key, ...]] = ()
+    """Of its parts, which bind them; the help tells of them, too."""
     DEFAULT_CSS = """
     MonitorScreen { background: $background; color: $foreground; }
     """

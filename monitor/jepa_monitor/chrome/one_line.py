@@ -14,6 +14,8 @@ from jepa_monitor.panels.framed_lines import to_strip
 from jepa_monitor.panels.line import NOTHING, Line, Span, line
 
 _LAST = ("quit", "help")
+_BEFORE_HINT = 5
+"""Keys that matter more than the hint."""
 
 
 class OneLine(Widget):
@@ -67,21 +69,23 @@ def key_line(
         urgent: ids of keys that something waits for: kept first, and emphasised.
         also: ids of keys that are shown here although they are not elsewhere.
         without: ids of keys that do nothing here.
-        hint: stands before "quit" where there is room.
+        hint: stands before "quit", where there is room beside the keys that matter most.
     """
     shown = [key for key in keys if (key.in_key_line or key.id in also) and key.id not in without]
     kept = [key for key in shown if key.id in _LAST]
     room = width - sum(_item(key, keymap).width for key in kept)
-    for key in sorted(shown, key=lambda key: (key.id not in urgent, _importance(key))):
+    by_importance = sorted(shown, key=lambda key: (key.id not in urgent, _importance(key)))
+    for index, key in enumerate(key for key in by_importance if key.id not in _LAST):
+        if index == _BEFORE_HINT:
+            hint = hint if hint.width <= room else NOTHING
+            room -= hint.width
         item = _item(key, keymap)
-        if key.id not in _LAST and item.width <= room:
+        if item.width <= room:
             kept.append(key)
             room -= item.width
     in_order = sorted(kept, key=lambda key: (key.id == "quit", key.id != "help", shown.index(key)))
     items = [_item(key, keymap, is_urgent=key.id in urgent) for key in in_order]
-    if hint.width <= room:
-        items.insert(len(items) - 1, hint)
-    return line(*items).fitted(width)
+    return line(*items[:-1], hint, items[-1]).fitted(width)
 
 
 def _importance(key: Key) -> int:

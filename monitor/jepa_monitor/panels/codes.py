@@ -10,16 +10,16 @@ from jepa_monitor.charts.heat_strip import draw_heat_strip
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content
-from jepa_monitor.panels.line import Line, Span, drawn, line
+from jepa_monitor.panels.line import Line, Span, drawn, line, wrapped
 from jepa_monitor.panels.panel import Panel
-from jepa_monitor.panels.recorded import counts, perplexity, table
+from jepa_monitor.panels.recorded import NO_DIAGNOSIS, counts, perplexity, table
 
 
 def codes_content(view: RunView, width: int, height: int, look: Look) -> Content:
     """The strip takes all rows but the last, which has the figures."""
     uses = counts(view.diagnosis.get("code_counts"))
     if not uses:
-        return Content(lines=(line(Span(_absence(view), "dim")),))
+        return Content(lines=wrapped(_absence(view), width, tone="dim"))
     used = sum(use > 0 for use in uses)
     title = line(f"{used} of {len(uses)} in use", Span(f", {len(uses) - used} dead" if used < len(uses) else "", "dim"))
     rows = max(min(height - 1, -(-len(uses) // max(width, 1))), 1)
@@ -38,8 +38,8 @@ def _figures(uses: tuple[int, ...], width: int) -> Line:
 
 def _absence(view: RunView) -> str:
     if table(view.recipe.get("quantizer")).get("kind") == "none":
-        return "no codebook: the quantizer is none"
-    return "no diagnosis yet" if not view.diagnosis else "the diagnosis has no counts of codes"
+        return "No codebook: the quantizer is none."
+    return NO_DIAGNOSIS if not view.diagnosis else "The diagnosis has no counts of codes."
 
 
 class CodesPanel(Panel):

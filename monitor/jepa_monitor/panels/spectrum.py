@@ -14,10 +14,12 @@ from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.spec import Tone
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content
-from jepa_monitor.panels.line import Line, Span, drawn, line
+from jepa_monitor.panels.line import Line, Span, drawn, line, wrapped
 from jepa_monitor.panels.panel import Panel
-from jepa_monitor.panels.recorded import numbers, perplexity, table
+from jepa_monitor.panels.recorded import NO_DIAGNOSIS, numbers, perplexity, table
 
+_LEAST_SHARE = 1e6
+"""Of the greatest eigenvalue: below it there is no bar."""
 _LEAST_WIDTH_WITH_AXIS, _LEAST_HEIGHT_WITH_AXIS = 28, 3
 
 
@@ -27,18 +29,33 @@ def spectrum_content(view: RunView, width: int, height: int, look: Look) -> Cont
     context, target = numbers(spectra.get("context")), numbers(spectra.get("target"))
     num_dimensions = max(len(context), len(target))
     if not num_dimensions:
-        return Content(lines=(line(Span("no diagnosis yet", "dim")),))
+        return Content(lines=wrapped(NO_DIAGNOSIS, width, tone="dim"))
     ranks = [perplexity(each) for each in (context, target)]
     is_finite = not any(map(math.isnan, (*context, *target)))
+    context, target = _above_noise(context, target)
+    num_shown = max(len(context), len(target))
+    of_all = "" if num_shown == num_dimensions else f" of {num_dimensions}"
     bars = _with_axis(context, target, width, max(height - 1, 1), look)
     words = [line(*_rank(*each, look)) for each in (("context", ranks[0], "accent"), ("target", ranks[1], "second"))]
     legend = line(Span("effective rank  ", "dim"), words[0], "  ", words[1])
     return Content(
         lines=(*bars, legend if legend.width <= width else line(words[0], " ", words[1])) if height > 1 else bars,
-        title=line(Span(f"log, dimensions 1–{num_dimensions}", "dim")),
+        title=line(Span(f"log, dimensions 1–{num_shown}{of_all}", "dim")),
         figure=line() if is_finite else line(Span("not finite", "bad", is_bold=True)),
         alert=None if is_finite else "bad",
     )
+
+
+def _above_noise(*spectra: tuple[float, ...]) -> list[tuple[float, ...]]:
+    """Without the dimensions at the end in which none has a bar: a sample of n embeddings spans fewer than n."""
+    greatest = max((value for spectrum in spectra for value in spectrum if math.isfinite(value)), default=0.0)
+    seen = [
+        index
+        for spectrum in spectra
+        for index, value in enumerate(spectrum)
+        if value > greatest / _LEAST_SHARE or not math.isfinite(value)
+    ]
+    return [spectrum[: max(seen, default=len(spectrum)) + 1] for spectrum in spectra]
 
 
 def _with_axis(

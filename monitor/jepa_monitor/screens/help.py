@@ -24,6 +24,7 @@ _GROUP_TITLES: Mapping[Group, str] = {
     "view": "looking",
     "run": "the run",
     "panes": "panes",
+    "panels": "in a panel (2 to 5)",
     "runs": "list of runs",
     "monitor": "monitor",
 }

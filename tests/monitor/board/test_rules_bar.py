@@ -61,7 +61,10 @@ def test_an_abort_at_risk_is_named(tmp_path: Path) -> None:
 
 
 def test_without_rules_the_bar_says_so(tmp_path: Path) -> None:
-    assert rules_bar(with_outlooks(view_of(tmp_path / "mine")), 80).text.strip() == "no rules"
+    assert (
+        rules_bar(with_outlooks(view_of(tmp_path / "mine")), 80).text.strip()
+        == "No rules: the recipe has none under [watch]."
+    )
 
 
 def test_margins_are_told_where_120_columns_have_room_for_them(tmp_path: Path) -> None:
@@ -70,3 +73,15 @@ def test_margins_are_told_where_120_columns_have_room_for_them(tmp_path: Path) -
     view = with_outlooks(view_of(tmp_path / "mine"), *musts, outlook("nice", "passing"), outlook("abort", "passing"))
     assert "codebook in use 0.141 > 0.1 +41 %" in rules_bar(view, 160).text
     assert rules_bar(view, 120).text.count("+41 %") == 3
+
+
+def test_where_not_all_musts_fit_those_nearest_to_their_limits_have_their_margins(tmp_path: Path) -> None:
+    margins = (4.0, 0.1, 3.0, 2.0, 5.0)
+    outlooks = [
+        outlook("must", "passing", f"m{index}", margin, title=f"a long title of must {index}", value=1.0, limit=0.5)
+        for index, margin in enumerate(margins)
+    ]
+    text = rules_bar(with_outlooks(view_of(tmp_path / "mine"), *outlooks), 80).text
+    assert "a long title of must 1" in text
+    assert "+10 %" in text
+    assert "✔ 3" in text

@@ -52,8 +52,8 @@ def test_a_large_codebook_fills_the_rows_that_there_are() -> None:
 
 def test_a_run_without_a_codebook_says_so() -> None:
     view = a_view(diagnosis={"spectrum": {}}, recipe={"quantizer": {"kind": "none"}})
-    assert text_of(codes_content(view, 40, 4, LOOK)) == "no codebook: the quantizer is none"
-    assert text_of(codes_content(a_view(diagnosis={}), 40, 4, LOOK)) == "no diagnosis yet"
+    assert text_of(codes_content(view, 40, 4, LOOK)) == "No codebook: the quantizer is none."
+    assert text_of(codes_content(a_view(diagnosis={}), 40, 4, LOOK)).startswith("No diagnosis yet: the recipe")
 
 
 def test_the_spectrum_has_both_effective_ranks() -> None:
