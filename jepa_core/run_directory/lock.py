@@ -22,7 +22,7 @@ import orjson
 from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import own_descriptor, plain_descriptor
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock, local_time
-from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, LINKED, LOCK, MOVE
+from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, LOCK, linked
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -85,13 +85,13 @@ class RunLock:
         try:
             self.folder = os.open(run, _FOLDER)
             self._descriptor = own_descriptor(self._path, os.O_RDWR | os.O_CREAT)
-            linked = _linked_folder(self.folder)
+            elsewhere = _linked_folder(self.folder)
         except OSError as error:
             self.release()
             raise RunDirectoryError(f"{self._path} cannot be opened: {error.strerror}.") from error
-        if linked is not None:
+        if elsewhere is not None:
             self.release()
-            raise RunDirectoryError(f"{run / linked} is {LINKED}. {MOVE}")
+            raise RunDirectoryError(linked(run / elsewhere))
         try:
             _lock_folder(self.folder)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

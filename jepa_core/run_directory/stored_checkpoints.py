@@ -21,7 +21,7 @@ import attrs
 from jepa_core.errors import CheckpointError
 from jepa_core.plain_files import open_plain, read_plain
 from jepa_core.run_directory.checkpoint_contents import TENSORS, VALUES, ContentsError, contents_fault, strict_json
-from jepa_core.run_directory.layout import LINKED, MOVE
+from jepa_core.run_directory.layout import linked
 from jepa_core.visible_text import clean
 
 FORMAT = 1
@@ -156,7 +156,7 @@ def refuse_linked(folder: Path) -> None:
         CheckpointError: a `checkpoints/` folder is a link.
     """
     if folder.is_symlink():
-        raise CheckpointError(f"{folder} is {LINKED}. {MOVE}")
+        raise CheckpointError(linked(folder))
 
 
 def _is_folder(path: Path) -> bool:
