@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,3 +59,18 @@ def test_every_dataset_of_files_says_so(
     (tmp_path / "owned").mkdir()
     with pytest.raises(DataError, match=r"owner: there is no such .*working directory.* Did you mean \"owned\"\?"):
         config_class(path="owner").build(DatasetFacts(seed=0))
+
+
+def test_what_is_said_of_a_file_names_all_of_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("grids.jsonl").write_text("{}\n")
+    Path("numbers.npy").write_bytes(b"")
+    Path("empty").mkdir()
+    for config in (
+        ManifestConfig(path="grids.jsonl"),
+        ArraysConfig(path="numbers.npy"),
+        ImageFolderConfig(path="empty"),
+        ArcConfig(path="empty"),
+    ):
+        with pytest.raises(DataError, match=f"^{re.escape(str(tmp_path / config.path))}"):  # type: ignore[operator]
+            config.build(None)  # type: ignore[arg-type]

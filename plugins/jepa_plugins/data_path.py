@@ -50,18 +50,20 @@ def reason(error: BaseException) -> str:
 
 
 def data_path(text: str) -> Path:
-    """A `data.path` as a path, with a home for `~` and `~user`.
+    """A `data.path` as a path, with a home for `~` and `~user`: a whole one where something is there, so that all that
+    is said of it says where.
 
     Raises:
         DataError: there is no such user.
     """
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
     except RuntimeError as error:
         raise DataError(
             f"{text}: there is no home of {Path(text).parts[0]}. Give the whole path, or ./{text} where it is the "
             "name of a folder."
         ) from error
+    return path.absolute() if os.path.lexists(path) else path
 
 
 def require_there(path: Path, wanted: str) -> None:
