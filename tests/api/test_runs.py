@@ -191,7 +191,14 @@ def test_what_the_caller_has_entered_changes_nothing(
     assert evaluated == run.metrics.series("val.retrieval.mrr")[1][-1]
 
 
-@pytest.mark.parametrize("call", ["train(recipe, device='cpu', runs_dir=runs)", "resume(run)", "evaluate(run)"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "train(recipe, device='cpu', runs_dir=runs)",
+        pytest.param("resume(run)", marks=pytest.mark.slow),
+        pytest.param("evaluate(run)", marks=pytest.mark.slow),
+    ],
+)
 def test_the_first_call_of_a_process_disturbs_nothing_by_its_imports(
     tiny_recipe_file: Path, run: jepa.Run, call: str
 ) -> None:

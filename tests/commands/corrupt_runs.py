@@ -62,11 +62,11 @@ def corpus() -> dict[str, Corrupt]:
 
 
 def sample() -> dict[str, Corrupt]:
-    """Some of them: every file, every content and every value at least once, and all that are of no one file."""
+    """Some of them: every file and most contents and values, and all that are of no one file."""
     return {
         name: case
         for number, (name, case) in enumerate(corpus().items())
-        if number % 7 == 0 or ": " not in name or name.endswith("a pipe")
+        if number % 13 == 0 or ": " not in name or name.endswith("a pipe")
     }
 
 

@@ -28,7 +28,7 @@ def test_whenever_a_run_is_killed_it_ends_with_the_state_rows_and_verdict_of_one
     assert " 0 differ" in left_by_signals(tmp_path / "runs", number, "SIGKILL")
 
 
-@pytest.mark.parametrize("number", [10, pytest.param(100, marks=LONG)])
+@pytest.mark.parametrize("number", [5, pytest.param(100, marks=LONG)])
 def test_whenever_a_run_is_asked_to_stop_or_save_it_loses_no_finished_step_and_ends_as_one_that_never_was(
     tmp_path: Path, number: int
 ) -> None:
