@@ -12,11 +12,17 @@ from jepa_core.errors import JepaError
 if TYPE_CHECKING:
     from jepa_core.recipes.faults import RecipeFaultsError
 
+
+def _resume(found: re.Match[str]) -> str:
+    name = found[1].strip("'")
+    return f'jepa.resume("{name}")'
+
+
 _SET = "--set "
 _WORDS = tuple(
     (re.compile(rf"(?<!\S){shell}"), python)
     for shell, python in (
-        (r"jepa run --resume (\S+)", r'jepa.resume("\1")'),
+        (r"jepa run --resume ('[^'\n]*'|[^\s']\S*)(?: --plugin \S+)*", _resume),
         (r"jepa run --resume\b", "jepa.resume"),
         (r"--force\b", "replace=True"),
         (r"--set ([\w.]+)=(\S+)", r'set={"\1": \2}'),

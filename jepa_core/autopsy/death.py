@@ -10,6 +10,7 @@ from typing import Literal
 
 import attrs
 
+from jepa_core.exit_codes import SIGNALS
 from jepa_core.plain_files import open_plain
 from jepa_core.run_directory.clock import Clock, local_time
 from jepa_core.run_directory.events import Event
@@ -23,10 +24,11 @@ Kind = Literal[
 ]  # fmt: skip
 """elsewhere: on another machine, where this one cannot look. silent: alive, and without a word for long."""
 
+_REFUSED = ("write failed", "checkpoint failed", "checkpoints not deleted")
+"""Names of events of a disk that refused."""
+
 NOT_FINITE = ("non-finite", "state not finite")
 """Names of events."""
-
-_STOPS = {129: "a closed terminal (SIGHUP)", 130: "Ctrl-C (SIGINT)", 143: "SIGTERM"}
 
 
 @attrs.frozen(kw_only=True)
@@ -62,7 +64,7 @@ def death_of(reader: RunReader, events: Mapping[str, Event], last: Event | None,
         return Death(kind="unknown", state="unknown", what=said, time=last.time if last else None)
     seen = max(status.heartbeat, last.time if last else 0.0)
     if status.state in ALIVE:
-        return _without_end(reader.path, status, seen, clock)
+        return _without_end(reader.path, status, events, seen, clock)
     kind, what = _recorded_end(status, events)
     return Death(kind=kind, state=status.state, what=what, time=seen, exit_code=status.exit_code)
 
@@ -75,8 +77,7 @@ def _recorded_end(status: Status, events: Mapping[str, Event]) -> tuple[Kind, st
         case "rolled_back":
             return "rolled back", f"It was rolled back: {status.child or 'another run'} goes on in its place."
         case "interrupted":
-            by = _STOPS.get(status.exit_code or 0, "a signal")
-            return "interrupted", f"It was stopped by {by}."
+            return "interrupted", _interrupted(status)
         case "aborted":
             return _aborted(events)
     failed = events.get("failed")
@@ -86,6 +87,12 @@ def _recorded_end(status: Status, events: Mapping[str, Event]) -> tuple[Kind, st
     return next((kind for key, kind in is_known.items() if key in failed.evidence), "failed"), failed.message
 
 
+def _interrupted(status: Status) -> str:
+    if status.parent and not status.heartbeat:
+        return "A rollback made it, and no process has trained it yet."
+    return f"It was stopped by {SIGNALS.get(status.exit_code or 0, 'a signal')}."
+
+
 def _aborted(events: Mapping[str, Event]) -> tuple[Kind, str]:
     bad = next((events[name] for name in NOT_FINITE if name in events), None)
     if bad is not None:
@@ -93,7 +100,7 @@ def _aborted(events: Mapping[str, Event]) -> tuple[Kind, str]:
     return "rule", events["aborted"].message if "aborted" in events else "An abort rule stopped it."
 
 
-def _without_end(run: Path, status: Status, seen: float, clock: Clock) -> Death:
+def _without_end(run: Path, status: Status, events: Mapping[str, Event], seen: float, clock: Clock) -> Death:
     """By its own word it goes on."""
     ago = max(0.0, clock.now() - seen)
     doing = "is starting" if status.state == "starting" else f"is at step {status.step}"
@@ -112,13 +119,25 @@ def _without_end(run: Path, status: Status, seen: float, clock: Clock) -> Death:
         )
         return Death(kind="elsewhere", state="stale", what=said, time=seen)
     started = _machine_started()
+    said = f"Its process ({status.pid}) is gone and left no word of its end, nor an exit code."
     if started is not None and seen < started:
-        why = f"this machine was started anew at {local_time(started)}, after its last sign of life"
+        said += f" This machine was started anew at {local_time(started)}, after its last sign of life."
     else:
         # A second stop signal ends a run at once, too.
-        why = "killed from outside (kill -9, out of memory, Ctrl-C twice), or the machine stopped"
-    said = f"Its process ({status.pid}) is gone and wrote nothing: {why}."
-    return Death(kind="killed", state="crashed", what=said, time=seen)
+        said += (
+            " That is left by kill -9, a system without memory, Ctrl-C twice, a component that ends the process, a "
+            "full disk, or a machine that stops."
+        )
+    return Death(kind="killed", state="crashed", what=f"{said} {_refusals(events)}", time=seen)
+
+
+def _refusals(events: Mapping[str, Event]) -> str:
+    """What is recorded of the disk."""
+    found = [events[name] for name in _REFUSED if name in events]
+    if not found:
+        return "No error of the disk is recorded."
+    newest = max(found, key=lambda event: event.sequence)
+    return f"The disk had refused before that, the last time so: {newest.message}"
 
 
 def _machine_started() -> float | None:

@@ -28,6 +28,8 @@ from jepa_core.run_directory.kept_checkpoints import (
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, run_beside, typed_name
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.recorded_files import plugin_flags
+from jepa_core.run_directory.settled import settled
 
 Action = Literal["list", "verify", "prune"]
 
@@ -146,12 +148,13 @@ def _read(path: Path, progress: Any) -> RunCheckpoints:
     first_sign = None if cause is None else cause.first_sign
     return RunCheckpoints(
         run=reader.name,
-        typed=typed_name(path),
+        typed=f"{typed_name(path)}{plugin_flags(path)}",
         checkpoints=kept_checkpoints(path, first_sign=first_sign, best=None if best is None else best.step, read=read),
         first_sign=first_sign,
         fired="" if cause is None else cause.title,
         best="" if best is None else f"step {best.step:,}, {best.why}",
         child="" if successor is None else successor.name,
+        settled="is training now" if is_locked(path) else "" if (end := settled(path)) is None else end.why,
         notes=tuple(notes),
     )
 
@@ -167,7 +170,7 @@ def _as_json(shown: RunCheckpoints) -> dict[str, Any]:
     return {
         "run": shown.run,
         "checkpoints": [attrs.asdict(each) for each in shown.checkpoints],
-        "resumes_from": None if shown.child or not resumes else resumes[0],
+        "resumes_from": None if shown.child or shown.settled or not resumes else resumes[0],
         "best": next((each.step for each in shown.checkpoints if each.best), None),
         "first_sign": shown.first_sign,
         "fired": shown.fired,

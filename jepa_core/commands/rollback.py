@@ -131,7 +131,6 @@ def rollback(
         resume=child.path,
         registry=registry,
         auto_rollback=auto_rollback,
-        plugin_files=plugin,
     ).exit_code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -13,7 +14,7 @@ from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles, Tags
-from jepa_core.errors import RecipeError, RunDirectoryError
+from jepa_core.errors import RecipeError
 from jepa_core.launching import (
     forget_run,
     hand_over,
@@ -26,11 +27,13 @@ from jepa_core.launching import (
     restarted_run,
 )
 from jepa_core.presentation.shown_training import audit_command, plugin_flags, run_command, train_and_show
+from jepa_core.rollback.lineage import refuse_marked
 from jepa_core.run_directory.layout import RECIPE
-from jepa_core.run_directory.naming import RUNS_DIR, find_run, typed_name
+from jepa_core.run_directory.naming import RUNS_DIR, find_run
 from jepa_core.run_directory.room import require_room
+from jepa_core.run_directory.settled import settled
 from jepa_core.run_directory.tags import checked_tags
-from jepa_core.visible_text import clean, visible_lines
+from jepa_core.visible_text import visible_lines
 
 
 def run(
@@ -86,10 +89,12 @@ def run(
     tags = checked_tags(tag)
     if path and tags and resume:
         raise RecipeError(f"--tag {tags[0]}: a run that is resumed keeps the tags that it began with.")
-    ended = _nothing_to_resume(path) if path else None
-    if ended:
+    if path:
+        refuse_marked(path)
+    ended = settled(path) if path else None
+    if path and ended:
         if leads():
-            print(visible_lines(ended.message))
+            print(visible_lines(f"{path.name} {ended.why}. {ended.remedy}"))
         return hand_over(ended.exit_code)
     if not path:
         require_room(runs_dir)
@@ -123,7 +128,6 @@ def run(
         audit_command="" if no_audit else audit_command(recipe, overrides, plugin),
         run_command=partial(run_command, recipe, overrides, flags),
         auto_rollback=auto_rollback,
-        plugin_files=plugin,
     )
     forget_run(conclusion.path)
     return hand_over(conclusion.exit_code)
@@ -179,48 +183,11 @@ def _run_to_resume(recipe: str, overrides: tuple[str, ...], resume: str, runs_di
             raise RecipeError("Which recipe? For example: jepa run quickstart")
         return None
     if recipe or overrides:
+        flags = " ".join(f"--set {shlex.quote(text)}" for text in overrides) or "--set KEY=VALUE"
+        back = f"jepa rollback {shlex.quote(resume)} --to STEP {flags}"
         raise RecipeError(
             f"--resume {resume} continues a run with its own recipe, so no recipe and no --set can be given with it.\n"
-            "To change something, start a new run."
+            f"To go on from one of its checkpoints with a change: {back}\n"
+            f"To begin anew with it: jepa run {shlex.quote(recipe) if recipe else 'RECIPE'} {flags}"
         )
     return find_run(resume, runs_dir)
-
-
-@attrs.frozen
-class _Ended:
-    """Why a run is not resumed: it is finished, or its rules have ended it."""
-
-    message: str
-    exit_code: int
-
-
-def _nothing_to_resume(run: Path) -> _Ended | None:
-    """What to say instead of resuming a run that has its verdict; a damaged one is made again.
-
-    Raises:
-        RunDirectoryError: the run was rolled back, and goes on elsewhere.
-    """
-    from jepa_core.rollback.lineage import refuse_marked
-    from jepa_core.run_directory.reading import RunReader
-
-    refuse_marked(run)
-    reader, name = RunReader(run), typed_name(run)
-    try:
-        verdict = reader.verdict()
-    except RunDirectoryError:
-        return None
-    if verdict is None:
-        return None
-    if reader.state() == "finished":
-        message = (
-            f"{run.name} is finished: there is nothing left to train. Its verdict: jepa verdict {name}\n"
-            "To train longer, start a new run with more epochs: jepa run RECIPE --set train.epochs=N"
-        )
-        return _Ended(message, verdict.exit_code)
-    if reader.state() == "aborted" and verdict.ending == "abort":
-        message = (
-            f"{run.name} was ended by an abort rule, which would end it again: {clean(verdict.cause)}\n"
-            f"To go back to before that with a change: jepa rollback {name} --set KEY=VALUE"
-        )
-        return _Ended(message, verdict.exit_code)
-    return None

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
+import attrs
+
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import RunsDir
 from jepa_core.errors import RunDirectoryError
 from jepa_core.json_text import print_json
 from jepa_core.presentation.terminal import console_for
 from jepa_core.presentation.verdict_table import verdict_table
+from jepa_core.rollback.lineage import successor_of
+from jepa_core.run_directory.layout import RECIPE
+from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, typed_name
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.status import read_status
 from jepa_core.visible_text import visible
 from jepa_core.watch.verdict import verdict_to_json
 
@@ -39,10 +46,35 @@ def verdict(run: str = LATEST, /, *, runs_dir: RunsDir = RUNS_DIR, json: Flag = 
             f"{reader.name} has no verdict: it is {reader.state().replace('_', ' ')}.\n"
             f"Where it stands: jepa monitor {typed_name(reader.path)} --once"
         )
+    child = successor_of(reader.path)
+    found = attrs.evolve(found, next=_next(reader.path, child) or _repointed(found.next, found.run, reader.path))
     if json:
         print_json(verdict_to_json(found))
     else:
         console_for().print(verdict_table(found), crop=False)
-        status = read_status(reader.path)
-        if status is not None and status.child:
-            print(f"\nIt was rolled back since: {visible(status.child)} goes on in its place.")
+        if child is not None:
+            print(f"\nIt was rolled back since: {visible(child.name)} goes on in its place.")
+
+
+def _next(run: Path, child: Path | None) -> str:
+    """What to type instead of what was recorded; empty where that holds still."""
+    if child is not None:
+        return f"jepa autopsy {typed_name(child)}  # the run that goes on in its place"
+    if is_locked(run):
+        return f"jepa monitor {typed_name(run)} --once  # it is training on"
+    return ""
+
+
+def _repointed(command: str, name: str, run: Path) -> str:
+    """The recorded command, with where the run is now: it may have been moved, or be looked at from another folder."""
+    typed, comment, why = command.partition("  # ")
+    try:
+        words = shlex.split(typed)
+    except ValueError:
+        return command
+    recipe = f"/{RECIPE}"
+    for index, word in enumerate(words):
+        if Path(word.removesuffix(recipe)).name == name:
+            here = str(run) if word.endswith(recipe) else shlex.split(typed_name(run))[0]
+            words[index] = f"{here}{recipe}" if word.endswith(recipe) else here
+    return f"{shlex.join(words)}{comment}{why}"

@@ -235,7 +235,7 @@ def _stamps(folder: Path) -> _Stamps:
 
 def in_words(error: BaseException) -> str:
     """An error that nobody wrote for users, on one line."""
-    return " ".join("".join(traceback.format_exception_only(error)).split())
+    return " ".join("".join(traceback.format_exception_only(error)).split()).removesuffix(":")
 
 
 def _discard(path: Path) -> None:

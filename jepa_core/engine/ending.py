@@ -9,6 +9,7 @@ import attrs
 
 from jepa_core.run_directory.lock import DirectoryLostError, Loss
 from jepa_core.run_directory.naming import typed_name
+from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.watch.decision import Decision
 
 
@@ -64,5 +65,5 @@ def directory_lost(loss: Loss, step: int, *, is_saved: bool, fault: str = "") ->
         return DirectoryLostError(f"{stopped}, and nothing could be saved. {loss.remedy}", loss)
     why = f" ({fault.rstrip('.')})" if fault else ""
     state = "whose checkpoint is there" if is_saved else f"and its newest checkpoint there is an earlier one{why}"
-    message = f"{stopped}, {state}. Go on with: jepa run --resume {typed_name(loss.path)}"
+    message = f"{stopped}, {state}. Go on with: jepa run --resume {typed_name(loss.path)}{plugin_flags(loss.path)}"
     return DirectoryLostError(message, loss)

@@ -102,7 +102,7 @@ def losses_told(crew: Crew, run: str) -> Iterator[None]:
             raise
         lost = RankLostError(
             f"Rank {rank} of {size} lost the others: one has ended, or does not answer. What it said, if anything, is "
-            f"the cause. Go on from the newest checkpoint: jepa run --resume {run}"
+            f"the cause. What else is known, and how to go on: jepa autopsy {run}"
         )
         _LOST.append(lost)
         raise lost from error

@@ -14,18 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jepa_core.disk_errors import remedy
 from jepa_core.engine.checkpoint import CheckpointFolder, NotDeletedError, in_words
 from jepa_core.engine.checkpoint_writing import CheckpointWriting
 from jepa_core.engine.non_finite import BadTensor
 from jepa_core.engine.record import Record
 from jepa_core.engine.slices import local
 from jepa_core.errors import CheckpointError
-
-FAILURES_IN_A_ROW = 5
-"""So many checkpoints that could not be written end a run: each is another try, when it is due, and a run that goes on
-for longer than that without one works for nothing."""
-LAST_TRIES = 3
-"""How often the last checkpoint is tried, after which there is no other."""
+from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
+from jepa_core.run_directory.line_appender import FAILURES_IN_A_ROW, LEAST_SECONDS
+from jepa_core.run_directory.writing import LAST_TRIES
 
 _FIGURES = frozenset({"meters"})
 """Entries that tell what happened, which is not finite where a skipped step's loss was not."""
@@ -52,11 +50,13 @@ class Saving:
         self._record = record
         self._writing = CheckpointWriting(device)
         self._exempt = {name for name, leaf in _leaves(built) if not _is_finite(leaf)}
+        self.clock: Clock = SYSTEM_CLOCK
         self._failures = 0
+        self._failing_since = 0.0
         self.saved_at = -1
         """Step of the newest checkpoint that was written here."""
         self.pause = 1.0
-        """Seconds between two tries of the last checkpoint."""
+        """Seconds between the first two tries of the last checkpoint."""
 
     def begin(
         self, step: int, states: Mapping[str, Any], folder: CheckpointFolder, *, best: int | None, prune: bool
@@ -87,7 +87,7 @@ class Saving:
                 return
             if isinstance(error, NotFiniteStateError) or attempt == LAST_TRIES:
                 raise error
-            time.sleep(self.pause)
+            time.sleep(self.pause * 3 ** (attempt - 1))
 
     def tidy(self, folder: CheckpointFolder, best: Mapping[str, float]) -> None:
         """Delete what is wanted no longer where no checkpoint was written here, after which that is done: a process
@@ -136,21 +136,28 @@ class Saving:
             if error is not None:
                 self._record.event("checkpoints not deleted", "warning", str(error), step=step)
             return None
+        self._failing_since = self._failing_since if self._failures else self.clock.monotonic()
         self._failures += 1
         if isinstance(error, NotFiniteStateError):
             advice = "Start again from an earlier checkpoint, with a lower optimizer.lr or train.clip_norm."
             evidence = {"step": step, "cause": error.what}
             self._record.event("state not finite", "critical", str(error), step=step, evidence=evidence, advice=advice)
         else:
-            self._record.event("checkpoint failed", "warning", str(error), step=step)
+            cause = error.__cause__
+            advice = f"{remedy(cause)}." if isinstance(cause, OSError) else ""
+            self._record.event("checkpoint failed", "warning", str(error), step=step, advice=advice)
         return error
 
     def _go_on_or_end(self, error: CheckpointError | None) -> None:
+        """Each checkpoint is another try, when it is due; but a run that goes on for long without one works for
+        nothing. A state that is not finite does not mend with time."""
         if error is None or self._failures < FAILURES_IN_A_ROW:
             return
         if isinstance(error, NotFiniteStateError):
             error.is_of_last = False
             raise error
+        if self.clock.monotonic() - self._failing_since < LEAST_SECONDS:
+            return
         newest = f"The newest is of step {self.saved_at}." if self.saved_at >= 0 else "There is none of this session."
         raise CheckpointError(
             f"The run ends: {self._failures} checkpoints in a row could not be written. {newest} {error}"

@@ -38,6 +38,7 @@ from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_base
 from jepa_core.run_directory.lock import DirectoryLostError
 from jepa_core.run_directory.naming import create_run, typed_name
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.best_checkpoint import best_checkpoint
 from jepa_core.watch.findings import Finding, Severity
@@ -250,7 +251,8 @@ class _Session:
             self.record.audited(audited)
             typed = typed_name(self.writer.path)
             interruption.last_words = (
-                f"\nEnded at once, without a checkpoint of the last steps. Go on with: jepa run --resume {typed}\n"
+                f"\nEnded at once, without a checkpoint of the last steps. Go on with: jepa run --resume {typed}"
+                f"{plugin_flags(self.writer.path)}\n"
             )
             self.crew.meet()
             with interruption.acknowledged(lambda: screen.event("warning", STOPPING, "")):
@@ -370,6 +372,9 @@ class _Session:
             self.judge,
             run=self.writer.path,
             typed=typed_name(self.writer.path),
+            plugin_flags=plugin_flags(
+                self.writer.path, *([Path(values.path)] if (values := self.baseline.values) and values.path else [])
+            ),
             ending=ending.kind,
             cause="" if ending.state == "finished" else ending.reason,
             no_baseline_because=self.baseline.reason,

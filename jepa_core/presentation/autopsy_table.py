@@ -58,6 +58,8 @@ def _heading(autopsy: Autopsy) -> Text:
         line.append(f" · epoch {figure_text(autopsy.epoch)}")
     if autopsy.death.exit_code is not None:
         line.append(f" · exit code {autopsy.death.exit_code}")
+    elif autopsy.death.kind == "killed":
+        line.append(" · exit code unknown")
     return line
 
 

@@ -27,7 +27,7 @@ class RunCheckpoints:
     run: str
     """Its name."""
     typed: str
-    """The same as it is typed."""
+    """The same as it is typed, with what has to be typed behind it to resume it."""
     checkpoints: tuple[KeptCheckpoint, ...]
     first_sign: float | None
     """The first step at which something that fired can be seen."""
@@ -37,6 +37,8 @@ class RunCheckpoints:
     """Why the best is the best; empty where the verdict names none."""
     child: str
     """The run that goes on in its place; empty where none does."""
+    settled: str = ""
+    """Why nobody goes on with it, such as "is finished"; empty where one may."""
     notes: tuple[str, ...] = ()
 
 
@@ -85,6 +87,8 @@ def _lines(shown: RunCheckpoints) -> Iterator[Text]:
     resumes = [checkpoint for checkpoint in shown.checkpoints if checkpoint.resumes]
     if shown.child:
         yield Text(f"resume: no, {clean(shown.child)} goes on in its place", style="dim")
+    elif shown.settled:
+        yield Text(f"resume: no, it {clean(shown.settled)}", style="dim")
     elif resumes:
         yield Text(f"resume: jepa run --resume {clean(shown.typed)} goes on from step {resumes[0].step:,}", style="dim")
     else:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jepa_core.errors import RunDirectoryError
 from jepa_core.launching import leads
 from jepa_core.presentation.lasting_output import lasting
+from jepa_core.run_directory import recorded_files
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import typed_name
 
@@ -50,7 +51,6 @@ def train_and_show(
     audit_command: str = "",
     run_command: Typed = flags_alone,
     auto_rollback: bool = False,
-    plugin_files: Sequence[Path] = (),
     owns_process: bool = True,
 ) -> Conclusion:
     """Train until there is a verdict or an interruption, over rollbacks; how the last run ended.
@@ -82,7 +82,7 @@ def train_and_show(
         if conclusion.child is None:
             if conclusion.leads:
                 with lasting(console):
-                    _show(console, conclusion, plugin_files)
+                    _show(console, conclusion)
             return conclusion
         resume = conclusion.child
         loaded = load_recipe(resume / RECIPE, registry=registry)
@@ -203,7 +203,7 @@ def _open_screen(
     return screen
 
 
-def _show(console: Console, conclusion: Conclusion, plugin_files: Sequence[Path]) -> None:
+def _show(console: Console, conclusion: Conclusion) -> None:
     """Print the verdict, or how to go on."""
     from rich.text import Text
 
@@ -213,7 +213,7 @@ def _show(console: Console, conclusion: Conclusion, plugin_files: Sequence[Path]
     from jepa_core.run_directory.writing import open_console
 
     if conclusion.verdict is None:
-        flags = "".join(f" {flag}" for flag in plugin_flags(plugin_files))
+        flags = recorded_files.plugin_flags(conclusion.path)
         console.print(
             f"Interrupted after step {conclusion.ending.step}; a checkpoint is written.\n"
             f"Go on with: jepa run --resume {typed_name(conclusion.path)}{flags}",

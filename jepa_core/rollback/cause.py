@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.naming import typed_name
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.recorded_recipe import recorded_watch
 from jepa_core.run_directory.stored_checkpoints import stored_checkpoints
 from jepa_core.visible_text import visible
@@ -20,6 +22,9 @@ from jepa_core.watch.rules import Alarm, Rollback
 
 NON_FINITE = "non-finite"
 """Names the stop at a value that is not finite, which is no rule's."""
+
+MOST_NAMED = 12
+"""Rules that are named where the one asked for is not there."""
 
 _KINDS = ("rollback", "abort", "scenario")
 
@@ -105,8 +110,17 @@ def _id_of(event: Event) -> str:
 
 def _not_fired(reader: RunReader, scenario: str, fired: Sequence[Event], rules: Mapping[str, Alarm]) -> str:
     names = _names(fired) or "none"
-    known = "" if scenario in rules or scenario == NON_FINITE else " It has no rule of this id."
+    known = "" if scenario in rules or scenario == NON_FINITE else f" {_no_such_rule(scenario, rules)}"
     return f"{scenario!r} has not fired in {reader.name}.{known}\nFired so far: {names}.\n{_by_hand(reader)}"
+
+
+def _no_such_rule(scenario: str, rules: Mapping[str, Alarm]) -> str:
+    near = difflib.get_close_matches(scenario, rules, n=1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    there = ", ".join(sorted(rules)[:MOST_NAMED]) + (", …" if len(rules) > MOST_NAMED else "")
+    return visible(
+        f"It has no rule of this id.{meant} There {'are' if rules else 'is none'}{' ' + there if rules else ''}."
+    )
 
 
 def _nothing_fired(reader: RunReader, fired: Sequence[Event]) -> str:
@@ -124,7 +138,7 @@ def _names(fired: Sequence[Event]) -> str:
 
 def _by_hand(reader: RunReader) -> str:
     there = ", ".join(str(found.step) for found in stored_checkpoints(reader.path / CHECKPOINTS)) or "none"
-    command = f"jepa rollback {typed_name(reader.path)} --to STEP --set KEY=VALUE"
+    command = f"jepa rollback {typed_name(reader.path)} --to STEP --set KEY=VALUE{plugin_flags(reader.path)}"
     return f"To change something anyway, say from where and what: {command}\nCheckpoints at steps: {there}."
 
 

@@ -18,7 +18,9 @@ from jepa_core.run_directory.events import EventsWriter
 from jepa_core.run_directory.layout import ROLLBACK
 from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.naming import beside, placed, run_beside, runs_in, typed_name
+from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.replacing import replace_file
+from jepa_core.run_directory.settled import settled
 from jepa_core.run_directory.status import Status, read_status, write_status
 from jepa_core.watch.rollback_story import PastRollback
 
@@ -132,10 +134,11 @@ def refuse_marked(run: Path) -> None:
 
 
 def _goes_on_in(run: Path, child: Path) -> RunDirectoryError:
-    typed = typed_name(child)
+    typed, flags = typed_name(child), plugin_flags(child)
+    onward = f"To resume that: jepa run --resume {typed}{flags}. " if settled(child) is None else ""
     return RunDirectoryError(
         f"{run.name} was rolled back and stays as it is; {child.name} goes on in its place.\n"
-        f"To resume that: jepa run --resume {typed}. To go back from there: jepa rollback {typed} --to STEP\n"
+        f"{onward}To go back from there: jepa rollback {typed} --to STEP{flags}\n"
         f"To go on with {run.name} after all delete {child}, or move it away."
     )
 

@@ -18,6 +18,7 @@ from jepa_core.recipes.difference import Change
 from jepa_core.recipes.writing import toml_key, value_to_toml
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.naming import typed_name
+from jepa_core.run_directory.recorded_files import plugin_flags
 
 
 @attrs.frozen(kw_only=True)
@@ -84,14 +85,14 @@ class RollbackPlan:
 def rollback_command(
     run: Path, *, scenario: str = "", to: int | None = None, changes: Mapping[str, Any] | None = None, use: str = ""
 ) -> str:
-    """What to type for a rollback, now or later: a shortened name may come to mean other runs too."""
-    words = ["jepa", "rollback", typed_name(run)]
-    words += ["--scenario", scenario] if scenario else []
+    """What to type for a rollback, now or later: a shortened name may come to mean other runs too. With the local
+    plugins that the run was made with."""
+    words = ["--scenario", scenario] if scenario else []
     words += ["--to", str(to)] if to is not None else []
     words += ["--use", use] if use else []
     for flag in flags_of(changes or {}):
         words += ["--set", flag]
-    return shlex.join(words)
+    return " ".join(["jepa rollback", typed_name(run), *map(shlex.quote, words)]) + plugin_flags(run)
 
 
 def flags_of(changes: Mapping[str, Any]) -> list[str]:

@@ -46,7 +46,7 @@ class EventsWriter:
             RunDirectoryError: the file cannot be opened.
         """
         self._clock = clock
-        self._lines = LineAppender(run / EVENTS)
+        self._lines = LineAppender(run / EVENTS, clock=clock)
         self._sequence, self.count = _numbers(self._lines.path)
 
     def write(

@@ -8,19 +8,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from jepa_core.disk_errors import remedy
 from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import open_plain, own_descriptor
 from jepa_core.recorded_numbers import encode
+from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
+from jepa_core.run_directory.naming import typed_name
 
 FAILURES_IN_A_ROW = 5
-"""Failed writes after which a run is stopped rather than left without a record."""
+LEAST_SECONDS = 60.0
+"""A run is stopped, rather than left without a record, once so many writes in a row have failed and so long has passed
+since the first of them: rows may be due many times a second, and a network disk is away for longer than that."""
 
 _BLOCK = 1 << 16
 
@@ -28,12 +32,15 @@ _BLOCK = 1 << 16
 class LineAppender:
     """One JSON Lines file, open for appending; this process is its only writer."""
 
-    def __init__(self, path: Path, on_failure: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, on_failure: Callable[[str, str], None] | None = None, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         """Open `path`, make it where it is missing, and drop a line that was cut off.
 
         Args:
             path: the file.
-            on_failure: told once, with words for the user, when writes begin to fail.
+            on_failure: told once, with words for the user and with what to do, when writes begin to fail.
+            clock: where durations come from.
 
         Raises:
             RunDirectoryError: the file cannot be opened.
@@ -41,7 +48,9 @@ class LineAppender:
         self.path = path
         self._on_failure = on_failure
         self._waiting: list[bytes] = []
+        self._clock = clock
         self._failures = 0
+        self._failing_since = 0.0
         self._stump_at: int | None = None
         try:
             self._descriptor = own_descriptor(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
@@ -55,7 +64,7 @@ class LineAppender:
         """Write one record as a line, after those that could not be written before.
 
         Raises:
-            RunDirectoryError: this was the fifth failed write in a row.
+            RunDirectoryError: five writes in a row have failed, and for a minute.
         """
         self._waiting.append(orjson.dumps(encode(record), option=orjson.OPT_APPEND_NEWLINE))
         try:
@@ -136,18 +145,21 @@ class LineAppender:
         self._stump_at = None
 
     def _note_failure(self, error: OSError) -> None:
+        now = self._clock.monotonic()
+        self._failing_since = self._failing_since if self._failures else now
         self._failures += 1
+        seconds = now - self._failing_since
         num_bytes = sum(map(len, self._waiting))
         message = (
             f"{self.path} cannot be written: {error.strerror}. {len(self._waiting)} lines ({num_bytes} bytes) wait"
         )
-        if self._failures >= FAILURES_IN_A_ROW:
+        if self._failures >= FAILURES_IN_A_ROW and seconds >= LEAST_SECONDS:
             raise RunDirectoryError(
-                f"{message} after {self._failures} failed writes in a row.\n"
-                f"Make room or mend the disk, then go on with: jepa run --resume {shlex.quote(str(self.path.parent))}"
+                f"{message} after {self._failures} failed writes in a row, in {seconds:.0f} s.\n"
+                f"{remedy(error)}. How to go on then: jepa autopsy {typed_name(self.path.parent)}"
             ) from error
         if self._failures == 1 and self._on_failure is not None:
-            self._on_failure(f"{message} in memory; the next line tries again")
+            self._on_failure(f"{message} in memory; the next line tries again", f"{remedy(error)}.")
 
 
 def end_of_last_line(descriptor: int) -> int:

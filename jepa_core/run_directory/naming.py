@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import shutil
 import socket
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -241,11 +242,11 @@ def short_name(run: str, others: Collection[str]) -> str:
 
 
 def typed_name(run: Path) -> str:
-    """What to type for a run where a command asks for one: its name, or its path outside `runs/`.
+    """What to type in a shell for a run where a command asks for one: its name, or its path outside `runs/`.
 
     The whole name, since what is printed is typed later, when other runs may begin as this one does.
     """
-    return run.name if run.parent == RUNS_DIR else str(run)
+    return shlex.quote(run.name if run.parent == RUNS_DIR else str(run))
 
 
 def _not_found(text: str, runs_dir: Path, runs: Sequence[Path]) -> str:

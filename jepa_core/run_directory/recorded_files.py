@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,22 @@ KEY = "plugin_files"
 def recorded_files(files: Iterable[LocalFile]) -> list[dict[str, str]]:
     """What environment.json says of them."""
     return [{"path": str(file.path.resolve()), "sha256": file.sha256} for file in files]
+
+
+def plugin_flags(*runs: Path) -> str:
+    """What has to be typed behind a command that uses the components of runs, such as " --plugin my_loss.py"; empty
+    where they were made without local plugins. A file below the working folder is named from there if the run is, too.
+    """
+    recorded = [(run, RunReader(run).environment().get(KEY, [])) for run in runs]
+    entries = [(run, entry) for run, found in recorded if isinstance(found, list) for entry in found]
+    paths = [(run, entry.get("path")) for run, entry in entries if isinstance(entry, dict)]
+    typed = [_typed(Path(path), run) for run, path in paths if isinstance(path, str) and path]
+    return "".join(f" --plugin {shlex.quote(path)}" for path in dict.fromkeys(typed))
+
+
+def _typed(file: Path, run: Path) -> str:
+    here = Path.cwd()
+    return str(file.relative_to(here) if not run.is_absolute() and file.is_relative_to(here) else file)
 
 
 def check_same_files(run: Path, files: Sequence[LocalFile]) -> None:
@@ -34,4 +51,6 @@ def check_same_files(run: Path, files: Sequence[LocalFile]) -> None:
                 f"{run} was made with another version of {path}: its SHA-256 was {entry.get('sha256')}.\n"
                 "Put the file back as it was, or start a new run."
             )
-        raise PluginError(f"{run} was made with a local plugin, which has to be given again: --plugin {path}")
+        raise PluginError(
+            f"{run} was made with a local plugin, which has to be given again: --plugin {shlex.quote(path)}"
+        )

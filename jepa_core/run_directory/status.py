@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,6 +12,7 @@ import attrs
 import cattrs
 import orjson
 
+from jepa_core.disk_errors import remedy
 from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import read_plain
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
@@ -104,7 +106,7 @@ class StatusWriter:
             if now - self._failing_since >= STALE_SECONDS:
                 raise RunDirectoryError(
                     f"{self._path} cannot be written: {error.strerror}, for {now - self._failing_since:.0f} s.\n"
-                    "Make room or mend the disk, then go on with: jepa run --resume"
+                    f"{remedy(error)}. How to go on then: jepa autopsy {shlex.quote(str(self._path.parent))}"
                 ) from error
             return
         self._failing_since = None

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 import orjson
 
+from jepa_core.disk_errors import remedy
 from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import own_descriptor
 from jepa_core.recorded_numbers import encode
@@ -27,8 +28,9 @@ from jepa_core.run_directory.status import StatusWriter, read_status
 from jepa_core.watch.findings import Firing, Severity
 from jepa_core.watch.verdict import Verdict, verdict_to_json
 
-LAST_TRIES = 3
-"""How often the verdict is tried, after which nothing is written."""
+LAST_TRIES = 4
+"""How often what comes last is tried, each time after a pause three times as long: over 13 s, in which a network disk
+may come back, and which a batch system grants."""
 
 
 class RunWriter:
@@ -56,9 +58,9 @@ class RunWriter:
             clear_unfinished(lock.folder)
             self._events = EventsWriter(path, clock)
             opened.callback(self._events.close)
-            self._metrics = MetricsWriter(path, resume_at=resume_at, on_failure=self._write_failed)
+            self._metrics = MetricsWriter(path, resume_at=resume_at, on_failure=self._write_failed, clock=clock)
             opened.callback(self._metrics.close)
-            self._diagnostics = LineAppender(path / DIAGNOSTICS, self._write_failed)
+            self._diagnostics = LineAppender(path / DIAGNOSTICS, self._write_failed, clock)
             opened.callback(self._diagnostics.close)
             if resume_at is not None:
                 self._diagnostics.keep_until(resume_at)
@@ -73,7 +75,7 @@ class RunWriter:
         self.loss: Loss | None = None
         """Why the directory is lost, once `look` has found that it is."""
         self.pause = 1.0
-        """Seconds between two tries of the verdict."""
+        """Seconds between the first two tries of the verdict."""
         self.listener: Callable[[Event], None] | None = None
         """Is told of every event once it is written."""
 
@@ -157,10 +159,10 @@ class RunWriter:
             RunDirectoryError: it cannot be written.
         """
         content = orjson.dumps(verdict_to_json(verdict), option=orjson.OPT_INDENT_2)
-        for _ in range(LAST_TRIES - 1):
+        for attempt in range(LAST_TRIES - 1):
             with contextlib.suppress(RunDirectoryError):
                 return self._replace(VERDICT, content)
-            time.sleep(self.pause)
+            time.sleep(self.pause * 3**attempt)
         return self._replace(VERDICT, content)
 
     def drop_verdict(self) -> None:
@@ -191,19 +193,19 @@ class RunWriter:
         """Whether there is a directory to write to which no other process has taken."""
         return self.loss is None or self.loss.path is not None
 
-    def _write_failed(self, message: str) -> None:
-        self._events.write("write failed", message, severity="critical", advice="Make room on the disk.")
+    def _write_failed(self, message: str, advice: str) -> None:
+        self._events.write("write failed", message, severity="critical", advice=advice)
 
     def _replace(self, name: str, content: bytes) -> None:
         try:
             replace_in(self._lock.folder, name, content)
         except OSError as error:
             raise RunDirectoryError(
-                f"{self.path / name} ({len(content)} bytes) cannot be written: {error.strerror}."
+                f"{self.path / name} ({len(content)} bytes) cannot be written: {error.strerror}. {remedy(error)}."
             ) from error
 
 
-def open_console(run: Path, on_failure: Callable[[str], None] = lambda _: None) -> TextIO:
+def open_console(run: Path, on_failure: Callable[[str, str], None] = lambda _message, _advice: None) -> TextIO:
     """The file of what was shown, to append to. Where the disk refuses a line it is left out, and `on_failure` is told
     the first time: nobody's training depends on it.
 
@@ -222,7 +224,7 @@ def open_console(run: Path, on_failure: Callable[[str], None] = lambda _: None) 
 class _Shown(io.RawIOBase):
     """The bytes of console.log: each write is there as a whole or not at all, and none raises."""
 
-    def __init__(self, path: Path, descriptor: int, on_failure: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, descriptor: int, on_failure: Callable[[str, str], None]) -> None:
         self._path, self._descriptor, self._on_failure = path, descriptor, on_failure
         self._fails = False
 
@@ -244,7 +246,8 @@ class _Shown(io.RawIOBase):
                 self._fails = True
                 self._on_failure(
                     f"{self._path} cannot be written: {error.strerror}. What is shown ({num_bytes} bytes) is left out "
-                    "of it"
+                    "of it",
+                    f"{remedy(error)}.",
                 )
         return num_bytes
 
@@ -264,14 +267,15 @@ class MetricsWriter:
         *,
         rank: int = 0,
         resume_at: float | None = None,
-        on_failure: Callable[[str], None] | None = None,
+        on_failure: Callable[[str, str], None] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Open the file; with `resume_at`, drop the rows later than that step.
 
         Raises:
             RunDirectoryError: the file cannot be opened or cut.
         """
-        self._lines = LineAppender(run / metrics_name(rank), on_failure)
+        self._lines = LineAppender(run / metrics_name(rank), on_failure, clock)
         if resume_at is not None:
             self._lines.keep_until(resume_at)
 
@@ -279,7 +283,7 @@ class MetricsWriter:
         """Append a row; non-finite figures stand in it as text.
 
         Raises:
-            RunDirectoryError: five writes in a row have failed. Until then rows wait in memory.
+            RunDirectoryError: five writes in a row have failed, and for a minute. Until then rows wait in memory.
         """
         self._lines.append(dict(row))
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def reach_verdict(
     *,
     run: Path,
     typed: str = "",
+    plugin_flags: str = "",
     ending: Ending = "finished",
     cause: str = "",
     no_baseline_because: str = "",
@@ -90,6 +92,7 @@ def reach_verdict(
         judge: has observed every row of the run.
         run: the run directory.
         typed: what to type for it where a command asks for a run; its path when not given.
+        plugin_flags: what to type behind commands that use its components, or those of the baseline's run.
         ending: how the run ended; an early stop is a normal finish.
         cause: what stopped it, such as the abort rule's title or the first bad tensor.
         findings: of the audit and the run, the most severe first.
@@ -138,7 +141,16 @@ def reach_verdict(
         story=tuple(story),
         # A success is gone on with, whatever fired on the way.
         next=(next_command if outcome != "success" else "")
-        or _next_command(outcome, run, baseline, judgements, judge.finals, name=typed or str(run), stopped=stopped),
+        or _next_command(
+            outcome,
+            run,
+            baseline,
+            judgements,
+            judge.finals,
+            stopped=stopped,
+            name=typed or shlex.quote(str(run)),
+            flags=plugin_flags,
+        ),
     )
 
 
@@ -314,6 +326,7 @@ def _next_command(
     finals: Mapping[str, float],
     *,
     name: str,
+    flags: str,
     stopped: bool,
 ) -> str:
     if stopped or (baseline is None and any(j.kind == "must" and not j.held for j in judgements)):
@@ -321,7 +334,8 @@ def _next_command(
     if outcome == "success" or baseline is None:
         has_labels = any(figure.startswith("val.probe.") for figure in finals)
         shown = "the best checkpoint with its probes" if has_labels else "the best checkpoint beside every null"
-        return f"jepa eval {name}  # {shown}; on other data with --set data.…"
+        return f"jepa eval {name}{flags}  # {shown}; on other data with --set data.…"
     if baseline.run:
-        return f"jepa recipe diff {baseline.path}/recipe.toml {run}/recipe.toml  # what was changed"
+        recipes = shlex.join([f"{baseline.path}/recipe.toml", f"{run}/recipe.toml"])
+        return f"jepa recipe diff {recipes}{flags}  # what was changed"
     return f"jepa monitor {name} --once  # the last figures and events"

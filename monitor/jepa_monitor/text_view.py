@@ -17,9 +17,9 @@ from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.runs_table import state_text
 from jepa_core.presentation.verdict_table import headline
 from jepa_core.recorded_numbers import decode_number
+from jepa_core.rollback.plan import rollback_command
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.events import Event
-from jepa_core.run_directory.naming import typed_name
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Firing, by_severity
 from jepa_monitor.model.beside_nulls import (
@@ -215,7 +215,7 @@ def text_firings(view: RunView) -> Iterator[Text]:
 def remedy(firing: Firing, view: RunView) -> str:
     """What to type about a firing; empty where nothing is known."""
     if firing.kind == "rollback" and view.state != "rolled_back":
-        return f"jepa rollback {typed_name(Path(view.path))}"
+        return rollback_command(Path(view.path))
     return flags_of(firing.set) or (f"--use {firing.use}" if firing.use else "")
 
 

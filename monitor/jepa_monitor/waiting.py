@@ -24,6 +24,7 @@ from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.layout import is_run
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.naming import typed_name
+from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.status import ALIVE, STALE_SECONDS, process_lives
 from jepa_core.visible_text import clean, escaped
 from jepa_core.watch.findings import Firing
@@ -247,7 +248,8 @@ def _why_it_cannot_go_on(view: RunView) -> str:
         return f"{view.name} was rolled back, and names no run that continues it"
     if _is_made_by_rollback(view):
         name = clean(typed_name(Path(view.path)))
-        return f"{view.name} was made by a rollback, and no process trains it: jepa run --resume {name}"
+        flags = clean(plugin_flags(Path(view.path)))
+        return f"{view.name} was made by a rollback, and no process trains it: jepa run --resume {name}{flags}"
     age = f"{view.heartbeat_age or 0.0:,.0f} s"
     if view.state == "stale":
         return f"{view.name} has given no sign of life for {age} (process {status.pid} on {status.host})"

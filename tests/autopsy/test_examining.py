@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import orjson
 import pytest
 
@@ -20,8 +21,11 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.bad_batches import BadBatch, write_bad_batch
 from jepa_core.run_directory.clock import Clock
 from jepa_core.run_directory.layout import CONSOLE, ENVIRONMENT, EVENTS, METRICS, RECIPE, STATUS
-from jepa_core.run_directory.status import read_status
+from jepa_core.run_directory.status import read_status, write_status
 from jepa_core.run_directory.writing import RunWriter
+from jepa_core.watch.judge import Judge
+from jepa_core.watch.outcome import reach_verdict
+from jepa_core.watch.rules import Watch
 from tests.run_directory.runs import record_run, validation
 from tests.run_directory.test_plain_files import KINDS, Put, nobody_waits, run_with
 
@@ -73,17 +77,77 @@ def ended(folder: Path, state: str, event: str, message: str, *, exit_code: int,
     return run
 
 
+def finished(folder: Path) -> Path:
+    run = a_run(folder)
+    with RunWriter(run) as writer:
+        writer.write_verdict(reach_verdict(Judge(Watch()), run=run))
+        writer.status.update(state="finished", exit_code=0, step=8)
+    return run
+
+
+def noted(run: Path, **environment: Any) -> Path:
+    file = run / ENVIRONMENT
+    before = orjson.loads(file.read_bytes()) if file.exists() else {}
+    file.write_bytes(orjson.dumps(before | environment))
+    return run
+
+
+def scripted(run: Path) -> Path:
+    return noted(run, scripted=True)
+
+
+def with_plugin(run: Path) -> Path:
+    return noted(run, plugin_files=[{"path": "/my parts/mine.py", "sha256": "0"}])
+
+
+def made_by_a_rollback(folder: Path) -> Path:
+    run = a_run(folder)
+    status = read_status(run)
+    assert status is not None
+    write_status(run, attrs.evolve(status, state="interrupted", parent="other", heartbeat=0.0))
+    return run
+
+
+def refused(folder: Path) -> Path:
+    run = a_run(folder)
+    tell(run, "write failed", "metrics.jsonl cannot be written: No space left on device")
+    return run
+
+
 WAYS: dict[str, tuple[Callable[[Path], Path], Kind, str, list[str]]] = {
     "finished": (
-        lambda f: a_run(f, state="finished", exit_code=0), "finished", "came to its end", ["jepa verdict RUN"],
+        finished, "finished", "came to its end", ["jepa verdict RUN"],
+    ),
+    "finished without a verdict": (
+        lambda f: a_run(f, state="finished", exit_code=0), "finished", "came to its end", ["jepa run --resume RUN"],
+    ),
+    "the recipe's fault": (
+        lambda f: ended(f, "failed", "failed", "RecipeError: no pairs", exit_code=2), "failed", "no pairs",
+        ["jepa run RUN/recipe.toml --set KEY=VALUE"],
+    ),
+    "of a demo": (
+        lambda f: scripted(a_run(f, state="interrupted", exit_code=130)), "interrupted", "Ctrl-C",
+        ["jepa run quickstart"],
+    ),
+    "with a plugin": (
+        lambda f: with_plugin(a_run(f, state="interrupted", exit_code=130)), "interrupted", "Ctrl-C",
+        ["jepa run --resume RUN --plugin '/my parts/mine.py'"],
+    ),
+    "made by a rollback": (
+        made_by_a_rollback, "interrupted", "no process has trained it yet", ["jepa run --resume RUN"],
+    ),
+    "on a disk that refused": (
+        refused, "killed", "The disk had refused before that, the last time so: metrics.jsonl cannot be",
+        ["jepa run --resume RUN"],
     ),
     "interrupted": (
         lambda f: a_run(f, state="interrupted", exit_code=143), "interrupted", "stopped by SIGTERM",
         ["jepa run --resume RUN"],
     ),
     "killed": (
-        a_run, "killed", "is gone and wrote nothing: killed from outside (kill -9, out of memory, Ctrl-C twice), "
-        "or the machine stopped.", ["jepa run --resume RUN"],
+        a_run, "killed", "is gone and left no word of its end, nor an exit code. That is left by kill -9, a system "
+        "without memory, Ctrl-C twice, a component that ends the process, a full disk, or a machine that stops. No "
+        "error of the disk is recorded.", ["jepa run --resume RUN"],
     ),
     "without a checkpoint": (
         lambda f: a_run(f, checkpoint=None), "killed", "is gone", ["jepa run RUN/recipe.toml"],
@@ -166,7 +230,7 @@ def test_a_machine_that_was_started_anew_since_is_named(tmp_path: Path) -> None:
     status = orjson.loads((run / STATUS).read_bytes())
     (run / STATUS).write_bytes(orjson.dumps(status | {"heartbeat": 10.0, "host": os.uname().nodename}))
     (run / EVENTS).unlink()
-    assert "this machine was started anew at" in examine(run).death.what
+    assert "This machine was started anew at" in examine(run).death.what
 
 
 def test_what_happened_before_a_resume_is_not_taken_for_the_end(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_scenario_b_is_flagged_with_its_command_and_the_healthy_checkpoint_is_ke
     (parent,) = runs.all()
     flagged = next(event for event in RunReader(parent).events() if event.name == "rollback B")
     assert (flagged.step, flagged.evidence["first_sign"]) == (12, 8)
-    assert flagged.evidence["command"] == f"jepa rollback {parent} --scenario B"
+    assert flagged.evidence["command"] == f"jepa rollback {parent} --scenario B --plugin {PARTS}"
     changes = ["losses.relational.weight 0.02 → 0.025", "losses.relational.context_self_weight 0.005 → 0.01"]
     assert flagged.evidence["changes"] == changes
     assert f"{flagged.evidence['command']}  ({', '.join(changes)})" in capsys.readouterr().out
@@ -396,7 +396,7 @@ def test_rules_on_what_is_no_longer_reported_are_left_out_and_said(
     ("flags", "code", "message"),
     [
         (["--scenario", "Z"], 2, "'Z' has not fired in"),
-        (["--scenario", "Z"], 2, "It has no rule of this id.\nFired so far: R"),
+        (["--scenario", "Z"], 2, "It has no rule of this id. There are R, attention_uniform, "),
         (["--set", "data.side=9"], 2, "A rollback goes on with the data that its run began with, so data.side=9"),
         (["--to", "-1"], 2, "--to -1 is no step"),
         (["--to", "0.5"], 2, "--to 0.5 is no step, which is a whole number"),
@@ -443,7 +443,7 @@ def test_the_plan_as_json(tiny: Callable[..., Path], runs: Runs, capsys: pytest.
     plan: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (plan["scenario"], plan["fired_step"], plan["first_sign"], plan["checkpoint_step"]) == ("R", 4, 4, 3)
     assert plan["changes"] == [{"key": "aggregator.kind", "left": "attention", "right": "mean"}]
-    assert plan["command"] == f"jepa rollback {parent} --scenario R"
+    assert plan["command"] == f"jepa rollback {parent} --scenario R --plugin {PARTS}"
 
 
 def test_a_signal_in_the_child_ends_it_with_a_checkpoint(

@@ -268,7 +268,7 @@ def test_a_finished_run_without_its_verdict_is_judged_again(jepa: Jepa, folder: 
         (["tiny.toml", "--set", "train.epochs=0"], 2, "expected a whole number ≥ 1"),
         (["tiny.toml", "--set", "train.batch_size=500"], 2, "train.batch_size is 500, but there are only"),
         (["tiny.toml", "--resume", "tiny"], 2, "no recipe and no --set can be given with it"),
-        (["--resume", "tiny", "--set", "train.epochs=9"], 2, "To change something, start a new run"),
+        (["--resume", "tiny", "--set", "train.epochs=9"], 2, "jepa rollback tiny --to STEP --set train.epochs=9\n"),
         (["--resume", "tiny"], 1, "No run 'tiny': there are no runs in /"),
         (["tiny.toml", "--device", "tpu"], 1, "Use auto, cpu, cuda or cuda:N"),
         (["tiny.toml", "--set", "train.precision=fp16", "--device", "cpu"], 1, "Use 'bf16' or 'fp32' here"),

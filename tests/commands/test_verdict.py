@@ -34,10 +34,24 @@ def test_the_verdict_of_a_run_that_was_rolled_back_since_names_the_child(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = judged_run(tmp_path / "a-20260101-000000")
+    child = record_run(tmp_path / "a-20260101-000001")
     with RunWriter(path) as run:
-        run.status.update(state="rolled_back", child="a-20260101-000001")
+        run.status.update(state="rolled_back", child=child.name)
     verdict(str(path))
-    assert capsys.readouterr().out.endswith("rolled back since: a-20260101-000001 goes on in its place.\n")
+    out = capsys.readouterr().out
+    assert out.endswith("rolled back since: a-20260101-000001 goes on in its place.\n")
+    assert f"\nNext: jepa autopsy {child}  " in out
+    assert "jepa monitor" not in out
+
+
+def test_what_to_type_names_the_run_where_it_is_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = judged_run(tmp_path / "a-20260101-000000")
+    moved = path.rename(tmp_path / "two words")
+    monkeypatch.chdir(tmp_path)
+    verdict(str(moved))
+    assert f"\nNext: jepa monitor '{moved}' --once  " in capsys.readouterr().out
 
 
 def test_json_has_outcome_and_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

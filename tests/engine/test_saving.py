@@ -15,10 +15,13 @@ from torch import Tensor
 
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.checkpoint_writing import CheckpointWriting
-from jepa_core.engine.saving import FAILURES_IN_A_ROW, LAST_TRIES, Saving
+from jepa_core.engine.saving import Saving
 from jepa_core.engine.trainer import Trainer
 from jepa_core.errors import CheckpointError
+from jepa_core.run_directory.clock import Clock
+from jepa_core.run_directory.line_appender import FAILURES_IN_A_ROW, LEAST_SECONDS
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
+from jepa_core.run_directory.writing import LAST_TRIES
 from tests.engine.training import CPU, RARE, KeptRecord, RecipeMaker, a_trainer, take_steps, train
 
 PLACES: dict[str, Callable[[Trainer], Tensor]] = {
@@ -139,11 +142,22 @@ def test_a_run_that_cannot_save_for_long_ends_and_says_which_checkpoint_is_left(
     tiny_recipe: RecipeMaker, tmp_path: Path
 ) -> None:
     trainer, record = after_refusals(tiny_recipe, tmp_path, 100, since=3)
+    times = iter(range(100))
+    trainer.saving.clock = Clock(monotonic=lambda: next(times) * LEAST_SECONDS)
     with pytest.raises(CheckpointError, match=r"5 checkpoints in a row.* The newest is of step 2\. .*No space left"):
         train(trainer)
     assert len(record.named("checkpoint failed")) == FAILURES_IN_A_ROW
     assert trainer.steps_done < 12
     assert [found.step for found in trainer.checkpoints.all()] == [1, 2]
+
+
+def test_a_run_goes_on_with_a_disk_that_refuses_often_but_not_for_long(
+    tiny_recipe: RecipeMaker, tmp_path: Path
+) -> None:
+    trainer, record = after_refusals(tiny_recipe, tmp_path, FAILURES_IN_A_ROW + 2, since=3)
+    assert train(trainer).kind == "finished"
+    assert len(record.named("checkpoint failed")) == FAILURES_IN_A_ROW + 2
+    assert [found.step for found in trainer.checkpoints.all()] == [10, 11, 12]
 
 
 def test_a_run_goes_on_with_a_disk_that_refused_almost_as_long(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:

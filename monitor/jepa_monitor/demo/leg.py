@@ -17,6 +17,7 @@ from jepa_core.run_directory.baseline_runs import resolve_baseline
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_recipe import recorded_epochs, recorded_metrics, recorded_watch
+from jepa_core.run_directory.settled import REAL
 from jepa_core.run_directory.status import State
 from jepa_core.run_directory.stored_checkpoints import (
     FILES,
@@ -150,8 +151,9 @@ class Leg:
             findings=recorder.findings.all(),
             story=lineage.story if lineage else (),
             nulls=NULLS,
-            next_command="jepa run quickstart  # a real one, in about a minute",
         )
+        # Whatever it came to: there is no model that could be looked at.
+        verdict = attrs.evolve(verdict, next=f"{REAL}  # a real one, in about a minute")
         writer.write_verdict(verdict)
         state: State = "finished" if ending == "finished" else "aborted"
         severity: Severity = "info" if ending == "finished" else "warning"

@@ -21,6 +21,7 @@ from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.naming import create_run
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.settled import SCRIPTED
 from jepa_core.run_directory.status import ALIVE
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.findings import Firing
@@ -74,6 +75,7 @@ def write_demo(
         announce=announce,
         environment=describe_environment(
             command_line,
+            **{SCRIPTED: True},
             device="none, a scripted run",
             precision="bf16",
             data="51,200 traces",
