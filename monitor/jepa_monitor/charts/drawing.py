@@ -95,6 +95,8 @@ def _x_axis(spec: ChartSpec) -> Scale:
 
 
 def _y_axis(spec: ChartSpec, curves: list[tuple[Curve, Columns]]) -> Scale:
+    if spec.y_range is not None:
+        return x_scale(*spec.y_range)
     limits = [threshold.y for threshold in spec.thresholds]
     if not curves:
         return y_scale(np.empty(0), np.empty(0), limits, log=spec.log)

@@ -73,6 +73,8 @@ class ChartSpec:
     """How the lines are smoothed, in words, beside the title; empty where they are not."""
     x_range: tuple[float, float] | None = None
     """The part of x to show; all of it when not given."""
+    y_range: tuple[float, float] | None = None
+    """The part of y to show, linear; what curves and thresholds ask for when not given."""
     crosshair: float | None = None
     """x at which a vertical line stands, with the curves' values there at the top."""
     anchor: float | None = None

@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 
 from jepa_core.presentation.figures import figure_text
+from jepa_core.presentation.quantity import duration_text
 from jepa_monitor.charts.drawing import draw_chart
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.spec import CURVE_TONES, ChartSpec, Curve
@@ -57,35 +58,41 @@ def _of_run(view: RunView) -> Iterator[ChartSpec]:
             Curve(label=label, xs=series.steps, ys=series.values * 1000, tone=tone)
             for (label, series), tone in zip(found, CURVE_TONES, strict=False)
         )
-        yield ChartSpec(title="ms of a step", curves=curves)
+        newest = "  ".join(figure_text(float(curve.ys[-1])) for curve in curves if len(curve.ys))
+        yield ChartSpec(title="ms of a step", figure=newest, curves=curves)
 
 
 def _of_machine(past: Sequence[PastReading]) -> Iterator[ChartSpec]:
     if len(past) < _FEWEST_READINGS:
         return
     newest = past[-1].reading
-    for position, gpu in enumerate(newest.gpus_of_run[:1]):
+    for gpu in newest.gpus_of_run[:1]:
+        name = f"GPU {gpu.index}"
+        yield from _chart(name, past, _of_gpu("use"), "%", 1.0)
+        yield from _chart(f"{name} memory", past, _of_gpu("memory_used_gib"), "GiB", gpu.memory_total_gib)
+        yield from _chart(f"{name} power", past, _of_gpu("power_w"), "W", gpu.power_limit_w)
+    yield from _chart("processor", past, lambda reading: reading.processor_use, "%", 1.0)
+    yield from _chart("memory", past, lambda reading: reading.memory_used_gib, "GiB", newest.memory_total_gib)
 
-        def of_gpu(name: str, position: int = position) -> Callable[[MachineReading], float | None]:
-            return lambda reading: (
-                getattr(reading.gpus_of_run[position], name) if position < len(reading.gpus_of_run) else None
-            )
 
-        yield from _chart(f"GPU {gpu.index}", past, of_gpu("use"), unit="%")
-        yield from _chart(f"GPU {gpu.index} memory GiB", past, of_gpu("memory_used_gib"))
-        yield from _chart(f"GPU {gpu.index} power W", past, of_gpu("power_w"))
-    yield from _chart("processor", past, lambda reading: reading.processor_use, unit="%")
-    yield from _chart("memory GiB", past, lambda reading: reading.memory_used_gib)
+def _of_gpu(name: str) -> Callable[[MachineReading], float | None]:
+    """A figure of the first GPU."""
+    return lambda reading: getattr(reading.gpus_of_run[0], name) if reading.gpus_of_run else None
 
 
 def _chart(
-    title: str, past: Sequence[PastReading], of: Callable[[MachineReading], float | None], unit: str = ""
+    title: str, past: Sequence[PastReading], of: Callable[[MachineReading], float | None], unit: str, most: float | None
 ) -> Iterator[ChartSpec]:
-    """Seconds before now along x."""
+    """Seconds before now along x; from nothing to all there is along y, so that 98 % looks like much and steady."""
     told = [(each.seconds - past[-1].seconds, value) for each in past if (value := of(each.reading)) is not None]
     if len(told) < _FEWEST_READINGS:
         return
     xs, ys = np.array(told, dtype=np.float64).T
-    figure = figure_text(float(ys[-1]), unit)
-    curve = Curve(label="", xs=xs, ys=ys)
-    yield ChartSpec(title=f"{title}, s to now", figure=figure, curves=(curve,), percent=unit == "%")
+    figure = f"{ys[-1]:.0f} {unit}" if unit == "W" else f"{ys[-1]:.1f} {unit}" if unit == "GiB" else f"{ys[-1]:.0%}"
+    yield ChartSpec(
+        title=f"{title}, last {duration_text(-float(xs[0]))}",
+        figure=figure.replace("%", " %"),
+        curves=(Curve(label="", xs=xs, ys=ys),),
+        percent=unit == "%",
+        y_range=(0.0, most) if most else None,
+    )

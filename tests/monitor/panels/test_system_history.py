@@ -25,7 +25,13 @@ def test_speed_processor_and_gpu_have_charts_where_there_is_room(tmp_path: Path)
     past = [PastReading(2.0 * moment, reading(moment / 20)) for moment in range(10)]
     content = system_content(view, 140, Look(), past[-1].reading, past=past, height=60)
     text = text_of(content)
-    for words in ("samples/s by step", "ms of a step", "GPU 0, s to now", "GPU 0 power W", "processor, s to now"):
+    for words in (
+        "samples/s by step",
+        "ms of a step",
+        "GPU 0, last 18.0 s",
+        "GPU 0 power, last",
+        "processor, last 18.0 s",
+    ):
         assert words in text
     assert len(content.lines) <= 60
     assert all(row.width <= 140 for row in content.lines)
@@ -41,3 +47,12 @@ def test_the_time_of_a_step_is_split(tmp_path: Path) -> None:
     assert "20 % of a step" in told["drawing"]
     assert "10 % of a step" in told["waiting"]
     assert "70 % of a step" in told["computing"]
+
+
+def test_use_and_memory_are_drawn_between_nothing_and_all_there_is(tmp_path: Path) -> None:
+    view = view_of(tmp_path / "mine")
+    past = [PastReading(2.0 * moment, reading(0.98)) for moment in range(10)]
+    text = text_of(system_content(view, 140, Look(), past[-1].reading, past=past, height=60))
+    assert "102 %" not in text
+    assert "│  0 %" in text
+    assert "│  100 " in text
