@@ -118,17 +118,25 @@ def run(
         require_shares(loaded.recipe.train.batch_size, num_ranks)
         return launch(num_ranks, ["run", *_for_ranks(sys.argv[2:], device, on_cpu=processes > 1)])
     report()
-    conclusion = train_and_show(
-        console,
-        loaded if path else attrs.evolve(with_scenarios(loaded, registry), tags=tags),
-        device=device,
-        runs_dir=runs_dir,
-        resume=path,
-        registry=registry,
-        audit_command="" if no_audit else audit_command(recipe, overrides, plugin),
-        run_command=partial(run_command, recipe, overrides, flags),
-        auto_rollback=auto_rollback,
-    )
+
+    from jepa_core.engine.starting import NotBegunError
+
+    try:
+        conclusion = train_and_show(
+            console,
+            loaded if path else attrs.evolve(with_scenarios(loaded, registry), tags=tags),
+            device=device,
+            runs_dir=runs_dir,
+            resume=path,
+            registry=registry,
+            audit_command="" if no_audit else audit_command(recipe, overrides, plugin),
+            run_command=partial(run_command, recipe, overrides, flags),
+            auto_rollback=auto_rollback,
+        )
+    except NotBegunError as error:
+        if leads():
+            print(visible_lines(str(error)), file=sys.stderr)
+        return hand_over(error.exit_code)
     forget_run(conclusion.path)
     return hand_over(conclusion.exit_code)
 

@@ -23,7 +23,7 @@ from jepa_core.engine.parallel import device_of_rank, joined_crew, losses_told, 
 from jepa_core.engine.provenance import check_same_data, write_provenance
 from jepa_core.engine.recording import RecordedCheckpoints, RunRecord
 from jepa_core.engine.run_state import why_no_child
-from jepa_core.engine.starting import LostRows, Resumption, failure_recorded, removed_unless_begun
+from jepa_core.engine.starting import LostRows, Resumption, awaited_run, failure_recorded, led_off, removed_unless_begun
 from jepa_core.engine.trainer import Trainer
 from jepa_core.errors import CheckpointError
 from jepa_core.launching import note_run
@@ -32,11 +32,11 @@ from jepa_core.recipes.declared_metrics import declared_metrics
 from jepa_core.recipes.reading import LoadedRecipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry, installed
-from jepa_core.rollback.lineage import read_lineage, refuse_rolled_back
+from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
 from jepa_core.run_directory.lock import DirectoryLostError
-from jepa_core.run_directory.naming import create_run, typed_name
+from jepa_core.run_directory.naming import typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.writing import RunWriter
@@ -98,11 +98,7 @@ def train_recipe(
     require_equal_shares(recipe.train, crew)
     if not crew.leads:
         return _followed(loaded, compute, crew, registry or installed())
-    if resume:
-        refuse_rolled_back(resume)
-    resumption = Resumption.of(resume, recipe) if resume else None
-    path = resume or create_run(runs_dir, recipe.name)
-    crew.told({"run": str(path), "resumes": resume is not None})
+    path, resumption = led_off(crew, resume, runs_dir, recipe)
     return _led(
         loaded, compute, crew, path, resumption, runs_dir=runs_dir, open_screen=open_screen, audit=audit,
         tell_stage=tell_stage, auto_rollback=auto_rollback, registry=registry, owns_process=owns_process,
@@ -111,10 +107,9 @@ def train_recipe(
 
 def _followed(loaded: LoadedRecipe, compute: Compute, crew: Crew, registry: Registry) -> Conclusion:
     """What another rank than 0 does."""
-    told = crew.told()
-    run = Path(told["run"])
+    run, resumes = awaited_run(crew)
     with component_faults_told(loaded.recipe, registry, run, crew.rank), losses_told(crew, typed_name(run)):
-        ending = follow(loaded.recipe, compute, crew, run, resumes=told["resumes"])
+        ending = follow(loaded.recipe, compute, crew, run, resumes=resumes)
         end = crew.told()
     child = Path(end["child"]) if end["child"] else None
     return Conclusion(path=run, ending=ending, verdict=None, exit_code=end["exit_code"], child=child, leads=False)

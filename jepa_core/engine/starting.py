@@ -15,15 +15,17 @@ from typing import Any
 
 import attrs
 
+from jepa_core.contracts import Crew
 from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.component_faults import ComponentError
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.run_state import why_not
 from jepa_core.errors import CheckpointError, RunDirectoryError
 from jepa_core.recipes.tables import Recipe
-from jepa_core.rollback.lineage import Lineage, read_lineage
+from jepa_core.rollback.lineage import Lineage, read_lineage, refuse_rolled_back
 from jepa_core.run_directory.layout import CHECKPOINTS, ENVIRONMENT, RECIPE
 from jepa_core.run_directory.lock import DirectoryLostError
+from jepa_core.run_directory.naming import create_run
 from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified
 from jepa_core.run_directory.writing import RunWriter
 
@@ -72,6 +74,43 @@ class Resumption:
                 f"{run} cannot be resumed: no checkpoint in it can be used.\n{found}\nStart a new run."
             )
         return Resumption(checkpoint=newest.checkpoint, damaged=newest.faults, lineage=lineage)
+
+
+class NotBegunError(RunDirectoryError):
+    """Why no rank of several has begun: all of them say the same, and none has crashed."""
+
+
+def led_off(crew: Crew, resume: Path | None, runs_dir: Path, recipe: Recipe) -> tuple[Path, Resumption | None]:
+    """The run directory, and where its training goes on from where it is resumed; the other ranks are told.
+
+    Raises:
+        RunDirectoryError: none can be made; the run goes on elsewhere, or from no checkpoint.
+    """
+    try:
+        if resume:
+            refuse_rolled_back(resume)
+        resumption = Resumption.of(resume, recipe) if resume else None
+        path = resume or create_run(runs_dir, recipe.name)
+    except RunDirectoryError as error:
+        if crew.size == 1:
+            raise
+        # The others wait to be told, and would take this rank for lost.
+        crew.told({"refused": str(error)})
+        raise NotBegunError(str(error)) from error
+    crew.told({"run": str(path), "resumes": resume is not None})
+    return path, resumption
+
+
+def awaited_run(crew: Crew) -> tuple[Path, bool]:
+    """What rank 0 has led off: the run directory, and whether it is resumed.
+
+    Raises:
+        NotBegunError: it could not.
+    """
+    told = crew.told()
+    if "refused" in told:
+        raise NotBegunError(told["refused"])
+    return Path(told["run"]), told["resumes"]
 
 
 @attrs.frozen(kw_only=True)
