@@ -29,6 +29,8 @@ from jepa_monitor.charts.thresholds import draw_thresholds
 
 _NOTHING = "no value yet"
 _NOTHING_FINITE = "nothing finite here"
+_LOG_COLUMN = 1
+"""Of the word in the lower edge, below the labels of y."""
 _LEGEND_SHARE = 3
 """One row in so many may hold what of the legend found no room beside the title."""
 
@@ -52,6 +54,8 @@ def draw_chart(spec: ChartSpec, width: int, height: int, look: Look) -> ChartIma
     if layout.framed:
         draw_frame(canvas, look, spec.alert or "dim")
         _draw_bottom_line(plot, spec)
+        if spec.log and layout.labelled and not header.says_log:
+            canvas.put(layout.height - 1, _LOG_COLUMN, " log ", "dim")
     draw_header(canvas, header)
     for row, pieces in enumerate(below):
         put_pieces(canvas, row + 1, layout.left, pieces)

@@ -16,6 +16,7 @@ from jepa_monitor.charts.spec import ChartSpec, Curve, Tone
 
 _SHORTEST_TITLE = 8
 _LONGEST_LABEL = 40
+_LOG = "log"
 
 
 @attrs.frozen
@@ -36,6 +37,11 @@ class Header:
     """Of a judgement, so that it is not told by colour alone."""
     framed: bool
     below: list[list[Piece]]
+
+    @property
+    def says_log(self) -> bool:
+        """Whether there was room to say that the axis is logarithmic."""
+        return any(piece.text.strip() == _LOG for piece in self.left[1:])
 
 
 def width_of(pieces: Sequence[Piece]) -> int:
@@ -146,7 +152,7 @@ def draw_header(canvas: Canvas, header: Header) -> None:
 def _qualities(spec: ChartSpec, look: Look, room: int) -> list[Piece]:
     """That the axis is logarithmic, and how lines are smoothed, as far as there is room."""
     pieces: list[Piece] = []
-    for words in ("log" if spec.log else "", spec.smoothing):
+    for words in (_LOG if spec.log else "", spec.smoothing):
         piece = Piece(f"  {look.text(words)}", "dim")
         if words and width_of([*pieces, piece]) <= room:
             pieces.append(piece)

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from jepa_monitor.charts.braille import BLANK
 from jepa_monitor.charts.canvas import fitted
 from jepa_monitor.charts.plot import Plot
-from jepa_monitor.charts.spec import Threshold
+from jepa_monitor.charts.spec import Threshold, Tone
 
 _FROM_THE_RIGHT = 2
 _SHORTEST_ROOM = 9
@@ -19,6 +19,7 @@ _SHORTEST_ROOM = 9
 
 def draw_thresholds(plot: Plot, thresholds: tuple[Threshold, ...]) -> None:
     """Where a curve runs, the curve is shown. A limit beyond the axis is a label with an arrow at that edge."""
+    labels: list[tuple[int, int, str, Tone]] = []
     rows = {plot.row_of(each.y) for each in thresholds if math.isfinite(each.y) and plot.y_axis.holds(each.y)}
     for threshold in thresholds:
         span = _span(plot, threshold)
@@ -32,7 +33,10 @@ def draw_thresholds(plot: Plot, thresholds: tuple[Threshold, ...]) -> None:
             _draw_line(plot, threshold, row, span)
         if spot is not None:
             text = f" {fitted(label, room.stop - room.start - 2, plot.look)} "
-            plot.canvas.put(*spot, text, threshold.tone)
+            labels.append((*spot, text, threshold.tone))
+            plot.canvas.put(*labels[-1])
+    for each in labels:
+        plot.canvas.put(*each)  # the line of a later limit in the same row has filled its blanks
 
 
 def _label(plot: Plot, threshold: Threshold) -> str:

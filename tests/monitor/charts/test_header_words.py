@@ -24,6 +24,20 @@ def test_a_logarithmic_axis_and_smoothing_are_said_beside_the_title() -> None:
     assert "log" not in drawn(ChartSpec(title="loss", curves=(curve,)))[0]
 
 
+def test_without_room_in_the_title_the_axis_itself_says_that_it_is_logarithmic() -> None:
+    spec = ChartSpec(title="a_title_as_wide_as_the_chart", curves=(Curve(label="", xs=XS, ys=XS + 1),), log=True)
+    first, *_, last = drawn(spec, width=36)
+    assert "log" not in first
+    assert last.startswith("└ log ")
+
+
+def test_the_line_of_one_limit_leaves_the_label_of_another_whole() -> None:
+    limits = (Threshold(y=5.0, label="must 5"), Threshold(y=8.0, label="must 8"))
+    rows = drawn(ChartSpec(title="rank", curves=(Curve(label="", xs=XS, ys=XS + 60),), thresholds=limits))
+    assert any(" must 5 " in row for row in rows)
+    assert any(" must 8 " in row for row in rows)
+
+
 def test_the_crosshair_tells_the_difference_from_the_mark() -> None:
     spec = ChartSpec(title="loss", curves=(Curve(label="", xs=XS, ys=2 * XS),), crosshair=60.0, anchor=50.0)
     rows = drawn(spec)
