@@ -96,10 +96,10 @@ def checkpoints(
         console_for().print(pruned_line(gone, dry_run=dry_run), soft_wrap=True)
         left = tuple(each for each in shown.checkpoints if each not in gone)
         console = console_for()
-        console.print(checkpoints_table(attrs.evolve(shown, checkpoints=left), console.width))
+        console.print(checkpoints_table(attrs.evolve(shown, checkpoints=left), console.width), crop=False)
     else:
         console = console_for()
-        console.print(checkpoints_table(shown, console.width))
+        console.print(checkpoints_table(shown, console.width), crop=False)
         if action == "verify" and shown.checkpoints:
             console.print(remedy(shown) or "Every byte of all of them is as it was written.")
     return int(action == "verify" and any(each.fault is not None for each in shown.checkpoints))

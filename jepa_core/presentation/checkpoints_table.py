@@ -11,7 +11,7 @@ from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.quantity import bytes_text
-from jepa_core.presentation.wrapping import Hanging
+from jepa_core.presentation.wrapping import Command, Hanging
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.kept_checkpoints import KeptCheckpoint
 from jepa_core.visible_text import clean
@@ -65,7 +65,8 @@ def checkpoints_table(shown: RunCheckpoints, width: int) -> RenderableType:
             Text(bytes_text(checkpoint.bytes)),
             Text(" · ".join(_marks(checkpoint))),
         )
-    return Group(heading, table, *(Hanging(line, 2, overflow="ignore") for line in _lines(shown)))
+    lines = (Hanging(line, 2, overflow="ignore") if isinstance(line, Text) else line for line in _lines(shown))
+    return Group(heading, table, *lines)
 
 
 def _marks(checkpoint: KeptCheckpoint) -> Iterator[str]:
@@ -79,7 +80,7 @@ def _marks(checkpoint: KeptCheckpoint) -> Iterator[str]:
         yield "healthy"
 
 
-def _lines(shown: RunCheckpoints) -> Iterator[Text]:
+def _lines(shown: RunCheckpoints) -> Iterator[Text | Command]:
     yield Text()
     for checkpoint in shown.checkpoints:
         if checkpoint.fault is not None:
@@ -90,7 +91,8 @@ def _lines(shown: RunCheckpoints) -> Iterator[Text]:
     elif shown.settled:
         yield Text(f"resume: no, it {clean(shown.settled)}", style="dim")
     elif resumes:
-        yield Text(f"resume: jepa run --resume {clean(shown.typed)} goes on from step {resumes[0].step:,}", style="dim")
+        command = f"jepa run --resume {clean(shown.typed, 2000)}"
+        yield Command("resume: ", command, f"goes on from step {resumes[0].step:,}")
     else:
         yield Text("resume: no checkpoint verifies, so nothing can go on from here", style="red")
     if shown.best:
