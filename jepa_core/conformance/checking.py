@@ -15,8 +15,12 @@ from jepa_core.conformance.situations import Situation
 from jepa_core.conformance.subject import Subject, subjects_of
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import NotApplicable, Stalled, Violation, place_of
+from jepa_core.discovery.offer import in_words
 from jepa_core.errors import DataError, JepaError, PluginError
 from jepa_core.registry import Component
+
+_RAISES = "it raises "
+_MEND = "Mend the line that is named: every check that reaches it ends there."
 
 
 @attrs.frozen
@@ -40,7 +44,10 @@ def run_check(check: Check, component: Component, *, config: Any = None) -> Chec
     """What comes of one check: of all variants of the component, in all of the check's situations."""
     with torch.random.fork_rng(devices=[]):
         result = _run(check, component, config)
-    return attrs.evolve(result, remedy=remedy_of(component.family, check.name)) if result.failed else result
+    if not result.failed:
+        return result
+    remedy = _MEND if result.message.startswith(_RAISES) else remedy_of(component.family, check.name)
+    return attrs.evolve(result, remedy=remedy)
 
 
 def _run(check: Check, component: Component, config: Any) -> CheckResult:
@@ -90,7 +97,7 @@ def _tried(check: Check, subject: Subject, situation: Situation) -> _Failure | N
             raise NotApplicable(f"it cannot be built here: {_on_one_line(error)}") from error
         return _Failure(f"it refuses what it is tried with: {_on_one_line(error)}", type(error), trial)
     except (Exception, SystemExit) as error:
-        return _Failure(f"it raises {type(error).__name__}: {_first_line(error)}{place_of(error)}", type(error), trial)
+        return _Failure(f"{_RAISES}{in_words(error)}{place_of(error)}", type(error), trial)
     return None
 
 
@@ -127,10 +134,6 @@ def _situation(trial: Trial) -> str:
 
 def _told(check: Check, outcome: Outcome, message: str, example: Example | None = None) -> CheckResult:
     return CheckResult(check=check.name, promise=check.promise, outcome=outcome, message=message, example=example)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
 
 
 def _on_one_line(error: BaseException) -> str:

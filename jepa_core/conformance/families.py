@@ -82,7 +82,7 @@ def _quantizer_outputs(quantizer: Callee, inputs: Tensors, crew: Crew) -> Tensor
     quantized = quantizer(inputs["values"], inputs["mask"], collect=True)
     _require_type(quantized, Quantized)
     codes = {} if quantized.codes is None else {"codes": quantized.codes}
-    figures = {f"figure.{name}": figure for name, figure in quantized.figures.items()}
+    figures = _figures(quantized.figures)
     loss = _over_ranks(quantized, crew)
     return {"values": quantized.values, "loss": loss, **codes, **figures, **named(quantized.statistics)}
 
@@ -116,7 +116,7 @@ def _loss_inputs(situation: Situation, loss: nn.Module, _space: Space | None) ->
 def _loss_outputs(loss: Callee, inputs: Tensors, crew: Crew) -> Tensors:
     term = loss(as_forward(inputs, crew))
     _require_type(term, LossTerm)
-    figures = {f"figure.{name}": figure for name, figure in term.figures.items()}
+    figures = _figures(term.figures)
     return {"value": term.value, **figures, **named(term.statistics or Statistics())}
 
 
@@ -159,6 +159,15 @@ def statistics_in(outputs: Tensors) -> Statistics:
 
 def _require_type(result: object, expected: type) -> None:
     require(isinstance(result, expected), f"forward returns {type(result).__name__}, not {expected.__name__}")
+
+
+def _figures(figures: Any) -> Tensors:
+    """Figures among a component's outputs."""
+    require(isinstance(figures, Mapping), f"figures are a {type(figures).__name__}, not tensors by name")
+    for name, figure in figures.items():
+        require(isinstance(name, str), f"figures hold the name {name!r}, which is no text")
+        require(isinstance(figure, Tensor), f"the figure {name} is a {type(figure).__name__}, not a Tensor")
+    return {f"figure.{name}": figure for name, figure in figures.items()}
 
 
 def named(statistics: Statistics) -> Tensors:

@@ -29,6 +29,7 @@ from safetensors.torch import load, save
 from jepa_core.conformance.situations import Tensors
 from jepa_core.conformance.violation import NotApplicable, Stalled, Violation, place_of
 from jepa_core.crew import Crew
+from jepa_core.discovery.offer import in_words
 
 SIZE = 2
 PATIENCE = 5.0
@@ -206,11 +207,10 @@ def _in_words(error: BaseException) -> tuple[bytes, bytes]:
         return b"unable", str(error).encode()
     if isinstance(error, Violation):
         return b"raised", f"{error}{place_of(error)}".encode()
-    first_line = str(error).strip().partition("\n")[0]
-    told = re.sub(r"^\[\S*\] ", "", first_line).partition(". ")[0]
     if isinstance(error, RuntimeError) and (isinstance(error, dist.DistError) or "gloo" in str(error)):
+        told = re.sub(r"^\[\S*\] ", "", str(error).strip().partition("\n")[0]).partition(". ")[0]
         return b"waited", f"{place_of(error)}. {_HOW_TO_MEET}. gloo says: {told}".encode()
-    return b"raised", f"it raises {type(error).__name__}: {first_line}{place_of(error)}".encode()
+    return b"raised", f"it raises {in_words(error)}{place_of(error)}".encode(errors="replace")
 
 
 def _send(pipe: Connection, kind: bytes, content: bytes) -> None:

@@ -220,6 +220,17 @@ class Exits(nn.Module):
         raise SystemExit("no")
 
 
+class Mute(Exception):  # noqa: N818  # a fault that cannot even be shown
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+@breaks("predictor", "shapes", "it raises Mute, whose text cannot be shown")
+class RaisesMutely(nn.Module):
+    def forward(self, state: Tensor) -> Tensor:
+        raise Mute
+
+
 @breaks("predictor", "shapes", "predicted is torch.float64, not torch.float32")
 class DoublePrecision(nn.Module):
     def forward(self, state: Tensor) -> Tensor:
@@ -474,6 +485,18 @@ class Undeclared(nn.Module):
     def forward(self, forward: Forward) -> LossTerm:
         value = forward.z_context.float().square().mean()
         return LossTerm(value=value, figures={"secret": value.detach()})
+
+
+@breaks("loss", "shapes", "figures are a NoneType, not tensors by name")
+class NoFigures(nn.Module):
+    def forward(self, forward: Forward) -> LossTerm:
+        return LossTerm(forward.z_context.float().square().mean(), figures=None)  # type: ignore[arg-type]
+
+
+@breaks("loss", "shapes", "the figure known is a float, not a Tensor", metrics=(Metric("known", "known"),))
+class NumberFigure(nn.Module):
+    def forward(self, forward: Forward) -> LossTerm:
+        return LossTerm(forward.z_context.float().square().mean(), figures={"known": 0.5})  # type: ignore[dict-item]
 
 
 @breaks("loss", "figures", "the figure known has a gradient", metrics=(Metric("known", "known"),))

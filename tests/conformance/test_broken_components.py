@@ -66,6 +66,7 @@ def test_the_example_is_the_smallest_batch_that_shows_it() -> None:
 def test_a_component_that_raises_fails_with_the_place_in_its_own_source() -> None:
     result = result_of(broken("Raises"), "finite")
     assert re.fullmatch(r"it raises KeyError: 'nothing' \(.*broken_components\.py:\d+\)", result.message)
+    assert result.remedy.startswith("Mend the line that is named")
     result = result_of(broken("ReadsItem"), "host-sync")
     assert re.search(r"broken_components\.py:\d+\)$", result.message)
 

@@ -135,3 +135,21 @@ def test_a_child_is_synced_once(parent: Path, monkeypatch: pytest.MonkeyPatch) -
     child = child_of(parent)
     files = [path.stat() for path in (child, *child.rglob("*"))]
     assert [synced.count((each.st_dev, each.st_ino)) for each in files] == [1] * len(files)
+
+
+def test_a_resume_looks_once_whether_another_run_goes_on_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_recipe_file: Path
+) -> None:
+    run, other = record_run(tmp_path / "mine", state="interrupted"), record_run(tmp_path / "other")
+    (run / "recipe.toml").write_text(tiny_recipe_file.read_text())
+    looks, opened = [], os.open
+
+    def noted(path: Any, *given: Any, **named: Any) -> int:
+        looks.append(Path(os.fsdecode(path)))
+        return opened(path, *given, **named)
+
+    monkeypatch.setattr(os, "open", noted)
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--resume", str(run)])
+    assert ended.value.code == 1
+    assert looks.count(other / "rollback.json") == 1
