@@ -14,8 +14,8 @@ from jepa_core.recipes.reading import load_recipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 
-_ON_SAVE = signal.getsignal(signal.SIGUSR1)
-"""What the process of these tests does at a SIGUSR1."""
+_HANDLERS = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGINT)}
+"""What the process of these tests does at a signal that the program handles."""
 
 # readline, which pytest loads, writes a terminal's width into the environment of child processes alone.
 os.environ.setdefault("COLUMNS", "")
@@ -129,7 +129,12 @@ def tiny_recipe(tiny_recipe_file: Path) -> Callable[..., Recipe]:
 @pytest.fixture(autouse=True)
 def signals_of_the_process() -> Iterator[None]:
     """The program ignores SIGUSR1 from its first line on, and what is ignored here is ignored by every process that a
-    later test begins. Fixtures of a module call it, too."""
-    signal.signal(signal.SIGUSR1, _ON_SAVE)
+    later test begins; and it has its own answer to SIGINT. Fixtures of a module call it, too."""
+    _put_back_handlers()
     yield
-    signal.signal(signal.SIGUSR1, _ON_SAVE)
+    _put_back_handlers()
+
+
+def _put_back_handlers() -> None:
+    for number, handler in _HANDLERS.items():
+        signal.signal(number, handler)
