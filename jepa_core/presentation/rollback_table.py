@@ -34,8 +34,9 @@ def _lines(plan: RollbackPlan) -> Iterator[tuple[str, Text]]:
         sign = plan.first_sign
         first = "" if sign is None else f", first seen at step {sign:.0f}"
         yield "at", Text(f"step {plan.fired_step}{first}")
-    for index, row in enumerate(plan.rows):
-        yield "" if index else "figures", Text(_row(row))
+    # A row may have none of the figures that the rule looks at.
+    for index, row in enumerate(filter(None, map(_row, plan.rows))):
+        yield "" if index else "figures", Text(row)
     baseline = plan.evidence.get("baseline")
     if isinstance(baseline, Mapping) and baseline:
         yield "baseline", Text(_figures(baseline))
@@ -53,10 +54,10 @@ def _lines(plan: RollbackPlan) -> Iterator[tuple[str, Text]]:
 
 
 def _row(row: Mapping[str, Any]) -> str:
-    """A recorded row, the step first."""
+    """A recorded row, the step first; empty where it has no figure."""
     step = decode_number(row.get("step"))
     figures = _figures({name: value for name, value in row.items() if name not in ("step", "epoch")})
-    return f"{'' if step is None else f'step {step:.0f}   '}{figures}"
+    return f"{'' if step is None else f'step {step:.0f}   '}{figures}" if figures else ""
 
 
 def _figures(recorded: Mapping[str, Any]) -> str:

@@ -83,6 +83,18 @@ MOST_HINTS = 40
 """Unknown words of one place for which a known one is sought that is like them."""
 
 
+def hint_at_key(key: str, known: Iterable[str]) -> str:
+    """What may be meant by a key that is unknown: the nearest known one, or a path of tables that stands in quotes,
+    within which a dot is a letter as any other."""
+    table, dot, _ = key.partition(".")
+    known = list(known)
+    return (
+        " Leave its quotes out: in quotes a dot leads into no table."
+        if dot and table in known
+        else did_you_mean(key, known)
+    )
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` Did you mean "x"?` with the nearest known word; empty when none is near."""
     near = nearest(word, known)

@@ -16,7 +16,7 @@ from cattrs.errors import (
 )
 
 from jepa_core.recipes.expectations import expected, value_words, without_none
-from jepa_core.recipes.faults import MOST_HINTS, Problem, did_you_mean
+from jepa_core.recipes.faults import MOST_HINTS, Problem, did_you_mean, hint_at_key
 from jepa_core.recipes.key_path import KeyPath, dotted
 from jepa_core.recipes.strict_converter import LARGEST_INTEGER, RefusedError, key_of, strict_converter
 from jepa_core.settings import Setting, setting_of
@@ -72,7 +72,7 @@ class TableReader:
     def _unknown_key(self, key: str, owner: type[Any], path: KeyPath, *, hints: bool) -> Problem:
         generic = self.generic_keys if path == self.path else ()
         known = [*generic, *(key_of(owner, a.name) for a in attrs.fields(owner) if a.init)]
-        hint = did_you_mean(key, known) if hints else ""
+        hint = hint_at_key(key, known) if hints else ""
         message = f"no field of this name in {dotted(path, self.root)}.{hint}"
         return self._problem((*path, key), message, f"fields: {', '.join(known)}", at_key=True)
 

@@ -18,7 +18,7 @@ from jepa_core.discovery.remarks import OWN_DISTRIBUTION, BlockedPlugin, BrokenP
 from jepa_core.recipes import layout
 from jepa_core.recipes.engine_tables import ENGINE_TABLES, all_keys
 from jepa_core.recipes.expectations import value_words
-from jepa_core.recipes.faults import MOST_HINTS, Problem, did_you_mean
+from jepa_core.recipes.faults import MOST_HINTS, Problem, hint_at_key
 from jepa_core.recipes.field_descriptions import FieldDescription, describe_fields
 from jepa_core.recipes.key_path import KeyPath
 from jepa_core.recipes.recorded_extras import IGNORED_KEYS
@@ -183,7 +183,7 @@ class _Structuring:
         """Every key must be one that a recipe has."""
         known = all_keys()
         for number, key in enumerate(key for key in self.table if key not in known):
-            hint = did_you_mean(key, known) if number < MOST_HINTS else ""
+            hint = hint_at_key(key, known) if number < MOST_HINTS else ""
             message = f"no table of this name in a recipe.{hint}"
             self._add((key,), message, f"tables: {', '.join(known)}", at_key=True)
 

@@ -26,5 +26,12 @@ def test_the_figures_stand_beside_those_of_the_baseline_that_they_were_judged_by
     assert "baseline       val.retrieval.mrr 0.094   vq.usage nan" in lines
 
 
+def test_a_row_without_a_figure_is_left_out() -> None:
+    rows = ({"step": 20.0, "epoch": 2.9}, {"step": 21.0, "vq.usage": None}, {"step": 22.0, "vq.usage": 0.5})
+    lines = [line.strip() for line in shown(RollbackPlan(scenario="A", rows=rows)).splitlines()]
+    assert "figures        step 22   vq.usage 0.500" in lines
+    assert not any(line.startswith(("figures        step 20", "step 21")) for line in lines)
+
+
 def test_a_plan_without_a_baseline_says_nothing_of_one() -> None:
     assert "baseline" not in shown(RollbackPlan(evidence={"baseline": "hostile"}))

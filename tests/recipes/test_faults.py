@@ -153,6 +153,11 @@ def test_an_empty_recipe_misses_data_encoder_and_a_loss(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "key", "message"),
     [
+        (
+            '"train.batch_size" = 8\n',
+            "train.batch_size",
+            "no table of this name in a recipe. Leave its quotes out: in quotes a dot leads into no table.",
+        ),
         ("[trian]\n", "trian", 'no table of this name in a recipe. Did you mean "train"?'),
         ("train = 3\n", "train", "expected a table, got the number 3"),
         ("metrics = 3\n", "metrics", "no table of this name in a recipe."),
