@@ -29,8 +29,8 @@ STATE_TONES: dict[ShownState, Tone] = {
     "unknown": "dim",
 }
 _GAP = "   "
-_BESIDE_NAME = 36
-"""Columns that an entry needs beside the run's name."""
+_TELLING_NAME = 20
+"""Columns in which names of one recipe can be told apart."""
 
 
 def head_line(view: RunView, width: int, remarks: tuple[str, ...] = ()) -> Line:
@@ -124,27 +124,33 @@ def age_text(seconds: float) -> str:
 
 
 def legend_line(views: Sequence[RunView], width: int) -> Line:
-    """Every run with its number, its colour and its state; the charts call the runs by their numbers."""
-    room = max(width // max(len(views), 1) - _BESIDE_NAME, 8)
-    parts = [_entry(view, number, room) for number, view in enumerate(views)]
-    return line(" ", *parts).fitted(width)
+    """Every run with its number, its colour and its state; the charts call the runs by their numbers.
+
+    Where there is little room a state is its sign alone, and then the figures go, so that names can be told apart.
+    """
+    for has_figure, has_words in ((True, True), (True, False), (False, False)):
+        entries = [_entry(view, number, has_figure, has_words) for number, view in enumerate(views)]
+        taken = 1 + sum(before.width + after.width for before, _, after in entries)
+        room = (width - taken) // max(len(views), 1)
+        if room >= min(_TELLING_NAME, max((len(name) for _, name, _ in entries), default=0)):
+            break
+    names = [_shortened(name, max(room, 8)) for _, name, _ in entries]
+    shown = [line(before, name, after) for (before, _, after), name in zip(entries, names, strict=True)]
+    return line(" ", *shown).fitted(width)
 
 
 def _shortened(name: str, room: int) -> str:
     """With its beginning and its end where it is too long: names of one recipe differ in their end."""
     if len(name) <= room:
         return name
-    tail = min((room - 1) * 2 // 3, len("-HHMMSS"))
+    tail = min(room - 2, len("DD-HHMMSS"))
     return f"{name[: room - 1 - tail]}…{name[-tail:]}"
 
 
-def _entry(view: RunView, number: int, room: int) -> Line:
+def _entry(view: RunView, number: int, has_figure: bool, has_words: bool) -> tuple[Line, str, Line]:
+    """What stands before a run's name, its name in full, and what stands after it."""
     best = view.finals.get("val.retrieval.mrr")
-    figure = "" if best is None else f" MRR {figure_text(best)}"
-    return line(
-        Span(f"{number + 1} ━━ ", CURVE_TONES[number % len(CURVE_TONES)], is_bold=True),
-        _shortened(foreign(view.name, 100), room),
-        Span(f"{figure}  ", "dim"),
-        state_line(view.state),
-        "   ",
-    )
+    figure = "" if best is None or not has_figure else f" MRR {figure_text(best)}"
+    state = state_line(view.state) if has_words else line(Span(STATE_MARKS[view.state][0], STATE_TONES[view.state]))
+    before = line(Span(f"{number + 1} ━━ ", CURVE_TONES[number % len(CURVE_TONES)], is_bold=True))
+    return before, foreign(view.name, 100), line(Span(figure, "dim"), " ", state, "  ")

@@ -43,3 +43,11 @@ def test_the_legend_numbers_the_runs(tmp_path: Path) -> None:
     text = legend_line([view_of(tmp_path / "a"), view_of(tmp_path / "b")], 120).text
     assert "1 ━━ a MRR 0.380" in text
     assert "2 ━━ b MRR 0.380" in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_names_of_several_runs_can_be_told_apart_where_there_is_little_room(tmp_path: Path, width: int) -> None:
+    views = [view_of(tmp_path / f"optimized-2026112{day}-064153") for day in range(4)]
+    text = legend_line(views, width).text
+    assert all(f"{day}-064153" in text for day in range(4))
+    assert text.count("✔") == 4
