@@ -65,9 +65,24 @@ class Course:
     @property
     def run_steps(self) -> int:
         """Optimizer steps of the whole run: those that fit into its epochs, at least one."""
+        return max(1, self.step + self._micro_batches // self.accumulate)
+
+    @property
+    def _micro_batches(self) -> int:
+        """Those that are left of the whole run where the course begins."""
         epochs = self.epochs - self.position.epoch
-        micro_batches = self._left + (epochs - 1) * self.per_epoch if epochs > 0 else 0
-        return max(1, self.step + micro_batches // self.accumulate)
+        return self._left + (epochs - 1) * self.per_epoch if epochs > 0 else 0
+
+    def left_over(self) -> str:
+        """What of the last epoch makes no whole step, in a sentence; empty where all does."""
+        rest = self._micro_batches % self.accumulate
+        if not rest or self._micro_batches < self.accumulate:
+            return ""
+        number = "the last batch makes" if rest == 1 else f"the last {rest} batches make"
+        return (
+            f"it ends at epoch {self.epoch(self.run_steps):.3g} of {self.epochs}: {number} no whole step of "
+            f"train.accumulate = {self.accumulate}"
+        )
 
     def at(self, step: int, micro: int = 0) -> Position:
         """Where micro-batch `micro` of a step, counted from 0, begins to draw."""

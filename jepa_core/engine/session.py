@@ -319,6 +319,7 @@ class _Session:
             notes=(
                 *((f"rolled back {lineage.story[-1].describe()}", *lineage.notes) if lineage else ()),
                 *(part.describe() for part in anew),
+                *filter(None, [trainer.step.course.left_over()]),
                 *self.loaded.notes,
                 *self.dataset.notes,
                 *([self.baseline.reason] if self.loaded.recipe.watch.baseline else []),

@@ -41,6 +41,14 @@ def test_the_place_is_that_of_whole_micro_batches_in_turn() -> None:
     assert [way.epoch(step) for step in (0, 1, 1.5, 3)] == [0, 2 / 3, 1, 2]
 
 
+def test_batches_that_make_no_whole_step_are_told_of() -> None:
+    said = course(20, 6, accumulate=2).left_over()
+    assert said == "it ends at epoch 2.67 of 3: the last batch makes no whole step of train.accumulate = 2"
+    assert "the last 3 batches make no" in course(28, 4, accumulate=4, epochs=1).left_over()
+    assert course(24, 6, accumulate=2).left_over() == course(20, 6).left_over() == ""
+    assert course(6, 6, accumulate=2, epochs=1).left_over() == ""
+
+
 @given(st.integers(9, 60), st.lists(st.tuples(sizes, st.integers(0, 12)), min_size=1, max_size=5))
 def test_no_sequence_is_drawn_twice_and_none_left_out_whatever_batches_become(
     num_sequences: int, legs: list[tuple[tuple[int, int], int]]

@@ -6,6 +6,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from jepa_core.autopsy.examining import examine
+from jepa_core.autopsy.remedies import next_commands
 from jepa_core.commands.check import check
 from jepa_core.rollback.requests import RollbackRequest, write_request
 from jepa_core.run_directory.reading import RunReader
@@ -35,6 +37,13 @@ def fired(run: RunReader) -> list[str]:
     """Kind and name of every rule that fired, in order, as the events tell it."""
     kinds = ("must ", "nice ", "abort ", "rollback ", "scenario ")
     return [event.name for event in run.events() if event.name.startswith(kinds)]
+
+
+def test_what_it_says_to_type_next_is_a_real_run_as_its_own_has_no_model(child: RunReader) -> None:
+    verdict = child.verdict()
+    assert verdict is not None
+    assert verdict.next.startswith("jepa run quickstart  # ")
+    assert next_commands(examine(child.path)) == {f"jepa verdict {child.path}": "what it came to"}
 
 
 def test_the_story_goes_through_a_slide_an_explosion_and_a_nan(parent: RunReader) -> None:
