@@ -177,8 +177,16 @@ def _exit_code(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         why = f"the output cannot be written: {error.strerror}. {remedy(error)}"
         why = "nobody reads the output any more" if isinstance(error, BrokenPipeError) else why
-        print(f"Exit code {_FAILED}: {why}.", file=sys.stderr)
+        _say(f"Exit code {_FAILED}: {why}.")
         return _FAILED
+
+
+def _say(words: str) -> None:
+    """On the standard error, unless the terminal behind it is gone: that changes no exit code."""
+    try:
+        print(words, file=sys.stderr)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _code_of(arguments: Sequence[str]) -> int:
@@ -225,7 +233,7 @@ def _code_of(arguments: Sequence[str]) -> int:
         return _USAGE
     if code:
         sys.stdout.flush()
-        print(explained(arguments, code), file=sys.stderr)
+        _say(explained(arguments, code))
     return code
 
 
