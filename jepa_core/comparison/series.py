@@ -47,7 +47,7 @@ def series_of(columns: Columns) -> dict[str, Series]:
     return found
 
 
-def _by_step(kinds: Iterable[Kind]) -> tuple[Figures, NDArray[np.intp] | None]:
+def _by_step(kinds: tuple[Kind, ...]) -> tuple[Figures, NDArray[np.intp] | None]:
     """The steps of rows, rising, and which rows these are; None where they are all, in their order."""
     steps = np.concatenate([kind.column("step") for kind in kinds])
     rows = np.concatenate([kind.rows for kind in kinds])
@@ -56,7 +56,9 @@ def _by_step(kinds: Iterable[Kind]) -> tuple[Figures, NDArray[np.intp] | None]:
     rising = steps[order]
     is_latest = np.append(rising[1:] != rising[:-1], True)[: len(rising)]
     order, rising = order[is_latest], rising[is_latest]
-    return rising, None if np.array_equal(order, np.arange(len(steps))) else order
+    if not np.array_equal(order, np.arange(len(steps))):
+        return rising, order
+    return kinds[0].column("step") if len(kinds) == 1 else rising, None
 
 
 def shared_steps(every: Sequence[Series]) -> Figures:
@@ -75,7 +77,7 @@ def values_at(steps: Figures, every: Sequence[Series | None]) -> Figures:
 
 def all_steps(every: Iterable[Figures]) -> Figures:
     """Those of any of them, rising."""
-    return reduce(np.union1d, every, np.empty(0))
+    return np.unique(np.concatenate([np.empty(0), *every]))
 
 
 def first_difference(left: Series, right: Series, steps: Figures) -> float | None:

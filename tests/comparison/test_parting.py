@@ -53,3 +53,9 @@ def test_one_figure_that_differs_in_its_last_digit_is_found(step: int, changed: 
 def test_what_a_run_costs_is_no_difference_and_no_shared_step(name: str) -> None:
     found = find_parting(recorded("x", {name: {1: 1.0}}), recorded("y", {name: {1: 2.0}}))
     assert (found.step, found.shared_steps, found.last_shared_step) == (None, 0, None)
+
+
+def test_runs_whose_rows_all_hold_other_metrics_part_where_one_differs() -> None:
+    series = {f"m{step}": {step: 0.5} for step in range(2000)}
+    found = find_parting(recorded("x", series), recorded("y", {**series, "m1999": {1999: 0.25}}))
+    assert (found.step, found.shared_steps, found.last_shared_step) == (1999, 2000, 1999)

@@ -28,7 +28,7 @@ from jepa_core.watch.judgement import Judgement
 from jepa_core.watch.rules import Watch
 from jepa_monitor.history.run_history import RunHistory
 
-_ROWS_AT_A_TIME = 50
+_ROWS_AT_A_TIME = 200
 
 
 @attrs.frozen(kw_only=True, eq=False)

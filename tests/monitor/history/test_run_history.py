@@ -134,7 +134,7 @@ def test_names_without_end_are_passed_over_and_said(monkeypatch: pytest.MonkeyPa
 
 
 def test_few_rows_of_a_long_run_are_found_without_going_through_all() -> None:
-    """They are judged fifty at a time: else a run of ten times as many rows would take a hundred times as long."""
+    """They are judged some at a time: else a run of ten times as many rows would take a hundred times as long."""
     history = RunHistory()
     history.extend([{"step": step, "a": step} for step in range(50_000)])
     tracemalloc.start()

@@ -137,10 +137,11 @@ def test_while_the_rules_are_behind_it_says_so_and_the_trainers_word_stands_in(
                 run.firing(firing)
         run.status.update(state="running", host="elsewhere")
     monkeypatch.setattr(run_model, "JUDGE_SECONDS", 0.0)
+    monkeypatch.setattr(judging, "_ROWS_AT_A_TIME", 50)
     model = live_model(path)
     behind = model.refresh()
     assert behind is not None
-    assert behind.judged_rows == judging._ROWS_AT_A_TIME
+    assert behind.judged_rows == 50
     assert [(f.kind, f.name, f.step) for f in behind.firings] == [
         ("must", "codebook-in-use", 60),
         ("abort", "collapse", 61),
