@@ -11,7 +11,7 @@ from cyclopts import Parameter, Token
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles
-from jepa_core.errors import RecipeError
+from jepa_core.errors import RecipeError, RunDirectoryError
 from jepa_core.presentation.shown_training import train_and_show
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, beside, find_run
@@ -98,13 +98,17 @@ def rollback(
     from jepa_core.rollback.lineage import refuse_rolled_back
     from jepa_core.rollback.planning import plan_rollback
     from jepa_core.run_directory.recorded_files import check_same_files
+    from jepa_core.run_directory.settled import is_scripted, settled
 
     parent = find_run(run, runs_dir)
     refuse_rolled_back(parent, marks=not dry_run)
     changes = changes_of(overrides)
     registry = chosen_plugins(plugin, no_plugin)
     check_same_files(parent, registry.files)
-    rollback = plan_rollback(parent, registry, scenario=scenario, to=to, set=changes, use=use, why_not=why_no_child)
+    # A demo's run shows what a rollback would be: it has no model that a change could fail to fit.
+    made_up = settled(parent) if is_scripted(parent) else None
+    tried = {} if made_up else {"why_not": why_no_child}
+    rollback = plan_rollback(parent, registry, scenario=scenario, to=to, set=changes, use=use, **tried)
     console = console_for()
     if json:
         sys.stdout.write(escaped(rollback.plan.to_json().decode()) + "\n")
@@ -116,6 +120,8 @@ def rollback(
     if _is_training(parent):
         _request(parent, rollback.plan, to, quiet=json)
         return 0
+    if made_up:
+        raise RunDirectoryError(f"{visible(parent.name)} {made_up.why}. {made_up.remedy}")
 
     from jepa_core.recipes.reading import load_recipe
     from jepa_core.rollback.child import make_child

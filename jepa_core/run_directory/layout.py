@@ -29,7 +29,8 @@ def linked(folder: Path) -> str:
     """Why a folder within a run that is a link is not used, and what to do."""
     return (
         f"{folder} is a symbolic link, which could lead anywhere, and a run's folders are its own. Move what it leads "
-        "to into its place. To keep runs on another disk give --runs-dir, or let a link stand for the whole run directory."
+        "to into its place. To keep runs on another disk give --runs-dir, or let a link stand for the whole run "
+        "directory."
     )
 
 

@@ -31,11 +31,16 @@ class Settled:
     """The run's."""
 
 
+def is_scripted(run: Path) -> bool:
+    """Whether `jepa demo` wrote it: its figures are made up, and its checkpoints hold no model."""
+    return RunReader(run).environment().get(SCRIPTED) is True
+
+
 def settled(run: Path) -> Settled | None:
     """Of a run that is finished, or that its rules have ended and would end again; None where it can go on. A verdict
     that is damaged is made again."""
     reader, name = RunReader(run), typed_name(run)
-    if reader.environment().get(SCRIPTED) is True:
+    if is_scripted(run):
         return Settled(why="was written by jepa demo: there is no model", remedy=f"A real run: {REAL}", exit_code=1)
     try:
         verdict = reader.verdict()

@@ -24,6 +24,7 @@ from jepa_core.watch.judge import Judge
 from jepa_core.watch.replay import replay
 from jepa_core.watch.verdict import Verdict
 from jepa_plugins.grids.datasets.traces import TracesConfig
+from tests.monitor.demo.telling import tell_demo
 
 ROOT = Path(__file__).parents[2]
 PARTS = ROOT / "tests" / "engine" / "failing_parts.py"
@@ -462,3 +463,15 @@ def test_a_signal_in_the_child_ends_it_with_a_checkpoint(
     child = runs.child_of(parent)
     assert state_of(child) == "interrupted"
     assert f"Go on with: jepa run --resume {child}" in capsys.readouterr().out
+
+
+def test_a_run_of_the_demo_shows_its_plan_and_is_not_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(tell_demo(tmp_path)[-1])
+    for flags, code in ((["--dry-run"], 0), ([], 1)):
+        with pytest.raises(SystemExit) as left:
+            main(["rollback", run, "--to", "0", "--set", "optimizer.lr=1e-4", *flags])
+        said = capsys.readouterr()
+        assert left.value.code == code, said.err
+    assert "was written by jepa demo: there is no model. A real run: jepa run quickstart" in said.err

@@ -94,8 +94,11 @@ sample = 16
 [checkpoint]
 every_steps = 2
 """
-ROUNDING = 2e-3
+ROUNDING = 2e-4
 """Relative: sums in another order, over six steps of an optimizer that divides by roots of small squares."""
+WITHOUT_CODES = 'quantizer.kind="none"'
+OTHER_CODES = 0.05
+"""The same where a token between two codes is taken to the one or the other, as rounding has it."""
 
 
 def recipe_of(*overrides: str, dropout: float = 0.0) -> Recipe:
@@ -145,28 +148,37 @@ def trained(crew: Crew, recipe: Recipe, folder: Path, begin: Any = None) -> dict
     }
 
 
-def require_near(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+def require_near(one: Mapping[str, Any], other: Mapping[str, Any], rounding: float) -> None:
     assert [row["step"] for row in one["rows"]] == [row["step"] for row in other["rows"]]
     for row, theirs in zip(one["rows"], other["rows"], strict=True):
         for name, figure in row.items():
-            # Which code is nearest, and so what diagnostics see, is a matter of rounding for a token between two.
             if name.startswith(("loss.", "grad.norm", "temperature", "queue", "lr")) or name == "epoch":
-                assert theirs[name] == pytest.approx(figure, rel=ROUNDING, abs=1e-4), (row["step"], name)
-    for name, tensor in one["memory"].items():
-        assert torch.allclose(other["memory"][name].float(), tensor.float(), rtol=5e-2, atol=5e-3), name
+                near = pytest.approx(figure, rel=ROUNDING if row["step"] == 1 else rounding, abs=1e-5)
+                assert theirs[name] == near, (row["step"], name)
 
 
-@pytest.mark.parametrize(("size", "parallel"), [(2, "ddp"), (4, "ddp"), (2, "fsdp"), (4, "fsdp")])
+@pytest.mark.parametrize(
+    ("size", "parallel", "quantizer"),
+    [
+        (4, "ddp", "none"),
+        (2, "fsdp", "none"),
+        (2, "ddp", "ema_vq"),
+        pytest.param(4, "fsdp", "ema_vq", marks=pytest.mark.slow),
+    ],
+)
 def test_they_give_the_curve_of_one_process_and_draw_the_same_sequences(
-    size: int, parallel: str, tmp_path: Path
+    size: int, parallel: str, quantizer: str, tmp_path: Path
 ) -> None:
-    recipe = recipe_of(f'train.parallel="{parallel}"')
+    recipe = recipe_of(f'train.parallel="{parallel}"', *([WITHOUT_CODES] if quantizer == "none" else []))
     one = trained(ALONE, recipe, tmp_path / "one")
     ranks = in_ranks(size, lambda crew: trained(crew, recipe, tmp_path / "many"))
     assert len(one["rows"]) == 6
     assert all(rank["drawn"][:12] == one["drawn"][:12] for rank in ranks)
     assert len(one["drawn"]) >= 12
-    require_near(one, ranks[0])
+    require_near(one, ranks[0], ROUNDING if quantizer == "none" else OTHER_CODES)
+    if quantizer == "none":
+        for name, tensor in one["memory"].items():
+            assert torch.allclose(ranks[0]["memory"][name].float(), tensor.float(), rtol=1e-2, atol=1e-4), name
     assert all(set(rank["rows"][0]) <= set(one["rows"][0]) | {"time.wait"} for rank in ranks)
     for rank in ranks[1:]:
         assert all(torch.equal(rank["memory"][name], tensor) for name, tensor in ranks[0]["memory"].items())
@@ -244,7 +256,7 @@ def test_a_value_on_one_rank_that_is_not_finite_ends_all_at_one_step(bad: str, p
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_a_run_goes_on_with_any_number_of_ranks(parallel: str, tmp_path: Path) -> None:
-    recipe = recipe_of(f'train.parallel="{parallel}"')
+    recipe = recipe_of(f'train.parallel="{parallel}"', WITHOUT_CODES)
     straight = trained(ALONE, recipe, tmp_path / "straight")
 
     def until(folder: Path, goes_on_from: int, stops_after: int) -> Any:
@@ -273,7 +285,7 @@ def test_a_run_goes_on_with_any_number_of_ranks(parallel: str, tmp_path: Path) -
     assert [leg["ending"][0] for leg in legs] == ["interrupted", "interrupted", "finished"]
     rows = [row for leg in legs for row in leg["rows"]]
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
-    require_near(straight, {"rows": rows, "memory": legs[-1]["memory"]})
+    require_near(straight, {"rows": rows}, ROUNDING)
     drawn = dict.fromkeys(at for leg in legs for at in leg["drawn"])
     assert list(drawn)[:12] == straight["drawn"][:12]
 
@@ -446,7 +458,7 @@ def test_a_rank_that_dies_ends_the_run_at_once_with_one_cause_and_it_goes_on_fro
 
     said = in_ranks(2, part, may_die=how == "death")
     assert said[0].startswith("RankLostError: Rank 0 of 2 lost the others")
-    assert "jepa run --resume" in said[0]
+    assert "how to go on: jepa autopsy " in said[0]
     assert said[1] is None if how == "death" else said[1] == "ValueError: a plugin's fault"
     (run,) = runs.iterdir()
     status = RunReader(run).status()

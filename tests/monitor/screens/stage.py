@@ -13,6 +13,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widget import Widget
 
+from jepa_core.run_directory.settled import SCRIPTED
 from jepa_core.run_directory.writing import RunWriter
 from jepa_monitor.alerts import AlertBook, Moment
 from jepa_monitor.demo.leg import write_checkpoint
@@ -96,6 +97,7 @@ def run_with_firing(folder: Path, *, checkpoint_step: int | None = 600, state: s
     path.mkdir()
     with RunWriter(path, recipe="mine", total_steps=1440, total_epochs=15) as run:
         run.write_recipe(RECIPE)
+        run.write_environment({SCRIPTED: True})
         run.event("started", "info", "off we go", step=0)
         for row in FIRING_B.evidence["rows"]:
             run.row(row)
