@@ -3,8 +3,8 @@
 The effective rank is the exponential of the entropy of the covariance's normalised eigenvalues (RankMe,
 arXiv:2210.02885); below 2, less than two directions carry all differences between embeddings. It does not see how
 large these are: where all embeddings are one vector but for a thousandth, their rank is that of the thousandth. The
-standard deviation of unit vectors does (arXiv:2011.10566): it is 1/√P where they point evenly into P dimensions, 0 where
-they are equal.
+standard deviation of unit vectors does (arXiv:2011.10566): it is 1/√P where they point evenly into P dimensions, 0
+where they are equal.
 """
 
 from __future__ import annotations
