@@ -87,7 +87,7 @@ def test_every_argument_that_is_a_path_may_begin_at_home(
         ),
         (
             ["recipe", "show", "quickstart", "--plugin", "a/no.py"],
-            "--plugin a/no.py (HERE/a/no.py): cannot be read: No such file or directory. Give the path of a file.",
+            "--plugin a/no.py: cannot be read (HERE/a/no.py): No such file or directory. Give the path of a file.",
         ),
         (
             ["verdict", "~nobody-of-this-name/a"],

@@ -110,7 +110,7 @@ class LocalFile:
         except OSError as error:
             place = "" if path.is_absolute() else f" ({path.absolute()})"
             raise PluginError(
-                f"--plugin {path}{place}: cannot be read: {error.strerror}. Give the path of a file."
+                f"--plugin {path}: cannot be read{place}: {error.strerror}. Give the path of a file."
             ) from None
 
     @property

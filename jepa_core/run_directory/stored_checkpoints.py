@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -155,8 +156,9 @@ def refuse_linked(folder: Path) -> None:
     Raises:
         CheckpointError: a `checkpoints/` folder is a link.
     """
-    if folder.is_symlink():
-        raise CheckpointError(linked(folder))
+    with suppress(OSError):  # what is done with the folder meets it, too
+        if folder.is_symlink():
+            raise CheckpointError(linked(folder))
 
 
 def _is_folder(path: Path) -> bool:
