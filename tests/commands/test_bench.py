@@ -18,6 +18,7 @@ from jepa_core.benchmarking import parts
 from jepa_core.benchmarking.whole_run import timed_run
 from jepa_core.cli import main
 from jepa_core.errors import JepaError
+from jepa_core.exit_codes import explained
 from jepa_core.registry import installed
 
 BROKEN = """
@@ -137,7 +138,7 @@ def test_ctrl_c_ends_it_with_a_word(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
     monkeypatch.setattr(parts, "results_of", interrupted)
     assert call("codebook", "--quick", "--device", "cpu") == 130
-    assert capsys.readouterr().err == "Stopped.\n"
+    assert capsys.readouterr().err == f"{explained(['bench'], 130)}\n"
 
 
 def test_a_part_that_does_not_exist_is_told_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from jepa_core.engine.evaluation import Validation
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.opening import Opening
 from jepa_core.engine.session import train_recipe
+from jepa_core.exit_codes import explained
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.reading import RunReader
@@ -56,7 +57,8 @@ def test_a_stop_while_the_program_is_imported_ends_it_at_once_and_leaves_nothing
     """A shell shows −15 as 143."""
     command = [sys.executable, "-c", IMPORTING, module, str(int(number)), "run", str(tiny_recipe_file)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (code, "sent\n", "")
+    said = f"{explained((), code)}\n" if code > 0 else ""
+    assert (done.returncode, done.stdout, done.stderr) == (code, "sent\n", said)
     assert [path.name for path in tmp_path.iterdir()] == [tiny_recipe_file.name]
 
 
