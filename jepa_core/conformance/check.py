@@ -10,7 +10,7 @@ import attrs
 from jepa_core.conformance.situations import USUAL, Situation
 from jepa_core.conformance.trial import Trial
 
-Outcome = Literal["passed", "failed", "not applicable"]
+Outcome = Literal["passed", "failed", "skipped", "not applicable"]
 
 
 @attrs.frozen(kw_only=True)
@@ -57,7 +57,7 @@ class CheckResult:
     promise: str
     outcome: Outcome
     message: str = ""
-    """What is wrong, or why the check does not apply."""
+    """What is wrong, or why the check does not apply, or could not be made."""
     example: Example | None = None
     remedy: str = ""
     """What to do about it; empty where it passed, or where the message says it."""

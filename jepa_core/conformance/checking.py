@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from jepa_core.errors import DataError, JepaError, PluginError
 from jepa_core.registry import Component
 
 _RAISES = "it raises "
+_RAISED = re.compile(rf"(?:on rank \d+ of \d+ )?{_RAISES}(?P<kind>\w+).*?(?P<place> \(.+:\d+\))?", re.DOTALL)
 _MEND = "Mend the line that is named: every check that reaches it ends there."
 
 
@@ -37,7 +39,26 @@ def check_component(component: Component, *, config: Any = None) -> tuple[CheckR
         component: what is installed, as `find_components` gives it.
         config: an instance to try instead of small defaults, for a component that has none that are usable.
     """
-    return tuple(run_check(check, component, config=config) for check in checks_of(component.family))
+    raised = dict[str, str]()
+    checks = checks_of(component.family)
+    return tuple(skipped_if_told(run_check(check, component, config=config), raised) for check in checks)
+
+
+def skipped_if_told(result: CheckResult, raised: dict[str, str]) -> CheckResult:
+    """The result, or that its check was skipped, where an earlier one has ended in the same exception at the same line.
+
+    Args:
+        result: of a check.
+        raised: what the component has raised, and in which check, which is added to.
+    """
+    found = _RAISED.fullmatch(result.message) if result.failed else None
+    if found is None:
+        return result
+    first = raised.setdefault(f"{found['kind']}{found['place'] or result.message}", result.check)
+    if first == result.check:
+        return result
+    why = f"it raises {found['kind']} where {first} does"
+    return CheckResult(check=result.check, promise=result.promise, outcome="skipped", message=why)
 
 
 def run_check(check: Check, component: Component, *, config: Any = None) -> CheckResult:
@@ -46,7 +67,7 @@ def run_check(check: Check, component: Component, *, config: Any = None) -> Chec
         result = _run(check, component, config)
     if not result.failed:
         return result
-    remedy = _MEND if result.message.startswith(_RAISES) else remedy_of(component.family, check.name)
+    remedy = _MEND if _RAISED.fullmatch(result.message) else remedy_of(component.family, check.name)
     return attrs.evolve(result, remedy=remedy)
 
 

@@ -16,6 +16,7 @@ from jepa_core.visible_text import clean
 MARKS: dict[Outcome, tuple[str, str]] = {
     "passed": ("✔", "green"),
     "failed": ("✘", "red"),
+    "skipped": ("–", "yellow"),
     "not applicable": ("–", "dim"),
 }
 """Sign and style of each outcome."""
@@ -35,9 +36,9 @@ def conformance_table(component: Component, results: Sequence[CheckResult]) -> R
 
 
 def _lines(result: CheckResult) -> Iterator[Text]:
-    """The promise; when it is broken how, what to do, and the smallest example; when it says nothing why."""
-    if result.outcome == "not applicable":
-        yield Text(f"not applicable: {clean(result.message)}", style="dim")
+    """The promise; when it is broken how, what to do, and the smallest example; else why there is none."""
+    if result.outcome in ("skipped", "not applicable"):
+        yield Text(f"{result.outcome}: {clean(result.message)}", style="dim")
         return
     yield Text(clean(result.promise), style="bold" if result.failed else "none")
     if result.failed:

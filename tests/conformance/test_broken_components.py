@@ -71,6 +71,16 @@ def test_a_component_that_raises_fails_with_the_place_in_its_own_source() -> Non
     assert re.search(r"broken_components\.py:\d+\)$", result.message)
 
 
+def test_what_a_component_raises_is_told_once_and_checks_that_end_there_are_skipped() -> None:
+    results = check_component(broken("Raises"))
+    (failed,) = (result for result in results if result.failed)
+    assert failed.check == "shapes"
+    skipped = [result for result in results if result.outcome == "skipped"]
+    assert len(skipped) > 10
+    assert {result.message for result in skipped} == {"it raises KeyError where shapes does"}
+    assert {(result.remedy, result.example) for result in skipped} == {("", None)}
+
+
 def test_what_cannot_be_built_fails_once_and_leaves_the_rest_open() -> None:
     outcomes = {result.check: result.outcome for result in check_component(broken("Required"))}
     assert outcomes["builds"] == "failed"

@@ -29,6 +29,14 @@ def test_one_line_of_configuration_checks_a_component_beside_the_authors_tests(t
     assert "Traceback" not in done.stdout
 
 
+def test_what_a_component_raises_fails_one_test_and_skips_the_others(tmp_path: Path) -> None:
+    raising = PLUGIN.replace("def forward(", "def forward(self, *_): raise KeyError('oops')\n    def unused(")
+    (tmp_path / "plugin_that_raises.py").write_text(raising)
+    done = run_pytest(tmp_path, "--jepa-check", "plugin_that_raises.py", "-k", "shapes or finite or rows")
+    assert "1 failed, 2 skipped" in done.stdout
+    assert "it raises KeyError where shapes does" in done.stdout
+
+
 def test_a_component_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, "--jepa-check", "atention")
     assert done.returncode == 4
