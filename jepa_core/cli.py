@@ -95,6 +95,7 @@ def program(called: str = "") -> App:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the command's code."""
+    _open_closed_streams()
     typed = sys.argv[1:] if arguments is None else arguments
     if next(iter(typed), "") == "run":
         # It asks a run to save, and would end the process while there is nothing to save: before anything is imported
@@ -106,6 +107,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
     sys.exit(_exit_code(typed))
+
+
+def _open_closed_streams() -> None:
+    """A standard stream that was closed by who called (`>&-`) is one whose output nobody takes: /dev/null stands in its
+    place, for what this process starts too, so that no file that is opened later gets its number."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, descriptor == number)
+            stream = os.fdopen(descriptor, mode, encoding="utf-8", errors="backslashreplace")
+            for known_as in (name, f"__{name}__"):
+                setattr(sys, known_as, stream)
 
 
 def _write_what_is_read() -> None:

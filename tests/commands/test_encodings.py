@@ -1,4 +1,4 @@
-"""On a terminal whose encoding lacks what a name has, no command ends for it."""
+"""Neither an encoding that lacks what a name has nor a stream that was closed ends a command."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from jepa_core.run_directory.reading import RunReader
 from tests.run_directory.runs import record_run, validation
 
 NAME = "größe-漢字"
@@ -38,3 +39,22 @@ def test_tables_and_sentences_degrade(folder: Path) -> None:
 
 def test_json_says_the_same(folder: Path) -> None:
     assert [entry["name"] for entry in json.loads(jepa(folder, "runs", "--json"))] == [NAME]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_what_a_closed_stream_would_get_is_dropped(folder: Path, closed: str) -> None:
+    command = ["bash", "-c", f'"$0" -m jepa_core "$@" {closed}', sys.executable]
+    listed = subprocess.run([*command, "runs"], cwd=folder, capture_output=True, check=False)
+    assert (listed.returncode, listed.stderr) == (0, b"")
+    refused = subprocess.run([*command, "verdict", "nope"], cwd=folder, capture_output=True, check=False)
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    assert refused.stderr.startswith(b"No run") or "2>&-" in closed
+
+
+@pytest.mark.slow
+def test_a_run_with_closed_streams_runs(folder: Path, tiny_recipe_file: Path) -> None:
+    command = ["bash", "-c", '"$0" -m jepa_core run "$@" <&- >&- 2>&-', sys.executable]
+    done = subprocess.run([*command, tiny_recipe_file.name, "--no-audit"], cwd=folder, check=False)
+    (run,) = (found for found in (folder / "runs").iterdir() if found.name != NAME)
+    assert done.returncode in {0, 4}
+    assert RunReader(run).verdict() is not None
