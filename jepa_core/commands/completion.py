@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
 from jepa_core.errors import JepaError, RecipeError
+from jepa_core.plain_files import open_plain, plain_descriptor
 from jepa_core.visible_text import clean, visible
 
 Shell = Literal["bash", "zsh", "fish"]
@@ -53,15 +54,13 @@ def completion(
     file, startup = _places(shell)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(script, encoding="utf-8")
+        _write(file, os.O_TRUNC, script.encode())
         is_new = startup is not None and _add_line(
-            startup, f"[ -r {shlex.quote(str(file))} ] && . {shlex.quote(str(file))}"
+            startup, os.fsencode(f"[ -r {shlex.quote(str(file))} ] && . {shlex.quote(str(file))}")
         )
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        place = getattr(error, "filename", None) or startup or file
+    except OSError as error:
         raise JepaError(
-            f"{clean(str(place))} cannot be read and written: {reason}.\n"
+            f"{clean(str(error.filename or startup or file))} cannot be read and written: {error.strerror}.\n"
             f"The script alone: jepa completion {shell} --print"
         ) from error
     read_by = f", and a line in {visible(str(startup))} that reads it" if is_new else ""
@@ -96,11 +95,20 @@ def _folder(variable: str, otherwise: Path) -> Path:
     return told if told.is_absolute() else otherwise
 
 
-def _add_line(startup: Path, line: str) -> bool:
-    """Put a line at the end of a file, unless it is there; whether it was put."""
-    text = startup.read_bytes().decode() if startup.exists() else ""
-    if line in text.splitlines():
+def _add_line(startup: Path, line: bytes) -> bool:
+    """Put a line at the end of a file, unless it is there; whether it was put. What else is there need be no text."""
+    try:
+        with open_plain(startup, follow_links=True) as file:
+            content = file.read()
+    except FileNotFoundError:
+        content = b""
+    if line in content.split(b"\n"):
         return False
-    with startup.open("a", encoding="utf-8") as file:
-        file.write(("" if not text or text.endswith("\n") else "\n") + f"{line}\n")
+    _write(startup, os.O_APPEND, (b"" if not content or content.endswith(b"\n") else b"\n") + line + b"\n")
     return True
+
+
+def _write(path: Path, flag: int, content: bytes) -> None:
+    """Into a plain file, or to where a link leads, as startup files that are kept elsewhere often are."""
+    with os.fdopen(plain_descriptor(path, os.O_WRONLY | os.O_CREAT | flag, follow_links=True), "wb") as file:
+        file.write(content)

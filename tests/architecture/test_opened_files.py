@@ -24,7 +24,7 @@ OTHERWISE = {
     "jepa_core/plain_files.py": "the door",
     "jepa_core/cli.py": "/dev/null",
     "jepa_core/presentation/lasting_output.py": "/dev/null",
-    "jepa_core/commands/completion.py": "scripts that come with the program, and the startup file of the user's shell",
+    "jepa_core/commands/completion.py": "scripts that come with the program",
     "jepa_core/commands/completing_fields.py": "the schema that comes with the program",
     "jepa_core/conformance/two_ranks.py": "/dev/null",
     "jepa_core/conformance/subjects.py": "pyproject.toml of the plugin's author",

@@ -255,6 +255,23 @@ def test_what_cannot_be_installed_is_said(
     monkeypatch.delenv("SHELL")
     assert said().startswith("2 SHELL is not set: give the shell's name.")
     (home / ".zshrc").mkdir()
-    assert said("zsh").startswith(f"1 {home}/.zshrc cannot be read and written: Is a directory.\n")
-    (home / ".bashrc").write_bytes(b"\xff")
-    assert said("bash").startswith(f"1 {home}/.bashrc cannot be read and written: 'utf-8' codec")
+    assert said("zsh").startswith(f"1 {home}/.zshrc cannot be read and written: it is no plain file.\n")
+    os.mkfifo(home / ".bashrc")
+    assert said("bash").startswith(f"1 {home}/.bashrc cannot be read and written: it is no plain file.\n")
+    script = home / ".local" / "share" / "jepa" / "completion.bash"
+    script.unlink()
+    os.mkfifo(script)
+    assert said("bash").startswith(f"1 {script} cannot be read and written: it is no plain file.\n")
+
+
+def test_a_startup_file_keeps_its_bytes_and_its_place(home: Path) -> None:
+    kept = home / "dotfiles"
+    kept.write_bytes(b"# caf\xe9\r\nexport A=1")
+    (home / ".bashrc").symlink_to(kept)
+    for _ in range(2):
+        with pytest.raises(SystemExit) as ended:
+            main(["completion", "bash"])
+        assert ended.value.code == 0
+    before, _, added = kept.read_bytes().partition(b"\xe9\r\nexport A=1\n")
+    assert (before, added.count(b"\n")) == (b"# caf", 1)
+    assert (home / ".bashrc").is_symlink()
