@@ -63,6 +63,15 @@ def value_words(value: Any) -> str:
     return "a table" if isinstance(value, dict) else f"the list {_shortened(repr(value))}"
 
 
+def as_text(value: Any) -> str:
+    """The text that may have been meant by a value of another kind, such as `nan`, `true` or `2026`; else empty."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return _shortened(repr(value))
+    return str(value) if isinstance(value, datetime.date | datetime.time) else ""
+
+
 def is_union(kind: Any) -> bool:
     """Whether it is `A | B`."""
     return typing.get_origin(kind) in {typing.Union, types.UnionType}

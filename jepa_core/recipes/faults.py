@@ -29,6 +29,8 @@ class Problem:
     """Whether the key is at fault, not its value."""
     span: tuple[int, int] | None = None
     """The part of a text value that is at fault, as indices."""
+    as_text: str = ""
+    """What would be right if it were text: it only lacks quotes."""
 
 
 @attrs.frozen(kw_only=True)

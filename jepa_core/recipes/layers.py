@@ -54,11 +54,19 @@ class Layer:
             where=_place(self.where, excerpt),
             key=key,
             message=problem.message,
-            notes=(*problem.notes, *([self.note] if self.note else [])),
+            notes=tuple(filter(None, (*problem.notes, self._quoted(problem.as_text), self.note))),
             component=problem.component,
             excerpt=excerpt,
             from_flag=self.is_flag,
         )
+
+    def _quoted(self, text: str) -> str:
+        """How a value is written to be text: of a flag so that a shell leaves its quotes."""
+        key, _, typed = self.where.removeprefix("--set ").partition("=")
+        # Within a list the text is not the flag's whole value.
+        is_whole = self.is_flag and not typed.lstrip().startswith(("[", "{"))
+        quoted = f"""'{key}="{typed.strip()}"'""" if is_whole else f'"{text}"'
+        return f"as text, in quotes: {quoted}" if text else ""
 
 
 def read_file_layers(path: Path) -> list[Layer]:

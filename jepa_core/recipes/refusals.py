@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -15,7 +16,7 @@ from cattrs.errors import (
     IterableValidationNote,
 )
 
-from jepa_core.recipes.expectations import expected, value_words, without_none
+from jepa_core.recipes.expectations import as_text, expected, value_words, without_none
 from jepa_core.recipes.faults import MOST_HINTS, Problem, did_you_mean, hint_at_key
 from jepa_core.recipes.key_path import KeyPath, dotted
 from jepa_core.recipes.strict_converter import LARGEST_INTEGER, RefusedError, key_of, strict_converter
@@ -52,7 +53,8 @@ class TableReader:
                 note = _note(inner, IterableValidationNote)
                 yield from self._problems(inner, note.type, (*path, note.index), setting)
         elif isinstance(error, RefusedError):
-            yield self._problem(path, _refusal(error.value, kind, setting))
+            problem = self._problem(path, _refusal(error.value, kind, setting))
+            yield attrs.evolve(problem, as_text=_text_meant(error.value, kind, setting))
         else:
             yield self._problem(path, str(error) or type(error).__name__)
 
@@ -91,6 +93,14 @@ def _refusal(value: Any, kind: Any, setting: Setting) -> str:
     near = did_you_mean(value, words) if isinstance(value, str) else ""
     takes = _within_64_bits(expected(kind, setting), value, setting)
     return f"expected {takes}, got {value_words(value)}" + (f".{near}" if near else "")
+
+
+def _text_meant(value: Any, kind: Any, setting: Setting) -> str:
+    """The value as text, where the field takes that text; else empty."""
+    choices = setting.choices or _literal_choices(kind)
+    takes_any = not choices and without_none(kind) in (str, Path)
+    text = as_text(value)
+    return text if takes_any or text in choices else ""
 
 
 def _within_64_bits(takes: str, value: Any, setting: Setting) -> str:

@@ -17,7 +17,7 @@ from jepa_core.contracts import ComponentConfig
 from jepa_core.discovery.remarks import OWN_DISTRIBUTION, BlockedPlugin, BrokenPlugin, PluginRemark
 from jepa_core.recipes import layout
 from jepa_core.recipes.engine_tables import ENGINE_TABLES, all_keys
-from jepa_core.recipes.expectations import value_words
+from jepa_core.recipes.expectations import as_text, value_words
 from jepa_core.recipes.faults import MOST_HINTS, Problem, hint_at_key
 from jepa_core.recipes.field_descriptions import FieldDescription, describe_fields
 from jepa_core.recipes.key_path import KeyPath
@@ -191,13 +191,15 @@ class _Structuring:
         name = self.table.get("name", default)
         if not isinstance(name, str) or _NAME.fullmatch(name) is None:
             message = f"expected at most 64 letters, digits, - and _, since runs are named so, got {value_words(name)}"
-            self._add(("name",), message)
+            text = as_text(name) if _NAME.fullmatch(as_text(name)) else ""
+            self.problems.append(Problem(path=("name",), message=message, as_text=text))
         return str(name)
 
     def _description(self) -> str:
         description = self.table.get("description", "")
         if not isinstance(description, str):
-            self._add(("description",), f"expected text, got {value_words(description)}")
+            message = f"expected text, got {value_words(description)}"
+            self.problems.append(Problem(path=("description",), message=message, as_text=as_text(description)))
         return str(description)
 
     def _losses(self) -> dict[str, LossEntry | None]:

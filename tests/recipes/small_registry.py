@@ -66,6 +66,12 @@ class CellsConfig(Built):
     limit: int | Literal["auto"] = setting("tokens at most", default="auto")
     start: Literal["data", "random"] = setting("where codes start", default="data", choices=("data", "random"))
     names: dict[str, float] = setting("weights by name", factory=dict)
+    unfit: str = setting(
+        "what to do with it",
+        default="raise",
+        choices=("raise", "nan", "inf", "true", "1", "2026-01-01"),
+    )
+    words: tuple[str, ...] = setting("words to leave out", default=())
 
 
 @attrs.frozen(kw_only=True)

@@ -100,6 +100,33 @@ def test_a_value_of_the_wrong_kind_says_what_is_expected(tmp_path: Path, line: s
     assert fault.where.startswith(f"{tmp_path}/small.toml:6:")
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("encoder.unfit", value) for value in ("nan", "inf", "true", "1", "2026-01-01")),
+        ("data.path", "2026"),
+        ("name", "2026"),
+        ("name", "true"),
+        ("description", "7"),
+    ],
+)
+def test_a_text_that_reads_as_something_else_is_told_with_its_quotes(tmp_path: Path, key: str, value: str) -> None:
+    file = write(tmp_path, "small", MINIMAL)
+    typed = f"{key}={value}"
+    assert only_fault(file, typed).notes[-1] == f"""as text, in quotes: '{key}="{value}"'"""
+    load(file, f'{key}="{value}"')
+
+
+def test_in_a_file_quotes_are_shown_alone_and_where_text_would_help_only(tmp_path: Path) -> None:
+    file = write(tmp_path, "small", ENCODER.replace("{}", "unfit = nan", 1))
+    assert only_fault(file).notes == ('as text, in quotes: "nan"',)
+    for line in ("unfit = 2", "width = true", "unfit = [true]"):
+        assert only_fault(write(tmp_path, "small", ENCODER.replace("{}", line, 1))).notes == ()
+    assert only_fault(write(tmp_path, "small", MINIMAL), "encoder.words=[true]").notes == (
+        'as text, in quotes: "true"',
+    )
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", '"0.1"', "true"])
 def test_a_number_is_a_finite_number(tmp_path: Path, value: str) -> None:
     fault = only_fault(write(tmp_path, "small", MINIMAL + f"weight = {value}\n"))
