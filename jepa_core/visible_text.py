@@ -6,10 +6,14 @@ then print as `Text`, or with `markup=False`. Knows neither of them.
 
 from __future__ import annotations
 
+import shlex
 import unicodedata
+from collections.abc import Collection
+from itertools import pairwise
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _CONTROL_PICTURES = 0x2400
+_RUNS_CODE = "--plugin"
 _DELETE, _DELETE_PICTURE = 0x7F, "␡"
 
 
@@ -32,6 +36,26 @@ def visible(text: str) -> str:
 def visible_lines(text: str) -> str:
     """The same with its lines kept, for messages of several and tracebacks."""
     return "\n".join(map(visible, text.split("\n")))
+
+
+def own_command(text: str, commands: Collection[str]) -> str:
+    """A command of this program that somebody's file says, quoted so that a shell takes it for nothing else, with the
+    comment behind it; empty where it is no such command. Files whose code it would run are left out.
+
+    Args:
+        text: such as "jepa eval digits-2026 --plugin my_loss.py  # the best checkpoint".
+        commands: names of commands that may be said.
+    """
+    typed, comment, why = text.partition("  # ")
+    try:
+        words = shlex.split(visible(typed))
+    except ValueError:
+        return ""
+    if len(words) < 2 or words[0] != "jepa" or words[1] not in commands:
+        return ""
+    named = [word for before, word in pairwise(["", *words]) if before != _RUNS_CODE]
+    kept = [word for word in named if word.partition("=")[0] != _RUNS_CODE]
+    return f"{shlex.join(kept)}{comment}{visible(why)}"
 
 
 def escaped(text: str) -> str:

@@ -18,6 +18,7 @@ from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, typed_name
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.recorded_files import with_plugin_flags
 from jepa_core.visible_text import visible
 from jepa_core.watch.verdict import verdict_to_json
 
@@ -47,7 +48,8 @@ def verdict(run: str = LATEST, /, *, runs_dir: RunsDir = RUNS_DIR, json: Flag = 
             f"Where it stands: jepa monitor {typed_name(reader.path)} --once"
         )
     child = successor_of(reader.path)
-    found = attrs.evolve(found, next=_next(reader.path, child) or _repointed(found.next, found.run, reader.path))
+    following = _next(reader.path, child) or _repointed(found.next, found.run, reader.path)
+    found = attrs.evolve(found, next=with_plugin_flags(following, reader.path))
     if json:
         print_json(verdict_to_json(found))
     else:
@@ -68,10 +70,7 @@ def _next(run: Path, child: Path | None) -> str:
 def _repointed(command: str, name: str, run: Path) -> str:
     """The recorded command, with where the run is now: it may have been moved, or be looked at from another folder."""
     typed, comment, why = command.partition("  # ")
-    try:
-        words = shlex.split(typed)
-    except ValueError:
-        return command
+    words = shlex.split(typed)
     recipe = f"/{RECIPE}"
     for index, word in enumerate(words):
         if Path(word.removesuffix(recipe)).name == name:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,9 +21,14 @@ SEVERITY_MARKS: dict[Severity, tuple[str, str]] = {
 """Sign and style of each severity."""
 
 
+_SAFE = re.compile(r'[\w.,:=+/-]+("[\w.,:=+/-]*")?')
+"""What a shell takes as it is, but for quotes around a whole value, which it takes away and nobody misses."""
+
+
 def flags_of(changes: Mapping[str, Any]) -> str:
-    """Recipe values as the flags that set them: `--set aggregator.kind="mean"`."""
-    return " ".join(f"--set {key}={value_to_toml(value)}" for key, value in _leaves(changes))
+    """Recipe values as the flags that set them, as a shell takes them: `--set aggregator.kind="mean"`."""
+    set_to = (f"{key}={value_to_toml(value)}" for key, value in _leaves(changes))
+    return " ".join(f"--set {text if _SAFE.fullmatch(text) else shlex.quote(text)}" for text in set_to)
 
 
 def moment_of(finding: Finding) -> str:

@@ -31,6 +31,9 @@ MARKS: dict[State, tuple[str, str]] = {
 FEW_CANDIDATES = 100
 """Below this, how many candidates there are is said: a rank among them is easily reached."""
 
+MOST_TYPED = 10_000
+"""Characters of a command: one that is cut off cannot be typed."""
+
 MOST_FINDINGS = 8
 """Findings that are shown; the verdict's file has all."""
 
@@ -54,7 +57,7 @@ def verdict_table(verdict: Verdict) -> RenderableType:
     parts += [_facts(verdict), *_findings(verdict)]
     if verdict.next:
         command, _, why = verdict.next.partition("  # ")
-        parts += [Text(), Command("Next: ", clean(command), clean(why))]
+        parts += [Text(), Command("Next: ", clean(command, MOST_TYPED), clean(why))]
     return Group(*parts)
 
 

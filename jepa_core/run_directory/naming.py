@@ -244,9 +244,11 @@ def short_name(run: str, others: Collection[str]) -> str:
 def typed_name(run: Path) -> str:
     """What to type in a shell for a run where a command asks for one: its name, or its path outside `runs/`.
 
-    The whole name, since what is printed is typed later, when other runs may begin as this one does.
+    The whole name, since what is printed is typed later, when other runs may begin as this one does. One that would be
+    read as a flag or a home is given as a path.
     """
-    return shlex.quote(run.name if run.parent == RUNS_DIR else str(run))
+    typed = run.name if run.parent == RUNS_DIR and not run.name.startswith(("-", "~")) else str(run)
+    return shlex.quote(f"./{typed}" if typed.startswith(("-", "~")) else typed)
 
 
 def _not_found(text: str, runs_dir: Path, runs: Sequence[Path]) -> str:

@@ -20,8 +20,12 @@ from jepa_core.run_directory.events import Event, event_from_json
 from jepa_core.run_directory.layout import ENVIRONMENT, EVENTS, METRICS, RECIPE, VERDICT, is_run
 from jepa_core.run_directory.status import ShownState, Status, read_status, shown_state
 from jepa_core.run_directory.tail import NewLines, Tail, TailPosition
+from jepa_core.visible_text import own_command
 from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.verdict import Verdict, verdict_from_json
+
+_NEXT = ("audit", "autopsy", "eval", "monitor", "recipe", "rollback", "run")
+"""Commands that a verdict may say to type next."""
 
 MAX_FILE = 4 << 20
 """Most bytes of a verdict or an environment that are read."""
@@ -133,14 +137,16 @@ class RunReader:
         return shown_state(self.status(), clock)
 
     def verdict(self) -> Verdict | None:
-        """The verdict; None when there is none yet.
+        """The verdict; None when there is none yet. What it says to type next may be a stranger's word: it is a
+        command of this program, or nothing, and names no plugin file.
 
         Raises:
             RunDirectoryError: verdict.json is damaged.
         """
         path = self.path / VERDICT
         try:
-            return verdict_from_json(orjson.loads(read_plain(path, MAX_FILE)))
+            found = verdict_from_json(orjson.loads(read_plain(path, MAX_FILE)))
+            return attrs.evolve(found, next=own_command(found.next, _NEXT))
         except FileNotFoundError:
             return None
         except OSError as error:

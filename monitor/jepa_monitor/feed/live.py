@@ -20,6 +20,7 @@ from jepa_core.run_directory.layout import (
     is_run,
 )
 from jepa_core.run_directory.reading import RowsPosition, RunReader
+from jepa_core.run_directory.recorded_files import with_plugin_flags
 from jepa_core.run_directory.status import ShownState, Status, read_status, shown_state
 from jepa_core.run_directory.watched_file import WatchedFile
 from jepa_core.watch.verdict import Verdict
@@ -127,10 +128,11 @@ class SurroundingsReader:
     def _read_verdict(self) -> Verdict | None:
         self._verdict_problem = ""
         try:
-            return self._reader.verdict()
+            found = self._reader.verdict()
         except RunDirectoryError as error:
             self._verdict_problem = str(error)
             return None
+        return found and attrs.evolve(found, next=with_plugin_flags(found.next, self._run))
 
 
 class SignOfLife:
