@@ -61,6 +61,7 @@ EVENTS = {
     "skipped": "steps were skipped because a loss or gradient was not finite",
     "rows missing": "rows of figures that the run had written are no longer there",
     "events missing": "events that the run had written are no longer there",
+    "lines lost": "somebody deleted or replaced a file of rows or events while the run wrote to it",
     "write failed": "a file of the run directory could not be written, such as on a full disk",
     "observer off": "an observer failed and is switched off; training is not concerned",
     "observer behind": "an observer is too slow, and rows were left out for it",

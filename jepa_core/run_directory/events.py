@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,16 @@ class Event:
 class EventsWriter:
     """Appends events; numbers them on from those that are there."""
 
-    def __init__(self, run: Path, clock: Clock = SYSTEM_CLOCK) -> None:
-        """
+    def __init__(
+        self, run: Path, clock: Clock = SYSTEM_CLOCK, on_loss: Callable[[str, str], None] | None = None
+    ) -> None:
+        """`on_loss` as of `LineAppender`.
+
         Raises:
             RunDirectoryError: the file cannot be opened.
         """
         self._clock = clock
-        self._lines = LineAppender(run / EVENTS, clock=clock)
+        self._lines = LineAppender(run / EVENTS, clock=clock, on_loss=on_loss)
         self._sequence, self.count = _numbers(self._lines.path)
 
     def write(

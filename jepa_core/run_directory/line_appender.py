@@ -1,6 +1,7 @@
 """Appending lines so that a reader, a crash and a full disk never meet half a line.
 
-Each line is one write. A write that fails or falls short is undone, and its line waits in memory for the next one.
+Each line is one write. A write that fails or falls short is undone, and its line waits in memory for the next one. A
+file that somebody deletes or replaces meanwhile is made anew, or gone on with, and that is told.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import orjson
 
 from jepa_core.disk_errors import remedy
 from jepa_core.errors import RunDirectoryError
-from jepa_core.plain_files import open_plain, own_descriptor
+from jepa_core.plain_files import open_plain, opened_folder, own_descriptor
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.naming import typed_name
@@ -33,7 +34,11 @@ class LineAppender:
     """One JSON Lines file, open for appending; this process is its only writer."""
 
     def __init__(
-        self, path: Path, on_failure: Callable[[str, str], None] | None = None, clock: Clock = SYSTEM_CLOCK
+        self,
+        path: Path,
+        on_failure: Callable[[str, str], None] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        on_loss: Callable[[str, str], None] | None = None,
     ) -> None:
         """Open `path`, make it where it is missing, and drop a line that was cut off.
 
@@ -41,23 +46,28 @@ class LineAppender:
             path: the file.
             on_failure: told once, with words for the user and with what to do, when writes begin to fail.
             clock: where durations come from.
+            on_loss: told likewise, whenever the file is no longer the one that was written to.
 
         Raises:
             RunDirectoryError: the file cannot be opened.
         """
         self.path = path
         self._on_failure = on_failure
+        self._on_loss = on_loss
         self._waiting: list[bytes] = []
         self._clock = clock
         self._failures = 0
         self._failing_since = 0.0
         self._stump_at: int | None = None
+        self._is_replaced = False
+        self._descriptor = -1
+        self._held = contextlib.ExitStack()
         try:
-            self._descriptor = own_descriptor(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
-            end = end_of_last_line(self._descriptor)
-            if end < os.fstat(self._descriptor).st_size:
-                os.ftruncate(self._descriptor, end)
+            # It stays the file's wherever it is moved: nothing is made at its old path.
+            self._folder = self._held.enter_context(opened_folder(path.parent))
+            self._open()
         except OSError as error:
+            self._close_all()
             raise RunDirectoryError(f"{path} cannot be opened for writing: {error.strerror}.") from error
 
     def append(self, record: dict[str, Any]) -> None:
@@ -73,6 +83,14 @@ class LineAppender:
             self._note_failure(error)
             return
         self._failures = 0
+        if self._is_replaced:
+            self._is_replaced = False
+            if self._on_loss is not None:
+                self._on_loss(
+                    f"{self.path} was deleted or replaced while it was written: lines that were in it may be lost. "
+                    "Those from now on are in the file that is there now.",
+                    f"{remedy(FileNotFoundError(errno.ENOENT, ''))}.",
+                )
 
     def flush(self) -> bool:
         """Try once more to write what waits; whether nothing waits now."""
@@ -105,9 +123,28 @@ class LineAppender:
         """Try once more to write what waits, and close; a second call does nothing."""
         if self._descriptor >= 0:
             self.flush()
+        self._close_all()
+
+    def _open(self) -> None:
+        """Open what is at the path, or make it, in place of what was open."""
+        descriptor = own_descriptor(Path(self.path.name), os.O_RDWR | os.O_APPEND | os.O_CREAT, folder=self._folder)
+        if self._descriptor < 0:
+            self._descriptor = descriptor
+        else:
+            # Under the number that it had: another thread may be about to sync it.
+            os.dup2(descriptor, self._descriptor, inheritable=False)
+            os.close(descriptor)
+        self._stump_at = None
+        end = end_of_last_line(self._descriptor)
+        if end < os.fstat(self._descriptor).st_size:
+            os.ftruncate(self._descriptor, end)
+
+    def _close_all(self) -> None:
+        if self._descriptor >= 0:
             with contextlib.suppress(OSError):  # the lines are written, and it is closed whatever it says
                 os.close(self._descriptor)
             self._descriptor = -1
+        self._held.close()
 
     def _write_waiting(self) -> None:
         while self._waiting:
@@ -115,11 +152,11 @@ class LineAppender:
             del self._waiting[0]
 
     def _write(self, line: bytes) -> None:
+        if not self._is_there():
+            self._open()
+            self._is_replaced = True
         self._cut_stump()
-        stat = os.fstat(self._descriptor)
-        if not stat.st_nlink:
-            raise OSError(errno.ENOENT, "It was deleted while this process wrote it")
-        start = stat.st_size
+        start = os.fstat(self._descriptor).st_size
         try:
             written = os.write(self._descriptor, line)
         except OSError:
@@ -130,6 +167,14 @@ class LineAppender:
             self._stump_at = start
             self._cut_stump(quiet=True)
             raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written")
+
+    def _is_there(self) -> bool:
+        """Whether the path still leads to what is open."""
+        try:
+            found = os.stat(self.path.name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(found, os.fstat(self._descriptor))
 
     def _cut_stump(self, *, quiet: bool = False) -> None:
         """Undo a failed write; what cannot be undone now is undone before the next write."""

@@ -56,11 +56,13 @@ class RunWriter:
         with contextlib.ExitStack() as opened:
             opened.callback((lock := RunLock(path, clock)).release)
             clear_unfinished(lock.folder)
-            self._events = EventsWriter(path, clock)
+            self._events = EventsWriter(path, clock, self._lines_lost)
             opened.callback(self._events.close)
-            self._metrics = MetricsWriter(path, resume_at=resume_at, on_failure=self._write_failed, clock=clock)
+            self._metrics = MetricsWriter(
+                path, resume_at=resume_at, on_failure=self._write_failed, clock=clock, on_loss=self._lines_lost
+            )
             opened.callback(self._metrics.close)
-            self._diagnostics = LineAppender(path / DIAGNOSTICS, self._write_failed, clock)
+            self._diagnostics = LineAppender(path / DIAGNOSTICS, self._write_failed, clock, self._lines_lost)
             opened.callback(self._diagnostics.close)
             if resume_at is not None:
                 self._diagnostics.keep_until(resume_at)
@@ -78,6 +80,8 @@ class RunWriter:
         """Seconds between the first two tries of the verdict."""
         self.listener: Callable[[Event], None] | None = None
         """Is told of every event once it is written."""
+        self.tell_loss: Callable[[str, str], None] | None = None
+        """Is told, with what to do, once somebody has deleted what was recorded, after the event of it."""
 
     def look(self) -> Loss | None:
         """Look whether the directory is still where it was, and this process's alone. Any thread may ask."""
@@ -196,6 +200,11 @@ class RunWriter:
     def _write_failed(self, message: str, advice: str) -> None:
         self._events.write("write failed", message, severity="critical", advice=advice)
 
+    def _lines_lost(self, message: str, advice: str) -> None:
+        self.event("lines lost", "warning", message, step=self.status.status.step, advice=advice)
+        if self.tell_loss is not None:
+            self.tell_loss(message, advice)
+
     def _replace(self, name: str, content: bytes) -> None:
         try:
             replace_in(self._lock.folder, name, content)
@@ -269,13 +278,14 @@ class MetricsWriter:
         resume_at: float | None = None,
         on_failure: Callable[[str, str], None] | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        on_loss: Callable[[str, str], None] | None = None,
     ) -> None:
         """Open the file; with `resume_at`, drop the rows later than that step.
 
         Raises:
             RunDirectoryError: the file cannot be opened or cut.
         """
-        self._lines = LineAppender(run / metrics_name(rank), on_failure, clock)
+        self._lines = LineAppender(run / metrics_name(rank), on_failure, clock, on_loss)
         if resume_at is not None:
             self._lines.keep_until(resume_at)
 

@@ -4,7 +4,8 @@ import itertools
 import math
 import os
 import resource
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -147,15 +148,49 @@ def test_a_directory_that_is_not_there_is_an_error_with_the_path(tmp_path: Path)
         LineAppender(tmp_path / "gone" / "m.jsonl")
 
 
-def test_a_file_that_is_deleted_while_it_is_written_stops_the_run(tmp_path: Path) -> None:
-    path, told = tmp_path / "m.jsonl", list[tuple[str, str]]()
-    appender = LineAppender(path, lambda *said: told.append(said), ticking(SLOWLY))
-    appender.append({"step": 1})
+def delete(path: Path) -> None:
     path.unlink()
-    for step in range(FAILURES_IN_A_ROW - 1):
+
+
+def move_away(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+
+
+def edit(path: Path) -> None:
+    """As an editor does, which leaves the last line open."""
+    (anew := path.with_name("anew")).write_bytes(b'{"step":0}\n{"st')
+    anew.replace(path)
+
+
+@pytest.mark.parametrize(("harm", "left"), [(delete, []), (move_away, []), (edit, [0])])
+def test_a_file_that_is_no_longer_there_is_gone_on_with_and_told_of(
+    tmp_path: Path, harm: Callable[[Path], None], left: list[int]
+) -> None:
+    path, told = tmp_path / "m.jsonl", list[tuple[str, str]]()
+    appender = LineAppender(path, on_loss=lambda *said: told.append(said))
+    appender.append({"step": 1})
+    harm(path)
+    for step in (2, 3):
         appender.append({"step": step})
-    with pytest.raises(RunDirectoryError, match=r"It was deleted while this process wrote it(.|\n)*See to it"):
-        appender.append({"step": FAILURES_IN_A_ROW})
+    appender.sync()
     appender.close()
+    assert steps_in(path) == [*left, 2, 3]
+    ((message, advice),) = told
+    assert message.startswith(f"{path} was deleted or replaced while it was written")
+    assert advice == "See to it that nothing deletes files of a run."
+
+
+def test_of_a_folder_that_is_deleted_or_moved_nothing_is_made_anew_at_its_old_path(tmp_path: Path) -> None:
+    folder, told = tmp_path / "run", list[tuple[str, str]]()
+    folder.mkdir()
+    appender = LineAppender(folder / "m.jsonl", lambda *said: told.append(said))
+    moved = folder.rename(tmp_path / "moved")
+    folder.mkdir()
+    (moved / "m.jsonl").unlink()
+    appender.append({"step": 1})
+    assert steps_in(moved / "m.jsonl") == [1]
+    shutil.rmtree(moved)
+    appender.append({"step": 2})
+    appender.close()
+    assert not list(folder.iterdir())
     assert len(told) == 1
-    assert told[0][1] == "See to it that nothing deletes files of a run."

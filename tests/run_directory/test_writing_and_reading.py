@@ -128,6 +128,25 @@ def test_a_metrics_file_that_cannot_be_written_is_told_as_an_event(tmp_path: Pat
     assert failed[0].severity == "critical"
 
 
+@pytest.mark.parametrize("name", ["metrics.jsonl", "events.jsonl", "diagnostics.jsonl"])
+def test_a_file_that_is_deleted_while_it_is_written_is_told_as_an_event(tmp_path: Path, name: str) -> None:
+    path, told = record_run(tmp_path / "mine"), list[tuple[str, str]]()
+    with RunWriter(path) as run:
+        run.tell_loss = lambda *said: told.append(said)
+        run.row({"step": 1})
+        run.event("started", "info", "It starts.")
+        run.diagnosis({"step": 1})
+        (path / name).unlink()
+        run.row({"step": 2})
+        run.event("finished", "info", "It ends.")
+        run.diagnosis({"step": 2})
+    (lost,) = [event for event in RunReader(path).events() if event.name == "lines lost"]
+    assert told == [(lost.message, lost.advice)]
+    assert lost.message.startswith(f"{path / name} was deleted")
+    assert [row["step"] for row in RunReader(path).rows()][-1] == 2
+    assert b"finished" in (path / "events.jsonl").read_bytes()
+
+
 def test_other_ranks_write_files_of_their_own(tmp_path: Path) -> None:
     MetricsWriter(tmp_path, rank=1).close()
     assert (tmp_path / "metrics.rank1.jsonl").exists()
