@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, ClassVar
 import attrs
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.events import Event, MouseDown, MouseScrollDown, MouseScrollUp
+from textual.events import Key as Pressed
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
@@ -57,6 +59,7 @@ class MonitorApp(App[None]):
         source: Path,
         *,
         awaited: AwaitedRun | None = None,
+        keeps_to_newest: bool = False,
         speed: float | None = None,
         ascii_only: bool = False,
         no_colour: bool = False,
@@ -68,6 +71,7 @@ class MonitorApp(App[None]):
         Args:
             source: a run directory, or a folder of them.
             awaited: a run that is not there yet, to be shown as soon as it is; None to show `source`.
+            keeps_to_newest: whether `source` stands for the newest run beside it, whichever that comes to be.
             speed: play the run again, at so many seconds of training a second; None to show it as it is.
             ascii_only: no character above 0x7E.
             no_colour: no colour.
@@ -77,6 +81,7 @@ class MonitorApp(App[None]):
         """
         self._source = source
         self._awaited = awaited
+        self._keeps_to_newest = keeps_to_newest
         self._speed = speed
         self._ascii_only = ascii_only
         self._preferences = read.preferences if read else Preferences()
@@ -142,7 +147,13 @@ class MonitorApp(App[None]):
             from jepa_monitor.navigation import Navigation
 
             self._made_navigation = Navigation(
-                self, self._source, self._speed, self._preferences, self._seconds, awaited=self._awaited
+                self,
+                self._source,
+                self._speed,
+                self._preferences,
+                self._seconds,
+                awaited=self._awaited,
+                keeps_to_newest=self._keeps_to_newest,
             )
         return self._made_navigation
 
@@ -182,6 +193,15 @@ class MonitorApp(App[None]):
         self._remember(attrs.evolve(self._preferences, display=kept))
 
     # Keys
+
+    async def on_event(self, event: Event) -> None:
+        is_touch = isinstance(event, Pressed | MouseDown | MouseScrollDown | MouseScrollUp) and not event.is_forwarded
+        if is_touch and self._made_navigation is not None:
+            self._made_navigation.touch()
+        await super().on_event(event)
+
+    def action_newer_run(self) -> None:
+        self._navigation.go_to_newer()
 
     def action_next_theme(self) -> None:
         self.use_theme(next_theme(self._preferences.theme))

@@ -37,7 +37,8 @@ def monitor(
 ) -> int:
     """Watch a run, live or after its end: charts, rules, representation, events. Press ? for the keys.
 
-    In a terminal, a run that is not there yet is awaited, and shown as soon as it begins.
+    In a terminal, a run that is not there yet is awaited, and shown as soon as it begins. The newest run gives
+    way to one that begins after its end.
     Where the output is no terminal, the state now is printed as text. It reads files alone, so a copied run will do.
     For example: jepa monitor latest --replay 20
 
@@ -74,7 +75,10 @@ def monitor(
         _print_json(source)
     elif is_shown:
         ascii_only = not _reads_utf8() if ascii is None else ascii
-        return _open(source, awaited, replay, ascii_only=ascii_only, has_colour=has_colour, is_remembering=preferences)
+        keeps = path == LATEST and replay is None and not is_run(Path(path))
+        return _open(
+            source, awaited, keeps, replay, ascii_only=ascii_only, has_colour=has_colour, is_remembering=preferences
+        )
     else:
         _print_text(source, ascii_only=bool(ascii), has_colour=has_colour)
     return 0
@@ -96,6 +100,7 @@ def _awaited(path: str, runs_dir: Path) -> AwaitedRun | None:
 def _open(
     source: Path,
     awaited: AwaitedRun | None,
+    keeps_to_newest: bool,
     speed: float | None,
     *,
     ascii_only: bool,
@@ -109,6 +114,7 @@ def _open(
     app = MonitorApp(
         source,
         awaited=awaited,
+        keeps_to_newest=keeps_to_newest,
         speed=speed,
         ascii_only=ascii_only,
         no_colour=not has_colour,

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import orjson
@@ -17,7 +17,7 @@ import pytest
 
 from jepa_core.errors import RunDirectoryError
 from jepa_monitor.command import monitor
-from tests.monitor.recorded import record
+from tests.monitor.recorded import NOON, record
 
 SECONDS = 60
 """That a program in a terminal may take, on a machine that is busy."""
@@ -50,6 +50,19 @@ def test_in_a_terminal_the_dashboard_opens_and_q_leaves_it(tmp_path: Path) -> No
     shown, code = in_terminal(["monitor", str(record(tmp_path / "mine"))], until=b"grad.norm", keys=b"q")
     assert b"\x1b[?1049h" in shown
     assert shown.index(b"reading") < shown.index(b"grad.norm")
+    assert code == 0
+
+
+@pytest.mark.parametrize("given", [[], ["latest"]])
+def test_without_a_run_s_name_it_goes_on_to_a_run_that_begins(tmp_path: Path, given: list[str]) -> None:
+    record(tmp_path / "old-20260101-000000")
+    new = tmp_path / "new-20260102-000000"
+    _, code = in_terminal(
+        ["monitor", *given, "--runs-dir", str(tmp_path)],
+        meanwhile=(b"grad.norm", lambda: record(new, started=NOON + 100)),
+        until=b"new-20260102-000000",
+        keys=b"q",
+    )
     assert code == 0
 
 
@@ -103,10 +116,12 @@ def in_terminal(
     term: str = "xterm-256color",
     closing: bool = False,
     environment: Mapping[str, str] | None = None,
+    meanwhile: tuple[bytes, Callable[[], object]] | None = None,
 ) -> tuple[bytes, int]:
     """What the program writes to a terminal, and its exit code; `keys` are typed once `until` was written.
 
-    `environment` says what there is besides, also in place of the locale.
+    `environment` says what there is besides, also in place of the locale;
+    `meanwhile` is done once its words were written.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
@@ -132,6 +147,9 @@ def in_terminal(
             shown += os.read(ours, 1 << 16) if ready else b""
         except OSError:
             break
+        if meanwhile is not None and meanwhile[0] in shown:
+            meanwhile[1]()
+            meanwhile = None
         if closing and until in shown:
             break
         if keys and until in shown:

@@ -190,6 +190,11 @@ def opens(key: str, dialog: type) -> Check:
     return check
 
 
+async def knows_no_newer_run(pilot: Pilot[None]) -> None:
+    await pilot.press("n")
+    await until(pilot, lambda: "There is no newer run" in screen_text(pilot.app))
+
+
 async def goes_back(pilot: Pilot[None]) -> None:
     await pilot.press("5", "escape")
     assert run_screen(pilot).board.display
@@ -265,6 +270,7 @@ RUN_CHECKS: dict[str, Check] = {
     "verdict": opens("v", VerdictScreen),
     "rollback": opens("r", RollbackScreen),
     "recipe_difference": opens("d", RecipeDifferenceScreen),
+    "newer_run": knows_no_newer_run,
     "back": goes_back,
     "pane_charts": shows_pane("1", "grad.norm"),
     "pane_model": shows_pane("2", "context use"),

@@ -21,11 +21,14 @@ _TOLD_BESIDE = ("loss.total", "grad.norm", "val.retrieval.mrr", "rank.context", 
 _MOST_TOLD = 5
 
 
-def notice_line(view: RunView | None, problem: str, non_finite: NonFinite | None, width: int) -> Line | None:
+def notice_line(
+    view: RunView | None, problem: str, non_finite: NonFinite | None, width: int, newer: str = ""
+) -> Line | None:
     """The most important thing to say; None when all is well.
 
     Args:
         problem: why the run cannot be read now.
+        newer: that another run has begun after this one.
     """
     words = problem or (_words(view) if view else "")
     if view is not None and non_finite is not None and not problem:
@@ -35,6 +38,8 @@ def notice_line(view: RunView | None, problem: str, non_finite: NonFinite | None
     if view is not None and view.judged_rows is not None:
         share = f"{view.judged_rows:,} of {view.history.num_rows:,} rows judged so far"
         return line(Span(f" ◌ {share}", "dim")).fitted(width)
+    if newer:
+        return line(Span(f" ▸ {foreign(newer, max(width, 1))}", "accent")).fitted(width)
     return None
 
 

@@ -95,6 +95,7 @@ class RunScreen(MonitorScreen):
         self._panels_shown_at = float("-inf")
         self._panels_wait = False
         self._filter_problem = ""
+        self._newer = ""
         self._board = ChartBoard(display, look)
         self._head = OneLine(lambda width: skeleton_line(self._readers.first.run.name, width), look)
         self._notice = OneLine(lambda width: Line().fitted(width), look, id="notice")
@@ -114,7 +115,7 @@ class RunScreen(MonitorScreen):
         self._notice.display = False
         self._row.display = False
         # Nothing is read before the skeleton is on the screen.
-        self.call_after_refresh(self._start_reading)
+        self.call_after_refresh(self._readers.start)
 
     def on_unmount(self) -> None:
         self._readers.stop()
@@ -123,6 +124,11 @@ class RunScreen(MonitorScreen):
     def view(self) -> RunView | None:
         """The newest view of the first run."""
         return self._readers.view
+
+    @property
+    def run(self) -> Path:
+        """The directory of the first run."""
+        return self._readers.first.run
 
     @property
     def book(self) -> AlertBook:
@@ -151,9 +157,6 @@ class RunScreen(MonitorScreen):
     def _readers_of(self, openings: Sequence[Opening]) -> RunReaders:
         return RunReaders(openings, lambda watcher: self.post_message(self.News(watcher)))
 
-    def _start_reading(self) -> None:
-        self._readers.start()
-
     def on_run_screen_news(self, message: News) -> None:
         if not self._readers.take(message.watcher):
             return
@@ -172,17 +175,24 @@ class RunScreen(MonitorScreen):
         child = opening.run.parent / Path(status.child).name
         if child.is_dir():
             self.notify(f"{opening.run.name} was rolled back; {child.name} goes on.", markup=False)
-            self.open([Opening(child)])
+            self.show_runs([Opening(child)])
 
-    def open(self, openings: Sequence[Opening]) -> None:
+    def show_runs(self, openings: Sequence[Opening]) -> None:
         """Show other runs instead; what lies over the charts was about the former ones."""
         while isinstance(self.app.screen, Sheet):
             self.app.pop_screen()
         self._readers.stop()
         self._readers = self._readers_of(openings)
         self._non_finite = NonFiniteWatch()
+        self._newer = ""
         self._alerts.begin_again()
         self._readers.start()
+
+    def announce(self, newer: str) -> None:
+        """Say in a sentence that there is a newer run; nothing where it is empty."""
+        if newer != self._newer:
+            self._newer = newer
+            self._show_lines(self.view)
 
     # Showing
 
@@ -205,10 +215,10 @@ class RunScreen(MonitorScreen):
     def _show_lines(self, view: RunView | None) -> None:
         problem = self._filter_problem or self._readers.problem
         found = self._non_finite.observe(view.history) if view else None
-        has_notice = notice_line(view, problem, found, 1) is not None
+        has_notice = notice_line(view, problem, found, 1, self._newer) is not None
         if self._notice.display != has_notice:
             self._notice.display = has_notice
-        self._notice.show(lambda width: notice_line(view, problem, found, width) or Line(), self._look)
+        self._notice.show(lambda width: notice_line(view, problem, found, width, self._newer) or Line(), self._look)
         self._keys.show(self._key_line, self._look)
         if view is None:
             return
@@ -224,14 +234,15 @@ class RunScreen(MonitorScreen):
         """The keys that do something here, and first those that something waits for."""
         outlooks = self.view.outlooks if self.view else ()
         has_fired = any(each.judgement.kind == "rollback" and each.prospect == "fired" for each in outlooks)
+        urgent = [name for name, is_so in (("rollback", has_fired), ("newer_run", self._newer)) if is_so]
         on_charts = self._pane == "charts"
         panes = ("pane_charts", "pane_model", "pane_system", "pane_events", "pane_console")
         return key_line(
             (*RUN_KEYS, *MONITOR_KEYS),
             self._keymap,
             width,
-            urgent=("rollback",) if has_fired else (),
-            also=() if on_charts else panes,
+            urgent=urgent,
+            also=urgent if on_charts else (*urgent, *panes),
             without=() if on_charts else ("filter", "log", "smooth", "axis", "full_screen"),
             hint=line(" ", Span("1-5", "accent"), Span(" panes ", "dim")) if on_charts else Line(),
         )

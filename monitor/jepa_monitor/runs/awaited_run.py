@@ -1,4 +1,5 @@
-"""The run that is watched before it is there: the newest of a folder, or one by a part of its name."""
+"""The run that is watched before it is there: the newest of a folder, one by a part of its name, or one that begins
+after another."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from jepa_core.run_directory.layout import is_run
-from jepa_core.run_directory.naming import LATEST, runs_in, runs_meant
+from jepa_core.run_directory.naming import LATEST, beside, placed, runs_in, runs_meant, started_at
 
 
 @attrs.frozen(kw_only=True)
@@ -42,3 +43,15 @@ class Sighting:
     others: tuple[str, ...]
     """Names of the other runs of the folder, newest first."""
     has_folder: bool
+
+
+def newer_run(run: Path, began: float | None) -> Path | None:
+    """The newest of the runs beside `run` that have begun after it; None where it is the newest itself. Reads the
+    folder: not for the screen's thread.
+
+    Args:
+        began: when `run` did, in seconds since 1970, as it said while it was there; None where it did not say.
+    """
+    after = started_at(run) if began is None else began
+    newest = next(reversed(runs_in(beside(run))), None)
+    return None if newest is None or newest == placed(run) or started_at(newest) <= after else newest
