@@ -24,7 +24,10 @@ _MUST_FAILED = "the run finished, but a must did not hold or could not be judged
 TRAINING: dict[int, Meaning] = {
     3: (_STOPPED, "The verdict says by which; jepa autopsy, what led to it and what to type next."),
     4: (_MUST_FAILED, "The verdict says which, and what to type next."),
-    **{code: (f"the run was stopped by {what}", "Go on with jepa run --resume RUN.") for code, what in SIGNALS.items()},
+    **{
+        code: (f"the run was stopped by {what}", "Where training had begun, what to go on with is said above.")
+        for code, what in SIGNALS.items()
+    },
 }
 
 OF_COMMANDS: dict[str, dict[int, Meaning]] = {
@@ -33,6 +36,7 @@ OF_COMMANDS: dict[str, dict[int, Meaning]] = {
     "watch": {
         1: ("the run failed or died, is silent, or the time is up", "The last line says which; jepa autopsy says why."),
         **TRAINING,
+        **{code: (TRAINING[code][0], "Go on with jepa run --resume RUN.") for code in SIGNALS},
     },
     "check": {
         3: ("an abort rule or a critical scenario fires on these rows", "It is named above, with its figures."),

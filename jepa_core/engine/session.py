@@ -43,13 +43,11 @@ from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.best_checkpoint import best_checkpoint
 from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.judge import Judge
+from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.verdict import BestCheckpoint, Verdict, verdict_to_json
 
-STOPPING = (
-    "Stopping at the next micro-batch: a step that is not finished then is dropped, and taken again on resume. Then a "
-    "checkpoint is written. Press Ctrl-C again to end at once, without it."
-)
+STOPPING = "Stopping: the step under way is given up and a checkpoint written. Ctrl-C again ends at once, without one."
 """What is said once a signal has asked for the end."""
 
 
@@ -135,7 +133,7 @@ def _led(
     resume_at = resumption.step if resumption else None
     with (
         Interruption(owns_process=owns_process, heeds_repeats=crew.size == 1) as interruption,
-        removed_unless_begun(path),
+        removed_unless_begun(path, resumes=resumption is not None) as begin,
         RunWriter(path, resume_at=resume_at, recipe=recipe.name, total_epochs=recipe.train.epochs) as writer,
         Observers() as observers,
         failure_recorded(writer),
@@ -157,7 +155,7 @@ def _led(
             session.record.rank_rows = rank_rows(path, crew, resume_at=resume_at)
         try:
             conclusion = session.run(
-                resumption, interruption, open_screen, tell_stage, audit=None if resumption else audit
+                resumption, interruption, open_screen, tell_stage, begin, audit=None if resumption else audit
             )
         except DirectoryLostError as error:
             crew.told({"exit_code": error.exit_code, "child": ""})
@@ -200,6 +198,9 @@ class _Session:
         )  # fmt: skip
         self.record.orders = self.orders
         self.checkpoints = RecordedCheckpoints(writer, recipe.checkpoint.keep)
+        self._describe = partial(
+            write_provenance, writer, loaded, dataset, compute, baseline=baseline, num_ranks=crew.size
+        )
         self.lost_rows: LostRows | None = None
         """Of a run that goes on: rows that are no longer there."""
         self._not_saved = ""
@@ -211,10 +212,14 @@ class _Session:
         interruption: Interruption,
         open_screen: OpenScreen,
         tell_stage: Callable[[str], None],
+        begin: Callable[[], None],
         *,
         audit: OpeningAudit | None,
     ) -> Conclusion:
-        """Train from the start or from a checkpoint, and conclude."""
+        """Train from the start or from a checkpoint, and conclude. `begin` is called once there is a run to keep."""
+        if resumption is None:
+            # Before a component is used: of a run that one of them ends it is known what it was, too.
+            self._describe(nulls=RankedNulls())
         tell_stage("building the model")
         trainer = Trainer(self.loaded.recipe, self.dataset, self.compute, self.checkpoints, self.record, crew=self.crew)
         self.orders.settle = trainer.settle
@@ -234,11 +239,9 @@ class _Session:
         audited = audit(self.loaded.recipe, self.dataset, self.compute) if audit else ()
         interruption.wait_for_steps()
         if resumption is None:
-            write_provenance(
-                self.writer, self.loaded, self.dataset, self.compute, baseline=self.baseline, nulls=nulls,
-                num_ranks=self.crew.size,
-            )  # fmt: skip
+            self._describe(nulls=nulls)
             note_run(self.writer.path)
+        begin()
         self.observers.start(self.loaded.table)
         with open_screen(self._opening(trainer, resumption, anew, audited)) as screen:
             self.record.audience = screen

@@ -6,9 +6,10 @@ And what becomes of the run directory when it fails.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ from jepa_core.engine.run_state import why_not
 from jepa_core.errors import CheckpointError, RunDirectoryError
 from jepa_core.recipes.tables import Recipe
 from jepa_core.rollback.lineage import Lineage, read_lineage, refuse_rolled_back
-from jepa_core.run_directory.layout import CHECKPOINTS, ENVIRONMENT, RECIPE
+from jepa_core.run_directory.layout import CHECKPOINTS, RECIPE
 from jepa_core.run_directory.lock import DirectoryLostError
 from jepa_core.run_directory.naming import create_run
+from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified
 from jepa_core.run_directory.writing import RunWriter
 
@@ -70,8 +72,9 @@ class Resumption:
         )
         if newest.checkpoint is None and not (lineage is not None and lineage.step == 0 and not newest.faults):
             found = "\n".join(f"  {fault}" for fault in newest.faults) or "  there is none"
+            anew = f"jepa run {shlex.quote(str(run / RECIPE))}{plugin_flags(run)}"
             raise CheckpointError(
-                f"{run} cannot be resumed: no checkpoint in it can be used.\n{found}\nStart a new run."
+                f"{run} cannot be resumed: no checkpoint in it can be used.\n{found}\nStart a new run: {anew}"
             )
         return Resumption(checkpoint=newest.checkpoint, damaged=newest.faults, lineage=lineage)
 
@@ -163,24 +166,24 @@ class LostRows:
 
 
 @contextmanager
-def removed_unless_begun(path: Path) -> Iterator[None]:
-    """Remove the run directory after a failure before its recipe was written: nobody could read or resume it. What
-    has taken its place meanwhile is left alone, and so is one with the traceback of a component that failed."""
-    before = path.stat()
+def removed_unless_begun(path: Path, *, resumes: bool) -> Iterator[Callable[[], None]]:
+    """Remove the directory of a new run after a failure before what it gives has been called: there is nothing to
+    resume. What has taken its place meanwhile is left alone, and so is one with the traceback of a component that
+    failed."""
+    before, has_begun = path.stat(), resumes
+
+    def begin() -> None:
+        nonlocal has_begun
+        has_begun = True
+
     try:
-        yield
+        yield begin
     except ComponentError:
         raise
     except BaseException:
-        if path.exists() and os.path.samestat(before, path.stat()) and not _has_begun(path):
+        if not has_begun and path.exists() and os.path.samestat(before, path.stat()):
             shutil.rmtree(path, ignore_errors=True)
         raise
-
-
-def _has_begun(path: Path) -> bool:
-    """Whether anything in a run directory is worth keeping, whatever somebody has deleted from it since."""
-    written = [path / RECIPE, path / ENVIRONMENT, *(path / CHECKPOINTS).glob("*")]
-    return any(file.exists() for file in written) or any(file.stat().st_size for file in path.glob("metrics*.jsonl"))
 
 
 @contextmanager

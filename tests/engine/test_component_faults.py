@@ -217,3 +217,18 @@ def test_a_run_ends_with_code_1_few_lines_and_an_event(
     assert event.evidence["component"]["distribution"] == "jepa-faulty"
     assert "fake_plugin_faulty.py" in event.evidence["traceback"] or fault == "shape"
     assert "Traceback (most recent call last)" in (run / "console.log").read_text()
+    # What it was is known, and readers do not take it for damaged.
+    assert RunReader(run).recipe()["name"] == "tiny"
+    assert RunReader(run).environment()["data_fingerprint"]
+    assert commanded("rollback", run, "--to", "0", "--dry-run") == 0
+    assert commanded("check", run) == 0
+    assert commanded("run", "--resume", run) == 1
+    told = "".join(capsys.readouterr())
+    assert "no checkpoint in it can be used" in told
+    assert f"Start a new run: jepa run {run}/recipe.toml" in told
+
+
+def commanded(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(map(str, arguments)))
+    return int(ended.value.code or 0)
