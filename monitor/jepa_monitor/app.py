@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 from textual.app import App, SystemCommand
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.events import Event, MouseDown, MouseScrollDown, MouseScrollUp
 from textual.events import Key as Pressed
 from textual.filter import LineFilter, Monochrome, NoColor
@@ -49,7 +49,10 @@ class MonitorApp(App[None]):
     """The monitor of `source`."""
 
     TITLE = "jepa monitor"
-    BINDINGS: ClassVar[list[BindingType]] = bindings(key for key in MONITOR_KEYS if key.id != "command_palette")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(key for key in MONITOR_KEYS if key.id != "command_palette"),
+        Binding("ctrl+c", "quit", show=False, priority=True),
+    ]
     CSS = """
     *:nocolor .option-list--option-highlighted { text-style: reverse; }
     """

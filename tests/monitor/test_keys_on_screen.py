@@ -17,6 +17,7 @@ from jepa_monitor.screens.alerts import AlertsScreen
 from jepa_monitor.screens.help import HelpScreen
 from jepa_monitor.screens.recipe_difference import RecipeDifferenceScreen
 from jepa_monitor.screens.rollback_screen import RollbackScreen
+from jepa_monitor.screens.sheet import Sheet
 from jepa_monitor.screens.verdict import VerdictScreen
 from tests.monitor.driving import awaited, open_run, run_screen, screen_text, until
 from tests.monitor.recorded import record
@@ -315,6 +316,37 @@ def test_no_key_starts_two_things_on_one_screen() -> None:
     for keys in ((*RUN_KEYS, *MONITOR_KEYS), (*RUNS_KEYS, *MONITOR_KEYS)):
         names = [name for key in keys for name in key.keys.split(",")]
         assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("key", ["question_mark", "q", "escape"])
+@awaited
+async def test_the_help_is_closed_by_its_own_key_and_by_those_that_leave(tmp_path: Path, key: str) -> None:
+    async with open_run(record(tmp_path / "mine")) as pilot:
+        await opens_and_leaves(pilot, HelpScreen, "question_mark", key)
+
+
+@pytest.mark.parametrize("key", ["a", "v", "r", "d"])
+@awaited
+async def test_q_leaves_every_sheet_and_then_the_monitor(tmp_path: Path, key: str) -> None:
+    async with open_run(record(tmp_path / "mine")) as pilot:
+        await opens_and_leaves(pilot, Sheet, key, "q")
+        await quits(pilot)
+
+
+async def opens_and_leaves(pilot: Pilot[None], sheet: type[Sheet], opening: str, leaving: str) -> None:
+    await pilot.press(opening)
+    await until(pilot, lambda: isinstance(pilot.app.screen, sheet))
+    await pilot.press(leaving)
+    await until(pilot, lambda: pilot.app.screen is run_screen(pilot))
+    assert not pilot.app._exit
+
+
+@pytest.mark.parametrize("before", ["", "question_mark", "slash", "ctrl+p"])
+@awaited
+async def test_ctrl_c_quits_from_everywhere(tmp_path: Path, before: str) -> None:
+    async with open_run(record(tmp_path / "mine")) as pilot:
+        await pilot.press(*before.split(), "ctrl+c")
+        await until(pilot, lambda: pilot.app._exit)
 
 
 @awaited

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import attrs
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
 from jepa_core.watch.rules import Watch
 from jepa_monitor.charts.look import Look
@@ -73,6 +73,7 @@ class HelpScreen(Sheet):
     """The keys."""
 
     SHEET_TITLE: ClassVar[str] = "keys"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark", "leave", "leave", id="help")]
 
     def __init__(self, view: RunView, look: Look, groups: Sequence[KeyGroup]) -> None:
         super().__init__(view, look)

@@ -1,4 +1,4 @@
-"""A screen that lies over the dashboard: one frame of lines that scrolls, left with escape."""
+"""A screen that lies over the dashboard: one frame of lines that scrolls, left with escape or the key that quits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ class Sheet(ModalScreen[None]):
     """Shows what `content` makes; `show` brings a newer view while it is open."""
 
     SHEET_TITLE: ClassVar[str] = ""
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "leave")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "leave"),
+        Binding("q", "leave", "leave", id="quit"),
+    ]
     DEFAULT_CSS = """
     Sheet { align: center middle; }
     Sheet > FramedLines { width: 94%; max-width: 130; height: 12; max-height: 94%; background: $surface; }
