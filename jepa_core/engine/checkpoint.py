@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from jepa_core.disk_errors import remedy
 from jepa_core.errors import CheckpointError
 from jepa_core.run_directory.checkpoint_contents import TENSOR, ContentsError, stored_values
 from jepa_core.run_directory.replacing import sync
@@ -126,7 +127,7 @@ class CheckpointFolder:
                 raise CheckpointError(f"Checkpoint {final} could not be written: {in_words(error)}.") from error
             size = f"It takes {num_bytes:,} bytes. " if num_bytes else ""
             raise CheckpointError(
-                f"Checkpoint {final} could not be written: {error}. {size}Free space, or move the run."
+                f"Checkpoint {final} could not be written: {error}. {size}{remedy(error)}."
             ) from error
         self._saved = step
         self._verified[final] = _stamps(final)

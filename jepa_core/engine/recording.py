@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from jepa_core.disk_errors import remedy
 from jepa_core.engine.checkpoint import CheckpointFolder
 from jepa_core.engine.starting import LostRows
 from jepa_core.errors import CheckpointError
@@ -237,7 +238,7 @@ class RecordedCheckpoints(CheckpointFolder):
         except OSError as error:
             raise CheckpointError(
                 f"Checkpoint {self.folder}/step-{step} was not written, as the rows before it cannot reach the disk: "
-                f"{error.strerror}."
+                f"{error.strerror}. {remedy(error)}."
             ) from error
         loss = self._writer.look()
         if loss is not None:

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jepa_core.disk_errors import remedy
 from jepa_core.engine.checkpoint import CheckpointFolder, NotDeletedError, in_words
 from jepa_core.engine.checkpoint_writing import CheckpointWriting
 from jepa_core.engine.non_finite import BadTensor
@@ -143,9 +142,7 @@ class Saving:
             evidence = {"step": step, "cause": error.what}
             self._record.event("state not finite", "critical", str(error), step=step, evidence=evidence, advice=advice)
         else:
-            cause = error.__cause__
-            advice = f"{remedy(cause)}." if isinstance(cause, OSError) else ""
-            self._record.event("checkpoint failed", "warning", str(error), step=step, advice=advice)
+            self._record.event("checkpoint failed", "warning", str(error), step=step)
         return error
 
     def _go_on_or_end(self, error: CheckpointError | None) -> None:
