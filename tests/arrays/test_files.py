@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -149,3 +151,29 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
         archive.writestr("readme.txt", "nothing")
     with pytest.raises(DataError, match=r"this is no \.npz file"):
         ArrayFile(tmp_path / "other.npz").headers()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((-1, 12, 8), "shape (-1, 12, 8), and no length is negative"),
+        ((4, -3), "shape (4, -3), and no length is negative"),
+        ((2**62, 12), f"shape ({2**62}, 12) of float32, {2**64 * 12} bytes, and 48 follow"),
+        ((5, 3), "shape (5, 3) of float32, 60 bytes, and 48 follow"),
+    ],
+)
+def test_a_header_that_promises_what_is_not_there_is_refused(
+    tmp_path: Path, suffix: str, shape: tuple[int, ...], said: str
+) -> None:
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    content.write(np.zeros(12, np.float32).tobytes())
+    path = tmp_path / f"file{suffix}"
+    if suffix == ".npy":
+        path.write_bytes(content.getvalue())
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("observations.npy", content.getvalue())
+    with pytest.raises(DataError, match=rf"{path}: .*{re.escape(said)}"):
+        ArrayFile(path).headers()

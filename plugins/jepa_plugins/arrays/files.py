@@ -5,6 +5,8 @@ Nothing is unpickled. Knows nothing of what the arrays mean.
 
 from __future__ import annotations
 
+import math
+import os
 import warnings
 import zipfile
 from pathlib import Path
@@ -133,7 +135,7 @@ class ArrayFile:
         match self._suffix:
             case ".npy":
                 with self.path.open("rb") as stream:
-                    return {OBSERVATIONS: _numpy_header(stream)}
+                    return {OBSERVATIONS: _numpy_header(stream, os.fstat(stream.fileno()).st_size)}
             case ".npz":
                 with zipfile.ZipFile(self.path) as archive:
                     # What begins with a dot is hidden: macOS puts a ._NAME.npy beside each array.
@@ -168,16 +170,28 @@ class ArrayFile:
             raise DataError(f"{self.path}: it cannot be read ({_first_line(error)}). Save it anew.") from error
 
 
-def _numpy_header(stream: IO[bytes]) -> Header:
+def _numpy_header(stream: IO[bytes], size: int) -> Header:
+    """`size`: bytes of the whole file.
+
+    Raises:
+        ValueError: it is no `.npy` file, or its values are not those that its header promises.
+    """
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(stream)
+    if any(length < 0 for length in shape):
+        raise ValueError(f"its header says shape {tuple(shape)}, and no length is negative")
+    num_bytes = math.prod(shape) * dtype.itemsize
+    if not dtype.hasobject and num_bytes > size - stream.tell():
+        raise ValueError(
+            f"its header says shape {tuple(shape)} of {dtype}, {num_bytes} bytes, and {size - stream.tell()} follow"
+        )
     return Header(tuple(shape), "object" if dtype.hasobject else dtype.name)
 
 
 def _member_header(archive: zipfile.ZipFile, name: str) -> Header:
     with archive.open(name) as stream:
-        return _numpy_header(stream)
+        return _numpy_header(stream, archive.getinfo(name).file_size)
 
 
 def _tensor(array: Any, where: str) -> Tensor:
