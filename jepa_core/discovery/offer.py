@@ -55,7 +55,8 @@ def in_words(error: BaseException) -> str:
         text = str(error)
     else:
         try:
-            text = f"{type(error).__name__}: {error}"
+            said = str(error).strip()
+            text = f"{type(error).__name__}: {said}" if said else type(error).__name__
         except BaseException:  # its __str__ is the plugin's code too
             text = f"{type(error).__name__}, whose text cannot be shown"
     text = " ".join(text.split())

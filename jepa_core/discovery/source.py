@@ -102,8 +102,13 @@ class LocalFile:
         Raises:
             PluginError: it is no Python file that can be read.
         """
-        if path.suffix != ".py" or not path.stem.isidentifier():
+        if path.suffix != ".py":
             raise PluginError(f"--plugin {path}: expected a Python file, such as my_loss.py")
+        if not path.stem.isidentifier():
+            raise PluginError(
+                f"--plugin {path}: {path.stem!r} can be no module's name, which has letters, digits and _ alone and "
+                "begins with no digit. Rename the file, such as to my_loss.py."
+            )
         try:
             with open_plain(path, follow_links=True) as file:
                 return LocalFile(path, file.read())

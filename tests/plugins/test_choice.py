@@ -113,12 +113,27 @@ def test_a_changed_local_file_is_another_module(local_file: Path) -> None:
     assert registry.get("aggregator", "mine") is None
 
 
-@pytest.mark.parametrize("name", ["missing.py", "folder.py", "text.txt", "no-module.py"])
+@pytest.mark.parametrize("name", ["missing.py", "folder.py", "text.txt"])
 def test_a_local_file_that_cannot_be_one_is_an_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.py").mkdir()
     (tmp_path / "text.txt").write_text("")
     with pytest.raises(PluginError, match=r"--plugin .*(cannot be read|expected a Python file)"):
         discover(choice=PluginChoice(files=(tmp_path / name,)))
+
+
+@pytest.mark.parametrize("name", ["my-loss.py", "2nd.py", "my loss.py"])
+def test_a_python_file_whose_name_is_no_modules_is_told_so(tmp_path: Path, name: str) -> None:
+    (path := tmp_path / name).write_text("")
+    with pytest.raises(PluginError, match=f"'{path.stem}' can be no module's name.*Rename the file"):
+        discover(choice=PluginChoice(files=(path,)))
+
+
+def test_an_exception_without_a_text_is_named_alone(
+    local_file: Path, jepa: Jepa, tiny_recipe_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local_file.write_text("raise Exception")
+    assert jepa("recipe", "check", tiny_recipe_file, "--plugin", local_file) == 1
+    assert capsys.readouterr().err.startswith(f"--plugin {local_file}: Exception.")
 
 
 def test_a_broken_local_file_stops_what_would_use_it_and_is_listed(
