@@ -122,7 +122,8 @@ def examine(run: Path, clock: Clock = SYSTEM_CLOCK) -> Autopsy:
     # Rows may be newer than the status, which is written once a second.
     row = rows[-1] if rows else {}
     steps = [step for step in (status.step if status else None, _whole(row.get("step"))) if step is not None]
-    step = max(steps, default=None)
+    # The step that was not finite may have a row, and has changed nothing.
+    step = status.step if status and death.kind == "non-finite" else max(steps, default=None)
     epoch = row.get("epoch") if step is not None and _whole(row.get("step")) == step else None
     return Autopsy(
         run=reader.name,

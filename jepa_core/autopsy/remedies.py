@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -10,18 +9,15 @@ from typing import Any
 from jepa_core.autopsy.death import Kind
 from jepa_core.autopsy.examining import Autopsy
 from jepa_core.errors import RecipeError
-from jepa_core.rollback.cause import NON_FINITE
 from jepa_core.rollback.lineage import read_lineage, successor_of
 from jepa_core.rollback.plan import flags_of, rollback_command
+from jepa_core.rollback.planning import after_non_finite
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.naming import typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.settled import REAL, settled
-
-GENTLER = 0.5
-"""Factor of the learning rate after something was not finite."""
 
 
 def next_commands(autopsy: Autopsy) -> dict[str, str]:
@@ -97,16 +93,7 @@ class _Commands:
 
     def _after_non_finite(self) -> Iterator[tuple[str, str]]:
         step = self._autopsy.checkpoint.step
-        rate = _number(self._recipe, "optimizer", "lr")
-        events = {event.name for event in RunReader(self._run).events()}
-        if rate is not None:
-            changes = {"optimizer": {"lr": rate * GENTLER}}
-            why = f"goes on from step {step}" if step is not None else "begins anew"
-            of_event = NON_FINITE in events
-            command = rollback_command(
-                self._run, scenario=NON_FINITE if of_event else "", to=None if of_event else step or 0, changes=changes
-            )
-            yield command, f"{why} with half the learning rate"
+        yield from after_non_finite(self._run).items()
         if step is not None and self._autopsy.batches:
             bad = self._autopsy.batches[0].step
             if bad > step:
@@ -160,10 +147,3 @@ class _Commands:
 
 def _nested(settings: Mapping[str, int]) -> dict[str, Any]:
     return {"train": {key.removeprefix("train."): value for key, value in settings.items()}} if settings else {}
-
-
-def _number(recipe: Mapping[str, Any], table: str, key: str) -> float | None:
-    found = recipe.get(table)
-    value = found.get(key) if isinstance(found, dict) else None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
-    return value if is_number else None

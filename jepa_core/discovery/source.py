@@ -22,6 +22,9 @@ from jepa_core.plain_files import open_plain
 
 ENTRY_POINT_GROUP = "jepa"
 
+LOCAL = "jepa_plugin_file_"
+"""What the names of modules begin with that are local files."""
+
 
 class PluginSource(Protocol):
     """One plugin that can be loaded."""
@@ -136,7 +139,7 @@ class LocalFile:
 
     def load(self) -> Any:
         # The sum is part of the name: another version of the file is another module.
-        name = f"jepa_plugin_file_{self.name}_{self.sha256[:12]}"
+        name = f"{LOCAL}{self.name}_{self.sha256[:12]}"
         spec = importlib.util.spec_from_loader(name, _FileContent(self.path, self.content))
         assert spec is not None
         assert spec.loader is not None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,12 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import Observations
+from jepa_core.discovery.source import LOCAL
 from jepa_core.engine.bad_batch import BatchKeeper
-from jepa_core.engine.component_contract import without_trace
+from jepa_core.engine.component_contract import ROLES, without_trace
 from jepa_core.engine.objective import Outcome
 from jepa_core.engine.slices import local
 from jepa_core.engine.step import TrainingStep, trained_parameters
 from jepa_core.engine.vote import OVERFLOWS_IN_A_ROW
+from jepa_core.recipes.tables import Recipe
+
+_BUILT_IN = frozenset({"jepa_core", "jepa_plugins"})
+"""Packages that come with the program."""
 
 
 @attrs.frozen
@@ -51,11 +58,14 @@ class Cause:
     """Whether it was found."""
     batch: str = ""
     """Where the batch is kept, below the run directory; empty where it is not."""
+    plugin: str = ""
+    """What `jepa plugins check` takes to try the component that made the value; empty where that is a built-in one."""
 
     @property
     def evidence(self) -> dict[str, str]:
         """For the event."""
-        return {"cause": self.what} | ({"batch": self.batch} if self.batch else {})
+        more = {"batch": self.batch, "plugin": self.plugin}
+        return {"cause": self.what} | {name: value for name, value in more.items() if value}
 
 
 def cause_on_ranks(training: TrainingStep, step: int, keeper: BatchKeeper | None = None) -> Cause:
@@ -105,12 +115,34 @@ def cause_of(training: TrainingStep, step: int, keeper: BatchKeeper | None = Non
     if keeper is not None and (bad or training.crew.size == 1):
         micro, positions = (bad.micro, bad.positions) if bad else (None, ())
         batch = keeper.keep(step, what, micro=micro, positions=positions)
+    plugin = _plugin_of(bad.where, training.recipe) if bad else ""
+    gentler = "a lower optimizer.lr or train.clip_norm"
+    if training.compute.precision != "fp32":
+        gentler += ", or with train.precision = 'fp32'"
+    first = f"jepa plugins check {shlex.quote(plugin)} tries the component alone. " if plugin else ""
     return Cause(
         what=what,
         batch=batch or "",
-        advice="Start again with a lower optimizer.lr or train.clip_norm, or with train.precision = 'fp32'.",
+        advice=f"{first}Start again with {gentler}.",
         is_known=bad is not None,
+        plugin=plugin,
     )
+
+
+def _plugin_of(where: str, recipe: Recipe) -> str:
+    """See `Cause.plugin`. `where` is that of a `BadTensor`."""
+    path = where.removeprefix("output of ").partition(" ")[0].split(".")
+    if where.startswith("loss "):
+        path = ["losses", where.split(" ")[1]]
+    config: Any = None
+    if path[0] == "losses" and path[1:] and path[1] in recipe.losses:
+        config = recipe.losses[path[1]].config
+    elif path[0] in {"online", "target"} and path[1:] and path[1] in ROLES:
+        config = getattr(recipe, path[1])
+    module = type(config).__module__
+    if config is None or module.partition(".")[0] in _BUILT_IN:
+        return ""
+    return inspect.getfile(type(config)) if module.startswith(LOCAL) else str(config.kind)
 
 
 def first_bad_tensor(training: TrainingStep, step: int) -> BadTensor | None:

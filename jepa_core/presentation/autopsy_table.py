@@ -69,7 +69,9 @@ def _facts(autopsy: Autopsy, now: float) -> Iterator[tuple[str, Text]]:
     if death.time is not None:
         ago = f", {duration_text(now - death.time)} ago" if 0 <= now - death.time < math.inf else ""
         yield "when", Text(f"{local_time(death.time)}{ago}")
-    if autopsy.last_event is not None and autopsy.last_event.name != "failed":
+    # What ended it stands above already.
+    said = {"failed"} | ({"aborted"} if death.kind == "non-finite" else set())
+    if autopsy.last_event is not None and autopsy.last_event.name not in said:
         event = autopsy.last_event
         at = "" if event.step is None else f" at step {event.step:.0f}"
         yield "last event", Text(f"{clean(event.name, 60)}{at}: {clean(event.message, 300)}")

@@ -19,7 +19,7 @@ from jepa_core.rollback.change import changed_recipe
 from jepa_core.rollback.child import Child, make_child
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.plan import change_in_words, rollback_command
-from jepa_core.rollback.planning import Rollback, WhyNot, healthy_checkpoint, plan_rollback
+from jepa_core.rollback.planning import Rollback, WhyNot, after_non_finite, healthy_checkpoint, plan_rollback
 from jepa_core.rollback.requests import PendingRequest, RequestAnswer, close_request, pending_requests
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.status import HEARTBEAT_SECONDS
@@ -131,6 +131,8 @@ class RollbackOrders:
         firing = asking or (decision.abort if ending == "abort" else None)
         if firing is None and ending != "non-finite":
             return ""
+        for command, why in () if firing else after_non_finite(self._run).items():
+            return f"{command}  # {why}"
         flag = self.flag(firing) if firing else None
         if flag is not None and flag.changes:
             return f"{flag.command}  # {', '.join(flag.changes)}"

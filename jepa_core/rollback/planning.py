@@ -7,6 +7,7 @@ one function. "Healthy" is a checkpoint before the first sign of what fired, not
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,20 @@ from jepa_core.errors import CheckpointError, RecipeError
 from jepa_core.recipes.reading import LoadedRecipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry
-from jepa_core.rollback.cause import Cause, find_cause
+from jepa_core.rollback.cause import NON_FINITE, Cause, find_cause
 from jepa_core.rollback.change import changed_recipe, merged_changes, refuse_other_data, refuse_trained_out
 from jepa_core.rollback.lineage import parent_of, read_lineage
 from jepa_core.rollback.plan import RollbackPlan, rollback_command
 from jepa_core.run_directory.layout import CHECKPOINTS
+from jepa_core.run_directory.naming import beside
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified, stored_checkpoints
 from jepa_core.visible_text import visible
 
 _MOST_ANCESTORS = 50
+
+_GENTLER = 0.5
+"""Factor of the learning rate after something was not finite."""
 
 WhyNot = Callable[[Checkpoint | None, Recipe], str | None]
 """Says why a run of a recipe cannot go on from a checkpoint that another's run wrote, or with None for the checkpoint
@@ -84,6 +89,8 @@ def plan_rollback(
     changes = dict(set or {}) if use or cause is None else merged_changes(cause.set, set or {})
     used = use or (cause.use if cause else "")
     refuse_other_data(changes)
+    if cause is not None and cause.name == NON_FINITE and not changes and not used and to is None:
+        changes = gentler(reader.recipe())
     if not changes and not used and to is None:
         raise RecipeError(_no_change(run, cause))
     first_sign = cause.first_sign if cause else None
@@ -130,6 +137,41 @@ def _untrainable(checkpoint: Checkpoint | None, fault: str) -> str:
 def healthy_checkpoint(run: Path, first_sign: float | None) -> Checkpoint | None:
     """The newest usable checkpoint from before a step, or of all where that is not known; None where there is none."""
     return _healthy(run, first_sign)[0]
+
+
+def gentler(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What may mend a value that is not finite: half the learning rate; empty where the recipe has none."""
+    optimizer = recipe.get("optimizer")
+    rate = optimizer.get("lr") if isinstance(optimizer, dict) else None
+    if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < math.inf:
+        return {}
+    return {"optimizer": {"lr": rate * _GENTLER}}
+
+
+def after_non_finite(run: Path) -> dict[str, str]:
+    """What to type after a stop at a value that is not finite, the best first, and what each does.
+
+    Raises:
+        RunDirectoryError: the events cannot be read.
+    """
+    reader, commands = RunReader(run), dict[str, str]()
+    fired = {event.name: event for event in reader.events()}.get(NON_FINITE)
+    changes = gentler(reader.recipe())
+    if changes:
+        # Where the state was not finite only when it was to be saved, no rollback can name what fired.
+        cause = Cause(name=NON_FINITE, event=fired, rule=None) if fired else None
+        checkpoint = healthy_checkpoint(run, cause.first_sign if cause else None)
+        step = checkpoint.step if checkpoint else 0
+        scenario, to = (NON_FINITE, None) if cause else ("", step)
+        start = f"goes on from step {step}" if checkpoint else "begins anew"
+        command = rollback_command(run, scenario=scenario, to=to, changes=changes)
+        commands[command] = f"{start} with half the learning rate"
+    plugin = str(fired.evidence.get("plugin", "")) if fired else ""
+    is_name = bool(plugin) and "\0" not in plugin
+    # A file that lies with the runs may be a stranger's, and would be run.
+    if is_name and not Path(plugin).resolve().is_relative_to(beside(run).resolve()):
+        commands[f"jepa plugins check {shlex.quote(plugin)}"] = "tries the component that made the value alone"
+    return commands
 
 
 def _healthy(run: Path, first_sign: float | None) -> tuple[Checkpoint | None, tuple[str, ...]]:

@@ -63,7 +63,14 @@ def test_a_value_that_is_not_finite_is_traced_to_its_batch_and_every_command_off
     assert "its batch seed 3, step 5, micro-batch 0: sequences " in said
     assert f"Kept in {fragile}/bad_batches/step-5.safetensors" in said
     assert "step 4 is the newest that verifies" in said
-    rollback, resume = typed(fragile)
+    assert f"{fragile.name} · ✘ aborted · step 4 of" in said
+    assert "at step 4: step 5" not in said
+    rollback, check, resume = typed(fragile)
+    assert check[:2] == ["plugins", "check"]
+    assert call(*check) in (0, 1)
+    assert "fragile" in capsys.readouterr().out
+    assert call("rollback", fragile.name, "--dry-run", "--plugin", PARTS) == 0
+    assert "optimizer.lr 0.0003 → 0.00015" in capsys.readouterr().out
     assert call(*rollback, "--dry-run") == 0
     assert "optimizer.lr 0.0003 → 0.00015" in capsys.readouterr().out
     assert call(*resume) == 3

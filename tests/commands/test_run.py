@@ -202,7 +202,11 @@ def test_a_value_that_is_not_finite_is_exit_code_3_and_is_explained(
     assert jepa("run", "tiny.toml", "--no-audit", "--set", "optimizer.lr=1e30") == 3
     out = capsys.readouterr().out
     assert re.search(r"✘ Step \d was not finite: first .*  Start again with a lower optimizer.lr", out)
+    assert "train.precision" not in out
     assert "Verdict: no baseline · stopped: step" in out
+    advised = re.search(r"Next: jepa (rollback .*) begins anew with half the learning rate", " ".join(out.split()))
+    assert advised
+    assert jepa(*advised[1].split(), "--dry-run") == 0
 
 
 def test_an_early_stop_is_said(jepa: Jepa, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,7 +220,8 @@ def test_an_interrupted_run_says_how_to_go_on_and_that_works(
     jepa: Jepa, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert jepa("run", "tiny.toml", "--no-audit") == 143
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert (out + err).lower().count("--resume") == 1
     assert "Interrupted after step 1; a checkpoint is written." in out
     command = re.search(r"Go on with: jepa (.*)", out)
     assert command

@@ -233,7 +233,7 @@ def test_a_stop_is_acknowledged_before_training_ends(sessions: Sessions) -> None
         return sessions.screen.messages
 
     assert sessions.start(interfere=stop).ending.step == 3
-    assert [message.split()[0] for message in told()] == ["Training", "Stopping", "Checkpoint"]
+    assert [message.split()[0] for message in told()] == ["Training", "Stopping:", "Checkpoint"]
 
 
 def test_a_run_that_is_stopped_in_its_first_step_goes_on_as_any(
@@ -501,8 +501,8 @@ def test_a_non_finite_run_is_aborted_with_a_verdict(sessions: Sessions) -> None:
     verdict = RunReader(conclusion.path).verdict()
     assert verdict is not None
     assert verdict.ending == "non-finite"
-    command = f"jepa rollback {conclusion.path} --scenario non-finite --set KEY=VALUE"
-    assert verdict.next == f"{command}  # begins anew: there is no checkpoint from before it"
+    command = f"jepa rollback {conclusion.path} --scenario non-finite --set optimizer.lr=5e+29"
+    assert verdict.next == f"{command}  # begins anew with half the learning rate"
     assert "was not finite: first" in verdict.cause
     assert [(finding.name, finding.severity) for finding in verdict.findings] == [("non-finite", "critical")]
     assert "lower optimizer.lr" in verdict.findings[0].advice

@@ -15,7 +15,8 @@ from jepa_core.registry import installed
 from jepa_core.rollback.change import changes_of
 from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.rollback.plan import RollbackPlan, flags_of
-from jepa_core.rollback.planning import plan_rollback
+from jepa_core.rollback.planning import after_non_finite, plan_rollback
+from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.findings import Firing
 from jepa_monitor.demo.leg import write_checkpoint
@@ -138,6 +139,12 @@ def test_a_non_finite_stop_goes_back_before_its_bad_step(run: Path) -> None:
     non_finite(run, 11)
     plan = planned(run, set={"optimizer": {"lr": 0.1}})
     assert (plan.scenario, plan.checkpoint_step) == ("non-finite", 10)
+    known = planned(run)
+    assert known.set == {"optimizer": {"lr": RunReader(run).recipe()["optimizer"]["lr"] / 2}}
+    assert planned(run, scenario="non-finite").changes == known.changes
+    assert known.changes
+    (command,) = after_non_finite(run)
+    assert command.startswith(f"jepa rollback {run} --scenario non-finite --set optimizer.lr=")
 
 
 def test_given_changes_come_on_top_of_the_rules(run: Path) -> None:

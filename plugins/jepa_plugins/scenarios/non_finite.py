@@ -21,8 +21,9 @@ class NonFiniteConfig:
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
     def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
-        is_exact = facts.recipe["train"]["precision"] == "fp32"
-        precision = "" if is_exact else ', or set train.precision = "fp32"'
+        # By "auto" it may be fp32 already; the stop of the run knows.
+        is_low = facts.recipe["train"]["precision"] in {"bf16", "fp16"}
+        precision = ', or set train.precision = "fp32"' if is_low else ""
         return tuple(
             Scenario(
                 id=f"{self.kind}.{name}",
