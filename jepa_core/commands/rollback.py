@@ -116,6 +116,8 @@ def rollback(
     else:
         console.print(rollback_table(parent.name, rollback.plan), soft_wrap=True)
     if dry_run:
+        if not json and _is_training(parent):
+            print(f"\n{visible(parent.name)} is training: without --dry-run its process is asked for this.")
         return 0
     if _is_training(parent):
         _request(parent, rollback.plan, to, quiet=json)

@@ -23,9 +23,9 @@ class PastRollback:
     """Recipe values that were changed, such as "aggregator.kind attention → mean"."""
 
     def describe(self) -> str:
-        """In a line."""
+        """In a line. What had happened stands for the rule, whose id most often says the same."""
         shown = "" if self.from_step is None else f" step {self.from_step:.0f}"
         back = f"to step {self.to_step}" if self.to_step else "to the start"
-        cause = " ".join(part for part in (self.scenario, self.title) if part)
+        cause = self.title or self.scenario
         because = f" because {cause}" if cause else ""
         return f"from {self.parent}{shown} {back}{because}: {', '.join(self.changes) or 'nothing was changed'}"

@@ -144,13 +144,13 @@ def test_scenario_a_takes_the_run_back_by_itself_before_the_step_that_broke(
     verdict = verdict_of(child)
     assert verdict.rollbacks == 1
     assert verdict.story[0].describe() == (
-        f"from {parent.name} step 17 to step 16 because A Attention breaks training: aggregator.kind fragile → mean"
+        f"from {parent.name} step 17 to step 16 because Attention breaks training: aggregator.kind fragile → mean"
     )
     out = capsys.readouterr().out
     assert "Rolled back: A, Attention breaks training, first seen at step 17: from step 16 with" in out
     assert "goes on after step 16 of 20" in out
     assert "aggregator has no use for 3 tensors of the checkpoint" in out
-    assert "because A Attention breaks training" in out
+    assert "because Attention breaks training" in out
     assert fired_live(child) == fired_again(child)
 
 
@@ -313,12 +313,15 @@ def test_a_live_run_is_asked_and_not_touched(
     def roll_back(screen: TrainingScreen, step: int, epoch: float) -> None:
         progress(screen, step, epoch)
         if step == 4 and not codes:
+            codes.append(runs.rollback(runs.all()[0], "--scenario", "R", "--dry-run"))
             codes.append(runs.rollback(runs.all()[0], "--scenario", "R"))
 
     monkeypatch.setattr(TrainingScreen, "progress", roll_back)
     parent = tiny()
-    assert codes == [0]
-    assert "is training: its process goes back at its next step" in capsys.readouterr().out
+    assert codes == [0, 0]
+    out = capsys.readouterr().out
+    assert "is training: without --dry-run its process is asked for this." in out
+    assert "is training: its process goes back at its next step" in out
     assert story_of(runs.child_of(parent)) == "R"
 
 
