@@ -93,7 +93,9 @@ def load_layers(layers: Iterable[Layer], *, path: Path, registry: Registry) -> L
             plugin_files=registry.files,
         )
     faults = [merged.located(problem) for problem in problems]
-    raise RecipeFaultsError(str(path), sorted(faults, key=lambda fault: _reading_order(fault, path)))
+    of_flags = [fault.from_flag for fault in faults]
+    title = "The command line" if all(of_flags) else f"{path}, with what is set," if any(of_flags) else str(path)
+    raise RecipeFaultsError(title, sorted(faults, key=lambda fault: _reading_order(fault, path)))
 
 
 def with_scenarios(loaded: LoadedRecipe, registry: Registry) -> LoadedRecipe:

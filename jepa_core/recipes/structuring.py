@@ -184,8 +184,10 @@ class _Structuring:
         known = all_keys()
         for number, key in enumerate(key for key in self.table if key not in known):
             hint = hint_at_key(key, known) if number < MOST_HINTS else ""
-            message = f"no table of this name in a recipe.{hint}"
-            self._add((key,), message, f"tables: {', '.join(known)}", at_key=True)
+            message = f"no table or key of this name in a recipe.{hint}"
+            keys = ("extends", *layout.TEXT_KEYS)
+            tables = f"tables: {', '.join(name for name in known if name not in keys)}"
+            self._add((key,), message, tables, f"keys above them: {', '.join(keys)}", at_key=True)
 
     def _name(self, default: str) -> str:
         name = self.table.get("name", default)

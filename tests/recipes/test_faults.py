@@ -28,7 +28,7 @@ epochs = "3"
 """
 
 REPORT = """\
-mine.toml has 3 faults
+mine.toml, with what is set, has 3 faults
 
   mine.toml:4:8   aggregator.kind
       4 │ kind = "atention"
@@ -127,6 +127,18 @@ def test_in_a_file_quotes_are_shown_alone_and_where_text_would_help_only(tmp_pat
     )
 
 
+def test_a_report_is_of_the_flags_where_they_alone_are_at_fault(tmp_path: Path) -> None:
+    file = write(tmp_path, "small", MINIMAL)
+    assert report_of(file, "train.epochs=0").startswith("The command line has 1 fault\n\n  --set train.epochs=0\n")
+
+
+def test_an_unknown_name_is_told_with_tables_apart_from_keys(tmp_path: Path) -> None:
+    tables, keys = only_fault(write(tmp_path, "small", MINIMAL + "[trian]\n")).notes
+    assert tables.startswith("tables: data, encoder, ")
+    assert tables.endswith(", watch")
+    assert keys == "keys above them: extends, name, description"
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", '"0.1"', "true"])
 def test_a_number_is_a_finite_number(tmp_path: Path, value: str) -> None:
     fault = only_fault(write(tmp_path, "small", MINIMAL + f"weight = {value}\n"))
@@ -183,11 +195,11 @@ def test_an_empty_recipe_misses_data_encoder_and_a_loss(tmp_path: Path) -> None:
         (
             '"train.batch_size" = 8\n',
             "train.batch_size",
-            "no table of this name in a recipe. Leave its quotes out: in quotes a dot leads into no table.",
+            "no table or key of this name in a recipe. Leave its quotes out: in quotes a dot leads into no table.",
         ),
-        ("[trian]\n", "trian", 'no table of this name in a recipe. Did you mean "train"?'),
+        ("[trian]\n", "trian", 'no table or key of this name in a recipe. Did you mean "train"?'),
         ("train = 3\n", "train", "expected a table, got the number 3"),
-        ("metrics = 3\n", "metrics", "no table of this name in a recipe."),
+        ("metrics = 3\n", "metrics", "no table or key of this name in a recipe."),
         ('quantizer = "none"\n', "quantizer", 'expected a table [quantizer], got the text "none"'),
         ("quantizer.kind = 3\n", "quantizer.kind", "expected the name of a quantizer as text, got the number 3"),
         ('name = "../x"\n', "name", "expected at most 64 letters, digits, - and _, since runs are named so, "),
