@@ -59,8 +59,8 @@ def check(
 
     For example: jepa check latest
 
-    Exit codes: 0 nothing critical fired and no must failed, 3 an abort rule or a critical scenario fired, 4 a must
-    failed.
+    Exit codes: 0 nothing critical fired and no must failed, though one may be pending where the run has not come to its
+    end; 3 an abort rule or a critical scenario fired, 4 a must failed.
 
     Parameters
     ----------

@@ -147,6 +147,8 @@ def reach_verdict(
             baseline,
             judgements,
             judge.finals,
+            # A verdict on few candidates says nothing that training longer could mend.
+            epochs=judge.history.epochs if outcome == "neutral" and retrieval and retrieval.is_above is False else None,
             stopped=stopped,
             name=typed or shlex.quote(str(run)),
             flags=plugin_flags,
@@ -325,10 +327,16 @@ def _next_command(
     judgements: Sequence[Judgement],
     finals: Mapping[str, float],
     *,
+    epochs: float | None,
     name: str,
     flags: str,
     stopped: bool,
 ) -> str:
+    """`epochs`: of a run that is not above the strongest null; None of any other."""
+    if epochs and baseline is None:
+        recipe = shlex.quote(f"{run}/recipe.toml")
+        longer = f"jepa run {recipe} --set train.epochs={math.ceil(2 * epochs)}{flags}"
+        return f"{longer}  # twice the epochs; first, what cannot matter: jepa audit with the same recipe"
     if stopped or (baseline is None and any(j.kind == "must" and not j.held for j in judgements)):
         return f"jepa monitor {name} --once  # the last figures and events"
     if outcome == "success" or baseline is None:

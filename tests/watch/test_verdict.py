@@ -149,9 +149,10 @@ def beside_nulls(
     baseline: BaselineValues | None = None,
     candidates: int = 400,
     hard: Mapping[str, float] | None = None,
+    epochs: float | None = None,
 ) -> Verdict:
     above = {"above_null": mrr - 0.36, "above_null_low": low, "above_null_high": 2 * (mrr - 0.36) - low}
-    judge = Judge(Watch(must=musts), DECLARED, baseline)
+    judge = Judge(Watch(must=musts), DECLARED, baseline, epochs)
     judge.observe(
         row(mrr, **{f"val.retrieval.{name}": value for name, value in above.items()}, **(hard or {}))
         | {"val.retrieval.candidates": candidates}
@@ -187,6 +188,12 @@ def test_without_a_baseline_the_strongest_null_decides(
         3,
     )
     assert verdict.retrieval.null_only == ("task a", "task b")
+
+
+def test_below_the_strongest_null_a_longer_run_is_what_to_type_next() -> None:
+    longer = f"jepa run {RUN}/recipe.toml --set train.epochs=14  # "
+    assert beside_nulls(0.37, -0.01, HOLDS, FAILS, epochs=7).next.startswith(longer)
+    assert not beside_nulls(0.45, 0.05, HOLDS, FAILS, epochs=7).next.startswith(longer)
 
 
 def test_better_than_the_baseline_is_no_success_below_the_strongest_null() -> None:
