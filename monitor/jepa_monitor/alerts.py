@@ -7,12 +7,14 @@ gone. Nothing of this is written down: acknowledging is between the watcher and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Literal
 
 import attrs
 
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.events import Event
+from jepa_core.run_directory.naming import typed_name
 from jepa_core.watch.findings import Firing, Severity
 from jepa_monitor.model.run_view import RunView
 
@@ -29,7 +31,6 @@ _ENDED_BADLY: Mapping[str, tuple[Severity, str]] = {
     "crashed": ("critical", "The run's process is gone, and it did not say why."),
     "stale": ("warning", "The run gives no sign of life."),
 }
-_RESUME = "Look at the end of the console; jepa run RECIPE --resume RUN goes on from the last checkpoint."
 
 
 @attrs.frozen(kw_only=True)
@@ -204,11 +205,12 @@ def _from_state(view: RunView) -> Iterator[Alert]:
     if view.state in _ENDED_BADLY:
         severity, message = _ENDED_BADLY[view.state]
         since = view.status.heartbeat if view.status else None
+        autopsy = f"jepa autopsy {typed_name(Path(view.path))}"
         yield Alert(
             key=f"{view.state}#{since}",
             subject=view.state,
             severity=severity,
             message=message,
-            advice=_RESUME,
+            advice=f"Look at the end of the console; {autopsy} says what ended it, and how to go on.",
             time=since,
         )

@@ -54,6 +54,8 @@ def test_a_finding_that_only_informs_raises_nothing() -> None:
 def test_a_process_that_is_gone_or_silent_is_an_alert(state: str, severity: str) -> None:
     (alert,) = raised_by(a_view(state=state, firings=(), events=()))
     assert (alert.subject, alert.severity) == (state, severity)
+    assert "jepa autopsy /nowhere/mine-20261122-214501 says" in alert.advice
+    assert "RECIPE" not in alert.advice
 
 
 def test_what_a_run_had_when_it_was_opened_does_not_ring_and_what_comes_later_does() -> None:
