@@ -43,9 +43,11 @@ def verdict(run: str = LATEST, /, *, runs_dir: RunsDir = RUNS_DIR, json: Flag = 
     reader = RunReader(find_run(run, runs_dir))
     found = reader.verdict()
     if found is None:
+        state, typed = reader.state(), typed_name(reader.path)
+        ended = {"failed": "it failed", "crashed": "its process died"}.get(state)
+        where = f"What ended it: jepa autopsy {typed}" if ended else f"Where it stands: jepa monitor {typed} --once"
         raise RunDirectoryError(
-            f"{reader.name} has no verdict: it is {reader.state().replace('_', ' ')}.\n"
-            f"Where it stands: jepa monitor {typed_name(reader.path)} --once"
+            f"{reader.name} has no verdict: {ended or f'it is {state}'.replace('_', ' ')}.\n{where}"
         )
     child = successor_of(reader.path)
     following = _next(reader.path, child) or _repointed(found.next, found.run, reader.path)

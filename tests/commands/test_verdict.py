@@ -8,6 +8,7 @@ import pytest
 from jepa_core.commands.verdict import verdict
 from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.recorded_files import with_plugin_flags
+from jepa_core.run_directory.status import State
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
@@ -61,9 +62,16 @@ def test_json_has_outcome_and_exit_code(tmp_path: Path, capsys: pytest.CaptureFi
     assert (printed["outcome"], printed["exit_code"], printed["run"]) == ("no baseline", 4, "a-20260101-000000")
 
 
-def test_a_run_without_a_verdict_says_where_it_stands(tmp_path: Path) -> None:
-    record_run(tmp_path / "a-20260101-000000", state="interrupted")
-    told = r"has no verdict: it is interrupted\.\n.*jepa monitor .*a-20260101-000000 --once"
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("interrupted", r"has no verdict: it is interrupted\.\n.*jepa monitor .*a-20260101-000000 --once"),
+        ("failed", r"has no verdict: it failed\.\nWhat ended it: jepa autopsy .*a-20260101-000000$"),
+        ("running", r"has no verdict: its process died\.\nWhat ended it: jepa autopsy .*a-20260101-000000$"),
+    ],
+)
+def test_a_run_without_a_verdict_says_where_it_stands(tmp_path: Path, state: State, told: str) -> None:
+    record_run(tmp_path / "a-20260101-000000", state=state, pid=1 << 22)
     with pytest.raises(RunDirectoryError, match=told):
         verdict(runs_dir=tmp_path)
 
