@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import ClassVar
 
 import attrs
@@ -13,6 +14,8 @@ from rich.style import Style
 
 from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.verdict_table import verdict_table
+from jepa_core.run_directory.naming import typed_name
+from jepa_core.run_directory.status import ShownState
 from jepa_core.watch.judgement import Judgement
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.spec import Tone
@@ -25,6 +28,15 @@ from jepa_monitor.screens.sheet import Sheet, key_hints
 
 _WIDE = 90
 """Least columns at which the conditions of scenarios are shown."""
+_ENDED: dict[ShownState, str] = {
+    "crashed": "died before its end",
+    "failed": "failed",
+    "aborted": "was stopped",
+    "interrupted": "was interrupted",
+    "rolled_back": "was rolled back",
+    "finished": "ended without one",
+}
+"""How a run came to its end without a verdict."""
 _TONES: dict[str, Tone] = {"green": "good", "red": "bad", "yellow": "warning", "cyan": "accent"}
 
 
@@ -36,7 +48,7 @@ def verdict_content(view: RunView, width: int, look: Look) -> Content:
         quiet = tuple(j for j in verdict.judgements if j.kind not in ("must", "nice") and j.state == "fired")
         heading = "what fired while it ran"
     else:
-        lines = (line(Span("No verdict yet: the run has not ended. So far:", is_bold=True)), line())
+        lines = (*_why_there_is_none(view, width), line())
         lines += rendered(rules_table(_in_words(_so_far(view), width), risk_remarks(view.outlooks)), width)
         lines += (line(), line(Span("retrieval on validation", "dim")), *retrieval_content(view, width, look).lines)
         quiet, heading = (), ""
@@ -44,6 +56,15 @@ def verdict_content(view: RunView, width: int, look: Look) -> Content:
         lines += (line(), line(Span(heading, "dim")), *rendered(rules_table(_in_words(quiet, width)), width))
     problems = tuple(line(Span(foreign(problem), "warning")) for problem in view.problems)
     return Content(lines=(*lines, *([Line(), *problems] if problems else ())), foot=key_hints())
+
+
+def _why_there_is_none(view: RunView, width: int) -> Iterator[Line]:
+    ended = _ENDED.get(view.state)
+    words = f"No verdict: the run {ended}." if ended else "No verdict yet: the run has not ended. So far:"
+    yield line(Span(words, is_bold=True))
+    if ended:
+        yield from wrapped(f"jepa autopsy {typed_name(Path(view.path))}", width, tone="accent")
+        yield line(Span("says why, and how to go on. Its rules, as far as it came:", "dim"))
 
 
 def _next_step(words: str, width: int) -> tuple[Line, ...]:

@@ -77,6 +77,23 @@ def test_before_the_end_the_rules_so_far_and_retrieval_are_shown() -> None:
         assert words in text
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("crashed", "died before its end"),
+        ("failed", "failed"),
+        ("interrupted", "was interrupted"),
+        ("rolled_back", "was rolled back"),
+    ],
+)
+def test_of_a_run_that_came_to_no_verdict_it_says_how_it_ended_and_what_tells_more(state: Any, words: str) -> None:
+    shown = " ".join(row.text for row in verdict_content(a_view(state=state), 71, LOOK).lines)
+    assert f"No verdict: the run {words}." in shown
+    assert "jepa autopsy /nowhere/mine-20261122-214501" in shown
+    assert "has not ended" not in shown
+    assert "✔ codebook in use" in shown
+
+
 @pytest.mark.parametrize("width", [60, 76, 110])
 def test_the_command_to_go_on_with_is_never_cut(width: int) -> None:
     verdict = attrs.evolve(VERDICT, next="jepa eval /tmp/runs/mine-20261122-214501  # how the best one does elsewhere")
