@@ -17,7 +17,7 @@ from jepa_core.run_directory.reading import RunReader
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content
-from jepa_monitor.panels.line import Span, foreign, line
+from jepa_monitor.panels.line import Span, foreign, line, wrapped
 from jepa_monitor.screens.recipe_columns import change_lines
 from jepa_monitor.screens.sheet import Sheet, choices, key_hints
 
@@ -62,7 +62,7 @@ def difference_content(view: RunView, others: Sequence[OtherRecipe], chosen: int
     """Both values of every key that differs."""
     if not others:
         words = "Nothing to compare with: no parent run and no baseline run. Mark another run in the list of runs."
-        return Content(lines=(line(Span(words, "dim")),), foot=key_hints())
+        return Content(lines=wrapped(words, width, tone="dim"), foot=key_hints())
     other = others[chosen]
     changes = recipe_difference(other.recipe, view.recipe)
     names = [foreign(f"{each.relation} {each.name}", 40) for each in others]

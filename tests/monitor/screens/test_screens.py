@@ -21,7 +21,12 @@ from jepa_monitor.model.run_view import Outlook
 from jepa_monitor.screens.alerts import AlertsScreen, alerts_content
 from jepa_monitor.screens.help import HelpScreen, KeyGroup
 from jepa_monitor.screens.recipe_columns import change_lines
-from jepa_monitor.screens.recipe_difference import OtherRecipe, RecipeDifferenceScreen, related_recipes
+from jepa_monitor.screens.recipe_difference import (
+    OtherRecipe,
+    RecipeDifferenceScreen,
+    difference_content,
+    related_recipes,
+)
 from jepa_monitor.screens.sheet import Sheet
 from jepa_monitor.screens.verdict import VerdictScreen, verdict_content
 from tests.monitor.panels.views import FIRED, FIRING_B, MUST, RECIPE, a_view
@@ -187,6 +192,12 @@ def test_a_parent_that_is_not_beside_the_run_is_not_looked_for(tmp_path: Path, p
 
 def test_with_nothing_to_compare_with_it_says_so() -> None:
     assert "Nothing to compare with" in text_shown(RecipeDifferenceScreen(a_view(), LOOK))
+
+
+def test_that_there_is_nothing_to_compare_with_is_said_whole_on_a_narrow_screen() -> None:
+    rows = [row.text for row in difference_content(a_view(), (), 0, 71).lines]
+    assert " ".join(rows).endswith("Mark another run in the list of runs.")
+    assert all(len(row) <= 71 for row in rows)
 
 
 def two_alerts() -> AlertBook:
