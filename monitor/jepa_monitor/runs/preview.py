@@ -62,7 +62,9 @@ def preview_content(run: RunSummary, view: RunView | None, width: int, height: i
 
 def _words(run: RunSummary, view: RunView | None, width: int, look: Look) -> Iterator[Line]:
     epochs = epochs_text(run)
-    yield line(state_line(run.state), f"  epoch {epochs}" if epochs else "", Span(_time_text(view), "dim"))
+    state, took = line(state_line(run.state), f"  epoch {epochs}" if epochs else ""), Span(_time_text(view), "dim")
+    whole = line(state, took)
+    yield from (whole,) if whole.width <= width else (state, line(took))
     if run.best_mrr is not None:
         yield line(Span("best MRR ", "dim"), Span(f"{run.best_mrr:.3f}", is_bold=True), "  ", gain_line(run))
     else:

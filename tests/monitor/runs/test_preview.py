@@ -9,7 +9,7 @@ from jepa_core.run_directory.summary import summarise
 from jepa_monitor.charts.look import Look
 from jepa_monitor.runs.preview import preview_content
 from jepa_monitor.snapshot import take_snapshot
-from tests.monitor.recorded import record, rows
+from tests.monitor.recorded import NOON, record, rows
 
 
 def troubled(row: dict[str, float]) -> Mapping[str, float]:
@@ -55,6 +55,12 @@ def test_low_and_wide_words_stand_beside_a_chart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (10, 3), (30, 5), (200, 60)])
 def test_any_size_can_be_drawn(tmp_path: Path, width: int, height: int) -> None:
     assert told(record(tmp_path / "mine"), width, height)
+
+
+@pytest.mark.parametrize(("width", "height"), [(30, 20), (76, 7)])
+def test_how_long_it_took_is_never_cut(tmp_path: Path, width: int, height: int) -> None:
+    text = told(record(tmp_path / "mine", state="rolled_back", heartbeat=NOON + 3600), width, height)
+    assert "took 1 h 0 min" in text
 
 
 def test_an_empty_run_says_so(tmp_path: Path) -> None:
