@@ -75,7 +75,7 @@ def require_contract(training: TrainingStep, step: int | None = None) -> None:
     """
     with training.whole(), without_trace(training):
         batch, views = _drawn(training, step)
-        with training.crew.alone(), _watched(training), training.compute.autocast():
+        with training.crew.alone(), _watched(training), training.compute.autocast(), torch.enable_grad():
             if training.objective.encoder_views:
                 # There the encoder is called in two parts.
                 training.objective.online.encode(batch[:, :-1].flatten())
@@ -184,11 +184,18 @@ class _Look:
         """`declared`: names of the metrics that its configuration declares."""
         self._family, self._label, self._is_used, self._declared = family, label, is_used, declared
         self._given: list[tuple[Tensor, int]] = []
+        self._has_gradients = True
 
     def before(self, _module: nn.Module, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> None:
         self._given = [(tensor, tensor._version) for tensor in _tensors((*inputs, *named.values()))]
+        self._has_gradients = torch.is_grad_enabled()
 
     def after(self, module: nn.Module, inputs: tuple[Any, ...], named: Mapping[str, Any], output: Any) -> None:
+        if torch.is_grad_enabled() != self._has_gradients:
+            raise self._broken(
+                "left gradients switched on or off (torch.set_grad_enabled), otherwise than it found them: it has to "
+                "leave them as they were (with torch.no_grad():)"
+            )
         given = (*inputs, *(value for key, value in named.items() if key != "collect"))
         match self._family:
             case "encoder":
@@ -198,9 +205,11 @@ class _Look:
             case "aggregator":
                 values = given[0]
                 self._floats("", output, (values.shape[0], values.shape[-1]), values.device)
+                self._passed_on("", output)
                 passed_on = output
             case "predictor":
                 self._floats("", output, tuple(given[0].shape), given[0].device)
+                self._passed_on("", output)
                 passed_on = output
             case _:
                 passed_on = self._loss(given[0].z_context.device, output)
@@ -213,6 +222,7 @@ class _Look:
             raise self._broken(f"returned {_type(output)}, Embeddings are asked for")
         shape, device = (len(observations), encoder.num_tokens, encoder.embedding_dim), observations.device
         self._floats("values of ", output.values, shape, device)
+        self._passed_on("values of ", output.values)
         _require(self._broken, "a mask of", output.mask, _Form(shape[:2], device, torch.bool))
         return output.values
 
@@ -220,6 +230,7 @@ class _Look:
         if not isinstance(output, Quantized):
             raise self._broken(f"returned {_type(output)}, Quantized is asked for")
         self._floats("values of ", output.values, tuple(values.shape), values.device)
+        self._passed_on("values of ", output.values)
         self._floats("a loss of ", output.loss, (), values.device)
         codes, num_codes = output.codes, getattr(quantizer, "num_codes", 0)
         if (codes is None) != (num_codes == 0):
@@ -271,6 +282,13 @@ class _Look:
 
     def _floats(self, name: str, tensor: Any, shape: tuple[int, ...], device: torch.device) -> None:
         _require(self._broken, name.strip(), tensor, _Form(shape, device))
+
+    def _passed_on(self, name: str, tensor: Tensor) -> None:
+        """What the next component computes with: its weights are float32, and autocast leaves float64 as it is."""
+        device = tensor.device.type
+        own = {torch.get_autocast_dtype(device)} if torch.is_autocast_enabled(device) else set()
+        if tensor.dtype not in {torch.float32, *own, *(given.dtype for given, _ in self._given)}:
+            raise self._broken(f"returned {name}dtype {tensor.dtype}, torch.float32 is asked for")
 
     def _broken(self, what: str) -> BrokenContractError:
         return BrokenContractError(self._family, self._label, what)

@@ -106,6 +106,8 @@ FAULTS: dict[str, Callable[..., Any]] = {
     "number": changes(lambda _: 0.5),
     "shape": changes(lambda value: value.expand(16) if not value.dim() else value[..., :-1]),
     "dtype": changes(lambda value: value.detach().long()),
+    "double": changes(Tensor.double),
+    "switches": lambda _given, result: (torch.set_grad_enabled(False), result)[1],
     "device": changes(lambda value: value.to("meta")),
     "detached": changes(torch.Tensor.detach),
     "spoils": spoils,
@@ -130,7 +132,7 @@ class Faulty(nn.Module):
     def forward(self, *given: Any, **named: Any) -> Any:
         with_gradient = torch.is_grad_enabled()
         result = FAULTS[self.fault](given, self.inner(*given, **named))
-        assert torch.is_grad_enabled() == with_gradient
+        assert torch.is_grad_enabled() == with_gradient or self.fault == "switches"
         return result
 
 

@@ -36,7 +36,7 @@ RAISED = {
     "mute": "raised Mute, whose text cannot be shown (fake_plugin_faulty.py:",
     "exits": "raised SystemExit: 0 (fake_plugin_faulty.py:",
     "backward": "raised ArithmeticError: no way back (fake_plugin_faulty.py:",
-    "interrupts": "raised KeyboardInterrupt: (fake_plugin_faulty.py:",
+    "interrupts": "raised KeyboardInterrupt (fake_plugin_faulty.py:",
 }
 RETURNED = [
     ("encoder", "none", "returned None, Embeddings are asked for"),
@@ -47,6 +47,11 @@ RETURNED = [
     ("encoder", "spoils", "wrote to its inputs: it has to leave them as they were"),
     ("quantizer", "none", "returned None, Quantized is asked for"),
     ("quantizer", "dtype", "returned values of dtype torch.int64, a floating-point one is asked for"),
+    ("encoder", "double", "returned values of dtype torch.float64, torch.float32 is asked for"),
+    ("quantizer", "double", "returned values of dtype torch.float64, torch.float32 is asked for"),
+    ("aggregator", "double", "returned dtype torch.float64, torch.float32 is asked for"),
+    ("aggregator", "switches", "left gradients switched on or off (torch.set_grad_enabled)"),
+    ("predictor", "double", "returned dtype torch.float64, torch.float32 is asked for"),
     ("quantizer", "detached", "returned a result without gradient"),
     ("quantizer", "spoils", "wrote to its inputs"),
     ("quantizer", "word", "reported a str as the metric faulty.figure, a scalar tensor is asked for"),
