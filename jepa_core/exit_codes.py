@@ -1,5 +1,5 @@
-"""Exit codes that are not 0: what each means and what to do, in the words that a command ends with and the
-documentation has."""
+"""Exit codes that are not 0: what each means and what to do, in the words that the documentation has and a command ends
+with, unless it ends with an error: then the error's own message says it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from jepa_core.exit_codes import OF_ALL, OF_COMMANDS, explained
 from tests.commands.reading import called
 
 PATHS = {" ".join(path): path for path in command_paths()}
-_LISTED = re.compile(r"Exit codes: (.*?)\n\n", re.DOTALL)
+_LISTED = re.compile(r"Exit codes(?: are the run's)?: (.*?)\n\n", re.DOTALL)
 
 
 def test_only_commands_that_there_are_have_codes_of_their_own() -> None:
@@ -32,7 +32,12 @@ def test_codes_that_a_help_lists_are_explained(name: str) -> None:
     listed = _LISTED.search(command_help(PATHS[name]))
     assert listed
     known = {0, *OF_ALL, *OF_COMMANDS.get(name, {})}
-    assert {int(code) for code in re.findall(r"\b\d+\b", listed[1])} <= known
+    codes = {int(code) for code in re.findall(r"\b\d+\b", listed[1])}
+    assert codes <= known
+    own = {} if "those of jepa run" in listed[1] else OF_COMMANDS.get(name, {})
+    assert own.keys() <= codes
+    words = " ".join(listed[1].split())
+    assert all("could not be judged" in words for what, _ in own.values() if "could not be judged" in what)
 
 
 def test_every_meaning_stands_in_the_reference() -> None:

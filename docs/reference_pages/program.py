@@ -53,7 +53,8 @@ def commands_page() -> str:
         )
     )
     parts.append(
-        "## Exit codes\n\n0 is success. What else a command exits with it explains in a line on the standard error. "
+        "## Exit codes\n\n0 is success. What else a command exits with is explained in a line on the standard error, "
+        "unless an error's message there says it. "
         "[What they mean for a run](../outcomes.md#outcomes-and-exit-codes).\n"
     )
     parts.append(_exit_codes(exit_codes.OF_ALL))

@@ -72,7 +72,7 @@ def ablate(
     are unless --retry-failed is given.
 
     Exit codes: 0 every run was finished, or aborted by its rules; 1 a run failed; 2 usage or recipe error, nothing was
-    run; 130 or 143 interrupted (the runs' checkpoints are written).
+    run; 129, 130 or 143 interrupted (the runs' checkpoints are written).
 
     Parameters
     ----------

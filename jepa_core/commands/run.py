@@ -59,7 +59,8 @@ def run(
     On two GPUs of this machine: jepa run optimized --gpus 2
 
     Exit codes: 0 finished and every must held, 1 the program failed, 2 usage or recipe error, 3 stopped by an
-    abort rule or a non-finite value, 4 finished but a must failed, 130 or 143 interrupted (checkpoint written).
+    abort rule or a non-finite value, 4 finished but a must failed or could not be judged, 129, 130 or 143 interrupted
+    (by a closed terminal, Ctrl-C or SIGTERM; a checkpoint is written where training had begun).
 
     Parameters
     ----------

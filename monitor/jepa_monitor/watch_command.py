@@ -23,8 +23,8 @@ def watch(
     For example: jepa watch latest --until success && jepa run digits
 
     Exit codes are the run's: 0 finished and every must held, 3 stopped by an abort rule or a non-finite value, 4 a must
-    failed, 130/143 interrupted, 1 it failed. Also 1: it died, gives no sign of life, or the time is up. A run that is
-    rolled back is followed into the run that continues it, to the end of the last.
+    failed or could not be judged, 129, 130 or 143 interrupted, 1 it failed. Also 1: it died, gives no sign of life, or
+    the time is up. A run that is rolled back is followed into the run that continues it, to the end of the last.
 
     Parameters
     ----------
