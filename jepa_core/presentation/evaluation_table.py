@@ -206,7 +206,8 @@ def _labelled_facts(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     context, target = figures["val.rank.context"], figures["val.rank.target"]
     yield (
         "effective rank",
-        f"context {figure_text(context)} · target {figure_text(target)} · at most {evaluation.projection_dim}",
+        f"projection: context {figure_text(context)} · target {figure_text(target)} · "
+        f"at most {evaluation.projection_dim}",
     )
     if "val.rank.lidar" in figures:
         yield "LiDAR", f"{figure_text(figures['val.rank.lidar'])}      effective rank of what tells tasks apart"

@@ -145,7 +145,7 @@ def test_a_whole_evaluation() -> None:
         "",
         "loss 5.30 in all",
         "without weights info_nce 5.20",
-        "effective rank context 7.21 · target 8.30 · at most 256",
+        "effective rank projection: context 7.21 · target 8.30 · at most 256",
         "LiDAR 5.41 effective rank of what tells tasks apart",
         "codes 14.1 % of 768 in use · perplexity 61.2 · 660 never chosen",
         "order sensitivity 0.410 how far the state moves when the context is rotated, relative to its norm",
