@@ -196,6 +196,49 @@ def test_a_line_is_completed_in_a_shell(home: Path, shell: str) -> None:
         os.close(screen)
 
 
+NAMES = [
+    b"a `touch ran`$(touch ran)$HOME;touch ran;*!!&",
+    b"b\n\x1bc",
+    b"\xff e",
+    b"~root",
+    b"!f",
+    b"'\"g\\",
+]
+"""What a shell would act on, or could not show."""
+
+
+@pytest.mark.parametrize("mark", ["", "'", '"'], ids=["bare", "single", "double"])
+def test_a_name_reaches_the_program_as_it_is_from_bash(home: Path, mark: str) -> None:
+    subprocess.run(["jepa", "completion", "bash"], check=True, stdout=subprocess.DEVNULL)
+    with (home / ".bashrc").open("a", encoding="utf-8") as startup:
+        startup.write("said() { printf '%s\\0' \"$@\" > ../said; echo '<'done'>'; }\ncomplete -F _jepa said\n")
+    work = os.fsencode(home / "work")
+    typed = {}
+    for place, name in enumerate(NAMES):
+        Path(os.fsdecode(work + b"/in/%d/" % place + name)).mkdir(parents=True)
+        typed[f"said eval {mark}in/{place}/\t"] = b"eval\0in/%d/" % place + name + b"/\0"
+    record_run(home / "work" / "runs" / "mad `touch ran`$HOME", [validation(1, 1.0, 0.4)])
+    typed[f"said verdict {mark}ma\t"] = b"verdict\0mad `touch ran`$HOME\0"
+    if not mark:
+        typed["said eval in/0/a\\ \\`\t"] = b"eval\0in/0/" + NAMES[0] + b"/\0"
+        (home / "work" / "-i").mkdir()
+        typed["said eval ./-\t"] = b"eval\0./-i/\0"
+    process, screen = pty.fork()
+    if process == 0:
+        os.chdir(home / "work")
+        os.execvp("bash", ["bash", "-i"])
+    try:
+        for line, words in typed.items():
+            os.write(screen, f"{line}\n".encode())
+            assert "<done>" in _shown(screen, "<done>"), line
+            assert (home / "said").read_bytes() == words
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        os.close(screen)
+    assert not (home / "work" / "ran").exists()
+
+
 def _shown(screen: int, awaited: str) -> str:
     """What a shell writes until the awaited text is there, or nothing comes any more."""
     shown = ""

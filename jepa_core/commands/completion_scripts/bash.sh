@@ -16,33 +16,83 @@ _jepa() {
     esac
   done < <("$program" __complete --line "$line" 2>/dev/null)
 
-  # bash takes what follows = and : for a word of its own, and puts an answer in place of that alone.
-  local masked=${line//\\ /__}
-  masked=${masked##*[[:space:]]}
-  local word=${line:${#line}-${#masked}} inserted
-  local cut=${word%"$part"}
-  cut=${cut//\\/} word=${word//\\/} word=${word#[\"\']}
-  COMPREPLY=()
-  for value in ${values[@]+"${values[@]}"}; do
-    if [[ $value == "$word"* ]]; then
-      [[ $value == *[=./] ]] && compopt -o nospace 2>/dev/null
-      printf -v inserted %q "${value#"$cut"}"
-      COMPREPLY+=("$inserted")
+  # What the last word says once its quotation is read, and how much of that stands before the part which bash replaces:
+  # for bash a word begins anew after = and : and behind a quotation mark that is still open.
+  local word="" cut="" quote="" char next escaped="^\\$'([^'\\]|\\\\.)*'"
+  local -i at
+  for (( at = 0; at <= ${#line}; at++ )); do
+    (( at == ${#line} - ${#part} )) && cut=$word
+    char=${line:at:1}
+    if [[ $char && $char == "$quote" ]]; then
+      quote=""
+    elif [[ $quote == "'" ]]; then
+      word+=$char
+    elif [[ $char == \\ ]]; then
+      next=${line:(++at):1}
+      [[ $quote && $next != [\$\`\"\\] ]] && word+=$char
+      word+=$next
+    elif [[ ! $quote && ${line:at} =~ $escaped ]]; then  # $'\n', as unprintable letters are written
+      eval "next=${BASH_REMATCH[0]}"
+      word+=$next
+      at+=${#BASH_REMATCH[0]}-1
+    elif [[ ! $quote && $char == [\'\"] ]]; then
+      quote=$char
+    elif [[ ! $quote && $char == [[:space:]] ]]; then
+      word=""
+    else
+      word+=$char
     fi
   done
-  if [[ $files ]]; then
-    local typed=${word#"$path"}
-    # Directories get their slash from readline, which looks whether there are any of these names.
-    compopt -o filenames 2>/dev/null
-    while IFS= read -r value; do
-      COMPREPLY+=("$value")
+
+  # A home or a variable that a path begins with stays as it is typed.
+  local typed=${word#"$path"} lead="" folder="" starts='^(~[[:alnum:]_.-]*|\$[[:alpha:]_][[:alnum:]_]*)/'
+  if [[ $files && $quote != "'" && $cut == "$path" && $part == "$typed" && $part =~ $starts ]]; then
+    lead=${BASH_REMATCH[1]}
+    eval "folder=$lead"
+  fi
+  if [[ $files && ( $path || $typed != -* ) ]]; then
+    while IFS= read -r -d "" value; do
+      values+=("$value")
     done < <(
-      case $ending in
-        "") compgen -f -- "$typed" ;;
-        /) compgen -d -- "$typed" ;;
-        *) compgen -d -- "$typed"; compgen -f -X "!*$ending" -- "$typed" ;;
-      esac
+      set +f
+      shopt -s nullglob
+      shopt -u failglob dotglob
+      unset GLOBIGNORE
+      for value in "$folder${typed#"$lead"}"*; do
+        [[ -d $value ]] && value+=/
+        value=$path$lead${value#"$folder"}
+        [[ ! $word && $value == -* ]] && value=./$value
+        [[ $value == *"$ending" || $value == */ ]] && printf '%s\0' "$value"
+      done
     )
   fi
+
+  # Every answer is quoted here, once, as the quotation that is open needs it; readline has nothing to add.
+  local rest safe answer
+  COMPREPLY=()
+  for value in ${values[@]+"${values[@]}"}; do
+    [[ $value == "$word"* || ! $word ]] || continue
+    [[ $value == *[=./] ]] && compopt -o nospace 2>/dev/null
+    rest=${value#"$cut"} answer=""
+    [[ $lead ]] && rest=${rest#"$lead"} answer=$lead
+    if [[ $rest != *[![:alnum:]_./=:,+@%-]* ]]; then
+      answer+=$rest
+    else
+      for (( at = 0; at < ${#rest}; at++ )); do
+        char=${rest:at:1}
+        printf -v safe %q "$char"
+        case $quote$safe in
+          ,) safe=$char ;;
+          [\'\"]\$\'* | \"\\! | "'\\'") safe=$quote$safe$quote ;;  # what cannot stand within the quotation
+          \"\\[\$\`\"\\]) ;;
+          [\'\"]*) safe=$char ;;
+        esac
+        answer+=$safe
+      done
+    fi
+    # Where an answer begins with the mark that is open, readline puts it in place of that one.
+    [[ $quote && $answer == "$quote"* ]] && answer=$quote$answer
+    COMPREPLY+=("$answer$quote")
+  done
 }
 complete -F _jepa jepa
