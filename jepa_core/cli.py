@@ -278,9 +278,26 @@ def _usage(error: CycloptsError) -> str:
     elif isinstance(error, MissingArgumentError) and error.argument is not None:
         said = _missing(error.argument.name, error.keyword)
     else:
-        said = str(error)
+        said = _of_field(str(error), command)
     example = _EXAMPLE.search((error.target and error.target.__doc__) or "")
     return f"{said}\n" + (f"For example: {example[1]}" if example else f"What there is: {command} --help")
+
+
+def _of_field(said: str, command: str) -> str:
+    """What is said of an unknown flag; of one that is called as a field of a recipe how that is set."""
+    unknown = re.match(r"Unknown option: --([\w-]+)", said)
+    if unknown is None or command not in ("jepa run", "jepa rollback", "jepa audit"):
+        return said
+    from jepa_core.commands.completing_fields import keys_below
+
+    tables = [key.removesuffix(".") for key, _ in keys_below("", {}) if key.endswith(".")]
+    name = f".{unknown[1].replace('-', '_')}="
+    fields = [key for table in tables for key, _ in keys_below(table, {}) if key.endswith(name)]
+    return (
+        f"--{unknown[1]} is no flag. A recipe's values are set so: --set {'… or --set '.join(fields)}…"
+        if fields
+        else said
+    )
 
 
 def _missing(name: str, typed: str | None) -> str:

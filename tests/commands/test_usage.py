@@ -64,6 +64,14 @@ def test_a_missing_output_says_how_it_is_given(capsys: pytest.CaptureFixture[str
     [
         (["run", "a", "b c"], "jepa run has no place for 'b c'.\nFor example: jepa run "),
         (["run", "a", "--nonsense"], "Unknown option: --nonsense.\nFor example: jepa run "),
+        (
+            ["run", "a", "--epochs", "3"],
+            "--epochs is no flag. A recipe's values are set so: --set train.epochs=…\nFor example: jepa run ",
+        ),
+        (
+            ["run", "a", "--batch-size=3"],
+            "--batch-size is no flag. A recipe's values are set so: --set train.batch_size=…",
+        ),
         (["eval", "--step"], "--step has no value.\nFor example: jepa eval "),
         (["nonsense"], 'Unknown command "nonsense".'),
     ],
