@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
@@ -106,6 +107,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rest_threads()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
+    if next(iter(typed), "") == "run" and "RANK" not in os.environ:  # of several ranks the launcher says it
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _ended)
     sys.exit(_exit_code(typed))
 
 
@@ -154,6 +159,14 @@ def _interrupted(_number: int, frame: FrameType | None) -> None:
             os._exit(130)
         frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _ended(number: int, _frame: FrameType | None) -> None:
+    """SIGTERM or SIGHUP while a run has not begun: say so, and die of it. A terminal that is gone reads nothing."""
+    with suppress(OSError):
+        os.write(2, f"{explained((), 128 + number)}\n".encode())
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

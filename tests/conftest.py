@@ -14,7 +14,8 @@ from jepa_core.recipes.reading import load_recipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 
-_HANDLERS = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGINT)}
+_HANDLED = (signal.SIGUSR1, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_HANDLERS = {number: signal.getsignal(number) for number in _HANDLED}
 """What the process of these tests does at a signal that the program handles."""
 
 # readline, which pytest loads, writes a terminal's width into the environment of child processes alone.
