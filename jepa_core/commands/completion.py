@@ -42,7 +42,7 @@ def completion(
     Raises
     ------
     RecipeError
-        There is no script for the shell.
+        There is no script for the shell, or the home is no whole path in one line.
     JepaError
         A file cannot be written.
     """
@@ -81,8 +81,15 @@ def _own_shell() -> Shell:
 
 
 def _places(shell: Shell) -> tuple[Path, Path | None]:
-    """Where the script goes, and the file that each new shell reads, where the script is not found by itself."""
-    home = Path.home()
+    """Where the script goes, and the file that each new shell reads, where the script is not found by itself.
+
+    Raises:
+        RecipeError: they are not below one whole path each, which a line of the startup file can name.
+    """
+    told = os.environ.get("HOME")
+    home = Path.home() if told is None else Path(told)
+    if not home.is_absolute():
+        raise RecipeError(f"HOME is {clean(told or '')!r}: give it a whole path, which begins with /.")
     if shell == "fish":
         return _folder("XDG_CONFIG_HOME", home / ".config") / "fish" / "completions" / "jepa.fish", None
     script = _folder("XDG_DATA_HOME", home / ".local" / "share") / "jepa" / f"completion.{shell}"
@@ -90,9 +97,20 @@ def _places(shell: Shell) -> tuple[Path, Path | None]:
 
 
 def _folder(variable: str, otherwise: Path) -> Path:
-    """What an environment variable says, where it says a whole path."""
+    """What an environment variable says, where it says a whole path.
+
+    Raises:
+        RecipeError: there is a line break in it.
+    """
     told = Path(os.environ.get(variable, ""))
-    return told if told.is_absolute() else otherwise
+    folder = told if told.is_absolute() else otherwise
+    if "\n" in str(folder):
+        named = variable if folder == told else "HOME"
+        raise RecipeError(
+            f"{named} leads to {clean(str(folder))!r}: a path with a line break cannot stand in a startup file. "
+            "Give a folder without one."
+        )
+    return folder
 
 
 def _add_line(startup: Path, line: bytes) -> bool:

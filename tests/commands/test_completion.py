@@ -318,3 +318,27 @@ def test_a_startup_file_keeps_its_bytes_and_its_place(home: Path) -> None:
     before, _, added = kept.read_bytes().partition(b"\xe9\r\nexport A=1\n")
     assert (before, added.count(b"\n")) == (b"# caf", 1)
     assert (home / ".bashrc").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("HOME", "home", "HOME is 'home': give it a whole path"),
+        ("HOME", "{}/a\nb", "HOME leads to '"),
+        ("XDG_DATA_HOME", "{}/a\nb", "XDG_DATA_HOME leads to '"),
+    ],
+)
+def test_a_home_that_no_line_can_name_is_refused(home: Path, variable: str, value: str, said: str) -> None:
+    before = sorted(home.rglob("*"))
+    asked = subprocess.run(
+        ["jepa", "completion", "bash"],
+        env={**os.environ, variable: value.format(home)},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert asked.returncode == 2
+    assert asked.stderr.startswith(said)
+    assert sorted(home.rglob("*")) == before
