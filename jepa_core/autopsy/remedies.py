@@ -11,7 +11,7 @@ from jepa_core.autopsy.examining import Autopsy
 from jepa_core.errors import RecipeError
 from jepa_core.rollback.lineage import read_lineage, successor_of
 from jepa_core.rollback.plan import flags_of, rollback_command
-from jepa_core.rollback.planning import after_non_finite
+from jepa_core.rollback.ways_back import after_non_finite
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.naming import typed_name

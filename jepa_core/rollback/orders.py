@@ -19,8 +19,9 @@ from jepa_core.rollback.change import changed_recipe
 from jepa_core.rollback.child import Child, make_child
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.plan import change_in_words, rollback_command
-from jepa_core.rollback.planning import Rollback, WhyNot, after_non_finite, healthy_checkpoint, plan_rollback
+from jepa_core.rollback.planning import Rollback, WhyNot, plan_rollback
 from jepa_core.rollback.requests import PendingRequest, RequestAnswer, close_request, pending_requests
+from jepa_core.rollback.ways_back import after_non_finite, healthy
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.status import HEARTBEAT_SECONDS
 from jepa_core.run_directory.writing import RunWriter
@@ -138,7 +139,7 @@ class RollbackOrders:
             return f"{flag.command}  # {', '.join(flag.changes)}"
         name = firing.name if firing else ending
         command = flag.command if flag else f"{rollback_command(self._run, scenario=name)} --set KEY=VALUE"
-        begins_anew = healthy_checkpoint(self._run, firing.first_sign if firing else None) is None
+        begins_anew = healthy(self._run, firing.first_sign if firing else None)[0] is None
         anew, onward = "begins anew: there is no checkpoint from before it", "goes on from the last healthy checkpoint"
         return f"{command}  # {anew if begins_anew else onward}"
 

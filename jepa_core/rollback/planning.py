@@ -6,32 +6,23 @@ one function. "Healthy" is a checkpoint before the first sign of what fired, not
 
 from __future__ import annotations
 
-import math
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from jepa_core.errors import CheckpointError, RecipeError
+from jepa_core.errors import RecipeError
 from jepa_core.recipes.reading import LoadedRecipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry
 from jepa_core.rollback.cause import NON_FINITE, Cause, find_cause
 from jepa_core.rollback.change import changed_recipe, merged_changes, refuse_other_data, refuse_trained_out
-from jepa_core.rollback.lineage import parent_of, read_lineage
 from jepa_core.rollback.plan import RollbackPlan, rollback_command
-from jepa_core.run_directory.layout import CHECKPOINTS
-from jepa_core.run_directory.naming import beside
+from jepa_core.rollback.ways_back import gentler, healthy, up_to
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified, stored_checkpoints
+from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_core.visible_text import visible
-
-_MOST_ANCESTORS = 50
-
-_GENTLER = 0.5
-"""Factor of the learning rate after something was not finite."""
 
 WhyNot = Callable[[Checkpoint | None, Recipe], str | None]
 """Says why a run of a recipe cannot go on from a checkpoint that another's run wrote, or with None for the checkpoint
@@ -96,7 +87,7 @@ def plan_rollback(
     first_sign = cause.first_sign if cause else None
     changed = changed_recipe(run, registry, set=changes, use=used)
     recipe = changed.loaded.recipe
-    checkpoint, notes = _healthy(run, first_sign) if to is None else _up_to(run, to)
+    checkpoint, notes = healthy(run, first_sign) if to is None else up_to(run, to)
     step = checkpoint.step if checkpoint else None
     if step:
         refuse_trained_out(run, step, recipe.train)
@@ -132,91 +123,6 @@ def _untrainable(checkpoint: Checkpoint | None, fault: str) -> str:
         f"With this change training cannot go on from {checkpoint.path}: {fault}\n"
         "Change something else, or go back to another checkpoint with --to STEP; --to 0 begins anew."
     )
-
-
-def healthy_checkpoint(run: Path, first_sign: float | None) -> Checkpoint | None:
-    """The newest usable checkpoint from before a step, or of all where that is not known; None where there is none."""
-    return _healthy(run, first_sign)[0]
-
-
-def gentler(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """What may mend a value that is not finite: half the learning rate; empty where the recipe has none."""
-    optimizer = recipe.get("optimizer")
-    rate = optimizer.get("lr") if isinstance(optimizer, dict) else None
-    if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < math.inf:
-        return {}
-    return {"optimizer": {"lr": rate * _GENTLER}}
-
-
-def after_non_finite(run: Path) -> dict[str, str]:
-    """What to type after a stop at a value that is not finite, the best first, and what each does.
-
-    Raises:
-        RunDirectoryError: the events cannot be read.
-    """
-    reader, commands = RunReader(run), dict[str, str]()
-    fired = {event.name: event for event in reader.events()}.get(NON_FINITE)
-    changes = gentler(reader.recipe())
-    if changes:
-        # Where the state was not finite only when it was to be saved, no rollback can name what fired.
-        cause = Cause(name=NON_FINITE, event=fired, rule=None) if fired else None
-        checkpoint = healthy_checkpoint(run, cause.first_sign if cause else None)
-        step = checkpoint.step if checkpoint else 0
-        scenario, to = (NON_FINITE, None) if cause else ("", step)
-        start = f"goes on from step {step}" if checkpoint else "begins anew"
-        command = rollback_command(run, scenario=scenario, to=to, changes=changes)
-        commands[command] = f"{start} with half the learning rate"
-    plugin = str(fired.evidence.get("plugin", "")) if fired else ""
-    is_name = bool(plugin) and "\0" not in plugin
-    # A file that lies with the runs may be a stranger's, and would be run.
-    if is_name and not Path(plugin).resolve().is_relative_to(beside(run).resolve()):
-        commands[f"jepa plugins check {shlex.quote(plugin)}"] = "tries the component that made the value alone"
-    return commands
-
-
-def _healthy(run: Path, first_sign: float | None) -> tuple[Checkpoint | None, tuple[str, ...]]:
-    checkpoint, faults = _newest_in_history(run, math.inf if first_sign is None else math.ceil(first_sign) - 1)
-    if checkpoint is None:
-        return None, (*faults, "no checkpoint before the first sign can be used: training begins anew, at step 0")
-    return checkpoint, faults
-
-
-def _up_to(run: Path, step: int) -> tuple[Checkpoint | None, tuple[str, ...]]:
-    if step == 0:
-        return None, ("training begins anew, at step 0",)
-    checkpoint, faults = _newest_in_history(run, step)
-    if checkpoint is None:
-        there = ", ".join(str(found.step) for found in stored_checkpoints(run / CHECKPOINTS)) or "none"
-        raise CheckpointError(
-            "\n".join(
-                [
-                    f"No checkpoint of {run} up to step {step} can be used.",
-                    *(f"  {fault}" for fault in faults),
-                    f"Steps there: {there}. Give one of them with --to, or --to 0 to begin anew.",
-                ]
-            )
-        )
-    return checkpoint, faults
-
-
-def _newest_in_history(run: Path, limit: float) -> tuple[Checkpoint | None, tuple[str, ...]]:
-    """The newest verified checkpoint up to a step, of the run or of those it descends from: up to where it left one,
-    that one's past is its own."""
-    faults: list[str] = []
-    for _ in range(_MOST_ANCESTORS):
-        found = newest_verified(run / CHECKPOINTS, up_to=limit)
-        faults += found.faults
-        lineage = read_lineage(run)
-        if found.checkpoint is not None or lineage is None:
-            return found.checkpoint, tuple(faults)
-        parent = parent_of(run, lineage)
-        if parent is None:
-            absent = (
-                f"{visible(lineage.parent)}, which {visible(run.name)} was rolled back from, does not lie beside it"
-            )
-            return None, (*faults, f"{absent}: none of its checkpoints can be used")
-        run, limit = parent, min(limit, lineage.step)
-    return None, tuple(faults)
 
 
 def _no_change(run: Path, cause: Cause | None, *, in_force: bool = False) -> str:

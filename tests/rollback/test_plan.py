@@ -15,7 +15,8 @@ from jepa_core.registry import installed
 from jepa_core.rollback.change import changes_of
 from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.rollback.plan import RollbackPlan, flags_of
-from jepa_core.rollback.planning import after_non_finite, plan_rollback
+from jepa_core.rollback.planning import plan_rollback
+from jepa_core.rollback.ways_back import after_non_finite
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.findings import Firing
