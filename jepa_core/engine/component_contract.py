@@ -75,7 +75,9 @@ def require_contract(training: TrainingStep, step: int | None = None) -> None:
     """
     with training.whole(), without_trace(training):
         batch, views = _drawn(training, step)
-        with training.crew.alone(), _watched(training), training.compute.autocast(), torch.enable_grad():
+        # Whoever leaves gradients off has done so for this look alone.
+        as_found = torch.set_grad_enabled(torch.is_grad_enabled())
+        with training.crew.alone(), _watched(training), training.compute.autocast(), as_found:
             if training.objective.encoder_views:
                 # There the encoder is called in two parts.
                 training.objective.online.encode(batch[:, :-1].flatten())
