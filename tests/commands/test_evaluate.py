@@ -69,7 +69,7 @@ def test_everything_stands_beside_what_learns_nothing(trained: Path, capsys: pyt
     assert "probes of labels kNN linear" in lines
     for start in ("prediction", "encoder", "cells", "largest class"):
         assert sum(line.startswith(start) for line in lines) == 2, start  # for the rule and for the task
-    for start in ("MRR", "top-1", "top-10", "rule", "task", "loss", "effective rank context", "codes", "order"):
+    for start in ("MRR", "top-1", "top-10", "rule", "task", "loss", "effective rank projection:", "codes", "order"):
         assert any(line.startswith(start) for line in lines), start
     assert "· the run's own data" in lines
 
