@@ -19,6 +19,7 @@ import attrs
 import pytest
 
 from jepa_core.cli import main
+from jepa_core.exit_codes import explained
 from jepa_core.presentation.training_screen import TrainingScreen
 from jepa_core.recipes.writing import recipe_to_toml
 from jepa_core.run_directory.reading import RunReader
@@ -107,7 +108,7 @@ def _call(outcome: Outcome, *arguments: str) -> int | None:
         outcome.said = err.getvalue() or out.getvalue()
     if code not in _KNOWN:
         outcome.faults.append(f"{command}: exit code {code}")
-    raw = _RAW.search(said)
+    raw = _RAW.search(said.replace(explained(arguments, code), "") if code else said)
     if raw:
         line = next((line for line in said.splitlines() if raw[0] in line), raw[0])
         outcome.faults.append(f"{command} says {line!r}")
