@@ -52,6 +52,7 @@ def test_logarithms_of_them_are_finite() -> None:
     assert torch.isfinite(-(-uniform.log()).log()).all()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_they_are_compiled_to_the_same_bits() -> None:
     """By the default compiler, which computes indices by itself."""

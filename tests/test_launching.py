@@ -79,6 +79,7 @@ def test_a_run_on_two_processes_trains_prints_once_and_has_its_own_exit_code(tmp
     assert RunReader(path).environment()["ranks"] == 2
 
 
+@pytest.mark.slow
 def test_a_stop_is_a_checkpoint_and_its_exit_code_and_the_run_goes_on(tmp_path: Path) -> None:
     recipe, runs = write(tmp_path, "shared", RECIPE.format(dropout=0.0)), tmp_path / "runs"
     process = jepa(str(recipe), "--processes", "2", "--runs-dir", str(runs), "--set", "train.epochs=500")

@@ -75,6 +75,7 @@ def test_a_rehearsal_measures_every_size_and_writes_what_can_be_read_again(tmp_p
     assert "| 96 |" in done.stdout
 
 
+@pytest.mark.slow
 def test_peers_are_timed_beside_ours() -> None:
     done = script("peers.py", "tokeniser", "codebook", "contrast", "--quick", "--device", "cpu", "--json")
     assert done.returncode == 0, done.stderr

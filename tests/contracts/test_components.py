@@ -13,8 +13,13 @@ from jepa_core.registry import Component, installed
 OPTIONAL = {"observer"}
 """Families whose built-in components need libraries that are extras."""
 
+SLOW = {"compile": pytest.mark.slow}
+"""Takes as long as all others together; of losses and aggregators it is tried in their own tests, too."""
+
 EVERY_CHECK = [
-    pytest.param(component, check, id=f"{component.family}-{component.name}-{check.name}")
+    pytest.param(
+        component, check, id=f"{component.family}-{component.name}-{check.name}", marks=SLOW.get(check.name, ())
+    )
     for component in installed().components.values()
     for check in checks_of(component.family)
 ]

@@ -254,7 +254,7 @@ def test_a_value_on_one_rank_that_is_not_finite_ends_all_at_one_step(bad: str, p
     assert all(len(rows) == 8 for rows in kept.sequences)
 
 
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+@pytest.mark.parametrize("parallel", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
 def test_a_run_goes_on_with_any_number_of_ranks(parallel: str, tmp_path: Path) -> None:
     recipe = recipe_of(f'train.parallel="{parallel}"', WITHOUT_CODES)
     straight = trained(ALONE, recipe, tmp_path / "straight")

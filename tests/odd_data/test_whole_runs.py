@@ -16,7 +16,7 @@ from tests.odd_data.cases import Case, Drawing, cases
 from tests.odd_data.files import ODD_FILES, REFUSED_FILES, Data
 from tests.odd_data.whole_run import Outcome, whole_run
 
-FEW, MANY, THOROUGH = 20, 500, 40
+FEW, MANY, THOROUGH = 12, 500, 40
 AT_ONCE = 10
 
 WITHOUT_TOKENS = ("objects", "seed_objects")
