@@ -96,9 +96,7 @@ def _recipes(_context: CompletionContext, _places: list[str]) -> Candidates:
     from jepa_core.recipes.layers import recipe_names, shipped_recipes
     from jepa_core.recipes.recipe_path import OWN
 
-    return [
-        (name, "") for name in {**dict.fromkeys(recipe_names(OWN)), **dict.fromkeys(recipe_names(shipped_recipes()))}
-    ]
+    return [(name, "") for name in dict.fromkeys((*recipe_names(OWN), *recipe_names(shipped_recipes())))]
 
 
 def _runs(context: CompletionContext, _places: list[str]) -> Candidates:
@@ -175,9 +173,12 @@ def _words(*words: str) -> Callable[[CompletionContext, list[str]], Candidates]:
     return lambda _context, _places: [(word, "") for word in words]
 
 
+_RECIPE_ARGUMENTS = ("RECIPE", "RECIPES", "LEFT", "RIGHT", "--recipe", "--from", "--use", "--rules")
+_RUN_ARGUMENTS = ("RUN", "RUNS", "PATH", "--resume")
+
 SOURCES: dict[str, Callable[[CompletionContext, list[str]], Candidates]] = {
-    **dict.fromkeys(("RECIPE", "RECIPES", "LEFT", "RIGHT", "--recipe", "--from", "--use", "--rules"), _recipes),
-    **dict.fromkeys(("RUN", "RUNS", "PATH", "--resume"), _runs),
+    **dict.fromkeys(_RECIPE_ARGUMENTS, _recipes),
+    **dict.fromkeys(_RUN_ARGUMENTS, _runs),
     **dict.fromkeys(("--set", "--vary"), _fields),
     **dict.fromkeys(("NAME", "TARGET"), _components),
     "--no-plugin": _plugins,
@@ -193,8 +194,8 @@ SOURCES: dict[str, Callable[[CompletionContext, list[str]], Candidates]] = {
 """An argument's name in the help → what may stand there. Paths and choices of the command line itself need no entry."""
 
 _FILES = {
-    **dict.fromkeys(("RECIPE", "RECIPES", "LEFT", "RIGHT", "--recipe", "--from", "--use", "--rules"), ".toml"),
-    **dict.fromkeys(("RUN", "RUNS", "PATH", "--resume"), "/"),
+    **dict.fromkeys(_RECIPE_ARGUMENTS, ".toml"),
+    **dict.fromkeys(_RUN_ARGUMENTS, "/"),
     "TARGET": ".py",
 }
 """Where a path will do, too, and how the file's name ends; / stands for folders alone."""

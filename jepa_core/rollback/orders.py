@@ -132,8 +132,9 @@ class RollbackOrders:
         firing = asking or (decision.abort if ending == "abort" else None)
         if firing is None and ending != "non-finite":
             return ""
-        for command, why in () if firing else after_non_finite(self._run).items():
-            return f"{command}  # {why}"
+        best = None if firing else next(iter(after_non_finite(self._run).items()), None)
+        if best is not None:
+            return "  # ".join(best)
         flag = self.flag(firing) if firing else None
         if flag is not None and flag.changes:
             return f"{flag.command}  # {', '.join(flag.changes)}"
