@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
 
 from jepa_core.presentation.figures import figure_text
-from jepa_core.recipes.writing import toml_key, value_to_toml
+from jepa_core.rollback import plan
 from jepa_core.watch.findings import Finding, Severity
 
 SEVERITY_MARKS: dict[Severity, tuple[str, str]] = {
@@ -27,7 +27,7 @@ _SAFE = re.compile(r'[\w.,:=+/-]+("[\w.,:=+/-]*")?')
 
 def flags_of(changes: Mapping[str, Any]) -> str:
     """Recipe values as the flags that set them, as a shell takes them: `--set aggregator.kind="mean"`."""
-    set_to = (f"{key}={value_to_toml(value)}" for key, value in _leaves(changes))
+    set_to = plan.flags_of(changes)
     return " ".join(f"--set {text if _SAFE.fullmatch(text) else shlex.quote(text)}" for text in set_to)
 
 
@@ -45,12 +45,3 @@ def counted(findings: Sequence[Finding]) -> Text:
         text.append(f"{criticals} critical", style="red").append(" · ")
     plural = "" if warnings == 1 else "s"
     return text.append(f"{warnings} warning{plural}", style="yellow" if warnings else "")
-
-
-def _leaves(changes: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in changes.items():
-        path = f"{above}{toml_key(key)}"
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{path}.")
-        else:
-            yield path, value
