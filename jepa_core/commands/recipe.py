@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import NoPlugins, Overrides, PluginFiles
 from jepa_core.errors import RecipeError
-from jepa_core.visible_text import escaped
+from jepa_core.json_text import print_json
 
 if TYPE_CHECKING:
     from jepa_core.recipes.reading import LoadedRecipe
@@ -34,8 +34,6 @@ def list_recipes(*, json: Flag = False) -> None:
     json
         Print names, files and descriptions as JSON.
     """
-    import orjson
-
     from jepa_core.presentation.recipe_view import recipes_list
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipes.recipe_path import described_recipes
@@ -43,7 +41,7 @@ def list_recipes(*, json: Flag = False) -> None:
     found = described_recipes()
     if json:
         plain = [{"name": name, "path": str(path), "description": text} for name, (path, text) in found.items()]
-        sys.stdout.write(escaped(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode()) + "\n")
+        print_json(plain)
         return
     console_for().print(recipes_list(found))
 
@@ -149,7 +147,7 @@ def check(
         except RecipeError as error:
             errors[recipe] = error
     if json:
-        _write_json([_checked(recipe, found) for recipe, found in errors.items()])
+        print_json([_checked(recipe, found) for recipe, found in errors.items()])
     else:
         for recipe, found in errors.items():
             console_for().print(f"{recipe} is in order" if found is None else found)
@@ -198,7 +196,7 @@ def diff(
     first, second = _load(left, registry), _load(right, registry, overrides)
     changes = recipe_difference(first.table, second.table)
     if json:
-        _write_json([attrs.asdict(change) for change in changes])
+        print_json([attrs.asdict(change) for change in changes])
     else:
         console_for().print(differences_view(changes, str(first.path), str(second.path)))
 
@@ -214,7 +212,7 @@ def schema(*, plugin: PluginFiles = (), no_plugin: NoPlugins = ()) -> None:
     from jepa_core.recipes.json_schema import recipe_schema
     from jepa_core.registry import chosen_plugins
 
-    _write_json(recipe_schema(chosen_plugins(plugin, no_plugin)))
+    print_json(recipe_schema(chosen_plugins(plugin, no_plugin)))
 
 
 def _load(recipe: str, registry: Registry, overrides: tuple[str, ...] = ()) -> LoadedRecipe:
@@ -234,9 +232,3 @@ def _checked(recipe: str, error: RecipeError | None) -> dict[str, Any]:
         )
     entries = [{"where": f.where, "key": f.key, "message": f.message, "notes": list(f.notes)} for f in faults]
     return {"recipe": recipe, "ok": error is None, "faults": entries}
-
-
-def _write_json(data: Any) -> None:
-    import orjson
-
-    sys.stdout.write(escaped(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode()) + "\n")
