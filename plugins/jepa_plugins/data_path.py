@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from jepa_core.errors import DataError
+from jepa_core.home import at_home
 from jepa_core.plain_files import NotPlainError, open_plain
 from jepa_core.recipes.faults import nearest
 
@@ -54,15 +55,9 @@ def data_path(text: str) -> Path:
     is said of it says where.
 
     Raises:
-        DataError: there is no such user.
+        RecipeError: there is no such user.
     """
-    try:
-        path = Path(text).expanduser()
-    except RuntimeError as error:
-        raise DataError(
-            f"{text}: there is no home of {Path(text).parts[0]}. Give the whole path, or ./{text} where it is the "
-            "name of a folder."
-        ) from error
+    path = Path(at_home(text))
     return path.absolute() if os.path.lexists(path) else path
 
 

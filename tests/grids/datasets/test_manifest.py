@@ -80,7 +80,9 @@ def test_an_id_that_is_the_number_of_another_line_is_not_that_line_s(tmp_path: P
 
 
 def test_a_home_of_nobody_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"^~nobody-of-this-name/m\.jsonl: there is no home of ~nobody-of-this-name\. "):
+    with pytest.raises(
+        RecipeError, match=r"^~nobody-of-this-name/m\.jsonl: there is no home of ~nobody-of-this-name\. "
+    ):
         build(Path("~nobody-of-this-name/m.jsonl"))
 
 

@@ -75,7 +75,7 @@ class ManifestConfig:
         """The records as sequences.
 
         Raises:
-            RecipeError: no path is given.
+            RecipeError: no path is given, or it begins with the home of nobody.
             DataError: an unreadable file, malformed records, or records of too few context grids.
         """
         if not self.path:
