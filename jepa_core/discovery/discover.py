@@ -13,11 +13,20 @@ from importlib.metadata import EntryPoint
 
 from jepa_core.discovery.choice import FLAG, PluginChoice
 from jepa_core.discovery.components import Component, Registry
-from jepa_core.discovery.offer import Offer, in_words, offers_of
+from jepa_core.discovery.offer import LONGEST_CAUSE, BrokenOfferError, Offer, in_words, offers_of
 from jepa_core.discovery.remarks import OWN_DISTRIBUTION, BlockedPlugin, BrokenPlugin, ContestedComponent, SlowPlugin
-from jepa_core.discovery.source import ENTRY_POINT_GROUP, InstalledPlugin, LocalFile, PluginSource, installed_plugins
+from jepa_core.discovery.source import (
+    ENTRY_POINT_GROUP,
+    InstalledPlugin,
+    LocalFile,
+    PluginSource,
+    installed_plugins,
+    place_in,
+    place_of,
+)
 from jepa_core.errors import PluginError
 from jepa_core.hookspecs import BENCHMARK
+from jepa_core.visible_text import clean
 
 SLOW_SECONDS = 2.0
 """Importing a plugin for longer is reported."""
@@ -156,7 +165,7 @@ def _components(source: PluginSource, offers: Iterable[Offer]) -> list[Component
     for family, config_class in offers:
         component = Component(family=family, name=config_class.kind, config_class=config_class, **_identity(source))
         if (family, component.name) in components:
-            raise PluginError(f"offers the {family} {component.name!r} twice")
+            raise BrokenOfferError(f"offers the {family} {component.name!r} twice", config_class)
         components[family, component.name] = component
     return list(components.values())
 
@@ -180,7 +189,16 @@ def _claim(loser: Component, claimants: Iterable[Component]) -> ContestedCompone
 
 def _remedy(error: BaseException, source: PluginSource) -> str:
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
-    repair = f"pip install {missing.partition('.')[0]}" if missing else source.repair()
+    repair = f"pip install {missing.partition('.')[0]}" if missing else source.repair(_place(error, source))
     if isinstance(source, LocalFile):
         return repair
     return f"{repair}, or leave it out: {FLAG} {source.name}, or pip uninstall {source.distribution}"
+
+
+def _place(error: BaseException, source: PluginSource) -> str:
+    """The file and line of the user's own that is at fault; empty where none is known."""
+    own = source.own_source
+    if own is None:
+        return ""
+    definition = error.definition if isinstance(error, BrokenOfferError) else None
+    return clean(place_in(own, error) or place_of(own, definition), LONGEST_CAUSE)

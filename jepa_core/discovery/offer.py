@@ -27,6 +27,15 @@ Offer = tuple[str, type[ComponentConfig]]
 """Family and configuration class."""
 
 
+class BrokenOfferError(PluginError):
+    """A plugin breaks the contract."""
+
+    def __init__(self, message: str, definition: object) -> None:
+        """`definition`: the function or class of the plugin that does."""
+        super().__init__(message)
+        self.definition = definition
+
+
 def offers_of(plugin: Any) -> list[Offer]:
     """Everything that a loaded plugin (a module or object) offers.
 
@@ -39,13 +48,13 @@ def offers_of(plugin: Any) -> list[Offer]:
     _check_version(manager, plugin)
     manager.register(plugin)
     offers = [
-        (family, _accepted(config_class, family, hook))
+        (family, config_class)
         for family, hook in hookspecs.HOOKS.items()
-        for config_class in _returned(manager, hook)
+        for config_class in _returned(manager, family, hook)
     ]
     if not offers:
         hooks = ", ".join(hookspecs.HOOKS.values())
-        raise PluginError(f"offers nothing: decorate one of {hooks} with `hookimpl`")
+        raise BrokenOfferError(f"offers nothing: decorate one of {hooks} with `hookimpl`", plugin)
     return offers
 
 
@@ -74,10 +83,11 @@ def _check_definitions(manager: pluggy.PluginManager, plugin: Any) -> None:
         if hook not in known:
             near = difflib.get_close_matches(hook, known, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Hooks: {', '.join(known)}"
-            raise PluginError(f"unknown hook {hook!r}. {hint}")
+            raise BrokenOfferError(f"unknown hook {hook!r}. {hint}", getattr(plugin, name))
         signature = inspect.signature(getattr(plugin, name))
         if any(_is_required(parameter) for parameter in signature.parameters.values()):
-            raise PluginError(f"{hook} takes no arguments, but is defined as {name}{signature}")
+            what = f"{hook} takes no arguments, but is defined as {name}{signature}"
+            raise BrokenOfferError(what, getattr(plugin, name))
 
 
 def _check_version(manager: pluggy.PluginManager, plugin: Any) -> None:
@@ -88,8 +98,9 @@ def _check_version(manager: pluggy.PluginManager, plugin: Any) -> None:
     """
     version = getattr(plugin, hookspecs.VERSION_NAME, 1)
     if type(version) is not int or version < 1:
-        raise PluginError(
-            f"has {hookspecs.VERSION_NAME} = {_shown(version)}: it is a whole number, now {hookspecs.CONTRACT_VERSION}"
+        raise BrokenOfferError(
+            f"has {hookspecs.VERSION_NAME} = {_shown(version)}: it is a whole number, now {hookspecs.CONTRACT_VERSION}",
+            plugin,
         )
     if version == hookspecs.CONTRACT_VERSION:
         return
@@ -105,10 +116,11 @@ def _check_version(manager: pluggy.PluginManager, plugin: Any) -> None:
     }
     changes = [f"{hook}: {what}" for hook, what in hookspecs.CHANGED_IN_2.items() if hook in offered]
     if changes:
-        raise PluginError(
+        raise BrokenOfferError(
             f"is written for version {version} of the plugin contract, and this jepa-core has version "
             f"{hookspecs.CONTRACT_VERSION}. {'. '.join(changes)}. Then write "
-            f"{hookspecs.VERSION_NAME} = {hookspecs.CONTRACT_VERSION} into the module: docs/plugins.md, Migration"
+            f"{hookspecs.VERSION_NAME} = {hookspecs.CONTRACT_VERSION} into the module: docs/plugins.md, Migration",
+            plugin,
         )
 
 
@@ -117,23 +129,29 @@ def _is_required(parameter: inspect.Parameter) -> bool:
     return parameter.default is inspect.Parameter.empty and parameter.kind not in variadic
 
 
-def _returned(manager: pluggy.PluginManager, name: str) -> Iterator[Any]:
+def _returned(manager: pluggy.PluginManager, family: str, name: str) -> Iterator[type[ComponentConfig]]:
     hook: pluggy.HookCaller = getattr(manager.hook, name)
     if not hook.get_hookimpls():
         return
+    definition = hook.get_hookimpls()[0].function
     try:
         results = hook()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too
-        raise PluginError(f"{name} raised {in_words(error)}") from error
+        raise BrokenOfferError(f"{name} raised {in_words(error)}", definition) from error
     if not results:
         # pluggy leaves None out.
-        raise PluginError(f"{name} returned None: return a list of configuration classes")
+        raise BrokenOfferError(f"{name} returned None: return a list of configuration classes", definition)
     for classes in results:
         if not isinstance(classes, list | tuple):
-            raise PluginError(f"{name} returned {_shown(classes)}: return a list of configuration classes")
-        yield from classes
+            what = f"{name} returned {_shown(classes)}: return a list of configuration classes"
+            raise BrokenOfferError(what, definition)
+        for offered in classes:
+            try:
+                yield _accepted(offered, family, name)
+            except PluginError as error:
+                raise BrokenOfferError(str(error), offered if isinstance(offered, type) else definition) from error
 
 
 def _accepted(offered: Any, family: str, hook: str) -> type[ComponentConfig]:

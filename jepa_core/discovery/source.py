@@ -8,11 +8,16 @@ from __future__ import annotations
 import hashlib
 import importlib.abc
 import importlib.util
+import inspect
+import json
 import sys
+import traceback
 from collections.abc import Iterator
-from importlib.metadata import Distribution, EntryPoint, distributions
+from contextlib import suppress
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distributions
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
 
 import attrs
 
@@ -44,8 +49,13 @@ class PluginSource(Protocol):
         """Import it; whatever its code raises comes out."""
         ...
 
-    def repair(self) -> str:
-        """Who can put it right, as the start of a remedy."""
+    @property
+    def own_source(self) -> Path | None:
+        """The file or folder that the user writes it in; None where somebody else does."""
+        ...
+
+    def repair(self, place: str) -> str:
+        """Who can put it right, as the start of a remedy; `place`: the file and line at fault, where it is known."""
         ...
 
 
@@ -72,8 +82,13 @@ class InstalledPlugin:
             raise PluginError(f"its entry point is {self.point.value!r}, which is no module and no module:object")
         return self.point.load()
 
-    def repair(self) -> str:
-        return f"update {self.distribution} or tell its author"
+    @property
+    def own_source(self) -> Path | None:
+        return own_source(self.point.dist)
+
+    def repair(self, place: str) -> str:
+        own = self.own_source
+        return f"correct {place or own}" if own else f"update {self.distribution} or tell its author"
 
 
 @attrs.frozen
@@ -88,7 +103,11 @@ class DamagedDistribution:
     def load(self) -> Any:
         raise PluginError(self.cause)
 
-    def repair(self) -> str:
+    @property
+    def own_source(self) -> None:
+        return None
+
+    def repair(self, place: str) -> str:  # noqa: ARG002  # the interface's
         return f"install {self.distribution} again or tell its author"
 
 
@@ -153,8 +172,12 @@ class LocalFile:
             raise
         return module
 
-    def repair(self) -> str:
-        return f"correct {self.path}"
+    @property
+    def own_source(self) -> Path:
+        return self.path
+
+    def repair(self, place: str) -> str:
+        return f"correct {place or self.path}"
 
 
 class _FileContent(importlib.abc.SourceLoader):
@@ -193,6 +216,48 @@ def _plugins_of(distribution: Distribution, name: str) -> Iterator[PluginSource]
             yield DamagedDistribution(name, _field(distribution, "version"), cause)
         return
     yield from map(InstalledPlugin, points)
+
+
+def own_source(distribution: Distribution | None) -> Path | None:
+    """The folder that `pip install -e` was given; None for what lies among other people's packages."""
+    with suppress(Exception):  # metadata that is missing or broken raises differently from one Python to the next
+        told = json.loads(distribution.read_text("direct_url.json") or "{}") if distribution else {}
+        if told.get("dir_info", {}).get("editable") is True:
+            return Path(unquote(urlsplit(told["url"]).path))
+    return None
+
+
+def own_source_of(origin: str) -> Path | None:
+    """The same of a component's origin, which is the name of a distribution or a local file."""
+    if Path(origin).suffix == ".py":
+        return Path(origin)
+    with suppress(PackageNotFoundError, ValueError):
+        return own_source(Distribution.from_name(origin))
+    return None
+
+
+def place_in(source: Path, error: BaseException | None) -> str:
+    """The innermost line of a file or a folder's files that an error, or what caused it, came from, as FILE:LINE; empty
+    where it came from none of them."""
+    while error is not None:
+        lines = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+        if isinstance(error, SyntaxError) and error.filename:
+            lines.append((error.filename, error.lineno))
+        for file, line in reversed(lines):
+            if Path(file).is_relative_to(source):
+                return f"{file}:{line}"
+        error = error.__cause__
+    return ""
+
+
+def place_of(source: Path, definition: object) -> str:
+    """The first line of a function or class of a file or a folder, as FILE:LINE; empty where it is elsewhere."""
+    code: Any = inspect.unwrap(definition) if callable(definition) else definition
+    with suppress(OSError, TypeError):  # no source is known
+        file = inspect.getsourcefile(code)
+        if file and Path(file).is_relative_to(source):
+            return f"{file}:{max(1, inspect.getsourcelines(code)[1])}"
+    return ""
 
 
 def _field(distribution: Distribution | None, field: str) -> str:

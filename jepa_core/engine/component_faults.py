@@ -23,6 +23,7 @@ from torch import nn
 from jepa_core.contracts import ComponentConfig
 from jepa_core.discovery.offer import in_words
 from jepa_core.discovery.remarks import OWN_DISTRIBUTION
+from jepa_core.discovery.source import own_source_of, place_in, place_of
 from jepa_core.engine.component_contract import (
     CONTRACT,
     ROLES,
@@ -84,14 +85,15 @@ class Part:
         table = "" if self.label in {self.family, f"{self.label.partition('.')[0]}.{name}"} else f" ({self.label})"
         return f"{self.family} {clean(name, 100)!r}{clean(table, 100)} of {self.origin}"
 
-    @property
-    def remedy(self) -> str:
-        """What the user can do."""
+    def remedy(self, error: BaseException) -> str:
+        """What the user can do about an error; of a component that is the user's own, in which line."""
         distribution = clean(self.component.distribution, 200) if self.component else ""
         if not distribution or distribution == OWN_DISTRIBUTION:
             return f"name another {self.family} in the recipe ([{clean(self.label, 100)}]), or report it."
-        if Path(distribution).suffix == ".py":
-            return f"correct {distribution}; jepa plugins check {distribution} tries it alone."
+        own = own_source_of(self.component.distribution) if self.component else None
+        if own is not None:
+            place = clean(place_in(own, error) or place_of(own, type(self.config)) or str(own), 300)
+            return f"correct {place}; jepa plugins check {distribution} tries it alone."
         return (
             f"jepa plugins check {distribution} tries it alone. Update {distribution} or tell its author, or name "
             f"another {self.family} in the recipe."
@@ -177,21 +179,25 @@ class _Telling:
                 return self._broken(broken)
             except Exception as again:
                 # Of a compiled step the first has no frames of components.
-                blame = blame or _blamed(_frames(again), self.parts)
+                if blame is None:
+                    blame, error = _blamed(_frames(again), self.parts), again
         if blame is None:
             return None
-        return self._error(blame.part, f"raised {clean(in_words(error))} ({blame.place})", blame.place)
+        return self._error(blame.part, f"raised {clean(in_words(error))} ({blame.place})", error, blame.place)
 
     def _broken(self, error: BrokenContractError) -> ComponentError | None:
         part = self.parts.get(error.label)
-        return None if part is None else self._error(part, error.what, "", is_of_all=True)
+        return None if part is None else self._error(part, error.what, error, is_of_all=True)
 
-    def _error(self, part: Part, what: str, place: str, *, is_of_all: bool = False) -> ComponentError:
+    def _error(
+        self, part: Part, what: str, error: BaseException, place: str = "", *, is_of_all: bool = False
+    ) -> ComponentError:
+        remedy = part.remedy(error)
         where = "" if self.rank is None else f"Rank {self.rank}: "
         message = (
             f"{where}{part.describe()} {clean(what, 1000).rstrip('.')}.\n"
             f"Contract: {CONTRACT[part.family]}\n"
-            f"Remedy: {part.remedy}\n"
+            f"Remedy: {remedy}\n"
             f"Its traceback: {clean(str(self.file), 300)}"
         )
         if self.run is not None:
@@ -204,7 +210,7 @@ class _Telling:
             "distribution": component.distribution if component else "",
             "version": component.version if component else "",
             "place": place,
-            "remedy": part.remedy,
+            "remedy": remedy,
         }
         return ComponentError(message, {"component": evidence}, is_of_one_rank=self.rank is not None and not is_of_all)
 

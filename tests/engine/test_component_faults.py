@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,6 +134,22 @@ def test_what_a_component_raises_is_told_with_the_line_of_its_source(
     log = (tmp_path / "run" / "console.log").read_text()
     assert "Traceback (most recent call last)" in log
     assert "fake_plugin_faulty.py" in log
+
+
+@pytest.mark.parametrize(("fault", "at"), [("raises", "raise "), ("shape", "@attrs.frozen")])
+def test_of_a_plugin_that_is_the_user_s_own_the_remedy_is_the_line(
+    registry: Registry, tiny_recipe_file: Path, tmp_path: Path, fault: str, at: str
+) -> None:
+    site = SitePackages(tmp_path / "site")
+    site.make_editable("faulty", version="0.3")
+    error = failed(registry, tiny_recipe_file, tmp_path / "run", *settings_of("aggregator", fault))
+    remedy = str(error).split("\n")[2]
+    found = re.fullmatch(
+        rf"Remedy: correct {site.folder}/fake_plugin_faulty\.py:(\d+); jepa plugins check jepa-faulty tries it alone\.",
+        remedy,
+    )
+    assert found is not None, remedy
+    assert SOURCE.splitlines()[int(found[1]) - 1].strip().startswith(at)
 
 
 @pytest.mark.parametrize(("fault", "is_said"), [("raises", True), ("shape", False)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -53,6 +54,11 @@ class SitePackages:
         metadata.mkdir()
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: jepa-{name}\nVersion: {version}\n")
         (metadata / "entry_points.txt").write_text(entry_points)
+
+    def make_editable(self, name: str, version: str = "1.0") -> None:
+        """As if it were installed by `pip install -e` from this folder."""
+        told = {"url": self.folder.as_uri(), "dir_info": {"editable": True}}
+        (self.folder / f"jepa_{name}-{version}.dist-info" / "direct_url.json").write_text(json.dumps(told))
 
 
 def on_the_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> SitePackages:

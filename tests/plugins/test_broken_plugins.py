@@ -13,7 +13,7 @@ from jepa_core.cli import main
 from jepa_core.discovery.remarks import PluginRemark
 from jepa_core.registry import Registry, discover, installed
 from jepa_core.run_directory.reading import RunReader
-from tests.plugins.distributions import COMPONENT, SitePackages, on_the_path
+from tests.plugins.distributions import COMPONENT, PREFIX, SitePackages, on_the_path
 
 GOOD = COMPONENT.format(kind="fine")
 DERIVED = GOOD.replace("[Config]", "[type('Other', (Config,), {{'kind': '{}'}})]")
@@ -94,6 +94,23 @@ def test_each_is_told_with_distribution_version_cause_and_remedy() -> None:
     assert registry.get("aggregator", "healthy") is not None
     assert {component.distribution for component in registry.components.values()} >= {"jepa-core", "jepa-healthy"}
     assert {component.name for component in registry.components.values()}.isdisjoint({"fine", "a", "b", "claimed"})
+
+
+LINES = {"exit": 1, "raising": 20, "misspelt": 19, "arguments": 19, "nothing": 19, "nameless": 6, "unbuilt": 6}
+"""Of the source: what raises, else the function or the class that breaks the contract."""
+
+
+def test_of_a_plugin_that_is_the_user_s_own_the_line_is_told(packages: SitePackages) -> None:
+    for name in LINES:
+        packages.make_editable(name)
+    registry = discover()
+    for name, number in LINES.items():
+        (remark,) = remarks_on(registry, f"jepa-{name}")
+        assert remark.remedy.startswith(f"correct {packages.folder}/{PREFIX}{name}.py:{number}, or leave it out: ")
+    packages.put("typing", "def jepa_aggregators(:")
+    packages.make_editable("typing")
+    (remark,) = remarks_on(discover(), "jepa-typing")
+    assert remark.remedy.startswith(f"correct {packages.folder}/{PREFIX}typing.py:1, ")
 
 
 @pytest.mark.usefixtures("packages")
