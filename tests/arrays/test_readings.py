@@ -72,10 +72,19 @@ def test_what_the_recipe_says_comes_first(
 
 def test_what_was_inferred_is_said_and_what_was_told_is_not() -> None:
     header = Header((20, 9, 3), "float32")
-    note = understand("x", header, None, None).note()
-    assert note.startswith("observations (20, 9, 3) float32 are read as vectors, ready sequences (S, T+1, D); for ")
+    sentence, *otherwise = understand("x", header, None, None).notes()
+    assert sentence == "observations (20, 9, 3) float32 are read as vectors, ready sequences (S, T+1, D)"
+    assert len(otherwise) > 1
     told = understand("x", header, "series", "recordings")
-    assert (told.note(), told.doubt()) == ("", "")
+    assert (told.notes(), told.doubt()) == ((), "")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("shape", [(2000, 3), (400, 128, 2), (200, 24, 24, 3), (50, 6, 16, 2), (50, 4, 3, 32, 32)])
+def test_each_line_of_what_was_inferred_is_short_enough_to_be_read_at_a_glance(
+    shape: tuple[int, ...], dtype: str
+) -> None:
+    assert max(map(len, understand("x", Header(shape, dtype), None, None).notes())) <= 110
 
 
 @pytest.mark.parametrize(
@@ -105,10 +114,8 @@ def test_every_other_meaning_of_a_shape_is_told_with_settings_that_lead_to_it(
 
 def test_a_transposed_recording_is_told_how_to_turn() -> None:
     def turned(shape: tuple[int, ...], observed_as: ObservedAs | None = None) -> bool:
-        return (
-            "save numpy.swapaxes(observations, -1, -2)"
-            in understand("x", Header(shape, "float32"), observed_as, None).note()
-        )
+        notes = understand("x", Header(shape, "float32"), observed_as, None).notes()
+        return any("save numpy.swapaxes(observations, -1, -2)" in note for note in notes)
 
     assert turned((2, 3000))
     assert turned((2, 3000), "series")

@@ -98,8 +98,7 @@ class ArraysConfig:
         Raises:
             RecipeError, DataError: the file cannot be read.
         """
-        understood = self._source().understood
-        return (understood.sentence(), *understood.otherwise) if understood.otherwise else ()
+        return self._source().understood.notes()
 
     def build(self, facts: DatasetFacts) -> SequenceDataset:  # noqa: ARG002  # the same data under every run's seed
         """The arrays as sequences.

@@ -56,7 +56,7 @@ class Source:
                 f"numpy.savez(FILE, {OBSERVATIONS}=…)."
             )
         understood = understand(_where(file), headers[OBSERVATIONS], observed_as, holds)
-        notes = tuple(filter(None, (understood.note(),)))
+        notes = understood.notes()
         names = tuple(sorted(name for name in headers if name in ROW_ARRAYS or name.startswith(LABEL_PREFIX)))
         check_types(str(file.path), {name: headers[name] for name in names})
         others = sorted(headers.keys() - {*names, OBSERVATIONS})

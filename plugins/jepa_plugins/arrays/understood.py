@@ -32,9 +32,9 @@ class Understood:
         """Such as "observations (1000, 3) float32 are read as series, one recording (time, C)"."""
         return f"observations {self.header.shape} {self.header.dtype} are read as {self.reading.text()}"
 
-    def note(self) -> str:
-        """The sentence with what to do if it is wrong, in one line; empty where nothing was inferred."""
-        return "; ".join((self.sentence(), *self.otherwise)) if self.otherwise else ""
+    def notes(self) -> tuple[str, ...]:
+        """The sentence, and what to do if it is wrong, a line each; none where nothing was inferred."""
+        return (self.sentence(), *self.otherwise) if self.otherwise else ()
 
     def doubt(self) -> str:
         """What errors end with that a wrong reading may have caused; empty where nothing was inferred."""
