@@ -1,4 +1,4 @@
-"""Eigenvalue spectra of context and target embeddings on one axis, with their effective ranks.
+"""Eigenvalue spectra of projected contexts and targets on one axis, with their effective ranks.
 
 A spectrum that falls off a cliff is a collapse of dimensions long before the loss tells (RankMe, arXiv 2210.02885).
 """
@@ -20,6 +20,9 @@ from jepa_monitor.panels.recorded import NO_DIAGNOSIS, numbers, perplexity, tabl
 
 _LEAST_SHARE = 1e6
 """Of the greatest eigenvalue: below it there is no bar."""
+_TITLE = "spectrum of the projection"
+_WIDTH_OF_TITLE = len(_TITLE) + 3
+"""Of the columns of a line, those above which the frame's edge has no room for what is behind its title."""
 _LEAST_WIDTH_WITH_AXIS, _LEAST_HEIGHT_WITH_AXIS = 28, 3
 
 
@@ -35,12 +38,13 @@ def spectrum_content(view: RunView, width: int, height: int, look: Look) -> Cont
     context, target = _above_noise(context, target)
     num_shown = max(len(context), len(target))
     of_all = "" if num_shown == num_dimensions else f" of {num_dimensions}"
+    titles = (f"log, dimensions 1–{num_shown}{of_all}", f"log, 1–{num_shown}{of_all}", "log")
     bars = _with_axis(context, target, width, max(height - 1, 1), look)
     words = [line(*_rank(*each, look)) for each in (("context", ranks[0], "accent"), ("target", ranks[1], "second"))]
     legend = line(Span("effective rank  ", "dim"), words[0], "  ", words[1])
     return Content(
         lines=(*bars, legend if legend.width <= width else line(words[0], " ", words[1])) if height > 1 else bars,
-        title=line(Span(f"log, dimensions 1–{num_shown}{of_all}", "dim")),
+        title=line(Span(next((title for title in titles if len(title) <= width - _WIDTH_OF_TITLE), ""), "dim")),
         figure=line() if is_finite else line(Span("not finite", "bad", is_bold=True)),
         alert=None if is_finite else "bad",
     )
@@ -85,7 +89,7 @@ def _rank(words: str, rank: float, tone: Tone, look: Look) -> tuple[Span, ...]:
 class SpectrumPanel(Panel):
     """Eigenvalue spectra."""
 
-    PANE_TITLE: ClassVar[str] = "spectrum"
+    PANE_TITLE: ClassVar[str] = _TITLE
 
     def content(self, view: RunView, width: int, height: int, look: Look) -> Content:
         return spectrum_content(view, width, height, look)
