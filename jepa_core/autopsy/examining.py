@@ -15,6 +15,7 @@ from jepa_core.autopsy.death import NOT_FINITE, Death, death_of
 from jepa_core.errors import CheckpointError, RunDirectoryError
 from jepa_core.plain_files import open_plain
 from jepa_core.recorded_numbers import encode
+from jepa_core.rollback.going_on import no_recipe
 from jepa_core.run_directory.bad_batches import BadBatch, bad_batches
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.events import Event
@@ -98,7 +99,7 @@ def examine(run: Path, clock: Clock = SYSTEM_CLOCK) -> Autopsy:
         RunDirectoryError: there is no run directory there.
     """
     reader = RunReader(run)
-    status, unreadable = reader.status(), list[str]()
+    status, unreadable = reader.status(), [fault] if (fault := no_recipe(run)) else list[str]()
     rows: deque[Mapping[str, float]] = deque(maxlen=NUM_ROWS)
     newest: dict[str, Event] = {}
     fired: list[Event] = []

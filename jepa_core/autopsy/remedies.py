@@ -9,6 +9,7 @@ from typing import Any
 from jepa_core.autopsy.death import Kind
 from jepa_core.autopsy.examining import Autopsy
 from jepa_core.errors import RecipeError
+from jepa_core.rollback.going_on import no_recipe, resume_command
 from jepa_core.rollback.lineage import read_lineage, successor_of
 from jepa_core.rollback.plan import flags_of, rollback_command
 from jepa_core.rollback.ways_back import after_non_finite
@@ -19,10 +20,15 @@ from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.settled import REAL, settled
 
+_READ_THE_RECIPE = ("run", "rollback", "check")
+
 
 def next_commands(autopsy: Autopsy) -> dict[str, str]:
-    """Command → why, the best first."""
-    return dict(_Commands(autopsy).of_kind())
+    """Command → why, the best first; none that reads a recipe which cannot be read."""
+    commands = dict(_Commands(autopsy).of_kind())
+    if not no_recipe(autopsy.path):
+        return commands
+    return {each: why for each, why in commands.items() if each == REAL or each.split()[1] not in _READ_THE_RECIPE}
 
 
 class _Commands:
@@ -138,7 +144,7 @@ class _Commands:
         return lineage is not None and lineage.step == 0 and not self._autopsy.checkpoint.faults
 
     def _resume(self) -> str:
-        return f"jepa run --resume {self._typed}{self._plugins}"
+        return resume_command(self._run)
 
     def _anew(self, changes: Mapping[str, Any]) -> str:
         flags = [f"--set {shlex.quote(flag)}" for flag in flags_of(changes)]

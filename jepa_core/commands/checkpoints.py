@@ -16,6 +16,7 @@ from jepa_core.json_text import print_json
 from jepa_core.presentation.checkpoints_table import RunCheckpoints, checkpoints_table, pruned_line, remedy
 from jepa_core.presentation.terminal import console_for, progress_on
 from jepa_core.rollback.cause import find_cause
+from jepa_core.rollback.going_on import no_recipe
 from jepa_core.rollback.lineage import read_lineage, successor_of
 from jepa_core.run_directory.kept_checkpoints import (
     FEWEST,
@@ -154,9 +155,17 @@ def _read(path: Path, progress: Any) -> RunCheckpoints:
         fired="" if cause is None else cause.title,
         best="" if best is None else f"step {best.step:,}, {best.why}",
         child="" if successor is None else successor.name,
-        settled="is training now" if is_locked(path) else "" if (end := settled(path)) is None else end.why,
+        settled=_why_not_resumed(path),
         notes=tuple(notes),
     )
+
+
+def _why_not_resumed(path: Path) -> str:
+    if is_locked(path):
+        return "is training now"
+    if (end := settled(path)) is not None:
+        return end.why
+    return "has no recipe.toml that can be read" if no_recipe(path) else ""
 
 
 def _handed_down(path: Path, child: str) -> tuple[int, ...]:

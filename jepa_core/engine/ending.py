@@ -7,9 +7,8 @@ from typing import Literal
 
 import attrs
 
+from jepa_core.rollback.going_on import going_on
 from jepa_core.run_directory.lock import DirectoryLostError, Loss
-from jepa_core.run_directory.naming import typed_name
-from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.watch.decision import Decision
 
 
@@ -65,5 +64,4 @@ def directory_lost(loss: Loss, step: int, *, is_saved: bool, fault: str = "") ->
         return DirectoryLostError(f"{stopped}, and nothing could be saved. {loss.remedy}", loss)
     why = f" ({fault.rstrip('.')})" if fault else ""
     state = "whose checkpoint is there" if is_saved else f"and its newest checkpoint there is an earlier one{why}"
-    message = f"{stopped}, {state}. Go on with: jepa run --resume {typed_name(loss.path)}{plugin_flags(loss.path)}"
-    return DirectoryLostError(message, loss)
+    return DirectoryLostError(f"{stopped}, {state}. {going_on(loss.path)}", loss)

@@ -38,8 +38,8 @@ class Interruption:
         self.owns_process = owns_process
         self._heeds_repeats = heeds_repeats
         self.stop_signal: signal.Signals | None = None
-        self.last_words = ""
-        """Written to the standard error when the process ends at once."""
+        self.last_words: Callable[[], str] = str
+        """What is written to the standard error when the process ends at once."""
         self._save_requested = False
         self._has_state_to_save = False
         self._previous: dict[int, object] = {}
@@ -97,9 +97,11 @@ class Interruption:
                 raise StoppedBeforeTraining(128 + number)
 
     def _end_at_once(self, number: int) -> None:
-        with suppress(OSError):
-            os.write(2, visible_lines(self.last_words).encode())
-        os._exit(128 + number)
+        try:
+            with suppress(OSError):
+                os.write(2, visible_lines(self.last_words()).encode())
+        finally:
+            os._exit(128 + number)
 
 
 class _Hearing:

@@ -32,6 +32,7 @@ from jepa_core.recipes.declared_metrics import declared_metrics
 from jepa_core.recipes.reading import LoadedRecipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry, installed
+from jepa_core.rollback.going_on import going_on
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
@@ -247,10 +248,8 @@ class _Session:
             self.record.audience = screen
             self._note_beginning(trainer, resumption, anew)
             self.record.audited(audited)
-            typed = typed_name(self.writer.path)
-            interruption.last_words = (
-                f"\nEnded at once, without a checkpoint of the last steps. Go on with: jepa run --resume {typed}"
-                f"{plugin_flags(self.writer.path)}\n"
+            interruption.last_words = lambda: (
+                f"\nEnded at once, without a checkpoint of the last steps. {going_on(self.writer.path)}\n"
             )
             self.crew.meet()
             with interruption.acknowledged(lambda: screen.event("warning", STOPPING, "")):

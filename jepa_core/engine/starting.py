@@ -20,6 +20,8 @@ from jepa_core.contracts import Crew
 from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.component_faults import ComponentError
 from jepa_core.engine.interruption import StoppedBeforeTraining
+from jepa_core.engine.memory_faults import OutOfMemory
+from jepa_core.engine.parallel import RankLostError
 from jepa_core.engine.run_state import why_not
 from jepa_core.errors import CheckpointError, RunDirectoryError
 from jepa_core.recipes.tables import Recipe
@@ -168,8 +170,8 @@ class LostRows:
 @contextmanager
 def removed_unless_begun(path: Path, *, resumes: bool) -> Iterator[Callable[[], None]]:
     """Remove the directory of a new run after a failure before what it gives has been called: there is nothing to
-    resume. What has taken its place meanwhile is left alone, and so is one with the traceback of a component that
-    failed."""
+    resume. What has taken its place meanwhile is left alone, and so is one that what is raised sends its reader to:
+    with the traceback of a component that failed, or what `jepa autopsy` tells."""
     before, has_begun = path.stat(), resumes
 
     def begin() -> None:
@@ -178,7 +180,7 @@ def removed_unless_begun(path: Path, *, resumes: bool) -> Iterator[Callable[[], 
 
     try:
         yield begin
-    except ComponentError:
+    except (ComponentError, OutOfMemory, RankLostError):
         raise
     except BaseException:
         if not has_begun and path.exists() and os.path.samestat(before, path.stat()):

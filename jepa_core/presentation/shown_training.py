@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from jepa_core.errors import RunDirectoryError
 from jepa_core.launching import leads
 from jepa_core.presentation.lasting_output import lasting
-from jepa_core.run_directory import recorded_files
+from jepa_core.rollback.going_on import going_on, is_saved
 from jepa_core.run_directory.layout import RECIPE
-from jepa_core.run_directory.naming import typed_name
 
 LONGEST_NOTE = 2000
 """Characters of a note that are shown."""
@@ -180,7 +179,7 @@ def _open_screen(
         is_first_usual=opening.compute.device.type == "cpu" and not is_compiled,
         first_step="compiling, first step" if is_compiled else "first step",
     )
-    compiled = ", compiled" if is_compiled else ""
+    compiled = ", to be compiled" if is_compiled else ""
     parts = [
         opening.dataset.description,
         f"{count_text(opening.num_parameters)} parameters",
@@ -213,12 +212,9 @@ def _show(console: Console, conclusion: Conclusion) -> None:
     from jepa_core.run_directory.writing import open_console
 
     if conclusion.verdict is None:
-        flags = recorded_files.plugin_flags(conclusion.path)
-        console.print(
-            f"Interrupted after step {conclusion.ending.step}; a checkpoint is written.\n"
-            f"Go on with: jepa run --resume {typed_name(conclusion.path)}{flags}",
-            soft_wrap=True,
-        )
+        saved = "; a checkpoint is written" if is_saved(conclusion.path, conclusion.ending.step) else ""
+        told = f"Interrupted after step {conclusion.ending.step}{saved}.\n{going_on(conclusion.path)}"
+        console.print(Text(told), soft_wrap=True)
         return
     if conclusion.ending.kind == "early stop":
         reason = f"  · {conclusion.ending.reason} (after step {conclusion.ending.step})"

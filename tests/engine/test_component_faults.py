@@ -225,16 +225,15 @@ def test_a_run_ends_with_code_1_few_lines_and_an_event(
     assert len(said.strip().split("\n")) <= 6
     assert "Traceback (most recent" not in said
     assert f"{family} 'faulty' of jepa-faulty 0.3" in said
-    runs = list((folder / "runs").iterdir())
-    if fault == "memory":
-        # Nobody could go on from it, and all is said.
-        assert runs == []
-        return
-    (run,) = runs
+    (run,) = (folder / "runs").iterdir()
     status = read_status(run)
     assert status is not None
     assert (status.state, status.exit_code) == ("failed", 1)
     event = events_of(run)["failed"]
+    if fault == "memory":
+        assert commanded("autopsy", run) == 0
+        assert f"Next: jepa run {run}/recipe.toml --set train.batch_size=8" in "".join(capsys.readouterr())
+        return
     assert event.message.startswith(f"{family} 'faulty' of jepa-faulty 0.3 ")
     assert event.evidence["component"]["distribution"] == "jepa-faulty"
     assert "fake_plugin_faulty.py" in event.evidence["traceback"] or fault == "shape"

@@ -1,0 +1,117 @@
+"""What is said to go on with a run that has stopped: it can be typed, or says why nothing can."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jepa_core.rollback.going_on import going_on
+from jepa_core.rollback.lineage import Lineage, write_lineage
+from tests.commands.reading import called
+from tests.run_directory.runs import record_run
+
+STOPS = """
+import os
+import signal
+import attrs
+from torch import nn
+from jepa_core.hookspecs import hookimpl
+from jepa_plugins.aggregators.mean import MeanConfig
+
+
+@attrs.frozen(kw_only=True)
+class StopsConfig(MeanConfig):
+    kind = "stops"
+
+    def build(self, facts):
+        return Stops(super().build(facts))
+
+
+class Stops(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+        self.passes = 0
+
+    def forward(self, *given, **more):
+        if self.training:
+            self.passes += 1
+            if self.passes == {passes}:
+                {then}
+        return self.inner(*given, **more)
+
+
+@hookimpl
+def jepa_aggregators():
+    return [StopsConfig]
+"""
+"""An aggregator that does something in a pass of training; the first is before the first step."""
+
+TWICE = "signal.raise_signal(signal.SIGTERM), signal.raise_signal(signal.SIGTERM)"
+
+
+def checkpoint(run: Path) -> Path:
+    (run / "checkpoints" / "step-3").mkdir(parents=True)
+    return run
+
+
+def from_the_start(run: Path) -> Path:
+    write_lineage(run, Lineage(parent="parent", step=0))
+    return run
+
+
+def without_recipe(run: Path) -> Path:
+    (run / "recipe.toml").unlink()
+    return run
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (checkpoint, "Go on with: jepa run --resume RUN"),
+        (from_the_start, "Go on with: jepa run --resume RUN"),
+        (lambda run: run, "It has no checkpoint to go on from. Begin anew with: jepa run RUN/recipe.toml"),
+        (
+            lambda run: without_recipe(checkpoint(run)),
+            "RUN/recipe.toml cannot be read, so nothing can go on from here. Put it back, or start a new run.",
+        ),
+    ],
+)
+def test_only_what_can_be_typed_is_said(tmp_path: Path, change: Callable[[Path], Path], told: str) -> None:
+    run = change(record_run(tmp_path / "run"))
+    assert going_on(run) == told.replace("RUN", str(run))
+
+
+def test_of_a_run_that_is_gone_nothing_is_said_to_be_typed(tmp_path: Path) -> None:
+    shutil.rmtree(run := record_run(tmp_path / "run"))
+    assert "jepa" not in going_on(run)
+
+
+def stopped(recipe: Path, *, passes: int, then: str) -> str:
+    """What a run says whose component does something in a pass of training."""
+    plugin = recipe.with_name("stops.py")
+    plugin.write_text(STOPS.format(passes=passes, then=then))
+    flags = ["--plugin", plugin.name, "--set", "aggregator.kind=stops", "--no-audit"]
+    command = [sys.executable, "-m", "jepa_core.cli", "run", recipe.name, *flags]
+    ended = subprocess.run(command, cwd=recipe.parent, check=False, capture_output=True, text=True)
+    assert ended.returncode == 128 + signal.SIGTERM, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def test_a_run_that_is_ended_at_once_before_its_first_checkpoint_is_not_said_to_be_resumed(
+    tiny_recipe_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = stopped(tiny_recipe_file, passes=3, then=TWICE)
+    assert "Ended at once" in said
+    assert "--resume" not in said
+    typed = shlex.split(said.partition("Begin anew with: jepa ")[2].splitlines()[0])
+    assert typed[2:] == ["--plugin", "stops.py"]
+    monkeypatch.chdir(tiny_recipe_file.parent)
+    assert called(["recipe", "check", *typed[1:]]).code == 0
