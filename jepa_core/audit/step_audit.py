@@ -49,7 +49,7 @@ def audit_step(
     is_cuda = compute.device.type == "cuda"
     cost = _measured_cost(recipe, dataset, compute) if is_cuda else _extrapolated_cost(bench, recipe, dataset)
     return StepFigures(
-        grad_norms=tuple(step.figures["grad.norm"] for step in bench.steps),
+        grad_norms=tuple(step.figures.get("grad.norm", math.inf) for step in bench.steps),
         clip_norm=recipe.train.clip_norm,
         padding=1 - float(outcome.forward.context_embeddings.mask.float().mean()),
         temperatures=_temperatures(bench),

@@ -18,7 +18,7 @@ class Meters:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._names: list[str] = []
-        self._sums = torch.zeros(0, device=device)
+        self._sums = torch.zeros(2, 0, device=device)
         self._steps = 0
         self._timed_steps = 0
         self._notes: dict[str, float] = {}
@@ -29,7 +29,7 @@ class Meters:
         """Rows so far."""
 
     def add(self, names: list[str], values: Tensor) -> None:
-        """One step's figures (F,), as `together` gives them."""
+        """One step's figures (2, F), as `together` gives them."""
         if self._names != names:
             self._names, self._sums, self._steps = names, torch.zeros_like(values), 0
         self._sums = self._sums + values
@@ -55,28 +55,33 @@ class Meters:
         return self._timed_steps
 
     def take(self, crew: Crew = ALONE) -> dict[str, float]:
-        """The means since the last row, over ranks too, in one device-to-host copy; starts anew."""
+        """The means since the last row, over ranks too, in one device-to-host copy; starts anew.
+
+        A figure that no step counted is not in it.
+        """
         self.rows += 1
         if not self._steps:
             return dict(self._notes)
         seconds = {name: total / max(1, self._timed_steps) for name, total in self._seconds.items()}
-        own = self._sums / self._steps
         if crew.size > 1:
-            figures = dict(zip(self._names, own.tolist(), strict=True))
-            self.own = {"loss.total": figures.get("loss.total", math.nan), **seconds}
-        means = crew.mean(own).tolist()
-        row = dict(zip(self._names, means, strict=True)) | self._notes | seconds
+            self.own = {"loss.total": self._means(self._sums).get("loss.total", math.nan), **seconds}
+        row = self._means(crew.mean(self._sums)) | self._notes | seconds
         self._sums = torch.zeros_like(self._sums)
         self._steps = self._timed_steps = 0
         self._seconds = {}
         return row
+
+    def _means(self, sums: Tensor) -> dict[str, float]:
+        totals, counts = sums.tolist()
+        return {name: total / n for name, total, n in zip(self._names, totals, counts, strict=True) if n}
 
     def state(self) -> dict[str, Any]:
         """For checkpoints: a run that is resumed between two rows writes the same row. What is noted is noted anew in
         every step."""
         return {
             "names": self._names if self._steps else [],
-            "sums": self._sums[: None if self._steps else 0],
+            "sums": self._sums[0, : None if self._steps else 0],
+            "counts": self._sums[1, : None if self._steps else 0],
             "steps": self._steps,
             "rows": self.rows,
         }
@@ -84,16 +89,23 @@ class Meters:
     def restore(self, state: Mapping[str, Any]) -> None:
         """From a checkpoint."""
         self._names = list(state["names"])
-        self._sums = state["sums"].to(self._device)
         self._steps, self._timed_steps = int(state["steps"]), 0
+        sums = state["sums"]
+        # Checkpoints once held no counts: every step counted.
+        counts = state.get("counts", torch.full_like(sums, self._steps))
+        self._sums = torch.stack([sums, counts]).to(self._device)
         self.rows = state["rows"]
 
 
 def together(
-    micro_batches: Sequence[Mapping[str, Tensor]], step_figures: Mapping[str, Tensor]
+    micro_batches: Sequence[Mapping[str, Tensor]], step_figures: Mapping[str, Tensor], excused: Tensor | None = None
 ) -> tuple[list[str], Tensor]:
-    """Names and values (F,) of one step's device scalars: those of each micro-batch are averaged."""
+    """Names of one step's device scalars, and (2, F): their values, and 1 for each that counts.
+
+    Those of each micro-batch are averaged. `excused`, a bool scalar, says that what is not finite does not count.
+    """
     rows = [torch.stack(list(figures.values())) for figures in micro_batches]
     means = torch.stack(rows).mean(0) if len(rows) > 1 else rows[0]
     values = torch.cat([means, torch.stack([value.float() for value in step_figures.values()])])
-    return [*micro_batches[0], *step_figures], values
+    counts = torch.ones_like(values) if excused is None else (values.isfinite() | ~excused).to(values.dtype)
+    return [*micro_batches[0], *step_figures], torch.stack([torch.where(counts > 0, values, 0.0), counts])

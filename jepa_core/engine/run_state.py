@@ -192,6 +192,8 @@ def _meters_fault(found: Any) -> str:
         return "" if alike else f"is {described(value)} instead of {described(like)}"
 
     expected = {"names": texts, "sums": sums, "steps": whole(), "rows": whole()}
+    if isinstance(found, Mapping) and "counts" in found:
+        expected["counts"] = tensor_like(like, least=0)
     return misfit(found, expected)
 
 

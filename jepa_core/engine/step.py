@@ -181,7 +181,9 @@ class TrainingStep:
         self.optimizer.step(lr, accept)
         self.parts.target.follow(self.parts.online, decay, accept)
         step_figures = {"grad.norm": grad_norm, "grad.clipped": clipped, "grad.skipped": (~accept).float()}
-        return accept, together([outcome.figures for outcome in outcomes], step_figures)
+        # Gradients that overflow are how fp16 finds its loss scale: no figure of a run that goes on.
+        excused = self.vote.goes_on_from_overflow if self.loss_scale.enabled else None
+        return accept, together([outcome.figures for outcome in outcomes], step_figures, excused)
 
     def _apply_statistics(self, outcomes: list[StepOutcome], accept: Tensor) -> None:
         """Codebooks, queues and the like follow what the step has seen."""

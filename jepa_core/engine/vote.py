@@ -72,6 +72,11 @@ class Vote:
         return f"step {bad_step + 1} was not finite"
 
     @property
+    def goes_on_from_overflow(self) -> Tensor:
+        """Whether the newest step was refused for an fp16 overflow alone, and the run goes on; bool on the device."""
+        return (self.overflows > 0) & (self.bad_step < 0)
+
+    @property
     def scaling_collapsed(self) -> bool:
         """Whether the run was given up because no loss scale keeps fp16 gradients finite. Waits for the device."""
         return int(self.overflows) >= OVERFLOWS_IN_A_ROW

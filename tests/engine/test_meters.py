@@ -53,6 +53,25 @@ def test_one_bad_step_shows_in_the_row() -> None:
     assert math.isnan(meters.take()["loss"])
 
 
+def test_what_is_not_finite_in_an_excused_step_does_not_count() -> None:
+    meters = Meters(CPU)
+    for loss, norm, excused in ((1.0, 4.0, False), (3.0, math.inf, True), (5.0, 8.0, True)):
+        figures = together([{"loss": torch.tensor(loss)}], {"norm": torch.tensor(norm)}, torch.tensor(excused))
+        meters.add(*figures)
+    assert meters.take() == {"loss": 3.0, "norm": 6.0}
+    meters.add(*together([{"loss": torch.tensor(2.0)}], {"norm": torch.tensor(math.inf)}, torch.tensor(True)))
+    assert meters.take() == {"loss": 2.0}
+
+
+def test_a_checkpoint_without_counts_is_of_steps_that_all_counted() -> None:
+    meters, resumed = Meters(CPU), Meters(CPU)
+    add(meters, 1.0)
+    add(meters, 3.0)
+    resumed.restore({name: value for name, value in meters.state().items() if name != "counts"})
+    add(resumed, 8.0)
+    assert resumed.take()["loss"] == 4.0
+
+
 def test_other_figures_than_before_do_not_mix_with_them() -> None:
     meters = Meters(CPU)
     add(meters, 1.0)

@@ -202,6 +202,19 @@ def test_an_fp16_run_whose_gradients_overflow_without_end_says_that_loss_scaling
     assert same_tree(snapshot(trainer, *COUNTERS, "loss_scale", "progress", "optimizer"), before)
 
 
+@pytest.mark.parametrize("log_every", [1, 7])
+def test_steps_in_which_fp16_finds_its_loss_scale_are_in_no_figure_but_that_of_skipped_ones(
+    tiny_recipe: RecipeMaker, tmp_path: Path, log_every: int
+) -> None:
+    record = KeptRecord()
+    recipe = tiny_recipe("losses.info_nce.weight=50", f"diagnostics.log_every_steps={log_every}")
+    assert train(a_trainer(recipe, tmp_path, record=record, precision="fp16")).kind == "finished"
+    rows = [row for row in record.rows if "grad.skipped" in row]
+    assert any(row["grad.skipped"] > 0 for row in rows)
+    assert all(math.isfinite(value) for row in rows for value in row.values())
+    assert all(("grad.norm" in row) == (row["grad.skipped"] < 1) for row in rows)
+
+
 def test_a_non_finite_loss_in_fp16_is_no_overflow(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
     record = KeptRecord()
     trainer = a_trainer(tiny_recipe(*RARE), tmp_path, record=record, precision="fp16")
