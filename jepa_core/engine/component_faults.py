@@ -40,9 +40,9 @@ from jepa_core.engine.trainer import Trainer
 from jepa_core.errors import JepaError, PluginError
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Component, Registry
+from jepa_core.run_directory.console_log import open_console
 from jepa_core.run_directory.layout import CONSOLE
 from jepa_core.run_directory.naming import typed_name
-from jepa_core.run_directory.writing import open_console
 from jepa_core.visible_text import clean, visible_lines
 
 Frames = list[tuple[FrameType, int]]

@@ -55,7 +55,7 @@ class RunRecord:
         self._judge = judge
         self._observers = observers or Observers()
         writer.listener = self._observers.event
-        writer.tell_loss = self._lines_lost
+        writer.tell_loss = self.lost
         self.audience: Audience | None = None
         """Set once it can be told how long the run is."""
         self.findings = RunFindings()
@@ -209,9 +209,9 @@ class RunRecord:
         """Say what went wrong with an observer."""
         self.event(notice.name, "warning", notice.message, step=step, evidence=notice.evidence, advice=notice.advice)
 
-    def _lines_lost(self, message: str, advice: str) -> None:
+    def lost(self, name: str, message: str, advice: str) -> None:
         """Tell of what somebody has deleted, in the verdict too; its event is written."""
-        self.findings.add(Finding(name="lines lost", severity="warning", message=message, advice=advice))
+        self.findings.add(Finding(name=name, severity="warning", message=message, advice=advice))
         self._tell("warning", message, advice)
 
     def _stop_if_lost(self) -> None:

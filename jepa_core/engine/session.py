@@ -153,7 +153,7 @@ def _led(
         if resume_at is not None:
             set_aside(path, crew, resume_at=resume_at)
         if crew.size > 1:
-            session.record.rank_rows = rank_rows(path, crew, resume_at=resume_at)
+            session.record.rank_rows = writer.beside(rank_rows(path, crew, resume_at=resume_at))
         try:
             conclusion = session.run(
                 resumption, interruption, open_screen, tell_stage, begin, audit=None if resumption else audit
@@ -350,6 +350,7 @@ class _Session:
         loss = writer.look()
         if loss is not None:
             raise directory_lost(loss, step, is_saved=trainer.saving.saved_at == step, fault=self._not_saved)
+        writer.look_for_files()
         epoch = trainer.calendar.epoch(step)
         verdict = None if ending.state == "interrupted" else self._verdict(trainer, ending)
         exit_code = ending.exit_code if verdict is None else verdict.exit_code

@@ -209,7 +209,7 @@ def _show(console: Console, conclusion: Conclusion) -> None:
     from jepa_core.presentation.training_screen import plain_log
     from jepa_core.presentation.verdict_table import verdict_table
     from jepa_core.presentation.wrapping import Hanging
-    from jepa_core.run_directory.writing import open_console
+    from jepa_core.run_directory.console_log import open_console
 
     if conclusion.verdict is None:
         saved = "; a checkpoint is written" if is_saved(conclusion.path, conclusion.ending.step) else ""

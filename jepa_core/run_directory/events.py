@@ -84,6 +84,10 @@ class EventsWriter:
         self.count += 1
         return event
 
+    def look(self) -> None:
+        """See `LineAppender.look`."""
+        self._lines.look()
+
     def sync(self) -> None:
         """See `LineAppender.sync`."""
         self._lines.sync()

@@ -27,6 +27,9 @@ LEAST_SECONDS = 60.0
 """A run is stopped, rather than left without a record, once so many writes in a row have failed and so long has passed
 since the first of them: rows may be due many times a second, and a network disk is away for longer than that."""
 
+DELETED = f"{remedy(FileNotFoundError(errno.ENOENT, ''))}."
+"""What to do where somebody deletes files of a run."""
+
 _BLOCK = 1 << 16
 
 
@@ -53,7 +56,7 @@ class LineAppender:
         """
         self.path = path
         self._on_failure = on_failure
-        self._on_loss = on_loss
+        self.on_loss = on_loss
         self._waiting: list[bytes] = []
         self._clock = clock
         self._failures = 0
@@ -83,13 +86,26 @@ class LineAppender:
             self._note_failure(error)
             return
         self._failures = 0
+        self._tell_if_replaced()
+
+    def look(self) -> None:
+        """See between two lines, too, whether the file is still there; one that is not is made anew, and told of."""
+        try:
+            if not self._is_there():
+                self._open()
+                self._is_replaced = True
+        except OSError:
+            return  # the next line tells why
+        self._tell_if_replaced()
+
+    def _tell_if_replaced(self) -> None:
         if self._is_replaced:
             self._is_replaced = False
-            if self._on_loss is not None:
-                self._on_loss(
+            if self.on_loss is not None:
+                self.on_loss(
                     f"{self.path} was deleted or replaced while it was written: lines that were in it may be lost. "
                     "Those from now on are in the file that is there now.",
-                    f"{remedy(FileNotFoundError(errno.ENOENT, ''))}.",
+                    DELETED,
                 )
 
     def flush(self) -> bool:

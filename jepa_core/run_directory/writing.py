@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import io
 import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 import orjson
 
 from jepa_core.disk_errors import remedy
 from jepa_core.errors import RunDirectoryError
-from jepa_core.plain_files import own_descriptor
+from jepa_core.plain_files import read_plain
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
+from jepa_core.run_directory.console_log import ConsoleLog, as_text
 from jepa_core.run_directory.events import Event, EventsWriter
-from jepa_core.run_directory.layout import CONSOLE, DIAGNOSTICS, ENVIRONMENT, RECIPE, VERDICT, metrics_name
-from jepa_core.run_directory.line_appender import LineAppender
+from jepa_core.run_directory.layout import CONSOLE, DIAGNOSTICS, ENVIRONMENT, RECIPE, ROLLBACK, VERDICT, metrics_name
+from jepa_core.run_directory.line_appender import DELETED, LineAppender
 from jepa_core.run_directory.lock import Loss, RunLock
 from jepa_core.run_directory.replacing import clear_unfinished, replace_in
 from jepa_core.run_directory.status import StatusWriter, read_status
@@ -31,6 +30,9 @@ from jepa_core.watch.verdict import Verdict, verdict_to_json
 LAST_TRIES = 4
 """How often what comes last is tried, each time after a pause three times as long: over 13 s, in which a network disk
 may come back, and which a batch system grants."""
+
+_WHOLE = {RECIPE: 1 << 18, ENVIRONMENT: 4 << 20, ROLLBACK: 4 << 20}
+"""Files that are written once, when a run begins, and the most bytes of each that readers read."""
 
 
 class RunWriter:
@@ -70,18 +72,24 @@ class RunWriter:
             self.lost_events = max(0, before.events - num_events) if before else 0
             """Events that a process before has recorded, and that are not there."""
             self.status = StatusWriter(path, clock, folder=lock.folder, **status, events=num_events)
-            self.console_log: TextIO = open_console(path, self._write_failed)
+            self._shown = ConsoleLog(path, self._write_failed)
+            self.console_log = as_text(self._shown)
             opened.callback(self.console_log.close)
             self._lock = lock
             self._open = opened.pop_all()
+        self._is_closed = False
         self.loss: Loss | None = None
         """Why the directory is lost, once `look` has found that it is."""
         self.pause = 1.0
         """Seconds between the first two tries of the verdict."""
         self.listener: Callable[[Event], None] | None = None
         """Is told of every event once it is written."""
-        self.tell_loss: Callable[[str, str], None] | None = None
-        """Is told, with what to do, once somebody has deleted what was recorded, after the event of it."""
+        self.tell_loss: Callable[[str, str, str], None] | None = None
+        """Is told of every event that says what somebody has deleted: its name, its message, and what to do."""
+        self._whole = {name: content for name in _WHOLE if (content := self._as_it_is(name)) is not None}
+        """Files that are written once, by name: what was written."""
+        self._told_missing: set[str] = set()
+        self._beside: list[LineAppender] = []
 
     def look(self) -> Loss | None:
         """Look whether the directory is still where it was, and this process's alone. Any thread may ask."""
@@ -144,9 +152,29 @@ class RunWriter:
         )
 
     def heartbeat(self, step: int, epoch: float) -> None:
-        """Note progress, and look for the directory; cheap unless a second has passed."""
+        """Note progress, and look for the directory and its files; cheap unless a second has passed."""
         if self.status.heartbeat_due and self.look() is None:
+            self.look_for_files()
             self.status.heartbeat(step, epoch)
+
+    def beside(self, lines: LineAppender) -> LineAppender:
+        """Look for another file of lines, too, and tell of it likewise."""
+        lines.on_loss = self._lines_lost
+        self._beside.append(lines)
+        return lines
+
+    def look_for_files(self) -> None:
+        """Make anew what somebody has deleted in the directory, and tell of it. A run that is about to end looks once
+        more, as no line may come that would meet it."""
+        if self.look() is not None:
+            return
+        for lines in (self._metrics, self._diagnostics, *self._beside, self._events):
+            lines.look()
+        if self._shown.is_made_anew():
+            self._lines_lost(f"{self.path / CONSOLE} was deleted while the run went on: what it held is lost.")
+        for name, content in self._whole.items():
+            if not self._is_there(name):
+                self._write_again(name, content)
 
     def write_recipe(self, toml: str) -> None:
         """The resolved recipe."""
@@ -181,7 +209,12 @@ class RunWriter:
             raise RunDirectoryError(f"{self.path / VERDICT} cannot be removed: {error.strerror}.") from error
 
     def close(self) -> None:
-        """Close all files and let the lock go; a second call does nothing."""
+        """Look for the files once more, close them all and let the lock go; a second call does nothing."""
+        if not self._is_closed:
+            self._is_closed = True
+            # What ends the run is told, not what is met here.
+            with contextlib.suppress(RunDirectoryError):
+                self.look_for_files()
         self._open.close()
 
     def __enter__(self) -> RunWriter:
@@ -200,71 +233,54 @@ class RunWriter:
     def _write_failed(self, message: str, advice: str) -> None:
         self._events.write("write failed", message, severity="critical", advice=advice)
 
-    def _lines_lost(self, message: str, advice: str) -> None:
+    def _lines_lost(self, message: str, advice: str = DELETED) -> None:
         self.event("lines lost", "warning", message, step=self.status.status.step, advice=advice)
         if self.tell_loss is not None:
-            self.tell_loss(message, advice)
+            self.tell_loss("lines lost", message, advice)
+
+    def _file_deleted(self, message: str) -> None:
+        self.event("file deleted", "warning", message, step=self.status.status.step, advice=DELETED)
+        if self.tell_loss is not None:
+            self.tell_loss("file deleted", message, DELETED)
+
+    def _is_there(self, name: str) -> bool:
+        """Also where the disk does not say otherwise."""
+        try:
+            os.stat(name, dir_fd=self._lock.folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def _as_it_is(self, name: str) -> bytes | None:
+        try:
+            return read_plain(Path(name), _WHOLE[name], folder=self._lock.folder)
+        except (OSError, ValueError):
+            return None
+
+    def _write_again(self, name: str, content: bytes) -> None:
+        """What the disk refuses is tried again at the next look, and told of once."""
+        said = f"{self.path / name} was deleted while the run went on"
+        try:
+            replace_in(self._lock.folder, name, content)
+        except OSError as error:
+            if name not in self._told_missing:
+                self._told_missing.add(name)
+                self._file_deleted(f"{said}, and cannot be written again: {error.strerror}.")
+            return
+        self._told_missing.discard(name)
+        self._file_deleted(f"{said}: it is written again, as it was.")
 
     def _replace(self, name: str, content: bytes) -> None:
         try:
             replace_in(self._lock.folder, name, content)
+            if name in _WHOLE:
+                self._whole[name] = content
         except OSError as error:
             raise RunDirectoryError(
                 f"{self.path / name} ({len(content)} bytes) cannot be written: {error.strerror}. {remedy(error)}."
             ) from error
-
-
-def open_console(run: Path, on_failure: Callable[[str, str], None] = lambda _message, _advice: None) -> TextIO:
-    """The file of what was shown, to append to. Where the disk refuses a line it is left out, and `on_failure` is told
-    the first time: nobody's training depends on it.
-
-    Raises:
-        RunDirectoryError: it cannot be opened.
-    """
-    path = run / CONSOLE
-    try:
-        descriptor = own_descriptor(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    except OSError as error:
-        raise RunDirectoryError(f"{path} cannot be opened for writing: {error.strerror}.") from error
-    lines = io.BufferedWriter(_Shown(path, descriptor, on_failure))
-    return io.TextIOWrapper(lines, encoding="utf-8", errors="replace", line_buffering=True)
-
-
-class _Shown(io.RawIOBase):
-    """The bytes of console.log: each write is there as a whole or not at all, and none raises."""
-
-    def __init__(self, path: Path, descriptor: int, on_failure: Callable[[str, str], None]) -> None:
-        self._path, self._descriptor, self._on_failure = path, descriptor, on_failure
-        self._fails = False
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, content: Any) -> int:
-        num_bytes, before = len(content), None
-        try:
-            before = os.fstat(self._descriptor).st_size
-            if os.write(self._descriptor, content) < num_bytes:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._fails = False
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                if before is not None and os.fstat(self._descriptor).st_size > before:
-                    os.ftruncate(self._descriptor, before)
-            if not self._fails:
-                self._fails = True
-                self._on_failure(
-                    f"{self._path} cannot be written: {error.strerror}. What is shown ({num_bytes} bytes) is left out "
-                    "of it",
-                    f"{remedy(error)}.",
-                )
-        return num_bytes
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            with contextlib.suppress(OSError):
-                os.close(self._descriptor)
 
 
 class MetricsWriter:
@@ -296,6 +312,10 @@ class MetricsWriter:
             RunDirectoryError: five writes in a row have failed, and for a minute. Until then rows wait in memory.
         """
         self._lines.append(dict(row))
+
+    def look(self) -> None:
+        """See `LineAppender.look`."""
+        self._lines.look()
 
     def sync(self) -> None:
         """See `LineAppender.sync`."""

@@ -115,3 +115,14 @@ def test_a_run_that_is_ended_at_once_before_its_first_checkpoint_is_not_said_to_
     assert typed[2:] == ["--plugin", "stops.py"]
     monkeypatch.chdir(tiny_recipe_file.parent)
     assert called(["recipe", "check", *typed[1:]]).code == 0
+
+
+def test_a_run_whose_recipe_is_deleted_while_it_trains_can_be_resumed_as_it_says(tiny_recipe_file: Path) -> None:
+    delete = "next(__import__('pathlib').Path('runs').glob('*/recipe.toml')).unlink()"
+    said = stopped(tiny_recipe_file, passes=3, then=f"{delete}, signal.raise_signal(signal.SIGTERM)")
+    (run,) = (tiny_recipe_file.parent / "runs").iterdir()
+    assert f"Go on with: jepa run --resume {run.name} --plugin stops.py" in said
+    assert "recipe.toml was deleted while the run went on: it is written again, as it was." in said
+    assert (
+        called(["recipe", "check", f"{run}/recipe.toml", "--plugin", f"{tiny_recipe_file.parent}/stops.py"]).code == 0
+    )

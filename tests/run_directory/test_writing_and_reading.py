@@ -17,6 +17,7 @@ from jepa_core.run_directory.clock import Clock
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.events import EventsWriter
 from jepa_core.run_directory.layout import VERDICT
+from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.writing import MetricsWriter, RunWriter
 from jepa_core.watch.judge import Judge
@@ -130,7 +131,7 @@ def test_a_metrics_file_that_cannot_be_written_is_told_as_an_event(tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "events.jsonl", "diagnostics.jsonl"])
 def test_a_file_that_is_deleted_while_it_is_written_is_told_as_an_event(tmp_path: Path, name: str) -> None:
-    path, told = record_run(tmp_path / "mine"), list[tuple[str, str]]()
+    path, told = record_run(tmp_path / "mine"), list[tuple[str, str, str]]()
     with RunWriter(path) as run:
         run.tell_loss = lambda *said: told.append(said)
         run.row({"step": 1})
@@ -141,10 +142,71 @@ def test_a_file_that_is_deleted_while_it_is_written_is_told_as_an_event(tmp_path
         run.event("finished", "info", "It ends.")
         run.diagnosis({"step": 2})
     (lost,) = [event for event in RunReader(path).events() if event.name == "lines lost"]
-    assert told == [(lost.message, lost.advice)]
+    assert told == [("lines lost", lost.message, lost.advice)]
     assert lost.message.startswith(f"{path / name} was deleted")
     assert [row["step"] for row in RunReader(path).rows()][-1] == 2
     assert b"finished" in (path / "events.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("is_at_the_end", [False, True])
+@pytest.mark.parametrize(
+    "name", ["metrics.jsonl", "events.jsonl", "diagnostics.jsonl", "metrics.rank0.jsonl", "console.log"]
+)
+def test_a_file_of_lines_that_is_deleted_after_its_last_line_is_noticed_within_a_second_and_at_the_end(
+    tmp_path: Path, name: str, *, is_at_the_end: bool
+) -> None:
+    seconds, path = [0.0], record_run(tmp_path / "mine")
+    with RunWriter(path, clock=Clock(monotonic=lambda: seconds[0])) as run:
+        run.beside(LineAppender(path / "metrics.rank0.jsonl")).append({"step": 1})
+        run.row({"step": 1})
+        run.diagnosis({"step": 1})
+        (path / name).unlink()
+        if not is_at_the_end:
+            seconds[0] = 1.5
+            run.heartbeat(1, 0.1)
+            assert (path / name).exists()
+            run.console_log.write("in the new one\n")
+    (lost,) = [event for event in RunReader(path).events() if event.name == "lines lost"]
+    assert lost.message.startswith(f"{path / name} was deleted")
+    assert (path / name).exists()
+    if not is_at_the_end:
+        assert (path / "console.log").read_text() == "in the new one\n"
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+@pytest.mark.parametrize("name", ["recipe.toml", "environment.json", "rollback.json"])
+def test_a_file_that_is_written_once_is_written_again_where_somebody_deletes_it(
+    tmp_path: Path, name: str, *, is_resumed: bool
+) -> None:
+    path, told = record_run(tmp_path / "mine"), list[tuple[str, str, str]]()
+    (path / "rollback.json").write_text('{"parent": "before"}')
+    before = (path / name).read_bytes()
+    with RunWriter(path) as run:
+        run.tell_loss = lambda *said: told.append(said)
+        if not is_resumed and name == "recipe.toml":
+            run.write_recipe((before := b'name = "other"\n').decode())
+        (path / name).unlink()
+        run.look_for_files()
+        run.look_for_files()
+    assert (path / name).read_bytes() == before
+    (deleted,) = [event for event in RunReader(path).events() if event.name == "file deleted"]
+    assert deleted.message == f"{path / name} was deleted while the run went on: it is written again, as it was."
+    assert told == [("file deleted", deleted.message, deleted.advice)]
+
+
+def test_a_deleted_file_that_the_disk_refuses_is_told_of_once_and_tried_again(tmp_path: Path) -> None:
+    path = record_run(tmp_path / "mine")
+    (path / "environment.json").unlink()
+    with RunWriter(path) as run:
+        (path / "recipe.toml").unlink()
+        with files_of_at_most(0):
+            run.look_for_files()
+            run.look_for_files()
+        assert not (path / "recipe.toml").exists()
+    first, second = [event.message for event in RunReader(path).events() if event.name == "file deleted"]
+    assert first.endswith("recipe.toml was deleted while the run went on, and cannot be written again: File too large.")
+    assert second.endswith("recipe.toml was deleted while the run went on: it is written again, as it was.")
+    assert not (path / "environment.json").exists()
 
 
 def test_other_ranks_write_files_of_their_own(tmp_path: Path) -> None:
