@@ -15,6 +15,7 @@ from jepa_core.facts import DatasetFacts
 from jepa_core.run_directory.reading import RunReader
 from jepa_plugins.arrays.dataset import ArraysConfig
 from jepa_plugins.arrays.readings import READINGS
+from jepa_plugins.arrays.text_tables import read_text_table
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-data.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -93,6 +94,15 @@ def test_every_refusal_is_worded_as_the_page_says(tmp_path: Path, monkeypatch: p
         with pytest.raises(DataError) as refused:
             ArraysConfig(path=REFUSED).build(DatasetFacts(seed=0))
         assert f"{refused.value}\n".replace(str(tmp_path), "/home/me") == told
+
+
+def test_the_table_of_the_page_is_read_as_it_says(tmp_path: Path) -> None:
+    (table,) = (block for language, block in BLOCKS if language == "csv")
+    path = tmp_path / "table.csv"
+    path.write_text(table, encoding="utf-8")
+    arrays = read_text_table(path).arrays
+    assert list(arrays) == ["observations", "tasks", "labels.is_running"]
+    assert arrays["observations"].shape == (4, 2)
 
 
 def test_a_recipe_for_another_space_is_refused_as_the_page_says(

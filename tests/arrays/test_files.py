@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
 import zipfile
@@ -74,7 +73,7 @@ def test_what_is_no_file_of_arrays_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.npy: there is no such file"):
         ArrayFile(tmp_path / "gone.npy").headers()
     (tmp_path / "file.xyz").write_text("1,2")
-    with pytest.raises(DataError, match=r"takes one file of arrays: \.npz, \.npy, \.safetensors\. This is '\.xyz'\."):
+    with pytest.raises(DataError, match=r"takes one file of arrays: \.npz, .*, \.txt\. This is '\.xyz'\."):
         ArrayFile(tmp_path / "file.xyz").headers()
     for suffix in (".npy", ".npz", ".safetensors"):
         (tmp_path / f"broken{suffix}").write_bytes(b"no arrays here")
@@ -83,46 +82,6 @@ def test_what_is_no_file_of_arrays_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.npy").mkdir()
     with pytest.raises(DataError, match=r'folder\.npy is a folder\. .* of images there is data\.kind = "images"'):
         ArrayFile(tmp_path / "folder.npy").headers()
-
-
-TABLES = {
-    "t.csv": b"x,y\n1.5,2\n3,4",
-    "t.tsv": b"x\ty\n1.5\t2\n3\t4\n",
-    "t.txt": b"x y\n1.5 2\n3  4\n",
-    "no names.csv": b"1.5,2\n3,4\n",
-    "two lines of names.csv": b"length,width\nm,m\n1.5,2\n3,4\n",
-    "semicolons.csv": b"x;y\r\n1,5;2\r\n3;4\r\n\r\n",
-    "tabs.csv": b"x\ty\n1.5\t2\n3\t4",
-    "quoted.csv": b'"x","y"\n"1.5","2"\n"3","4"\n',
-    "mark.csv": b"\xef\xbb\xbf1.5,2\n3,4\n",
-    "latin.csv": b"gr\xf6\xdfe,y\n1.5,2\n3,4\n",
-    "wide.csv": "x,y\n1.5,2\n3,4\n".encode("utf-16"),
-    "packed.csv.gz": gzip.compress(b"x,y\n1.5,2\n3,4\n"),
-    "quote's \n name.csv": b"x,y\n1.5,2\n3,4\n",
-}
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_a_table_of_text_is_refused_with_two_lines_that_convert_it(tmp_path: Path, name: str) -> None:
-    path = tmp_path / name
-    path.write_bytes(TABLES[name])
-    with pytest.raises(DataError) as refused:
-        ArrayFile(path).headers()
-    lines = str(refused.value).split("\n")[-2:]
-    exec("\n".join(line.strip() for line in lines), {"numpy": np})
-    (made,) = tmp_path.glob("*.npz")
-    assert ArrayFile(made).read(("observations",))["observations"].tolist() == [[1.5, 2], [3, 4]]
-
-
-def test_a_table_that_cannot_be_looked_at_is_refused_all_the_same(tmp_path: Path) -> None:
-    for name, content in {
-        "empty.csv": b"",
-        "cut.csv.gz": gzip.compress(b"1,2")[:-9],
-        "ragged.csv": b"1,2\n3\n",
-    }.items():
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(DataError, match=r"numpy\.loadtxt"):
-            ArrayFile(tmp_path / name).headers()
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,14 @@ _SPACES: Mapping[str, type[Space]] = {"images": ImageSpace, "series": SeriesSpac
 
 @attrs.frozen(kw_only=True)
 class ArraysConfig:
-    """Your own arrays (.npz, .npy, .safetensors): sequences or recordings of images, series or vectors."""
+    """Your own arrays (.npz, .npy, .safetensors, .csv): sequences or recordings of images, series or vectors."""
 
     kind: ClassVar[str] = "arrays"
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
-    path: str = setting("file of arrays, .npz, .npy or .safetensors; a run needs one", default="")
+    path: str = setting(
+        "file of arrays, .npz, .npy or .safetensors, or table of numbers, .csv or .tsv; a run needs one", default=""
+    )
     observed_as: ObservedAs | None = setting(
         "what an observation is; by default inferred from the shape, and said",
         default=None,

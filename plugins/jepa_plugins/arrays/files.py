@@ -1,4 +1,5 @@
-"""Arrays by name in a file of the user's: `.npz`, `.npy` or `.safetensors`, first their headers, then what they hold.
+"""Arrays by name in a file of the user's: `.npz`, `.npy`, `.safetensors` or a table of text, first their headers, then
+what they hold.
 
 Nothing is unpickled. Knows nothing of what the arrays mean.
 """
@@ -20,11 +21,9 @@ from torch import Tensor
 
 from jepa_core.errors import DataError
 from jepa_core.plain_files import open_plain
-from jepa_plugins.arrays.text_tables import is_text_table, lines_that_convert
+from jepa_plugins.arrays.names import OBSERVATIONS
+from jepa_plugins.arrays.text_tables import is_text_table, read_text_table
 from jepa_plugins.data_path import GZIP, reason, require_there
-
-OBSERVATIONS = "observations"
-"""The one array of a `.npy` file, and the one that others must have."""
 
 SUFFIXES = (".npz", ".npy", ".safetensors")
 
@@ -42,7 +41,9 @@ _SAFETENSORS_TYPES = {
     "C64": "complex64",
 }
 
-_TAKES = f'data.kind = "arrays" takes one file of arrays: {", ".join(SUFFIXES)}.'
+_TAKES = (
+    f'data.kind = "arrays" takes one file of arrays: {", ".join(SUFFIXES)}, or a table of numbers: .csv, .tsv, .txt.'
+)
 
 _FOLDER = (
     'For a folder of images there is data.kind = "images". Arrays of several files and of one length are put into one '
@@ -89,7 +90,7 @@ class ArrayFile:
     path: Path
 
     def headers(self) -> dict[str, Header]:
-        """Name → header of each array; nothing else is read.
+        """Name → header of each array; of all but tables of text nothing else is read.
 
         Raises:
             DataError: there is no such file, or it is not one of arrays.
@@ -97,6 +98,9 @@ class ArrayFile:
         require_there(self.path, "file")
         if self.path.is_dir():
             raise DataError(f"{self.path} is a folder. {_TAKES} {_FOLDER}")
+        if is_text_table(self.path):
+            table = read_text_table(self.path)
+            return {name: Header(array.shape, array.dtype.name) for name, array in table.arrays.items()}
         if self._suffix not in SUFFIXES:
             remedy = self._remedy()
             raise DataError(f"{self.path}: {_TAKES} This is {self.path.suffix or 'a file without ending'!r}. {remedy}")
@@ -110,8 +114,6 @@ class ArrayFile:
 
     def _remedy(self) -> str:
         """What makes an array of a file of another kind."""
-        if is_text_table(self.path):
-            return f"Two lines of NumPy make one of a table:\n{lines_that_convert(self.path)}"
         remedy = _REMEDIES.get(self._suffix, "Save the arrays with numpy.savez(FILE, observations=…).")
         return remedy.format(path=self.path)
 
@@ -149,15 +151,26 @@ class ArrayFile:
                         for name, part in slices.items()
                     }
 
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of how the file is read.
+
+        Raises:
+            DataError: as of `headers`.
+        """
+        return read_text_table(self.path).notes if is_text_table(self.path) else ()
+
     def read(self, names: tuple[str, ...]) -> dict[str, Tensor]:
         """Name → tensor of the file's own type, where torch has it, else of float32 or int64.
 
-        `.npy` and `.safetensors` stay on disk until their values are looked at; `.npz` is read whole.
+        `.npy` and `.safetensors` stay on disk until their values are looked at; `.npz` and tables are read whole.
 
         Raises:
             DataError: the file is damaged, or has whole numbers that int64 does not hold.
         """
         where = f"{self.path}: {OBSERVATIONS}"
+        if is_text_table(self.path):
+            table = read_text_table(self.path)
+            return {name: _tensor(table.arrays[name], where) for name in names}
         try:
             if self._suffix == ".safetensors":
                 with safe_open(self.path, framework="pt") as tensors:

@@ -15,10 +15,8 @@ from jepa_core.dataset_checks import check_label
 from jepa_core.errors import DataError
 from jepa_core.task_split import TaskSplit
 from jepa_plugins.arrays.files import Header
+from jepa_plugins.arrays.names import LABEL_PREFIX, ROW_ARRAYS, SPLIT, TASKS
 
-TASKS, SPLIT = "tasks", "split"
-ROW_ARRAYS = (TASKS, SPLIT)
-LABEL_PREFIX = "labels."
 STEP = "step"
 """What a row of a single recording is: it is no task of its own."""
 

@@ -13,19 +13,21 @@ from torch import Tensor
 
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.task_split import TaskSplit
-from jepa_plugins.arrays.files import OBSERVATIONS, ArrayFile
+from jepa_plugins.arrays.files import ArrayFile
+from jepa_plugins.arrays.names import LABEL_PREFIX, OBSERVATIONS, ROW_ARRAYS, is_of_rows
 from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading
-from jepa_plugins.arrays.rows import LABEL_PREFIX, ROW_ARRAYS, STEP, Rows, check_types
+from jepa_plugins.arrays.rows import STEP, Rows, check_types
 from jepa_plugins.arrays.understood import Understood, understand
 from jepa_plugins.data_path import data_path
 from jepa_plugins.vectors.real_values import not_finite, parts_of
 
 _PATH_WANTED = """\
 data.path is empty: data.kind = "arrays" reads arrays from a file of yours.
-Give it with --set data.path=FILE.npz (or .npy, .safetensors), or in the recipe's table [data].
+Give it with --set data.path=FILE.npz (or .npy, .safetensors, .csv), or in the recipe's table [data].
 An .npz or .safetensors file has the array "observations", an .npy file is it: frames (time, H, W[, C]), a recording \
 (time, channels), vectors (time, D), several recordings (R, time, …), or ready sequences (S, T+1, …).
-Save it with numpy.savez(FILE, observations=…). Without a file: data.kind = "series_demo" generates recordings."""
+A table of numbers (.csv, .tsv, .txt) is a recording, a line for each step.
+Save an array with numpy.savez(FILE, observations=…). Without a file: data.kind = "series_demo" generates recordings."""
 
 
 @attrs.frozen
@@ -56,8 +58,8 @@ class Source:
                 f"numpy.savez(FILE, {OBSERVATIONS}=…)."
             )
         understood = understand(_where(file), headers[OBSERVATIONS], observed_as, holds)
-        notes = understood.notes()
-        names = tuple(sorted(name for name in headers if name in ROW_ARRAYS or name.startswith(LABEL_PREFIX)))
+        notes = (*understood.notes(), *file.notes())
+        names = tuple(sorted(filter(is_of_rows, headers)))
         check_types(str(file.path), {name: headers[name] for name in names})
         others = sorted(headers.keys() - {*names, OBSERVATIONS})
         if others:

@@ -1,65 +1,332 @@
-"""Tables of numbers as text (.csv, .tsv, .txt): not read, but looked at, so that the lines of NumPy which make an array
-of one are right for it: its separator, decimal commas, quotes, encoding, and lines of names."""
+"""Tables of numbers as text (.csv, .tsv, .txt, and each packed by gzip): a line is a step of one recording.
+
+Separator (tab, semicolon, comma, blanks), encoding and names in the first lines are told by the content. Columns called
+`tasks`, `split` and `labels.NAME` are arrays of these names, all others are the observations. What has no number, no
+value or a decimal comma is refused with its line: nothing is filled in.
+
+Lines are read in blocks, so that what takes memory is the numbers alone: eight bytes each, four once they are read.
+"""
 
 from __future__ import annotations
 
 import codecs
+import csv
+import io
+import os
 import re
+import shlex
+import warnings
 import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
+from typing import IO, Any, TypeAlias
 
-from jepa_plugins.data_path import BYTE_ORDER_MARK, opened
+import attrs
+import numpy as np
+
+from jepa_core.errors import DataError
+from jepa_core.visible_text import clean
+from jepa_plugins.arrays.names import OBSERVATIONS, is_of_rows
+from jepa_plugins.data_path import BYTE_ORDER_MARK, opened, reason
+
+SUFFIXES = (".csv", ".tsv", ".txt")
 
 _LOOKED_AT = 1 << 16
-"""Bytes of its beginning."""
+"""Bytes of its beginning, by which separator and encoding are told."""
 
-_NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+_BLOCK = 1 << 14
+"""Lines that are made numbers at once."""
+
+_LONGEST_LINE = 1 << 24
+_MOST_LINES_OF_NAMES = 10
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
+_NO_VALUE = frozenset({"", "na", "n/a", "nan", "-nan", "null", "none", "?", "-"})
+"""What stands for a value that is missing, in small letters."""
+_OF_INDEX = ("", "Unnamed: 0")
+"""Names of the column that pandas puts before a table, and that counts its rows."""
+
+Doubles: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
+
+
+@attrs.frozen
+class TextTable:
+    """What a table holds."""
+
+    arrays: Mapping[str, np.ndarray[Any, Any]]
+    """By name: observations (rows, columns) float32, and what is said of each row, as int64 or float64."""
+    notes: tuple[str, ...]
 
 
 def is_text_table(path: Path) -> bool:
     """By the end of its name."""
-    return path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv", ".txt"))
+    return path.name.lower().removesuffix(".gz").endswith(SUFFIXES)
 
 
-def lines_that_convert(path: Path) -> str:
-    """Two lines that write the table beside itself, as .npz."""
-    head, encoding = _head(path)
-    rows = [line for line in head.splitlines() if line.strip()]
-    separator = next((each for each in "\t;," if any(each in row for row in rows)), None)
-    cells = [[cell.strip().strip('"') for cell in row.split(separator)] for row in rows]
-    num_names = next((number for number, row in enumerate(cells) if all(map(_NUMBER.fullmatch, filter(None, row)))), 1)
-    options = [f"delimiter={_quoted(separator)}", f"skiprows={num_names if rows else 0}", "ndmin=2"]
-    if '"' in head:
-        options.append("quotechar='\"'")
-    if encoding != "utf-8":
-        options.append(f'encoding="{encoding}"')
-    if separator != "," and any("," in cell for row in cells[num_names:] for cell in row):
-        options.append('converters=lambda text: float(text.replace(",", "."))')
-    target = path.with_name(re.sub(r"(?i)\.(csv|tsv|txt)(\.gz)?$", "", path.name) + ".npz")
-    return (
-        f"  table = numpy.loadtxt({_quoted(str(path))}, {', '.join(options)})\n"
-        f"  numpy.savez({_quoted(str(target))}, observations=table.astype(numpy.float32))"
-    )
+def read_text_table(path: Path) -> TextTable:
+    """The whole table; the one that was read last is kept, as long as the file does not change.
 
-
-def _head(path: Path) -> tuple[str, str]:
-    """Whole lines of its beginning, and how they are encoded; none where it cannot be read."""
+    Raises:
+        DataError: it cannot be read, or something in it is no number; with the line.
+    """
     try:
-        with opened(path) as file:
-            content = file.read(_LOOKED_AT + 1)
-    except (OSError, EOFError, zlib.error):
-        return "", "utf-8"
+        now = path.stat()
+        return _read(path, (now.st_ino, now.st_size, now.st_mtime_ns))
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"{path}: it cannot be read ({type(error).__name__}: {reason(error)}). Save it anew."
+        ) from error
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, _signature: tuple[int, ...]) -> TextTable:
+    separator, encoding = _form(path)
+    with opened(path) as packed, io.TextIOWrapper(packed, encoding=encoding, errors="replace") as file:
+        return _Reading(path, _Lines(path, file), separator).table()
+
+
+def _form(path: Path) -> tuple[str | None, str]:
+    """Separator, None for blanks, and encoding of a table, by its beginning.
+
+    Raises:
+        DataError: it is no text.
+    """
+    with opened(path) as file:
+        content = file.read(_LOOKED_AT + 1)
     if len(content) > _LOOKED_AT:
         content = content[: content.rfind(b"\n") + 1] or content
+    encoding = "utf-8-sig" if content.startswith(BYTE_ORDER_MARK) else "utf-8"
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16", errors="replace"), "utf-16"
-    try:
-        return content.decode("utf-8-sig"), "utf-8-sig" if content.startswith(BYTE_ORDER_MARK) else "utf-8"
-    except UnicodeDecodeError:
-        return content.decode("latin-1"), "latin-1"
+        encoding = "utf-16"
+    elif b"\0" in content:
+        raise DataError(f"{path}: this is no table of text: it has bytes that no text has. Name it by what it is.")
+    else:
+        try:
+            content.decode(encoding)
+        except UnicodeDecodeError:
+            encoding = "latin-1"
+    return _separator(content.decode(encoding, errors="replace").splitlines()), encoding
 
 
-def _quoted(text: str | None) -> str:
-    """As Python has it, in the quotation marks of the rest where they will do."""
-    written = repr(text)
-    return f'"{written[1:-1]}"' if text is not None and written[0] == "'" and '"' not in text else written
+def _separator(lines: Sequence[str]) -> str | None:
+    """The first that all lines have as many of, else the first that any has, since a table may be damaged."""
+    lines = [line for line in lines if line.strip()]
+    used = [each for each in "\t;," if any(each in line for line in lines)]
+    with suppress(csv.Error):  # a field that is too long; whoever reads the line says so
+        for each in used:
+            widths = {len(row) for row in csv.reader(lines, delimiter=each)}
+            if len(widths) == 1 and widths != {1}:
+                return each
+    return next(iter(used), None)
+
+
+class _Lines:
+    """Lines of a file; `number` is that of the newest."""
+
+    def __init__(self, path: Path, file: IO[str]) -> None:
+        self._path, self._file = path, file
+        self.number = 0
+
+    def __iter__(self) -> Iterator[str]:
+        while text := self._file.readline(_LONGEST_LINE + 1):
+            self.number += 1
+            if len(text) > _LONGEST_LINE:
+                raise DataError(
+                    f"{self._path}, line {self.number}: it has more than {_LONGEST_LINE:,} characters, as no table has."
+                )
+            yield text
+
+
+class _Reading:
+    """One pass over a table."""
+
+    def __init__(self, path: Path, lines: _Lines, separator: str | None) -> None:
+        self._path, self._lines, self._separator = path, lines, separator
+        self._names: list[str] = []
+        self._num_columns = 0
+
+    def table(self) -> TextTable:
+        """
+        Raises:
+            DataError: a line is at fault.
+        """
+        texts = iter(self._lines)
+        blocks = [self._first(texts)]
+        of_rows = [index for index, name in enumerate(self._names) if is_of_rows(name)]
+        if len({self._names[index] for index in of_rows}) < len(of_rows):
+            raise DataError(
+                f"{self._path}: two columns have one name, of {', '.join(self._names[i] for i in of_rows)}."
+            )
+        may_count = self._num_columns > 1 and bool(self._names) and self._names[0] in _OF_INDEX
+        kept = [index for index in range(self._num_columns) if index not in of_rows]
+        if not kept:
+            raise DataError(
+                f"{self._path}: every column is one of {', '.join(self._names)}: there are no observations."
+            )
+        observed, told = [], []
+        while blocks or (block := list(islice(texts, _BLOCK))):
+            numbers = blocks.pop() if blocks else self._numbers(block)
+            with np.errstate(over="ignore"):  # what float32 does not hold is refused as all such numbers are
+                observed.append(numbers[:, kept].astype(np.float32))
+            told.append(numbers[:, of_rows])
+        whole = np.concatenate(observed)
+        notes: tuple[str, ...] = ()
+        if may_count and len(kept) > 1 and _counts(whole[:, 0]):
+            whole = np.ascontiguousarray(whole[:, 1:])
+            notes = ("not read: the first column, which has no name and counts the rows",)
+        arrays = {OBSERVATIONS: whole}
+        for name, column in zip((self._names[index] for index in of_rows), np.concatenate(told).T, strict=True):
+            arrays[name] = _as_whole_numbers(column) if column.size else column
+        return TextTable(arrays, notes)
+
+    def _first(self, texts: Iterator[str]) -> Doubles:
+        """The first line of numbers; names that stand before it are kept.
+
+        Raises:
+            DataError: there is none, or it has more or fewer values than there are names.
+        """
+        before: list[tuple[int, list[str]]] = []
+        for cells in map(self._without_mark, self._cells(texts)):
+            if not any(cells):
+                continue
+            if _are_names(cells, may_be_numbers=not before):
+                before.append((self._lines.number, cells))
+                if len(before) > _MOST_LINES_OF_NAMES:
+                    break
+                continue
+            self._num_columns = len(cells)
+            if before:
+                at, names = next((each for each in before if len(each[1]) == len(cells)), before[0])
+                if len(names) != len(cells):
+                    raise DataError(
+                        f"{self._path}: line {at} has {_counted(len(names), 'name')}, and line {self._lines.number} "
+                        f"{_counted(len(cells), 'value')}. Give each column one name, and each line a value of each."
+                    )
+                self._names = names
+            return np.array([self._row(cells, self._lines.number)])
+        raise DataError(f"{self._path}: there is no line of numbers in it, a value for each column.")
+
+    def _without_mark(self, cells: list[str]) -> list[str]:
+        """Without the mark of a comment, which NumPy puts before names."""
+        if not cells or not cells[0].startswith("#"):
+            return cells
+        first = cells[0].removeprefix("#").strip()
+        return cells[1:] if self._separator is None and not first else [first, *cells[1:]]
+
+    def _cells(self, texts: Iterator[str]) -> Iterator[list[str]]:
+        if self._separator is None:
+            yield from (text.split() for text in texts)
+            return
+        try:
+            for cells in csv.reader(texts, delimiter=self._separator, skipinitialspace=True):
+                yield [cell.strip() for cell in cells]
+        except csv.Error as error:
+            raise DataError(
+                f"{self._path}, line {self._lines.number}: this is no line of a table ({error})."
+            ) from error
+
+    def _numbers(self, block: Sequence[str]) -> Doubles:
+        """Lines as rows of numbers, by NumPy's own reader; where that finds fault, one after the other.
+
+        Raises:
+            DataError: a line is at fault.
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*input contained no data", UserWarning)
+                numbers = np.loadtxt(block, delimiter=self._separator, quotechar='"', comments=None, ndmin=2)
+        except ValueError:
+            numbers = np.empty((0, 0))
+        if numbers.shape[1] == self._num_columns and np.isfinite(numbers).all():
+            return numbers
+        start = self._lines.number - len(block) + 1
+        rows = [
+            self._row(cells, number)
+            for number, text in enumerate(block, start)
+            if any(cells := next(self._cells(iter([text])), []))
+        ]
+        return np.array(rows).reshape(-1, self._num_columns)
+
+    def _row(self, cells: Sequence[str], number: int) -> list[float]:
+        """
+        Raises:
+            DataError: a cell holds no finite number, or there are more or fewer than columns.
+        """
+        where = f"{self._path}, line {number}"
+        if len(cells) != self._num_columns:
+            raise DataError(
+                f"{where}: it has {_counted(len(cells), 'value')}, and the lines before have {self._num_columns}."
+            )
+        texts = []
+        for index, cell in enumerate(cells):
+            if cell.lower() in _NO_VALUE:
+                has = f"has no value ({clean(cell, 20)})" if cell else "has no value"
+                raise DataError(
+                    f"{where}: {self._column(index)} {has}. Fill it in (by what is between its neighbours), or cut the "
+                    "recording there."
+                )
+            if _DECIMAL_COMMA.fullmatch(cell):
+                commas = f" tr , . < {self._typed} > NEW{self._path.suffix}" if self._separator != "," else ""
+                raise DataError(
+                    f"{where}: {self._column(index)} holds {cell!r}, with a decimal comma: write decimal points."
+                    + (commas and f" This does it:{commas}")
+                )
+            if not _NUMBER.fullmatch(cell):
+                texts.append(index)
+        if texts:
+            raise self._text_error(where, cells, texts)
+        values = [float(cell) for cell in cells]
+        for index, value in enumerate(values):
+            if not np.isfinite(value):
+                raise DataError(f"{where}: {self._column(index)} holds {cells[index]}, which is no finite number.")
+        return values
+
+    def _text_error(self, where: str, cells: Sequence[str], texts: Sequence[int]) -> DataError:
+        held = " and ".join(f"{self._column(index)} holds text ({clean(cells[index], 40)!r})" for index in texts[:3])
+        if self._names and all(is_of_rows(self._names[index]) for index in texts):
+            return DataError(f"{where}: {held}, and only numbers are read. Number its names from 0.")
+        left = [index + 1 for index in range(len(cells)) if index not in texts]
+        command = ""
+        if left and self._separator and self._path.suffix.lower() != ".gz":
+            flag = "" if self._separator == "\t" else f" -d{shlex.quote(self._separator)}"
+            fields = ",".join(map(str, left))
+            command = f" Without: cut{flag} -f{fields} {self._typed} > NEW{self._path.suffix}"
+        what = "that column" if len(texts) == 1 else "those columns"
+        return DataError(f"{where}: {held}, and only numbers are read. Leave {what} out.{command}")
+
+    @property
+    def _typed(self) -> str:
+        return shlex.quote(os.fspath(self._path))
+
+    def _column(self, index: int) -> str:
+        name = self._names[index] if self._names else ""
+        return f"column {clean(name, 40)!r}" if name else f"column {index + 1}"
+
+
+def _are_names(cells: Sequence[str], *, may_be_numbers: bool) -> bool:
+    """Whether a line says what columns are, as names or units: no number stands in it, nor nothing at all. The first
+    line may have the numbers of columns, as pandas writes them, beside a name or an empty one for the index."""
+    numbers = [cell for cell in cells if _NUMBER.fullmatch(cell) or _DECIMAL_COMMA.fullmatch(cell)]
+    if not numbers:
+        return not all(cell.lower() in _NO_VALUE for cell in cells)
+    are_counted = any(numbers == [str(start + index) for index in range(len(numbers))] for start in (0, 1))
+    return may_be_numbers and are_counted and 2 <= len(numbers) < len(cells)
+
+
+def _counts(column: np.ndarray[Any, Any]) -> bool:
+    """Whether it goes up by one from 0 or 1."""
+    return column[0] in (0, 1) and bool((np.diff(column) == 1).all())
+
+
+def _as_whole_numbers(column: Doubles) -> np.ndarray[Any, Any]:
+    """int64 where every number is whole and counted from 0, as classes are."""
+    is_whole = bool(((column >= 0) & (column < 2**53) & (column == np.floor(column))).all())
+    return column.astype(np.int64) if is_whole else np.ascontiguousarray(column)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,166 @@
+"""Tables of numbers as text: what is read of each kind, and the line that is named where one cannot be read."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jepa_core.errors import DataError
+from jepa_core.facts import DatasetFacts
+from jepa_plugins.arrays.dataset import ArraysConfig
+from jepa_plugins.arrays.files import ArrayFile, Header
+from jepa_plugins.arrays.text_tables import read_text_table
+
+TABLES = {
+    "t.csv": b"x,y\n1.5,2\n3,4",
+    "t.TSV": b"x\ty\n1.5\t2\n3\t4\n",
+    "t.txt": b"x y\n1.5 2\n3  4\n",
+    "no names.csv": b"1.5,2\n3,4\n",
+    "names and units.csv": b"length,width\nm,m\n1.5,2\n3,4\n",
+    "semicolons.csv": b"x;y\r\n1.5;2\r\n3;4\r\n\r\n",
+    "tabs.csv": b"x\ty\n1.5\t2\n3\t4",
+    "quoted.csv": b'"x","y"\n"1.5","2"\n"3","4"\n',
+    "names with all.csv": b'"x, in m","the ""y""\nof it"\n1.5,2\n3,4\n',
+    "mark.csv": b"\xef\xbb\xbf1.5,2\n3,4\n",
+    "mark and names.csv": b"\xef\xbb\xbfx,y\n1.5,2\n3,4\n",
+    "latin.csv": b"gr\xf6\xdfe,y\n1.5,2\n3,4\n",
+    "wide.csv": "x,y\n1.5,2\n3,4\n".encode("utf-16"),
+    "packed.csv.gz": gzip.compress(b"x,y\n1.5,2\n3,4\n"),
+    "packed.csv": gzip.compress(b"x,y\n1.5,2\n3,4\n"),
+    "numpy.txt": b"# x y\n1.500000000000000000e+00 2.000000000000000000e+00\n3.0e+00 4.0e+00\n",
+    "blanks.csv": b"\n x , y \n 1.5 , 2 \n   \n 3 , 4 \n",
+    "pandas.csv": b",0,1\n0,1.5,2\n1,3,4\n",
+    "pandas with names.csv": b",x,y\n0,1.5,2\n1,3,4\n",
+    "R.csv": b'"","x","y"\n"1",1.5,2\n"2",3,4\n',
+    "old Mac.csv": b"x,y\r1.5,2\r3,4\r",
+    "quote's \n name.csv": b"x,y\n1.5,2\n3,4\n",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_one_array_of_its_numbers(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(TABLES[name])
+    assert ArrayFile(path).headers() == {"observations": Header((2, 2), "float32")}
+    assert ArrayFile(path).read(("observations",))["observations"].tolist() == [[1.5, 2], [3, 4]]
+
+
+def test_a_column_that_counts_is_left_out_only_where_it_has_no_name_and_that_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    for head, is_left_out in ((",x", True), ("step,x", False)):
+        path.write_text(f"{head}\n0,1.5\n1,3\n")
+        table = read_text_table(path)
+        assert table.arrays["observations"].shape == (2, 1 if is_left_out else 2)
+        assert table.notes == (("not read: the first column, which has no name and counts the rows",) * is_left_out)
+    path.write_text(",x\n0,1.5\n2,3\n")
+    assert read_text_table(path).arrays["observations"].tolist() == [[0, 1.5], [2, 3]]
+
+
+def test_columns_of_tasks_split_and_labels_are_arrays_of_these_names(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,labels.class,tasks,y,labels.size,split\n1.5,0,3,2,0.5,0\n3,1,4,4,1,1\n")
+    arrays = read_text_table(path).arrays
+    assert {name: (array.dtype.name, array.tolist()) for name, array in arrays.items()} == {
+        "observations": ("float32", [[1.5, 2], [3, 4]]),
+        "labels.class": ("int64", [0, 1]),
+        "tasks": ("int64", [3, 4]),
+        "labels.size": ("float64", [0.5, 1]),
+        "split": ("int64", [0, 1]),
+    }
+
+
+def test_a_table_is_a_recording_like_the_same_numbers_as_an_array(tmp_path: Path) -> None:
+    recording = np.random.default_rng(0).normal(size=(40_000, 3)).astype(np.float32)
+    np.savetxt(tmp_path / "t.csv", recording, delimiter=",", header="x,y,z", fmt="%.9g")
+    np.save(tmp_path / "t.npy", recording)
+    of_text, of_array = (
+        ArraysConfig(path=str(tmp_path / name), length=16).build(DatasetFacts(seed=0)) for name in ("t.csv", "t.npy")
+    )
+    assert of_text.space == of_array.space
+    for one, other in ((of_text.train, of_array.train), (of_text.validation, of_array.validation)):
+        assert one.observations["values"].equal(other.observations["values"])
+
+
+REFUSED = {
+    "a,b\n1,2\n3,\n": "line 3: column 'b' has no value. Fill it in (by what is between its neighbours), or cut",
+    "a,b\n1,2\n\n3,NA\n": "line 4: column 'b' has no value (NA). ",
+    "NA,NA\n1,2\n": "line 1: column 1 has no value (NA). ",
+    "a,b\n1,2\nnan,3\n": "line 3: column 'a' has no value (nan). ",
+    "a,b\n1,2\n1,inf\n": "line 3: column 'b' holds inf, which is no finite number.",
+    "a;b\n1;2\n1,5;2\n": "line 3: column 'a' holds '1,5', with a decimal comma: write decimal points. This does it: tr",
+    '"1,5",2\n3,4\n': "line 1: column 1 holds '1,5', with a decimal comma: write decimal points.",
+    "date,a\n2026-01-01,2\n": "line 2: column 'date' holds text ('2026-01-01'), and only numbers are read. Leave that "
+    "column out. Without: cut -d, -f2 PATH > NEW.csv",
+    "a,date,b,c,place\n1,x,2,3,y\n": "line 2: column 'date' holds text ('x') and column 'place' holds text ('y'), and "
+    "only numbers are read. Leave those columns out. Without: cut -d, -f1,3,4 PATH > NEW.csv",
+    "a,b\n1,2\n3,4 m\n": "line 3: column 'b' holds text ('4 m'), and only numbers are read.",
+    "a,b\n1,2\n1_0,3\n": "line 3: column 'a' holds text ('1_0'), and only numbers are read.",
+    "a,labels.kind\n1,cat\n": "line 2: column 'labels.kind' holds text ('cat'), and only numbers are read. Number its",
+    "a,b\n1,2\n3\n": "line 3: it has 1 value, and the lines before have 2.",
+    "a,b,c\n1,2\n": "line 1 has 3 names, and line 2 2 values. Give each column one name, and each line a value of",
+    "a\n1,5\n2,5\n": "line 1 has 1 name, and line 2 2 values.",
+    "1,error\n3,4\n": "line 1: column 2 holds text ('error')",
+    "tasks,tasks,a\n1,1,2\n": "two columns have one name, of tasks, tasks.",
+    "tasks,split\n1,1\n": "every column is one of tasks, split: there are no observations.",
+    "a,b\nx,y\n": "there is no line of numbers in it, a value for each column.",
+    "": "there is no line of numbers in it, a value for each column.",
+    "a,b\0\n1,2\n": "this is no table of text: it has bytes that no text has.",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_is_no_table_of_numbers_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    told = re.escape(REFUSED[text]).replace("PATH", re.escape(str(path)))
+    with pytest.raises(DataError, match=rf"^{re.escape(str(path))}[:,] {told}"):
+        ArrayFile(path).headers()
+
+
+def test_the_line_is_right_far_down_and_behind_names_of_two_lines(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('"a\nb",c\n' + "1,2\n" * 50_000 + "3,x\n" + "1,2\n" * 50_000)
+    with pytest.raises(DataError, match="line 50003: column 'c' holds text"):
+        ArrayFile(path).headers()
+
+
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cut.csv.gz"
+    path.write_bytes(gzip.compress(b"1,2\n" * 100)[:-9])
+    with pytest.raises(DataError, match=r"cut\.csv\.gz: it cannot be read \(EOFError"):
+        ArrayFile(path).headers()
+
+
+def test_a_line_without_end_is_refused_before_it_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(gzip.compress(b"1,2\n" + b"1" * (1 << 26)))
+    with pytest.raises(DataError, match=r"line 2: it has more than 16,777,216 characters, as no table has\."):
+        ArrayFile(path).headers()
+
+
+def test_a_table_that_changes_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    for text, values in (("1\n2\n", [[1], [2]]), ("1\n23\n", [[1], [23]])):
+        path.write_text(text)
+        assert read_text_table(path).arrays["observations"].tolist() == values
+
+
+def test_memory_is_that_of_the_numbers(tmp_path: Path) -> None:
+    path, rows = tmp_path / "t.csv", 200_000
+    text = io.StringIO()
+    np.savetxt(text, np.random.default_rng(0).normal(size=(1000, 8)), delimiter=",", fmt="%.18e")
+    path.write_text(text.getvalue() * (rows // 1000))
+    tracemalloc.start()
+    try:
+        read_text_table(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert path.stat().st_size > 40_000_000
+    assert peak < 2.2 * 4 * 8 * rows + 16_000_000
