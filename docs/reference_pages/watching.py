@@ -77,7 +77,7 @@ FIRINGS = {
     "must": "a must can no longer hold",
     "nice": "a nice can no longer hold",
     "abort": "an abort rule fired: the run stops",
-    "rollback": "a rollback rule fired: a flag, with what a rollback would change and its command",
+    "rollback": "a rollback rule fired: a flag, with what a rollback would change and its command, or why that cannot be",
     "scenario": "a scenario fired",
     "early stop": "validation no longer improves: the run finishes",
 }

@@ -9,10 +9,11 @@ from typing import Any
 from jepa_core.autopsy.death import Kind
 from jepa_core.autopsy.examining import Autopsy
 from jepa_core.errors import RecipeError
+from jepa_core.rollback.cause import Cause
 from jepa_core.rollback.going_on import no_recipe, resume_command
 from jepa_core.rollback.lineage import read_lineage, successor_of
 from jepa_core.rollback.plan import flags_of, rollback_command
-from jepa_core.rollback.ways_back import after_non_finite
+from jepa_core.rollback.ways_back import after_non_finite, healthy
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.naming import typed_name
@@ -111,7 +112,12 @@ class _Commands:
         if not aborts:
             return
         scenario, change = aborts[-1].name.partition(" ")[2], aborts[-1].evidence.get("set")
-        if isinstance(change, dict) and change:
+        if aborts[-1].evidence.get("fault"):
+            yield f"jepa check {self._typed}", "the rule with its figures"
+            checkpoint, _ = healthy(self._run, Cause(name=scenario, event=aborts[-1], rule=None).first_sign)
+            command = rollback_command(self._run, to=checkpoint.step if checkpoint else 0)
+            yield f"{command} --set KEY=VALUE", "say with which change: the rule's own cannot be made"
+        elif isinstance(change, dict) and change:
             yield (
                 rollback_command(self._run, scenario=scenario),
                 "goes on from before its first sign, with the rule's change",

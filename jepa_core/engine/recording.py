@@ -137,7 +137,8 @@ class RunRecord:
     def _flag(self, firing: Firing) -> None:
         """Write the event of a rule that fired, with what a rollback would change and how to type it; tell of it."""
         flag = self.orders.flag(firing) if self.orders else None
-        self._writer.firing(firing, **({} if flag is None else {"changes": flag.changes, "command": flag.command}))
+        more = {} if flag is None else {"changes": flag.changes, "command": flag.command}
+        self._writer.firing(firing, **(more | {"fault": flag.fault} if flag and flag.fault else more))
         told = [firing.advice]
         if flag is not None and not (self.orders and self.orders.act_on(firing)):
             told.append(flag.describe())

@@ -13,9 +13,11 @@ from typing import Any, Protocol
 
 import attrs
 
-from jepa_core.errors import JepaError
+from jepa_core.errors import CheckpointError, JepaError, RecipeError, RunDirectoryError
+from jepa_core.recipes.difference import Change
+from jepa_core.recipes.faults import RecipeFaultsError
 from jepa_core.registry import Registry
-from jepa_core.rollback.change import changed_recipe
+from jepa_core.rollback.change import changed_recipe, refuse_other_data
 from jepa_core.rollback.child import Child, make_child
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.plan import change_in_words, rollback_command
@@ -25,8 +27,12 @@ from jepa_core.rollback.ways_back import after_non_finite, healthy
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.status import HEARTBEAT_SECONDS
 from jepa_core.run_directory.writing import RunWriter
+from jepa_core.visible_text import clean
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Firing, Severity
+
+LONGEST_FAULT = 400
+"""Characters of why a change cannot be made."""
 
 
 class Tell(Protocol):
@@ -44,10 +50,14 @@ class RollbackFlag:
     changes: tuple[str, ...]
     """Each in a few words; empty when they cannot be made, or are in the recipe already."""
     command: str
+    """For a change of one's own where the rule's cannot be made; empty where none can."""
+    fault: str = ""
+    """Why the rule's own change cannot be made; empty where it can."""
 
     def describe(self) -> str:
-        """In a line: what to type, and what it would change."""
-        return f"{self.command}  ({', '.join(self.changes)})" if self.changes else self.command
+        """In a line: what to type, and what it would change or why the rule's change is not in it."""
+        why = f"the rule's own change cannot be made: {self.fault}" if self.fault else ", ".join(self.changes)
+        return f"{self.command}  ({why})" if self.command and why else self.command or why
 
 
 @attrs.frozen(kw_only=True)
@@ -77,6 +87,7 @@ class RollbackOrders:
         self.settle: Callable[[], None] = lambda: None
         """Waits for a checkpoint that is being written; called before the run's checkpoints are looked at."""
         self._clock = clock
+        self._why_not = why_not
         self._plan = partial(plan_rollback, run, why_not=why_not)
         lineage = read_lineage(run)
         self._generation = 0 if lineage is None else lineage.generation
@@ -116,13 +127,36 @@ class RollbackOrders:
             return None
         command = rollback_command(self._run, scenario=firing.name)
         try:
-            changes = changed_recipe(self._run, self._registry(), set=firing.set, use=firing.use).changes
-        except JepaError:
-            return RollbackFlag((), command)
+            changes = self._changes(firing)
+        except JepaError as error:
+            # Without a recipe of the run there is no change of it at all.
+            by_hand = "" if isinstance(error, RunDirectoryError) else self._by_hand(firing)
+            return RollbackFlag((), by_hand, fault=_on_one_line(error))
         if not changes and not firing.use:
             # The change is in the recipe already: another has to be given.
             command = f"{command} --set KEY=VALUE"
         return RollbackFlag(tuple(map(change_in_words, changes)), command)
+
+    def _by_hand(self, firing: Firing) -> str:
+        """The command without the rule's name, with which its change would be made, too."""
+        try:
+            checkpoint, _ = healthy(self._run, firing.first_sign)
+        except CheckpointError:
+            checkpoint = None
+        return f"{rollback_command(self._run, to=checkpoint.step if checkpoint else 0)} --set KEY=VALUE"
+
+    def _changes(self, firing: Firing) -> tuple[Change, ...]:
+        """What a firing's change would do to the recipe.
+
+        Raises:
+            JepaError: there can be no such recipe, or no model of it on the run's data.
+        """
+        refuse_other_data(firing.set)
+        changed = changed_recipe(self._run, self._registry(), set=firing.set, use=firing.use)
+        fault = self._why_not(None, changed.loaded.recipe)
+        if fault:
+            raise RecipeError(fault)
+        return changed.changes
 
     def next_command(self, decision: Decision, ending: str) -> str:
         """What to type for a rollback after the end, with what it does behind it; empty where nothing asks for one: for
@@ -138,6 +172,8 @@ class RollbackOrders:
         flag = self.flag(firing) if firing else None
         if flag is not None and flag.changes:
             return f"{flag.command}  # {', '.join(flag.changes)}"
+        if flag is not None and flag.fault:
+            return flag.command and f"{flag.command}  # the rule's own change cannot be made: {flag.fault}"
         name = firing.name if firing else ending
         command = flag.command if flag else f"{rollback_command(self._run, scenario=name)} --set KEY=VALUE"
         begins_anew = healthy(self._run, firing.first_sign if firing else None)[0] is None
@@ -207,3 +243,11 @@ class RollbackOrders:
         close_request(pending.path, RequestAnswer(accepted=False, message=message))
         told = f"The request {pending.path.name} was refused: {message}"
         self._tell("request refused", "warning", told, step=step)
+
+
+def _on_one_line(error: JepaError) -> str:
+    """Of faults of a recipe what each is, without its place: that is in a rule, which no file has any more."""
+    said = str(error)
+    if isinstance(error, RecipeFaultsError):
+        said = "; ".join(" ".join(filter(None, [fault.key, fault.message])) for fault in error.faults)
+    return clean(" ".join(said.split()), LONGEST_FAULT).rstrip(".")

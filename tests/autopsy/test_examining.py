@@ -285,7 +285,7 @@ def answered(run: Path) -> Autopsy:
 @pytest.mark.parametrize("name", [METRICS, EVENTS, STATUS, RECIPE, ENVIRONMENT, CONSOLE, "bad_batches", "checkpoints"])
 def test_a_pipe_a_device_or_a_folder_in_a_files_place_is_answered(tmp_path: Path, name: str, put: Put) -> None:
     found = answered(run_with(tmp_path, name, put))
-    assert bool(found.unreadable) == (name in {METRICS, EVENTS})
+    assert bool(found.unreadable) == (name in {METRICS, EVENTS, RECIPE})
 
 
 GARBAGE = {
@@ -319,3 +319,19 @@ def test_nothing_is_written(tmp_path: Path) -> None:
     before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in run.rglob("*")}
     next_commands(examine(run))
     assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in run.rglob("*")} == before
+
+
+def test_a_rule_whose_change_cannot_be_made_is_gone_back_for_without_it(tmp_path: Path) -> None:
+    change = {"set": {"train": {"epochs": -1}}, "first_sign": 7}
+    run = ended(tmp_path, "aborted", "abort collapse", "usage < 0.05", exit_code=3, **change, fault="train.epochs")
+    check, rollback = next_commands(examine(run))
+    assert check == f"jepa check {run}"
+    assert rollback == f"jepa rollback {run} --to 6 --set KEY=VALUE"
+
+
+def test_a_run_without_its_recipe_is_neither_resumed_nor_rolled_back(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    assert next_commands(examine(run)) == {f"jepa run --resume {run}": "goes on from step 6"}
+    (run / RECIPE).unlink()
+    assert next_commands(autopsy := examine(run)) == {}
+    assert "recipe.toml cannot be read, so nothing can go on from here" in autopsy.unreadable[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jepa_core.errors import CheckpointError, RecipeError
+from jepa_core.errors import CheckpointError, JepaError, RecipeError
 from jepa_core.recipes.difference import Change
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
@@ -19,6 +19,7 @@ from jepa_core.rollback.planning import plan_rollback
 from jepa_core.rollback.ways_back import after_non_finite
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.writing import RunWriter
+from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Firing
 from jepa_monitor.demo.leg import write_checkpoint
 
@@ -235,6 +236,48 @@ def test_a_firing_without_a_change_has_no_flag_and_one_in_force_asks_for_another
     flag = orders.flag(firing(set={"aggregator": {"kind": "attention"}}))
     assert flag is not None
     assert (flag.changes, flag.command) == ((), f"jepa rollback {run} --scenario A --set KEY=VALUE")
+
+
+@pytest.mark.parametrize(
+    ("rule", "fault"),
+    [
+        ({"set": {"aggregator": {"kind": "absent"}}}, "aggregator.kind"),
+        ({"set": {"train": {"epochs": -1}, "encoder": {"dim": "x"}}}, "encoder.dim"),
+        ({"set": {"data": {"num_sequences": 7}}}, "A rollback goes on with the data that its run began with"),
+        ({"set": {}, "use": "absent"}, "absent"),
+        ({"set": {"aggregator": {"kind": "attention"}}}, "no such model"),
+    ],
+)
+def test_a_change_that_cannot_be_made_is_no_command_but_one_for_another_change(
+    run: Path, rule: dict[str, Any], fault: str
+) -> None:
+    model_fault = fault if fault == "no such model" else None
+    orders = RollbackOrders(
+        run, installed, lambda *_told, **_more: None, at_most=None, why_not=lambda _checkpoint, _recipe: model_fault
+    )
+    fire(run, fired := firing(**rule))
+    flag = orders.flag(fired)
+    assert flag is not None
+    assert (flag.changes, flag.command) == ((), f"jepa rollback {run} --to 6 --set KEY=VALUE")
+    assert fault in flag.fault
+    assert "\n" not in flag.fault
+    assert flag.describe() == f"{flag.command}  (the rule's own change cannot be made: {flag.fault})"
+    decision = Decision(rollback=fired)
+    assert orders.next_command(decision, "finished").startswith(f"{flag.command}  # the rule's own change cannot be")
+    # With the rule's name its change would come, too.
+    with pytest.raises(JepaError):
+        planned(run, scenario="A", set={"train": {"clip_norm": 1.0}}, why_not=lambda _checkpoint, _recipe: model_fault)
+    assert planned(run, to=6, set={"train": {"clip_norm": 1.0}}).checkpoint_step == 6
+
+
+def test_of_a_run_without_a_recipe_nothing_is_said_to_be_typed(run: Path) -> None:
+    orders = RollbackOrders(run, installed, lambda *_told, **_more: None, at_most=None)
+    (run / "recipe.toml").unlink()
+    flag = orders.flag(firing())
+    assert flag is not None
+    assert flag.command == ""
+    assert flag.describe().startswith("the rule's own change cannot be made: ")
+    assert orders.next_command(Decision(rollback=firing()), "finished") == ""
 
 
 @pytest.mark.parametrize(
