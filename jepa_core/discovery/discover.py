@@ -162,8 +162,9 @@ def _components(source: PluginSource, offers: Iterable[Offer]) -> list[Component
         PluginError: the plugin offers one component twice.
     """
     components: dict[tuple[str, str], Component] = {}
+    identity = _identity(source)  # once: each look reads the distribution's metadata from its file
     for family, config_class in offers:
-        component = Component(family=family, name=config_class.kind, config_class=config_class, **_identity(source))
+        component = Component(family=family, name=config_class.kind, config_class=config_class, **identity)
         if (family, component.name) in components:
             raise BrokenOfferError(f"offers the {family} {component.name!r} twice", config_class)
         components[family, component.name] = component

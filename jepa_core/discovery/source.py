@@ -10,6 +10,7 @@ import importlib.abc
 import importlib.util
 import inspect
 import json
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ from jepa_core.errors import PluginError
 from jepa_core.plain_files import open_plain
 
 ENTRY_POINT_GROUP = "jepa"
+
+_NAME = re.compile(r"^Name:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_VERSION = re.compile(r"^Version:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 
 LOCAL = "jepa_plugin_file_"
 """What the names of modules begin with that are local files."""
@@ -71,11 +75,15 @@ class InstalledPlugin:
 
     @property
     def distribution(self) -> str:
-        return _field(self.point.dist, "name") or self.point.value
+        return self._identity[0] or self.point.value
 
     @property
     def version(self) -> str:
-        return _field(self.point.dist, "version")
+        return self._identity[1]
+
+    @property
+    def _identity(self) -> tuple[str, str]:
+        return name_and_version(self.point.dist) if self.point.dist is not None else ("", "")
 
     def load(self) -> Any:
         if EntryPoint.pattern.match(self.point.value) is None:
@@ -200,20 +208,20 @@ def installed_plugins() -> list[PluginSource]:
     found: list[PluginSource] = []
     seen: set[str] = set()
     for distribution in distributions():
-        name = _field(distribution, "name")
+        name, version = name_and_version(distribution)
         if canonical(name) not in seen:
-            found += _plugins_of(distribution, name)
+            found += _plugins_of(distribution, name, version)
             seen |= {canonical(name)} - {""}
     return found
 
 
-def _plugins_of(distribution: Distribution, name: str) -> Iterator[PluginSource]:
+def _plugins_of(distribution: Distribution, name: str, version: str) -> Iterator[PluginSource]:
     try:
         points = list(distribution.entry_points.select(group=ENTRY_POINT_GROUP))
     except Exception as error:  # entry points that break the format raise anything
         if f"[{ENTRY_POINT_GROUP}]" in (distribution.read_text("entry_points.txt") or ""):
             cause = f"its entry_points.txt cannot be read: {type(error).__name__}: {error}"
-            yield DamagedDistribution(name, _field(distribution, "version"), cause)
+            yield DamagedDistribution(name, version, cause)
         return
     yield from map(InstalledPlugin, points)
 
@@ -260,10 +268,16 @@ def place_of(source: Path, definition: object) -> str:
     return ""
 
 
-def _field(distribution: Distribution | None, field: str) -> str:
-    """Name or version of a distribution; empty when its metadata is damaged."""
+def name_and_version(distribution: Distribution) -> tuple[str, str]:
+    """Of a distribution; empty when its metadata is damaged.
+
+    Of each that is installed it is asked, at the beginning of every run: `Distribution.metadata` would parse the whole
+    README that follows the header, anew for each field.
+    """
     try:
-        value = getattr(distribution, field, None)
-    except Exception:  # metadata that is missing or broken raises differently from one Python to the next
-        return ""
-    return value if isinstance(value, str) else ""
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    except Exception:  # metadata that is broken raises differently from one Python to the next
+        return "", ""
+    header = text.partition("\n\n")[0]
+    name, version = (field.search(header) for field in (_NAME, _VERSION))
+    return name[1] if name else "", version[1] if version else ""

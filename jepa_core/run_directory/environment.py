@@ -10,6 +10,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from jepa_core.discovery.source import name_and_version
 from jepa_core.run_directory.commit import commit_of
 
 
@@ -29,5 +30,5 @@ def describe_environment(command_line: Sequence[str], **more: Any) -> dict[str, 
 
 
 def _packages() -> dict[str, str]:
-    found = {distribution.metadata["Name"] or "": distribution.version for distribution in distributions()}
+    found = dict(name_and_version(distribution) for distribution in distributions())
     return dict(sorted((name, version) for name, version in found.items() if name))

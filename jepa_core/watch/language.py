@@ -33,6 +33,7 @@ What is in the language stands in `expressions`, what it means in `closures`; th
 from __future__ import annotations
 
 import ast
+import functools
 import math
 import re
 import warnings
@@ -158,6 +159,7 @@ class Rule:
         )
 
 
+@functools.lru_cache(maxsize=1024)  # the same rules are checked, fitted and judged, one after the other
 def parse_rule(text: str) -> Rule:
     """Parse a rule.
 
