@@ -1,7 +1,7 @@
 """What may stand next on a command line: the answers that the scripts of `jepa completion` ask for at every TAB.
 
 Commands, flags and fixed choices are the command line's own; here is what only the place knows: recipes, runs, keys of
-recipes, plugins. Nothing that takes long is loaded, so components are those of the recipes' schema.
+recipes, plugins. Nothing that takes long is loaded: components are those of the recipes' schema and of plugins' source.
 
 An answer is lines: a value, or value, tab and what it is. Lines that begin with U+001F tell more: `begin` forgets what
 came before, `prefix` with a tab and what stands before each value, `files` that paths will do, too, `files` with two
@@ -14,7 +14,6 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +35,9 @@ _UNIT = "\x1f"
 Candidates = Iterable[tuple[str, str]]
 """What may stand there, and a few words on it."""
 
+Place = tuple[str, str]
+"""That a path will do: what stands before it in the word, and how its name ends."""
+
 
 def answer(request: Sequence[str], commands: Iterable[tuple[str, str]], program: Callable[[str], App]) -> None:
     """Print what may stand next.
@@ -51,12 +53,14 @@ def answer(request: Sequence[str], commands: Iterable[tuple[str, str]], program:
         return
     from cyclopts import Parameter
 
-    places: list[str] = []
+    places: list[Place] = []
     app = program(words[0])
     app.default_parameter = Parameter(completer=partial(_candidates, places))
     os.environ[_WORDS] = "".join(f"{word}{_UNIT}" for word in words)
     app([REQUEST])
-    print("".join(places), end="")
+    flag, equals, _ = words[-1].partition("=")
+    flag = f"{flag}=" if equals and flag.startswith("--") else ""
+    print("".join(f"{_UNIT}files\t{flag}{before}\t{ending}\n" for before, ending in places), end="")
 
 
 def _words_of(line: str) -> list[str]:
@@ -74,42 +78,74 @@ def _print(candidates: Candidates) -> None:
     print("".join(f"{value}\t{about}\n" for value, about in candidates), end="")
 
 
-def _candidates(places: list[str], context: CompletionContext) -> list[tuple[str, str]]:
-    """For the argument under the cursor; where a path will do, `places` gets the line that says so."""
+def _candidates(places: list[Place], context: CompletionContext) -> list[tuple[str, str]]:
+    """For the argument under the cursor; where a path will do, `places` gets what stands before it."""
     argument = context.argument
+    if argument.name in _FILES:
+        places.append(("", _FILES[argument.name]))
     find = SOURCES.get(argument.name)
     if find is None or argument.hint in (Path, tuple[Path, ...]):
         return []
-    if argument.name in _FILES:
-        places.append(_place("", _FILES[argument.name]))
     # What cannot be typed as it stands is no help, and would steer the terminal.
     return [
         (value, clean(about, 80)) for value, about in find(context, places) if value == visible(value) and value.strip()
     ]
 
 
-def _place(before: str, ending: str) -> str:
-    return f"{_UNIT}files\t{before}\t{ending}\n"
-
-
-def _recipes(_context: CompletionContext, _places: list[str]) -> Candidates:
+def _recipes(context: CompletionContext, _places: list[Place]) -> Candidates:
     from jepa_core.recipes.layers import recipe_names, shipped_recipes
     from jepa_core.recipes.recipe_path import OWN
 
-    return [(name, "") for name in dict.fromkeys((*recipe_names(OWN), *recipe_names(shipped_recipes())))]
+    names = dict.fromkeys((*recipe_names(OWN), *recipe_names(shipped_recipes())))
+    return [(name, "") for name in names if context.incomplete or not name.startswith(".")]
 
 
-def _runs(context: CompletionContext, _places: list[str]) -> Candidates:
+def _runs(context: CompletionContext, _places: list[Place]) -> Candidates:
+    from jepa_core.commands.completing_runs import runs_called
+
+    return runs_called(context.incomplete, _runs_dir(context))
+
+
+def _tags(context: CompletionContext, _places: list[Place]) -> Candidates:
+    from jepa_core.commands.completing_runs import tags_of_runs
+
+    return tags_of_runs(_runs_dir(context))
+
+
+def _steps(*words: str) -> Callable[[CompletionContext, list[Place]], Candidates]:
+    """Words that may stand there, and the steps of the run's checkpoints."""
+
+    def steps(context: CompletionContext, _places: list[Place]) -> Candidates:
+        from jepa_core.commands.completing_runs import checkpoints_of
+
+        return [*((word, "") for word in words), *checkpoints_of(_run(context), _runs_dir(context))]
+
+    return steps
+
+
+def _fired(context: CompletionContext, _places: list[Place]) -> Candidates:
+    from jepa_core.commands.completing_runs import fired_in
+
+    return fired_in(_run(context), _runs_dir(context))
+
+
+def _run(context: CompletionContext) -> str:
+    """The run that the line names."""
+    from jepa_core.run_directory.naming import LATEST
+
+    run = context.get("RUN")
+    return run.raw if run is not None and run.raw else LATEST
+
+
+def _runs_dir(context: CompletionContext) -> Path:
     from jepa_core.home import at_home
-    from jepa_core.run_directory.naming import LATEST, RUNS_DIR, runs_in
+    from jepa_core.run_directory.naming import RUNS_DIR
 
     given = context.get("--runs-dir")
-    folder = RUNS_DIR if given is None or given.raw is None else Path(at_home(given.raw))
-    runs = runs_in(folder)
-    return [*([(LATEST, runs[-1].name)] if runs else []), *((run.name, "") for run in reversed(runs))]
+    return RUNS_DIR if given is None or given.raw is None else Path(at_home(given.raw))
 
 
-def _fields(context: CompletionContext, places: list[str]) -> Candidates:
+def _fields(context: CompletionContext, places: list[Place]) -> Candidates:
     """Keys of a recipe up to the next dot, or values of one."""
     from jepa_core.commands.completing_fields import keys_below, values_of
 
@@ -119,7 +155,7 @@ def _fields(context: CompletionContext, places: list[str]) -> Candidates:
         return keys_below(key.rpartition(".")[0], kinds)
     before = value.rpartition(",")[0] + "," if context.argument.name == "--vary" and "," in value else ""
     if key.rpartition(".")[2] == "path":
-        places.append(_place(f"{key}={before}", ""))
+        places.append((f"{key}={before}", ""))
     return [(f"{key}={before}{each}", about) for each, about in values_of(key, kinds)]
 
 
@@ -149,34 +185,32 @@ def _kinds(context: CompletionContext) -> dict[str, str]:
     return kinds
 
 
-def _components(_context: CompletionContext, _places: list[str]) -> Candidates:
+def _components(_context: CompletionContext, _places: list[Place]) -> Candidates:
     from jepa_core.commands.completing_fields import components
 
     return components()
 
 
-def _plugins(_context: CompletionContext, _places: list[str]) -> Candidates:
-    from jepa_core.discovery.source import ENTRY_POINT_GROUP
+def _plugins(_context: CompletionContext, _places: list[Place]) -> Candidates:
+    from jepa_core.discovery.source import installed_plugins
 
-    return [
-        (point.dist.name if point.dist else point.name, point.value) for point in entry_points(group=ENTRY_POINT_GROUP)
-    ]
+    return [(plugin.distribution, plugin.name) for plugin in installed_plugins()]
 
 
-def _families(_context: CompletionContext, _places: list[str]) -> Candidates:
+def _families(_context: CompletionContext, _places: list[Place]) -> Candidates:
     from jepa_core.hookspecs import FAMILIES
 
     return [(family, "") for family in FAMILIES]
 
 
-def _words(*words: str) -> Callable[[CompletionContext, list[str]], Candidates]:
+def _words(*words: str) -> Callable[[CompletionContext, list[Place]], Candidates]:
     return lambda _context, _places: [(word, "") for word in words]
 
 
 _RECIPE_ARGUMENTS = ("RECIPE", "RECIPES", "LEFT", "RIGHT", "--recipe", "--from", "--use", "--rules")
 _RUN_ARGUMENTS = ("RUN", "RUNS", "PATH", "--resume")
 
-SOURCES: dict[str, Callable[[CompletionContext, list[str]], Candidates]] = {
+SOURCES: dict[str, Callable[[CompletionContext, list[Place]], Candidates]] = {
     **dict.fromkeys(_RECIPE_ARGUMENTS, _recipes),
     **dict.fromkeys(_RUN_ARGUMENTS, _runs),
     **dict.fromkeys(("--set", "--vary"), _fields),
@@ -184,7 +218,10 @@ SOURCES: dict[str, Callable[[CompletionContext, list[str]], Candidates]] = {
     "--no-plugin": _plugins,
     "--family": _families,
     "--device": _words("auto", "cpu", "cuda", "cuda:0"),
-    "--step": _words("best", "newest"),
+    "--step": _steps("best", "newest"),
+    "--to": _steps("0"),
+    "--scenario": _fired,
+    "--tag": _tags,
     "--split": _words("train", "validation", "all"),
     "--array": _words("prediction", "state", "target"),
     "--arrays": _words("state", "prediction", "target", "tokens", "mask", "codes"),
@@ -197,5 +234,6 @@ _FILES = {
     **dict.fromkeys(_RECIPE_ARGUMENTS, ".toml"),
     **dict.fromkeys(_RUN_ARGUMENTS, "/"),
     "TARGET": ".py",
+    "--runs-dir": "/",
 }
 """Where a path will do, too, and how the file's name ends; / stands for folders alone."""

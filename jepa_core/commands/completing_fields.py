@@ -1,4 +1,4 @@
-"""Keys and values of a recipe for the command line's completion, from the schema that lies beside the recipes."""
+"""Keys and values of a recipe for the command line's completion, by the recipes' schema and by plugins' source."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from jepa_core.commands.completing_plugins import components_of_plugins
 from jepa_core.recipes.layers import shipped_recipes
 
 Node = Mapping[str, Any]
 """A part of the schema."""
+
+_TABLES = {"dataset": "data", "loss": "losses", "null": "nulls", "observer": "observers"}
+"""Family → its table in a recipe, where that is called otherwise."""
 
 
 def keys_below(path: str, kinds: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -53,7 +57,20 @@ def components() -> list[tuple[str, str]]:
 
 @cache
 def _schema() -> Node:
-    schema: Node = json.loads((shipped_recipes() / "schema.json").read_bytes())
+    """That of the package, and in it what other plugins offer, as far as their source says it."""
+    schema: dict[str, Any] = json.loads((shipped_recipes() / "schema.json").read_bytes())
+    tables = schema["properties"]
+    for name, fields in components_of_plugins().items():
+        family, _, kind = name.partition(".")
+        there = {"$ref": f"#/$defs/{name}"}
+        table = tables.get(_TABLES.get(family, family))
+        if table is None or name in schema["$defs"]:
+            continue
+        schema["$defs"][name] = {"properties": fields}
+        if "anyOf" not in table:  # one of several components, each in a table of its own
+            table["properties"].setdefault(kind, there)
+            table = table["additionalProperties"]
+        table["anyOf"].append(there)
     return schema
 
 

@@ -93,6 +93,15 @@ def find_cause(reader: RunReader, recipe: Mapping[str, Any], scenario: str, *, r
     return Cause(name=name, event=chosen, rule=rules.get(name))
 
 
+def firings(reader: RunReader) -> list[tuple[str, Event]]:
+    """Id and event of all that a run can be taken back for, the oldest first.
+
+    Raises:
+        RunDirectoryError: its events are no plain file.
+    """
+    return [(_id_of(event), event) for event in _fired(reader.events())]
+
+
 def _fired(events: Iterable[Event]) -> Iterator[Event]:
     for event in events:
         if event.name == NON_FINITE or event.name.partition(" ")[0] in _KINDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -18,16 +19,19 @@ import pytest
 
 from jepa_core.cli import main, program
 from jepa_core.commands.completing import SOURCES
+from jepa_core.commands.completing_fields import _schema
 from jepa_core.recipes.layers import recipe_names, shipped_recipes
+from jepa_core.run_directory.stored_checkpoints import checkpoint_name
 from tests.architecture.test_imports import HEAVY, commands_of_app
 from tests.commands.test_injection import NAME
 from tests.monitor.test_injection import FORBIDDEN
+from tests.plugins.distributions import COMPONENT, on_the_path
 from tests.run_directory.runs import record_run, validation
 
 FREE = {
-    "--label", "--metric", "--name", "--scenario", "--tag", "WORD",
+    "--label", "--metric", "--name", "WORD",
     "--gpus", "--jobs", "--keep", "--neighbours", "--processes",
-    "--replay", "--seconds", "--seeds", "--timeout", "--to",
+    "--replay", "--seconds", "--seeds", "--timeout",
 }  # fmt: skip
 """Numbers and words of one's own."""
 
@@ -53,17 +57,70 @@ def test_commands_recipes_and_runs(
     record_run(tmp_path / "others" / "two-20260101-000000", [validation(1, 1.0, 0.4)])
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes" / "mine.toml").touch()
+    (tmp_path / "recipes" / ".kept.toml").touch()
     assert {"run", "autopsy", "completion"} <= set(offered("r"))
     assert {"list", "new", "show"} <= set(offered("recipe", ""))
     for words in (["run"], ["recipe", "diff", "a"], ["recipe", "new", "a.toml", "--from"], ["rollback", "--use"]):
         found = offered(*words, "")
         assert {"mine", *recipe_names(shipped_recipes())} <= set(found)
+        assert ".kept" not in found
         assert "\x1ffiles\t\t.toml" in found
     for words in (["eval"], ["run", "--resume"], ["compare", "a"], ["monitor"]):
         found = offered(*words, "")
         assert [name for name in found if name[:1].isalpha()] == ["latest", "one-20260101-000000"]
         assert "\x1ffiles\t\t/" in found
     assert "two-20260101-000000" in offered("eval", "--runs-dir", "others", "")
+
+
+def test_what_a_run_is_called_by_and_has(
+    offered: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    older, newer = (tmp_path / "runs" / f"one-20260101-{time}" for time in ("000000", "120000"))
+    for run in (older, newer):
+        record_run(run, [validation(1, 1.0, 0.4)])
+    assert [value for value in offered("eval", "20260101-0") if value[:1].isdigit()] == ["20260101-000000"]
+    assert [value for value in offered("eval", "12") if value[:1].isdigit()] == ["120000"]
+    assert not [value for value in offered("eval", "o") if value[:1].isdigit()]
+
+    (older / "environment.json").write_text('{"tags": ["wide", "lr"]}', encoding="utf-8")
+    for step in (8, 64):
+        (older / "checkpoints" / checkpoint_name(step)).mkdir(parents=True)
+    fired = [
+        {"sequence": number, "name": name, "severity": "warning", "message": "why", "time": 1.0, "step": 1.0}
+        for number, name in enumerate(("rollback B", "checkpoint", "scenario slide", "rollback B", "non-finite"))
+    ]
+    (older / "events.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in fired), encoding="utf-8")
+    for command in ("run", "runs"):
+        assert {"wide", "lr"} <= set(offered(command, "--tag", ""))
+    assert {"0", "8", "64"} <= set(offered("rollback", "one-20260101-00", "--to", ""))
+    assert {"best", "newest", "8", "64"} <= set(offered("eval", older.name, "--step", ""))
+    assert {"0", "8"}.isdisjoint(offered("rollback", "--to", "6"))
+    rules = [value for value in offered("rollback", older.name, "--scenario", "") if value and value[0] != "\x1f"]
+    assert rules == ["non-finite", "B", "slide"]
+    for line in (["rollback", "--scenario", ""], ["rollback", "no such", "--scenario", ""]):
+        assert not [value for value in offered(*line) if value and value[0] != "\x1f"]
+
+
+def test_components_of_other_plugins_are_offered_and_not_imported(
+    offered: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = on_the_path(tmp_path / "site", monkeypatch)
+    of_loss = COMPONENT.format(kind="far").replace("jepa_aggregators", "jepa_losses")
+    site.put("near", "raise SystemExit\n" + COMPONENT.format(kind="near"))
+    site.put("far", of_loss.replace("    def build", "    rate: float = setting('how far', default=1)\n    def build"))
+    site.put("odd", "def jepa_losses(:")
+    site.describe("garbled", "[jepa]\nno equals sign here\n")
+    _schema.cache_clear()
+    try:
+        assert {"near", "far", "mean"} <= set(offered("plugins", "show", ""))
+        assert {"jepa-near", "jepa-garbled", "jepa-core"} <= set(offered("run", "--no-plugin", ""))
+        assert "aggregator.kind=near" in offered("run", "--set", "aggregator.kind=")
+        assert "losses.far." in offered("run", "--set", "losses.")
+        assert "losses.far.rate=" in offered("run", "--set", "losses.far.")
+        assert "losses.own.kind=far" in offered("run", "--set", "losses.own.kind=")
+    finally:
+        _schema.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -81,6 +138,9 @@ def test_commands_recipes_and_runs(
         (["run", "x", "--set", "no.such."], set(), {"no.such."}),
         (["ablate", "x", "--vary", "aggregator.kind=mean,a"], {"aggregator.kind=mean,analogy"}, set()),
         (["run", "x", "--set", "data.path=~/"], {"\x1ffiles\tdata.path=\t"}, set()),
+        (["run", "x", "--set=data.path="], {"\x1ffiles\t--set=data.path=\t"}, set()),
+        (["rollback", "--use=a"], {"\x1ffiles\t--use=\t.toml", "arc"}, set()),
+        (["eval", "--runs-dir", ""], {"\x1ffiles\t\t/"}, set()),
         (["plugins", "show", "att"], {"attention"}, {"mean"}),
         (["run", "x", "--no-plugin", ""], {"jepa-core"}, set()),
         (["plugins", "new", "a", "--family", ""], {"loss", "null"}, set()),
@@ -121,7 +181,11 @@ from jepa_core.cli import main
 with suppress(SystemExit):
     main(["__complete", "r"])
 assert "cyclopts" not in sys.modules
-for words in ["run", ""], ["run", "digits", "--set", "encoder."], ["eval", ""], ["plugins", "show", ""]:
+asked = (
+    ["run", ""], ["run", "digits", "--set", "encoder."], ["eval", ""], ["plugins", "show", ""],
+    ["rollback", "--scenario", ""], ["rollback", "--to", ""], ["runs", "--tag", ""],
+)
+for words in asked:
     with suppress(SystemExit):
         main(["__complete", *words])
     loaded = {{"jepa_plugins", *{HEAVY!r}}} & sys.modules.keys()
@@ -168,6 +232,7 @@ LINES = {
     "jepa run digits --set=aggregator.kind=me": "jepa run digits --set=aggregator.kind=mean ",
     "jepa run digits --set data.path=~/wo": "jepa run digits --set data.path=~/work/",
     "jepa run digits --set data.path=da": "jepa run digits --set data.path=data.npy ",
+    "jepa run digits --set=data.path=da": "jepa run digits --set=data.path=data.npy ",
     "jepa recipe check mi": "jepa recipe check mine.toml ",
     "jepa run a\\ re": "jepa run a\\ recipe.toml ",
     "jepa eval --runs-dir ru": "jepa eval --runs-dir runs\\ dir/",
