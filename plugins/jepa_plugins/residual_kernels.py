@@ -27,7 +27,7 @@ def _kept(seed, p, row, ROWS: tl.constexpr, BLOCK: tl.constexpr):
 # How many rows there are needs no kernel of its own where 16 divides it.
 @triton.jit(do_not_specialize=["num_rows"])
 def add_norm(
-    stream, branch, seed, p, weight, bias, eps, total, normed, means, scales, num_rows, dim,
+    stream, branch, branch_bias, seed, p, weight, bias, eps, total, normed, means, scales, num_rows, dim,
     HAS_BRANCH: tl.constexpr, HAS_DROPOUT: tl.constexpr, HAS_NORM: tl.constexpr,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -38,6 +38,7 @@ def add_norm(
     x = tl.load(stream + at, mask=there, other=0.0).to(tl.float32)
     if HAS_BRANCH:
         added = tl.load(branch + at, mask=there, other=0.0).to(tl.float32)
+        added += tl.load(branch_bias + column, mask=column < dim, other=0.0).to(tl.float32)[None, :]
         if HAS_DROPOUT:
             added *= _kept(seed, p, row, ROWS, BLOCK)
         rounded = (x + added).to(total.dtype.element_ty)
@@ -57,14 +58,15 @@ def add_norm(
 @triton.jit(do_not_specialize=["num_rows", "num_blocks"])
 def add_norm_backward(
     grad_total, grad_normed, total, means, scales, weight, seed, p, grad_stream, grad_branch, partial_weight,
-    partial_bias, num_rows, dim, num_blocks,
+    partial_bias, partial_branch_bias, num_rows, dim, num_blocks,
     HAS_TOTAL: tl.constexpr, HAS_BRANCH: tl.constexpr, HAS_DROPOUT: tl.constexpr,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of stream and branch, and of weight and bias as far as this program's rows give them."""
+    """Gradients of stream and branch, and of weight and biases as far as this program's rows give them."""
     program, column = tl.program_id(0), tl.arange(0, BLOCK)
     w = tl.load(weight + column, mask=column < dim, other=0.0)[None, :]
     of_weight, of_bias = tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK,), tl.float32)
+    of_branch_bias = tl.zeros((BLOCK,), tl.float32)
     for block in range(program, num_blocks, tl.num_programs(0)):
         row = block * ROWS + tl.arange(0, ROWS)
         is_row = row < num_rows
@@ -86,15 +88,28 @@ def add_norm_backward(
             if HAS_DROPOUT:
                 grad *= _kept(seed, p, row, ROWS, BLOCK)
             tl.store(grad_branch + at, grad.to(grad_branch.dtype.element_ty), mask=there)
-    tl.store(partial_weight + program * dim + column, of_weight, mask=column < dim)
-    tl.store(partial_bias + program * dim + column, of_bias, mask=column < dim)
+            of_branch_bias += tl.sum(tl.where(there, grad, 0.0), 0)
+    own = program * dim + column
+    tl.store(partial_weight + own, of_weight, mask=column < dim)
+    tl.store(partial_bias + own, of_bias, mask=column < dim)
+    tl.store(partial_branch_bias + own, of_branch_bias, mask=column < dim)
 
 
-@triton.jit(do_not_specialize=["num_rows"])
-def drop(grad, seed, p, grad_branch, num_rows, dim, ROWS: tl.constexpr, BLOCK: tl.constexpr):
-    """The gradient of a branch that was added with dropout."""
-    row, column = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.arange(0, BLOCK)
-    there = (row < num_rows)[:, None] & (column < dim)[None, :]
-    at = row.to(tl.int64)[:, None] * dim + column[None, :]
-    kept = tl.load(grad + at, mask=there, other=0.0).to(tl.float32) * _kept(seed, p, row, ROWS, BLOCK)
-    tl.store(grad_branch + at, kept.to(grad_branch.dtype.element_ty), mask=there)
+@triton.jit(do_not_specialize=["num_rows", "num_blocks"])
+def add_backward(
+    grad, seed, p, grad_branch, partial_branch_bias, num_rows, dim, num_blocks,
+    HAS_DROPOUT: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """The gradient of a branch that was added, and of its bias as far as this program's rows give it."""
+    program, column = tl.program_id(0), tl.arange(0, BLOCK)
+    of_branch_bias = tl.zeros((BLOCK,), tl.float32)
+    for block in range(program, num_blocks, tl.num_programs(0)):
+        row = block * ROWS + tl.arange(0, ROWS)
+        there = (row < num_rows)[:, None] & (column < dim)[None, :]
+        at = row.to(tl.int64)[:, None] * dim + column[None, :]
+        given = tl.load(grad + at, mask=there, other=0.0).to(tl.float32)
+        if HAS_DROPOUT:
+            given *= _kept(seed, p, row, ROWS, BLOCK)
+        tl.store(grad_branch + at, given.to(grad_branch.dtype.element_ty), mask=there)
+        of_branch_bias += tl.sum(given, 0)
+    tl.store(partial_branch_bias + program * dim + column, of_branch_bias, mask=column < dim)

@@ -32,10 +32,10 @@ WIDEST = 128
 """Dimension of a head that a program holds."""
 
 
-def is_short(queries: Tensor, keys: Tensor) -> bool:
-    """Whether `short_attention` takes queries (B, Q, H, d) and keys (B, K, H, d) on their device."""
-    lengths = queries.shape[1], keys.shape[1]
-    return has_kernels(queries) and min(lengths) > 0 and max(lengths) <= LONGEST and queries.shape[-1] <= WIDEST
+def is_short(queries: Tensor, keys: Tensor, heads: int) -> bool:
+    """Whether `short_attention` takes queries (B, Q, …) and keys (B, K, …) of that many heads, on their device."""
+    lengths, dim = (queries.shape[1], keys.shape[1]), math.prod(queries.shape[2:]) // heads
+    return has_kernels(queries) and min(lengths) > 0 and max(lengths) <= LONGEST and dim <= WIDEST
 
 
 def short_attention(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, dropout: float) -> Tensor:
@@ -52,8 +52,23 @@ def short_attention(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tens
     return mixed
 
 
+def short_self_attention(qkv: Tensor, allowed: Tensor, dropout: float) -> Tensor:
+    """(B, N, H, d) of queries, keys and values in one tensor (B, N, 3, H, d), whose gradient is one tensor, too.
+
+    Arguments are those of `short_attention`.
+    """
+    qkv = qkv if qkv.stride(-1) == 1 else qkv.contiguous()
+    allowed = allowed.expand(len(qkv), qkv.shape[1], qkv.shape[1])
+    mixed: Tensor = _self_forward(qkv, allowed, dropout_seed(qkv.device, dropout), dropout)
+    return mixed
+
+
 @operator("short_attention")
 def _forward(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
+    return _attended(queries, keys, values, allowed, seed, p)
+
+
+def _attended(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
     from jepa_plugins.short_attention_kernels import attend
 
     mixed = torch.empty(queries.shape, dtype=queries.dtype, device=queries.device)
@@ -68,15 +83,23 @@ def _forward(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, see
 def _backward(
     grad: Tensor, queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, seed: Tensor | None, p: float
 ) -> tuple[Tensor, Tensor, Tensor]:
+    q, k, v = (torch.empty(part.shape, dtype=part.dtype, device=part.device) for part in (queries, keys, values))
+    _differentiate_into((q, k, v), grad, (queries, keys, values), allowed, seed, p)
+    return q, k, v
+
+
+def _differentiate_into(
+    grads: tuple[Tensor, ...], grad: Tensor, parts: tuple[Tensor, ...], allowed: Tensor, seed: Tensor | None, p: float
+) -> None:
+    """Write the gradients of queries, keys and values, `parts`."""
     from jepa_plugins.short_attention_kernels import attend_backward
 
+    queries, keys, _ = parts
     grad = grad if grad.stride(-1) == 1 else grad.contiguous()
-    grads = tuple(torch.empty(part.shape, dtype=part.dtype, device=part.device) for part in (queries, keys, values))
     attend_backward[_grid(queries)](
-        queries, keys, values, grad, *grads, allowed.view(torch.uint8), seed, p, 1 / math.sqrt(queries.shape[-1]),
-        *_strides(queries, keys, values, grad, *grads), *allowed.stride(), **_sizes(queries, keys, p),
+        *parts, grad, *grads, allowed.view(torch.uint8), seed, p, 1 / math.sqrt(queries.shape[-1]),
+        *_strides(*parts, grad, *grads), *allowed.stride(), **_sizes(queries, keys, p),
     )  # fmt: skip
-    return grads[0], grads[1], grads[2]
 
 
 @_forward.register_fake
@@ -108,6 +131,36 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 _forward.register_autograd(_differentiate, setup_context=_keep)
+
+
+@operator("short_self_attention")
+def _self_forward(qkv: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
+    queries, keys, values = qkv.unbind(2)
+    return _attended(queries, keys, values, allowed, seed, p)
+
+
+@_self_forward.register_fake
+def _(qkv: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
+    return torch.empty(qkv[:, :, 0].shape, dtype=qkv.dtype, device=qkv.device)
+
+
+@operator("short_self_attention_backward")
+def _self_backward(grad: Tensor, qkv: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
+    of_qkv = torch.empty(qkv.shape, dtype=qkv.dtype, device=qkv.device)
+    _differentiate_into(of_qkv.unbind(2), grad, qkv.unbind(2), allowed, seed, p)
+    return of_qkv
+
+
+@_self_backward.register_fake
+def _(grad: Tensor, qkv: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
+    return torch.empty(qkv.shape, dtype=qkv.dtype, device=qkv.device)
+
+
+def _differentiate_self(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    return _self_backward(grad, *ctx.saved_tensors, ctx.p), None, None, None
+
+
+_self_forward.register_autograd(_differentiate_self, setup_context=_keep)
 
 
 def _grid(queries: Tensor) -> tuple[int]:

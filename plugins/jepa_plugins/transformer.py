@@ -5,12 +5,16 @@ Shapes: B sequences or observations, Q queries, K keys, D dimension, H heads. Kn
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from jepa_plugins.activation import activated
 from jepa_plugins.residual import added, added_and_normalised, normalised
-from jepa_plugins.short_attention import is_short, short_attention
+from jepa_plugins.short_attention import is_short, short_attention, short_self_attention
 
 
 class MultiHeadAttention(nn.Module):
@@ -27,21 +31,31 @@ class MultiHeadAttention(nn.Module):
 
     def forward(self, queries_BQD: Tensor, memory_BKD: Tensor, allowed: Tensor) -> Tensor:
         """(B, Q, D). `allowed`, bool, broadcasts to (B, Q, K) and lets every query see at least one key."""
-        keys_BKHd, values_BKHd = (self._heads(part) for part in self.keys_values(memory_BKD).chunk(2, dim=-1))
-        queries_BQHd, dropout = self._heads(self.queries(queries_BQD)), self.dropout if self.training else 0.0
-        if is_short(queries_BQHd, keys_BKHd):
-            mixed_BQHd = short_attention(queries_BQHd, keys_BKHd, values_BKHd, allowed, dropout)
-        else:
-            mixed_BQHd = F.scaled_dot_product_attention(
-                queries_BQHd.transpose(1, 2),
-                keys_BKHd.transpose(1, 2),
-                values_BKHd.transpose(1, 2),
-                # Fused attention on CUDA refuses a mask that is broadcast over keys.
-                attn_mask=allowed.expand(*allowed.shape[:-1], memory_BKD.shape[1]).contiguous().unsqueeze(1),
-                dropout_p=dropout,
-            ).transpose(1, 2)
-        mixed: Tensor = self.output(mixed_BQHd.flatten(2))
+        mixed: Tensor = self.output(self.mixed(queries_BQD, memory_BKD, allowed))
         return mixed
+
+    def mixed(self, queries_BQD: Tensor, memory_BKD: Tensor, allowed: Tensor) -> Tensor:
+        """(B, Q, D): what `output` makes the attention's result of."""
+        dropout = self.dropout if self.training else 0.0
+        is_own, short = memory_BKD is queries_BQD, is_short(queries_BQD, memory_BKD, self.heads)
+        if is_own and short:
+            # One product, whose gradient is one tensor.
+            weight = torch.cat([self.queries.weight, self.keys_values.weight])
+            qkv = F.linear(queries_BQD, weight, torch.cat([self.queries.bias, self.keys_values.bias]))
+            return short_self_attention(qkv.unflatten(-1, (3, self.heads, -1)), allowed, dropout).flatten(2)
+        keys_BKHd, values_BKHd = (self._heads(part) for part in self.keys_values(memory_BKD).chunk(2, dim=-1))
+        queries_BQHd = self._heads(self.queries(queries_BQD))
+        if short:
+            return short_attention(queries_BQHd, keys_BKHd, values_BKHd, allowed, dropout).flatten(2)
+        mixed_BHQd = F.scaled_dot_product_attention(
+            queries_BQHd.transpose(1, 2),
+            keys_BKHd.transpose(1, 2),
+            values_BKHd.transpose(1, 2),
+            # Fused attention on CUDA refuses a mask that is broadcast over keys.
+            attn_mask=allowed.expand(*allowed.shape[:-1], memory_BKD.shape[1]).contiguous().unsqueeze(1),
+            dropout_p=dropout,
+        )
+        return mixed_BHQd.transpose(1, 2).flatten(2)
 
     def weights(self, queries_BQD: Tensor, memory_BKD: Tensor, allowed: Tensor) -> Tensor:
         """(B, Q, K): what `forward` weighs the memory with, averaged over heads, without dropout."""
@@ -79,16 +93,54 @@ class TransformerBlock(nn.Module):
         """(B, Q, D). With the stream itself as memory this is self-attention."""
         normed_memory = normalised(memory_BKD, self.norm)
         normed_stream = normed_memory if memory_BKD is stream_BQD else normalised(stream_BQD, self.norm)
-        attended = self.attention(normed_stream, normed_memory, allowed)
-        norm, inner, gelu, outer, _ = self.mlp
-        assert isinstance(norm, nn.LayerNorm)
+        return self.moved(stream_BQD, normed_stream, normed_memory, allowed)[0]
+
+    def moved(
+        self,
+        stream_BQD: Tensor,
+        normed_BQD: Tensor,
+        normed_BKD: Tensor,
+        allowed: Tensor,
+        following: nn.LayerNorm | None = None,
+        *,
+        is_last: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """The stream after this block, and `following` of it; the stream twice without one.
+
+        Args:
+            stream_BQD: the stream as it was.
+            normed_BQD: `norm` of it.
+            normed_BKD: `norm` of the memory.
+            allowed: as `forward` takes it.
+            following: normalises what comes out; sum and normal form are one kernel so.
+            is_last: nothing multiplies the normal form.
+        """
+        norm, inner, _, outer, _ = cast("tuple[nn.LayerNorm, nn.Linear, nn.GELU, nn.Linear, nn.Dropout]", self.mlp)
         dropout = self.dropout.p if self.training else 0.0
-        stream_BQD, normed_stream = added_and_normalised(stream_BQD, attended, dropout, norm)
-        return added(stream_BQD, outer(gelu(inner(normed_stream))), dropout)
+        mixed_BQD = self.attention.mixed(normed_BQD, normed_BKD, allowed)
+        stream_BQD, normed_BQD = added_and_normalised(stream_BQD, mixed_BQD, self.attention.output, dropout, norm)
+        hidden = activated(normed_BQD, inner)
+        if following is None:
+            return (added(stream_BQD, hidden, outer, dropout),) * 2
+        return added_and_normalised(stream_BQD, hidden, outer, dropout, following, is_last=is_last)
 
     def weights(self, stream_BQD: Tensor, memory_BKD: Tensor, allowed: Tensor) -> Tensor:
         """(B, Q, K): the attention weights of this block, averaged over heads, without dropout."""
         return self.attention.weights(self.norm(stream_BQD), self.norm(memory_BKD), allowed)
+
+
+def self_attended(
+    blocks: Iterable[nn.Module], stream_BND: Tensor, allowed: Tensor, norm: nn.LayerNorm | None = None
+) -> Tensor:
+    """A stream (B, N, D) after blocks of self-attention, and after a last norm, if there is one."""
+    stack = [cast("TransformerBlock", block) for block in blocks]
+    norms = [*(block.norm for block in stack), norm]
+    normed_BND = stream_BND if norms[0] is None else normalised(stream_BND, norms[0])
+    for block, following in zip(stack, norms[1:], strict=True):
+        stream_BND, normed_BND = block.moved(
+            stream_BND, normed_BND, normed_BND, allowed, following, is_last=following is norm
+        )
+    return normed_BND
 
 
 def check_heads(dim: int, heads: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from jepa_plugins.short_attention import _grid, is_short, short_attention
+from jepa_plugins.short_attention import _grid, is_short, short_attention, short_self_attention
 from tests.triton_kernels import DEVICE, IS_ON_GPU, needs_triton
 
 cases = pytest.mark.parametrize(
@@ -58,6 +58,24 @@ def test_it_is_the_formula_forward_and_backward(sequences: int, queries: int, ke
 
 
 @needs_triton
+@pytest.mark.parametrize(
+    ("sequences", "tokens", "heads", "dim"), [(3, 16, 6, 64), (2, 5, 2, 17), (1, 33, 1, 128), (2, 1, 3, 1)]
+)
+def test_from_one_tensor_it_is_the_same_and_gives_one_gradient(
+    sequences: int, tokens: int, heads: int, dim: int
+) -> None:
+    *_, allowed, grad = drawn(sequences, tokens, tokens, heads, dim)
+    (ours,), (exact,) = (
+        leaves(made, dtype=dtype)
+        for made in [torch.randn(sequences, tokens, 3, heads, dim, device=DEVICE)]
+        for dtype in (torch.float32, torch.float64)
+    )
+    queries, keys, values = exact.unbind(2)
+    expected = formula(queries, keys, values, allowed)
+    require_same(short_self_attention(ours, allowed, 0.0), [ours], expected, [exact], grad)
+
+
+@needs_triton
 def test_a_mask_may_be_the_same_for_all_queries_or_all_sequences() -> None:
     queries, keys, values, allowed, _ = drawn(2, 4, 6, 2, 8)
     for mask in (allowed[:1], allowed[:, :1]):
@@ -94,11 +112,11 @@ def test_seeds_decide_what_is_left_out() -> None:
 
 def test_on_the_cpu_and_for_long_texts_it_is_not_asked() -> None:
     short = torch.zeros(1, 8, 1, 8)
-    assert not is_short(short, short)
+    assert not is_short(short, short, 1)
     if IS_ON_GPU:
         long = torch.zeros(1, 65, 1, 8, device=DEVICE)
-        assert is_short(short.to(DEVICE), short.to(DEVICE))
-        assert not is_short(short.to(DEVICE), long)
+        assert is_short(short.to(DEVICE), short.to(DEVICE), 1)
+        assert not is_short(short.to(DEVICE), long, 1)
 
 
 def test_there_may_be_more_sequences_than_cuda_takes_programs_side_by_side() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from jepa_core.contracts import BenchmarkCase
 from jepa_core.facts import BenchmarkFacts
 from jepa_core.metrics import Metric
-from jepa_plugins.short_attention import is_short, short_attention
+from jepa_plugins.short_attention import is_short, short_self_attention
 
 ON_CUDA = (
     (2_048, 16, 6, 64, 0.1),
@@ -54,9 +54,8 @@ def attention(sequences: int, tokens: int, heads: int, dim: int, dropout: float,
     allowed[..., 0] = True
 
     def as_built_in(qkv: Tensor, allowed: Tensor) -> Tensor:
-        queries, keys, values = qkv.unbind(2)
-        if is_short(queries, keys):
-            return short_attention(queries, keys, values, allowed, dropout)
+        if is_short(qkv, qkv, 3 * heads):
+            return short_self_attention(qkv, allowed, dropout)
         return fused(qkv, allowed)
 
     def plainly(qkv: Tensor, allowed: Tensor) -> Tensor:

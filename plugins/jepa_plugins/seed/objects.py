@@ -7,7 +7,7 @@ of `jepa_plugins.transformer`. Shapes: M grids, N objects, D embedding dimension
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import attrs
 import torch
@@ -17,6 +17,7 @@ from jepa_core.contracts import Embeddings, Observations, Reading, ReadingTransf
 from jepa_core.facts import EncoderFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
+from jepa_plugins.activation import activated
 from jepa_plugins.grids.object_features import NUM_FEATURES
 from jepa_plugins.grids.space import GridSpace
 from jepa_plugins.seed.object_features import (
@@ -27,7 +28,7 @@ from jepa_plugins.seed.object_features import (
     move_objects,
     read_objects,
 )
-from jepa_plugins.transformer import TransformerBlock, check_heads
+from jepa_plugins.transformer import TransformerBlock, check_heads, self_attended
 
 
 @attrs.frozen(kw_only=True)
@@ -86,9 +87,8 @@ class SeedObjects(nn.Module):
         """A reading of M grids to tokens (M, N, D)."""
         mask, neighbours = reading["mask"], reading["neighbours"]
         allowed = neighbours | torch.eye(self.num_tokens, dtype=torch.bool, device=mask.device)
-        stream = self.features(reading["features"])
-        for block in self.blocks:
-            stream = block(stream, stream, allowed)
+        first, _, second = cast("tuple[nn.Linear, nn.GELU, nn.Linear]", self.features)
+        stream = self_attended(self.blocks, second(activated(reading["features"], first)), allowed)
         return Embeddings(stream * mask.unsqueeze(-1), mask, neighbours)
 
     def reading_views(self) -> Mapping[str, ReadingTransform]:

@@ -21,7 +21,7 @@ from jepa_core.facts import EncoderFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_plugins.series.space import SeriesSpace
-from jepa_plugins.transformer import TransformerBlock, check_heads
+from jepa_plugins.transformer import TransformerBlock, check_heads, self_attended
 
 _LONGEST_PERIOD = 10_000.0
 """Of the slowest position signal, over 2 π, in patches."""
@@ -78,9 +78,7 @@ class SeriesEncoder(nn.Module):
         """Observations `values` (M, L, C) to tokens (M, N, D), in order of time, all real."""
         stream_MND = self.embed(self.patches(observations["values"])) + self.positions
         mask = torch.ones(stream_MND.shape[:2], dtype=torch.bool, device=stream_MND.device)
-        for block in self.blocks:
-            stream_MND = block(stream_MND, stream_MND, mask.unsqueeze(1))
-        return Embeddings(self.norm(stream_MND), mask)
+        return Embeddings(self_attended(self.blocks, stream_MND, mask.unsqueeze(1), self.norm), mask)
 
 
 def sin_cos_positions(count: int, dim: int) -> Tensor:

@@ -23,7 +23,7 @@ from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_plugins.grids.colours import NUM_COLOURS, OUTSIDE
 from jepa_plugins.grids.space import GridSpace
-from jepa_plugins.transformer import TransformerBlock, check_heads
+from jepa_plugins.transformer import TransformerBlock, check_heads, self_attended
 
 _SIZE_STD = 0.1
 """All tokens of a grid share its size, so it survives the mean whole where content averages out: it starts small."""
@@ -81,10 +81,8 @@ class CellEncoder(nn.Module):
         patches_MNP = self.embed.patches(grids)
         mask = (patches_MNP != OUTSIDE).any(-1)
         visible = (mask | ~mask.any(-1, keepdim=True)).unsqueeze(1)
-        stream = self.embed(patches_MNP, sizes)
-        for block in self.blocks:
-            stream = block(stream, stream, visible)
-        return Embeddings(self.norm(stream) * mask.unsqueeze(-1), mask)
+        tokens = self_attended(self.blocks, self.embed(patches_MNP, sizes), visible, self.norm)
+        return Embeddings(tokens * mask.unsqueeze(-1), mask)
 
 
 class BoundPatches(nn.Module):

@@ -35,7 +35,7 @@ from jepa_plugins.grids.colour_features import (
     num_size_features,
 )
 from jepa_plugins.grids.space import GridSpace
-from jepa_plugins.transformer import TransformerBlock
+from jepa_plugins.transformer import TransformerBlock, self_attended
 
 _INITIAL_STEP = 0.1
 """Scale of what a layer adds at the start: the blocks begin near the projected features."""
@@ -103,11 +103,9 @@ class ColourBlocks(nn.Module):
         start_MCK = self._projected(grids, sizes)
         # A transformer works on entries near one; a block of a grid of unit length has a tenth of its square.
         scale = NUM_COLOURS**0.5
-        named_MCK = stream_MCK = start_MCK * scale + self.identity
+        named_MCK = start_MCK * scale + self.identity
         everything = torch.ones(1, 1, 1, dtype=torch.bool, device=grids.device)
-        for layer in self.layers:
-            stream_MCK = layer(stream_MCK, stream_MCK, everything)
-        changed_MCK = start_MCK + (stream_MCK - named_MCK) / scale
+        changed_MCK = start_MCK + (self_attended(self.layers, named_MCK, everything) - named_MCK) / scale
         tokens_M1D = changed_MCK.flatten(1).unsqueeze(1)
         return Embeddings(tokens_M1D, torch.ones(grids.shape[0], 1, dtype=torch.bool, device=grids.device))
 

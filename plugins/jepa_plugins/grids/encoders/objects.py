@@ -7,7 +7,7 @@ perimeter and box are not in them. Shapes: M grids, N objects, D embedding dimen
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import attrs
 import torch
@@ -18,9 +18,10 @@ from jepa_core.contracts import Embeddings, Observations, Space
 from jepa_core.facts import EncoderFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
+from jepa_plugins.activation import activated
 from jepa_plugins.grids.object_features import NUM_FEATURES, find_objects
 from jepa_plugins.grids.space import GridSpace
-from jepa_plugins.transformer import TransformerBlock, check_heads
+from jepa_plugins.transformer import TransformerBlock, check_heads, self_attended
 
 
 @attrs.frozen(kw_only=True)
@@ -82,11 +83,9 @@ class ObjectEncoder(nn.Module):
 
     def _related(self, features: Tensor, allowed: Tensor, mask: Tensor) -> Tensor:
         """Features (M, N, F), which attend where `allowed` (M, N, N), to tokens (M, N, D); zeros where masked."""
-        stream = self.embed(features)
-        for block in self.blocks:
-            stream = block(stream, stream, allowed)
-        tokens: Tensor = self.norm(stream) * mask.unsqueeze(-1)
-        return tokens
+        first, _, second = cast("tuple[nn.Linear, nn.GELU, nn.Linear]", self.embed)
+        stream = second(activated(features, first))
+        return self_attended(self.blocks, stream, allowed, self.norm) * mask.unsqueeze(-1)
 
     def _related_by_size(self, features: Tensor, allowed: Tensor, mask: Tensor) -> Tensor:
         """The same with less padding: grids of up to 1, 2, 4, … objects together. A grid's objects are its first."""

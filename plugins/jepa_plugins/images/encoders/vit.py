@@ -22,7 +22,7 @@ from jepa_core.facts import EncoderFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_plugins.images.space import ImageSpace
-from jepa_plugins.transformer import TransformerBlock, check_heads
+from jepa_plugins.transformer import TransformerBlock, check_heads, self_attended
 
 _POSITION_STD = 0.02
 """Of learned positions at the start, as in ViT."""
@@ -91,10 +91,8 @@ class VisionTransformer(nn.Module):
         pixels = observations["pixels"]
         stream = self.embed(patches_of(F.pad(pixels, self.padding), self.patch)) + self.positions
         is_seen = torch.ones(1, 1, self.num_tokens, dtype=torch.bool, device=pixels.device)
-        for block in self.blocks:
-            stream = block(stream, stream, is_seen)
         mask = torch.ones(stream.shape[:2], dtype=torch.bool, device=pixels.device)
-        return Embeddings(self.norm(stream), mask)
+        return Embeddings(self_attended(self.blocks, stream, is_seen, self.norm), mask)
 
 
 def patches_of(pixels: Tensor, patch: int) -> Tensor:
