@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import attrs
 
 from jepa_core.engine.course import Course
 from jepa_core.recipes.tables import Recipe
+from jepa_core.watch.language import parse_rule
+
+PROBES = 10
+"""Validations of a long run, at least, that probe embeddings for labels, which takes as long as all else of one."""
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Calendar:
     """The dates of one run. `done` counts optimizer steps taken."""
 
@@ -39,6 +44,20 @@ class Calendar:
     def validations(self, done: int) -> int:
         """How many validations have come due by then, but for one at the very end."""
         return math.floor((self.epoch(done) + 1e-9) / self.recipe.diagnostics.validate_every_epochs)
+
+    def probe_due(self, done: int) -> bool:
+        """Whether a validation probes for labels: first, last, and others evenly; each that a rule needs."""
+        return self.is_last(done) or (self.validations(done) - 1) % self._probe_every == 0
+
+    @cached_property
+    def _probe_every(self) -> int:
+        watch = self.recipe.watch
+        rules = (*watch.must, *watch.nice, *watch.alarms)
+        needed = {name for rule in rules for name in parse_rule(rule.when).names}
+        needed |= {watch.early_stop.metric} if watch.early_stop else set()
+        if any(name.startswith("val.probe.") for name in needed):
+            return 1
+        return max(1, self.validations(self.run_steps) // PROBES)
 
     def checkpoint_due(self, done: int) -> bool:
         config = self.recipe.checkpoint

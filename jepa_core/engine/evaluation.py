@@ -243,16 +243,23 @@ class Validation:
         )
 
     def __call__(
-        self, objective: Objective, views: Mapping[str, ViewTransform], *, with_hard: bool = False
+        self,
+        objective: Objective,
+        views: Mapping[str, ViewTransform],
+        *,
+        with_hard: bool = False,
+        with_probes: bool = True,
     ) -> dict[str, float]:
-        """Every `val.` figure; with those among near copies where asked."""
-        return self.figures(objective, self.look(objective, views), with_hard=with_hard)
+        """Every `val.` figure; with those among near copies, and without those of labels, where asked."""
+        return self.figures(objective, self.look(objective, views), with_hard=with_hard, with_probes=with_probes)
 
     def look(self, objective: Objective, views: Mapping[str, ViewTransform]) -> Gathered:
         """Encode the split, with its loss terms."""
         return gather(objective, self._observations, self._compute, chunk=self._chunk, views=views)
 
-    def figures(self, objective: Objective, gathered: Gathered, *, with_hard: bool = False) -> dict[str, float]:
+    def figures(
+        self, objective: Objective, gathered: Gathered, *, with_hard: bool = False, with_probes: bool = True
+    ) -> dict[str, float]:
         """Every `val.` figure of a look.
 
         LiDAR is measured here and not on the sample of training sequences, which rarely holds two of one task: on the
@@ -265,7 +272,9 @@ class Validation:
         if self._has_views:
             figures["rank.lidar"] = lidar(gathered.z_context, self._tasks)
         values = torch.stack([value.float() for value in figures.values()]).tolist()
-        rest = self._retrieval(gathered) | self._probes(gathered.z_context[self._probed.rows], "probe")
+        rest = self._retrieval(gathered)
+        if with_probes:
+            rest |= self._probes(gathered.z_context[self._probed.rows], "probe")
         if with_hard and self.hard is not None:
             rest |= self._among_copies(objective, gathered, self.hard)
         return {f"val.{name}": value for name, value in [*zip(figures, values, strict=True), *rest.items()]}

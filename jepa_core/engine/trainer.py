@@ -304,7 +304,9 @@ class Trainer:
             self.record.diagnosis({"step": done, "epoch": calendar.epoch(done), **diagnosis.detail})
         if validation_due:
             with_hard = calendar.is_last(done) or calendar.validations(done) % self.validation.hard_every() == 0
-            row |= self.validation(self.step.objective, self.step.views, with_hard=with_hard)
+            row |= self.validation(
+                self.step.objective, self.step.views, with_hard=with_hard, with_probes=calendar.probe_due(done)
+            )
             if not self.best:
                 row |= self.validation.first_row()
             if row["val.retrieval.mrr"] > self.best.get("mrr", -1.0):

@@ -55,6 +55,31 @@ def test_seeds_of_different_paths_differ() -> None:
     assert len({derived_seed(*path) for path in paths}) == 4
 
 
+@pytest.mark.parametrize(("epochs", "probed"), [(3, 3), (19, 19), (30, 11), (100, 11)])
+def test_labels_are_probed_about_ten_times_first_and_last_among_them(
+    tiny_recipe: RecipeMaker, epochs: int, probed: int
+) -> None:
+    calendar = dates(tiny_recipe(f"train.epochs={epochs}"), 5)
+    due = [done for done in range(1, calendar.run_steps + 1) if calendar.validation_due(done)]
+    asked = [done for done in due if calendar.probe_due(done)]
+    assert (len(due), len(asked)) == (epochs, probed)
+    assert (asked[0], asked[-1]) == (due[0], due[-1])
+
+
+@pytest.mark.parametrize(
+    "needs",
+    [
+        "watch.must=[{id='seen', when='val.probe.colour.knn > 0.5'}]",
+        "watch.abort=[{id='unseen', when='val.probe.colour.knn < 0.1'}]",
+        "watch.early_stop={metric='val.probe.colour.knn', patience=3}",
+    ],
+)
+def test_labels_that_a_rule_goes_by_are_probed_each_time(tiny_recipe: RecipeMaker, needs: str) -> None:
+    calendar = dates(tiny_recipe("train.epochs=30", needs), 5)
+    due = [done for done in range(1, calendar.run_steps + 1) if calendar.validation_due(done)]
+    assert all(map(calendar.probe_due, due))
+
+
 def test_the_seeds_thirty_epochs_make_1425_steps(tiny_recipe: RecipeMaker) -> None:
     calendar = dates(tiny_recipe("train.epochs=30", "train.accumulate=2"), 95)
     assert calendar.run_steps == 1425
