@@ -1,8 +1,9 @@
 # The two commands of the README are `make run` and `make test`; `make check` is what CI runs.
 PYTHON ?= python3
 VENV := .venv
-# Tests use tiny tensors, so cores are used by processes: a second thread would only wait.
-TEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}
+# Tests use tiny tensors, so cores are used by processes: a second thread would only wait. Hundreds of processes are
+# started, each of which would compile the package anew where an environment forbids to keep what was compiled.
+TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}
 PROCESSES ?= auto
 BIN := $(VENV)/bin
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,20 @@ _HANDLERS = {number: signal.getsignal(number) for number in _HANDLED}
 # readline, which pytest loads, writes a terminal's width into the environment of child processes alone.
 os.environ.setdefault("COLUMNS", "")
 del os.environ["COLUMNS"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests are made and none thrown away, so that looking for garbage among them finds nothing, then and
+    at every later look: they are set aside."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
 
 TINY = """
 name = "tiny"
