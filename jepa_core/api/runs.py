@@ -165,13 +165,14 @@ def train(
     from jepa_core.api.recipes import recipe as read
     from jepa_core.presentation.shown_training import audit_command
     from jepa_core.recipes.reading import with_scenarios
+    from jepa_core.run_directory.recorded_files import typed_flags
 
     if set and isinstance(recipe, Recipe):
         raise RecipeError("This recipe is read already: give set= to jepa.recipe, or train by the recipe's name.")
     ready = recipe if isinstance(recipe, Recipe) else read(recipe, set=set)
     loaded = with_scenarios(ready.loaded, ready.registry)
-    plugin_files = [file.path for file in loaded.plugin_files]
-    command = audit_command(str(loaded.path), loaded.overrides, plugin_files) if audit else ""
+    plugins = typed_flags([file.path for file in loaded.plugin_files], loaded.kept_out)
+    command = audit_command(str(loaded.path), loaded.overrides, plugins) if audit else ""
     return _trained(
         loaded,
         ready.registry,

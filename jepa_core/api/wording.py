@@ -22,7 +22,7 @@ _SET = "--set "
 _WORDS = tuple(
     (re.compile(rf"(?<!\S){shell}"), python)
     for shell, python in (
-        (r"jepa run --resume ('[^'\n]*'|[^\s']\S*)(?: --plugin \S+)*", _resume),
+        (r"jepa run --resume ('[^'\n]*'|[^\s']\S*)(?: --(?:no-)?plugin \S+)*", _resume),
         (r"jepa run --resume\b", "jepa.resume"),
         (r"--force\b", "replace=True"),
         (r"--set ([\w.]+)=(\S+)", r'set={"\1": \2}'),

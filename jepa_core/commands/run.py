@@ -26,7 +26,7 @@ from jepa_core.launching import (
     require_shares,
     restarted_run,
 )
-from jepa_core.presentation.shown_training import audit_command, plugin_flags, run_command, train_and_show
+from jepa_core.presentation.shown_training import audit_command, run_command, train_and_show
 from jepa_core.rollback.lineage import refuse_marked
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import RUNS_DIR, find_run
@@ -107,13 +107,14 @@ def run(
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipes.reading import load_recipe, with_scenarios
     from jepa_core.recipes.recipe_path import find_recipe
-    from jepa_core.run_directory.recorded_files import check_same_files
+    from jepa_core.run_directory.recorded_files import check_same_files, typed_flags
 
     if path:
         check_same_files(path, registry.files)
     console = console_for()
     source = path / RECIPE if path else find_recipe(recipe)
-    flags = [*plugin_flags(plugin), *([f"--device {device}"] if device != "auto" else [])]
+    plugins = typed_flags(plugin, no_plugin)
+    flags = [*plugins, *([f"--device {device}"] if device != "auto" else [])]
     loaded = load_recipe(source, overrides=() if path else overrides, registry=registry)
     if num_ranks > 1:
         require_shares(loaded.recipe.train.batch_size, num_ranks)
@@ -130,7 +131,7 @@ def run(
             runs_dir=runs_dir,
             resume=path,
             registry=registry,
-            audit_command="" if no_audit else audit_command(recipe, overrides, plugin),
+            audit_command="" if no_audit else audit_command(recipe, overrides, plugins),
             run_command=partial(run_command, recipe, overrides, flags),
             auto_rollback=auto_rollback,
         )

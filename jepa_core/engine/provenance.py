@@ -11,7 +11,7 @@ from jepa_core.recipes.reading import LoadedRecipe
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.recorded_files import recorded_files
+from jepa_core.run_directory.recorded_files import KEPT_OUT, recorded_plugins
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.nulls import RankedNulls
 
@@ -38,7 +38,7 @@ def write_provenance(
             data=dataset.description,
             data_fingerprint=dataset.fingerprint,
             train_sequences=len(dataset.train),
-            plugin_files=recorded_files(loaded.plugin_files),
+            **recorded_plugins(loaded.plugin_files, loaded.kept_out),
             overrides=list(loaded.overrides),
             tags=list(loaded.tags),
             **nulls.to_environment(),
@@ -47,15 +47,21 @@ def write_provenance(
     writer.write_recipe(loaded.resolved(baseline.baseline))
 
 
-def check_same_data(run: RunReader, dataset: SequenceDataset) -> None:
-    """A resumed run goes on with the data it began with.
+def kept_provenance(writer: RunWriter, loaded: LoadedRecipe, dataset: SequenceDataset) -> RankedNulls:
+    """A resumed run goes on with the data it began with, and with its nulls, which are given; plugins that are kept out
+    now are noted, so that the next command does so, too.
 
     Raises:
         DataError: it is other data now.
     """
-    recorded = run.environment().get("data_fingerprint")
+    run = RunReader(writer.path)
+    environment = run.environment()
+    recorded = environment.get("data_fingerprint")
     if recorded is not None and recorded != dataset.fingerprint:
         raise DataError(
             f"{run.path} cannot be resumed: its data has changed since it began.\n"
             f"It is now {dataset.description}. Put the data back as it was, or start a new run."
         )
+    if environment and list(loaded.kept_out) != environment.get(KEPT_OUT, []):
+        writer.write_environment({**environment, KEPT_OUT: list(loaded.kept_out)})
+    return run.nulls()

@@ -20,7 +20,7 @@ from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.opening import Conclusion, Opening, OpenScreen
 from jepa_core.engine.parallel import device_of_rank, joined_crew, losses_told, require_equal_shares
-from jepa_core.engine.provenance import check_same_data, write_provenance
+from jepa_core.engine.provenance import kept_provenance, write_provenance
 from jepa_core.engine.recording import RecordedCheckpoints, RunRecord
 from jepa_core.engine.run_state import why_no_child
 from jepa_core.engine.starting import LostRows, Resumption, awaited_run, failure_recorded, led_off, removed_unless_begun
@@ -226,10 +226,8 @@ class _Session:
         self.orders.settle = trainer.settle
         recorded = None
         if resumption is not None:
-            run = RunReader(self.writer.path)
-            # Before the nulls: on other data they reach other figures, which is not what is wrong.
-            check_same_data(run, self.dataset)
-            recorded = run.nulls()
+            # Before the nulls are ranked: on other data they reach other figures, which is not what is wrong.
+            recorded = kept_provenance(self.writer, self.loaded, self.dataset)
         tell_stage("ranking nulls")
         nulls = trainer.rank_nulls(ChosenNulls.of(self.loaded.recipe, self.registry), recorded)
         if resumption:

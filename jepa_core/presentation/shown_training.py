@@ -99,15 +99,10 @@ def _preparing(console: Console) -> Iterator[AtWork | None]:
         yield work
 
 
-def plugin_flags(plugin_files: Sequence[Path]) -> list[str]:
-    """Local plugins as they have to be given again."""
-    return [f"--plugin {shlex.quote(str(file))}" for file in plugin_files]
-
-
-def audit_command(recipe: str, overrides: Sequence[str], plugin_files: Sequence[Path]) -> str:
-    """The whole audit of the same recipe, as it would be typed."""
-    flags = [*(f"--set {shlex.quote(text)}" for text in overrides), *plugin_flags(plugin_files)]
-    return " ".join(["jepa audit", shlex.quote(recipe), *flags])
+def audit_command(recipe: str, overrides: Sequence[str], flags: Sequence[str]) -> str:
+    """The whole audit of the same recipe, as it would be typed; `flags` are those for plugins."""
+    settings = [f"--set {shlex.quote(text)}" for text in overrides]
+    return " ".join(["jepa audit", shlex.quote(recipe), *settings, *flags])
 
 
 def run_command(recipe: str, overrides: Sequence[str], flags: Sequence[str], changes: Mapping[str, Any]) -> str:

@@ -41,6 +41,8 @@ class LoadedRecipe:
     """What the user should know about the plugins behind it."""
     plugin_files: tuple[LocalFile, ...] = ()
     """Local files that components may come from."""
+    kept_out: tuple[str, ...] = ()
+    """Plugins that were not imported, by their entry points' names."""
     overrides: tuple[str, ...] = ()
     """The `KEY=VALUE` flags that are applied in it."""
     tags: tuple[str, ...] = ()
@@ -91,6 +93,7 @@ def load_layers(layers: Iterable[Layer], *, path: Path, registry: Registry) -> L
             path=path,
             notes=tuple(_notes(structured.recipe, registry)),
             plugin_files=registry.files,
+            kept_out=tuple(dict.fromkeys(plugin.entry_point for plugin in registry.blocked)),
         )
     faults = [merged.located(problem) for problem in problems]
     of_flags = [fault.from_flag for fault in faults]

@@ -31,6 +31,7 @@ from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.naming import beside, placed, prepared_run
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.recorded_files import recorded_plugins
 from jepa_core.run_directory.replacing import replace_file, sync
 from jepa_core.run_directory.status import Status, write_status
 from jepa_core.run_directory.stored_checkpoints import FILES, MANIFEST, Checkpoint, checkpoint_name
@@ -175,6 +176,7 @@ def _describe(rollback: Rollback, child: Path, progress: Mapping[str, Any], cloc
     environment = {
         **(recorded if is_shallow(recorded) else {}),
         **describe_environment(sys.argv),
+        **recorded_plugins(loaded.plugin_files, loaded.kept_out),
         "overrides": list(loaded.overrides),
     }
     replace_file(child / ENVIRONMENT, orjson.dumps(environment, option=orjson.OPT_INDENT_2), durable=False)

@@ -1,41 +1,76 @@
-"""Local plugin files that a run was made with: a run goes on, and is evaluated, with the code that it began with."""
+"""Local plugin files that a run was made with, and plugins that were kept out: a run goes on, and is evaluated, with
+the code that it began with."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-from jepa_core.discovery.source import LocalFile
+from jepa_core.discovery.choice import FLAG
+from jepa_core.discovery.source import LocalFile, installed_plugins
 from jepa_core.errors import PluginError
 from jepa_core.run_directory.naming import beside
 from jepa_core.run_directory.reading import RunReader
 
 KEY = "plugin_files"
+KEPT_OUT = "kept_out"
 """Of environment.json."""
 
+_USING = ("audit", "eval", "recipe", "rollback", "run")
+"""Commands that use the components of a run."""
 
-def recorded_files(files: Iterable[LocalFile]) -> list[dict[str, str]]:
-    """What environment.json says of them."""
-    return [{"path": str(file.path.resolve()), "sha256": file.sha256} for file in files]
+
+def recorded_plugins(files: Iterable[LocalFile], kept_out: Iterable[str]) -> dict[str, Any]:
+    """What environment.json says of local files, and of plugins that were not imported."""
+    return {
+        KEY: [{"path": str(file.path.resolve()), "sha256": file.sha256} for file in files],
+        KEPT_OUT: list(kept_out),
+    }
+
+
+def typed_flags(files: Iterable[Path], kept_out: Iterable[str]) -> list[str]:
+    """Flags for plugins as they have to be given again."""
+    return [
+        *(f"--plugin {shlex.quote(str(file))}" for file in files),
+        *(f"{FLAG} {shlex.quote(name)}" for name in kept_out),
+    ]
 
 
 def plugin_flags(*runs: Path) -> str:
-    """What has to be typed behind a command that uses the components of runs, such as " --plugin my_loss.py"; empty
-    where they were made without local plugins. A file below the working folder is named from there if the run is, too.
-    One that lies in a run directory is not named: it may be a stranger's, and would be run.
+    """What has to be typed behind a command that uses the components of runs, such as
+    " --plugin my_loss.py --no-plugin slow"; empty where they were made with all that is installed and no more. A file
+    below the working folder is named from there if the run is, too. One that lies in a run directory is not named: it
+    may be a stranger's, and would be run. A plugin to keep out is named as long as it is installed.
     """
-    recorded = [(run, RunReader(run).environment().get(KEY, [])) for run in runs]
-    entries = [(run, entry) for run, found in recorded if isinstance(found, list) for entry in found]
+    recorded = [(run, RunReader(run).environment()) for run in runs]
+    entries = [(run, entry) for run, environment in recorded for entry in _listed(environment, KEY)]
     paths = [(run, entry.get("path")) for run, entry in entries if isinstance(entry, dict)]
-    return "".join(dict.fromkeys(_flag(path, run) for run, path in paths if isinstance(path, str) and path))
+    flags = [_flag(path, run) for run, path in paths if isinstance(path, str) and path]
+    names = {name for _, environment in recorded for name in _listed(environment, KEPT_OUT) if isinstance(name, str)}
+    # Looking what is installed takes longer than all else, and one that is not would be refused.
+    there = {plugin.name for plugin in installed_plugins()} if names else set()
+    flags += [f" {FLAG} {shlex.quote(name)}" for name in sorted(names & there)]
+    return "".join(dict.fromkeys(flags))
 
 
 def with_plugin_flags(command: str, run: Path) -> str:
-    """A command on a run, with a comment behind it or not, as it has to be typed with the run's local plugins."""
+    """A command on a run, with a comment behind it or not, as it has to be typed with the run's plugins."""
     typed, comment, why = command.partition("  # ")
-    uses_them = typed.split()[1:2] in (["eval"], ["rollback"], ["run"], ["recipe"])
-    return f"{typed}{plugin_flags(run)}{comment}{why}" if uses_them else command
+    if typed.split()[1:2] not in [[name] for name in _USING]:
+        return command
+    words = shlex.split(typed)
+    if FLAG in words:
+        # A verdict's command has those already that run no code.
+        typed = shlex.join([word for before, word in pairwise(["", *words]) if FLAG not in (before, word)])
+    return f"{typed}{plugin_flags(run)}{comment}{why}"
+
+
+def _listed(environment: Mapping[str, Any], key: str) -> list[Any]:
+    found = environment.get(key)
+    return found if isinstance(found, list) else []
 
 
 def _flag(path: str, run: Path) -> str:
@@ -52,8 +87,7 @@ def check_same_files(run: Path, files: Sequence[LocalFile]) -> None:
         PluginError: the run was made with a file that is not given now, or that has changed since.
     """
     given = {file.sha256 for file in files}
-    recorded = RunReader(run).environment().get(KEY, [])
-    for entry in recorded if isinstance(recorded, list) else []:
+    for entry in _listed(RunReader(run).environment(), KEY):
         if not isinstance(entry, dict) or entry.get("sha256") in given:
             continue
         path = str(entry.get("path", ""))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ from jepa_core.cli import main
 from jepa_core.errors import PluginError
 from jepa_core.presentation.training_screen import TrainingScreen
 from jepa_core.registry import PluginChoice, discover, installed
+from jepa_core.run_directory.recorded_files import plugin_flags, with_plugin_flags
 from tests.plugins.distributions import COMPONENT, PREFIX, SitePackages, on_the_path
 
 Jepa = Callable[..., int]
@@ -149,8 +152,11 @@ def test_a_broken_local_file_stops_what_would_use_it_and_is_listed(
 
 
 @pytest.fixture
-def interrupted_run(local_file: Path, jepa: Jepa, tiny_recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run with the component of the local file, stopped in its second step."""
+def interrupted_run(
+    local_file: Path, jepa: Jepa, site: SitePackages, tiny_recipe_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A run with the component of the local file and without a plugin that is installed, stopped in its second step."""
+    site.put("bad", "raise SystemExit(1)")
     progress = TrainingScreen.progress
 
     def progress_and_stop(screen: TrainingScreen, step: int, epoch: float) -> None:
@@ -162,7 +168,7 @@ def interrupted_run(local_file: Path, jepa: Jepa, tiny_recipe_file: Path, monkey
     flags = ("--set", "aggregator.kind=mine", "--runs-dir", runs, "--device", "cpu")
     with monkeypatch.context() as patched:
         patched.setattr(TrainingScreen, "progress", progress_and_stop)
-        assert jepa("run", tiny_recipe_file, "--no-audit", *flags, "--plugin", local_file) == 143
+        assert jepa("run", tiny_recipe_file, *flags, "--plugin", local_file, "--no-plugin", "jepa-bad") == 143
     (run,) = runs.iterdir()
     return run
 
@@ -171,7 +177,45 @@ def test_an_interrupted_run_says_to_give_the_file_again(
     request: pytest.FixtureRequest, local_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = request.getfixturevalue("interrupted_run")
-    assert f"jepa run --resume {run} --plugin {local_file}" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"jepa run --resume {run} --plugin {local_file} --no-plugin bad\n" in out
+    assert re.search(rf"jepa audit \S+ --set aggregator.kind=mine --plugin {local_file} --no-plugin jepa-bad\n", out)
+
+
+def test_commands_on_a_run_keep_out_what_its_last_command_kept_out_as_long_as_it_is_installed(
+    interrupted_run: Path, site: SitePackages, local_file: Path, jepa: Jepa, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.put("other", "raise SystemExit(1)")
+    plugin = f" --plugin {local_file}"
+    assert plugin_flags(interrupted_run) == f"{plugin} --no-plugin bad"
+    command = "jepa eval mine --no-plugin bad  # why"
+    assert with_plugin_flags(command, interrupted_run) == f"jepa eval mine{plugin} --no-plugin bad  # why"
+    rolled_back = ("--to", "1", "--set", "train.clip_norm=2", "--plugin", local_file, "--no-plugin", "other")
+    assert jepa("rollback", interrupted_run, *rolled_back) == 0
+    (child,) = [run for run in interrupted_run.parent.iterdir() if run != interrupted_run]
+    assert f"jepa eval {child} --plugin {local_file} --no-plugin other" in capsys.readouterr().out
+    shutil.rmtree(site.folder)
+    assert plugin_flags(interrupted_run) == plugin_flags(child) == plugin
+
+
+def test_a_run_that_is_resumed_without_a_plugin_says_so_from_then_on(
+    interrupted_run: Path, site: SitePackages, local_file: Path, jepa: Jepa, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.put("other", "raise SystemExit(1)")
+    assert jepa("run", "--resume", interrupted_run, "--plugin", local_file, "--no-plugin", "other") == 0
+    assert f"jepa eval {interrupted_run} --plugin {local_file} --no-plugin other" in capsys.readouterr().out
+
+
+def test_a_child_needs_the_files_that_its_own_change_was_made_with(
+    tiny_recipe_file: Path, local_file: Path, jepa: Jepa
+) -> None:
+    runs = tiny_recipe_file.parent / "runs"
+    assert jepa("run", tiny_recipe_file, "--runs-dir", runs, "--no-audit") == 0
+    (parent,) = runs.iterdir()
+    change = ("--to", "0", "--set", "aggregator.kind=mine", "--plugin", local_file)
+    assert jepa("rollback", parent, *change) == 0
+    (child,) = [run for run in runs.iterdir() if run != parent]
+    assert plugin_flags(child) == f" --plugin {local_file}"
 
 
 def test_a_run_records_its_local_file_and_needs_it_again_to_go_on(
