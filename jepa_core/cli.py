@@ -174,10 +174,14 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
     import traceback
 
     print(visible_lines("".join(traceback.format_exception(kind, error, trace)).rstrip("\n")), file=sys.stderr)
-    print(
-        f"Exit code {_FAILED}: a fault of the program, or of a plugin that is named above: please tell its author.",
-        file=sys.stderr,
-    )
+    plugin = ""
+    with suppress(Exception):  # of what is broken already nothing more is asked
+        from jepa_core.discovery.blame import plugin_at_fault
+
+        plugin = clean(plugin_at_fault(error), 300)
+    whose = f"the plugin {plugin}" if plugin else "the program itself"
+    remedy = "correct it" if plugin.endswith(".py") else "please tell its author"
+    print(f"Exit code {_FAILED}: a fault of {whose}: {remedy}.", file=sys.stderr)
 
 
 def rest_threads() -> None:
