@@ -7,6 +7,7 @@ named. Leaves no trace in state, gradients or random numbers, and nothing of it 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -49,10 +50,16 @@ ROLES = ("encoder", "quantizer", "aggregator", "predictor")
 class BrokenContractError(PluginError):
     """A component has returned what its family's contract does not allow, or has written to its inputs."""
 
-    def __init__(self, family: str, label: str, what: str) -> None:
-        """`label`: the component's table in the recipe, such as "losses.mine"."""
+    def __init__(self, family: str, label: str, what: str, definition: object) -> None:
+        """
+        Args:
+            family: the component's.
+            label: its table in the recipe, such as "losses.mine".
+            what: it has done, as what follows its name.
+            definition: the function of it that has.
+        """
         super().__init__(f"{label} {what}")
-        self.family, self.label, self.what = family, label, what
+        self.family, self.label, self.what, self.definition = family, label, what, definition
 
 
 def components_of(objective: Objective) -> dict[str, tuple[str, nn.Module]]:
@@ -137,8 +144,10 @@ def _transformed(
     *,
     like: Observations | None = None,
 ) -> Observations:
+    definition = transform if inspect.isroutine(transform) else type(transform).__call__
+
     def broken(what: str) -> BrokenContractError:
-        return BrokenContractError(family, label, what)
+        return BrokenContractError(family, label, what, definition)
 
     versions = [(tensor, tensor._version) for tensor in batch.tensors.values()]
     changed = transform(batch)
@@ -167,6 +176,7 @@ def _watched(training: TrainingStep) -> Iterator[None]:
         look = _Look(
             family,
             "encoder" if label == "target" else label,
+            type(module).forward,
             is_used=weights.get(label) != 0,
             declared=frozenset(metric.name for metric in declared.get(label, ())),
         )
@@ -182,9 +192,10 @@ def _watched(training: TrainingStep) -> Iterator[None]:
 class _Look:
     """Around the calls of one component."""
 
-    def __init__(self, family: str, label: str, *, is_used: bool, declared: frozenset[str]) -> None:
-        """`declared`: names of the metrics that its configuration declares."""
-        self._family, self._label, self._is_used, self._declared = family, label, is_used, declared
+    def __init__(self, family: str, label: str, definition: object, *, is_used: bool, declared: frozenset[str]) -> None:
+        """`definition`: what is called; `declared`: names of the metrics that its configuration declares."""
+        self._family, self._label, self._definition = family, label, definition
+        self._is_used, self._declared = is_used, declared
         self._given: list[tuple[Tensor, int]] = []
         self._has_gradients = True
 
@@ -293,7 +304,7 @@ class _Look:
             raise self._broken(f"returned {name}dtype {tensor.dtype}, torch.float32 is asked for")
 
     def _broken(self, what: str) -> BrokenContractError:
-        return BrokenContractError(self._family, self._label, what)
+        return BrokenContractError(self._family, self._label, what, self._definition)
 
 
 @dataclasses.dataclass(frozen=True)

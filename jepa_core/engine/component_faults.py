@@ -7,6 +7,7 @@ every component returns. The traceback itself goes to the run's console.log and 
 
 from __future__ import annotations
 
+import inspect
 import os
 import tempfile
 import traceback
@@ -92,7 +93,8 @@ class Part:
             return f"name another {self.family} in the recipe ([{clean(self.label, 100)}]), or report it."
         own = own_source_of(self.component.distribution) if self.component else None
         if own is not None:
-            place = clean(place_in(own, error) or place_of(own, type(self.config)) or str(own), 300)
+            broken = place_of(own, error.definition) if isinstance(error, BrokenContractError) else ""
+            place = clean(place_in(own, error) or broken or place_of(own, type(self.config)) or str(own), 300)
             return f"correct {place}; jepa plugins check {distribution} tries it alone."
         return (
             f"jepa plugins check {distribution} tries it alone. Update {distribution} or tell its author, or name "
@@ -187,10 +189,14 @@ class _Telling:
 
     def _broken(self, error: BrokenContractError) -> ComponentError | None:
         part = self.parts.get(error.label)
-        return None if part is None else self._error(part, error.what, error, is_of_all=True)
+        if part is None:
+            return None
+        place = _first_line(error.definition) or _first_line(type(part.config).build)
+        what = f"{clean(error.what, 800).rstrip('.')}{place and f' ({place})'}"
+        return self._error(part, what, error, place, is_of_all=True)
 
     def _error(
-        self, part: Part, what: str, error: BaseException, place: str = "", *, is_of_all: bool = False
+        self, part: Part, what: str, error: BaseException, place: str, *, is_of_all: bool = False
     ) -> ComponentError:
         remedy = part.remedy(error)
         where = "" if self.rank is None else f"Rank {self.rank}: "
@@ -226,6 +232,16 @@ def _parts(recipe: Recipe, registry: Registry) -> dict[str, Part]:
         label: Part(family=family, label=label, config=config, component=_installed(registry, family, config))
         for label, (family, config) in configs.items()
     }
+
+
+def _first_line(definition: object) -> str:
+    """Of a function, such as "my_loss.py:41"; empty where there is none in Python, or where it is torch's, which a
+    component may be made of."""
+    function = inspect.unwrap(definition) if callable(definition) else None
+    code = getattr(function, "__code__", None)
+    if code is None or str(getattr(function, "__module__", "")).partition(".")[0] == "torch":
+        return ""
+    return f"{clean(Path(code.co_filename).name, 100)}:{code.co_firstlineno}"
 
 
 def _installed(registry: Registry, family: str, config: ComponentConfig) -> Component | None:

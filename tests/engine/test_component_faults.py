@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
+import attrs
 import pytest
+import torch
 
 from jepa_core.cli import main
 from jepa_core.engine.component_faults import ComponentError, component_faults_told
 from jepa_core.engine.memory_faults import OutOfMemory, smaller_batch
 from jepa_core.errors import JepaError
+from jepa_core.facts import PredictorFacts
 from jepa_core.launching import says
+from jepa_core.metrics import Metric
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import Registry, discover, installed
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.status import read_status
-from tests.engine.training import RARE, a_trainer, train
+from tests.engine.training import RARE, RecipeMaker, a_trainer, train
 from tests.plugins.distributions import SitePackages, on_the_path
 
 SOURCE = (Path(__file__).parent / "faulty_parts.py").read_text()
@@ -112,6 +118,11 @@ def test_what_a_component_wrongly_returns_is_told_with_its_name_origin_contract_
     assert isinstance(error, ComponentError)
     lines = str(error).split("\n")
     assert lines[0].startswith(f"{family} 'faulty' of jepa-faulty 0.3 {what}"), lines[0]
+    place = re.search(r" \(fake_plugin_faulty\.py:(\d+)\)\.$", lines[0])
+    assert place is not None, lines[0]
+    function = "def change(" if family == "augmentation" else "def forward("
+    assert SOURCE.splitlines()[int(place[1]) - 1].strip().startswith(function)
+    assert error.evidence["component"]["place"] == f"fake_plugin_faulty.py:{place[1]}"
     assert lines[1].startswith("Contract: ")
     assert lines[2].startswith("Remedy: jepa plugins check jepa-faulty tries it alone. Update jepa-faulty or tell its")
     assert "jepa autopsy" in lines[3]
@@ -136,7 +147,7 @@ def test_what_a_component_raises_is_told_with_the_line_of_its_source(
     assert "fake_plugin_faulty.py" in log
 
 
-@pytest.mark.parametrize(("fault", "at"), [("raises", "raise "), ("shape", "@attrs.frozen")])
+@pytest.mark.parametrize(("fault", "at"), [("raises", "raise "), ("shape", "def forward(")])
 def test_of_a_plugin_that_is_the_user_s_own_the_remedy_is_the_line(
     registry: Registry, tiny_recipe_file: Path, tmp_path: Path, fault: str, at: str
 ) -> None:
@@ -253,3 +264,26 @@ def commanded(*arguments: object) -> int:
     with pytest.raises(SystemExit) as ended:
         main(list(map(str, arguments)))
     return int(ended.value.code or 0)
+
+
+@attrs.frozen(kw_only=True)
+class OfTorchConfig:
+    """A predictor that is made of torch's modules alone."""
+
+    kind: ClassVar[str] = "of_torch"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    def build(self, facts: PredictorFacts) -> torch.nn.Module:
+        return torch.nn.Sequential(torch.nn.Linear(facts.embedding_dim, 3))
+
+
+def test_of_a_component_that_is_made_of_torch_s_modules_the_line_is_that_of_its_build(
+    tiny_recipe: RecipeMaker, tmp_path: Path
+) -> None:
+    recipe = attrs.evolve(tiny_recipe(), predictor=OfTorchConfig())
+    with pytest.raises(ComponentError) as caught, component_faults_told(recipe, installed(), tmp_path):
+        train(a_trainer(recipe, tmp_path / "checkpoints"))
+    line = inspect.getsourcelines(OfTorchConfig.build)[1]
+    assert f"returned shape (16, 3), shape (16, 16) is asked for (test_component_faults.py:{line})." in str(
+        caught.value
+    )
