@@ -9,6 +9,7 @@ import attrs
 
 from jepa_core.conformance.situations import USUAL, Situation
 from jepa_core.conformance.trial import Trial
+from jepa_core.conformance.violation import Raised
 
 Outcome = Literal["passed", "failed", "skipped", "not applicable"]
 
@@ -61,6 +62,8 @@ class CheckResult:
     example: Example | None = None
     remedy: str = ""
     """What to do about it; empty where it passed, or where the message says it."""
+    raised: Raised | None = None
+    """What the component raised, where it failed by that."""
 
     @property
     def failed(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,13 +14,11 @@ from jepa_core.conformance.remedies import remedy_of
 from jepa_core.conformance.situations import Situation
 from jepa_core.conformance.subject import Subject, subjects_of
 from jepa_core.conformance.trial import Trial
-from jepa_core.conformance.violation import NotApplicable, Stalled, Violation, place_of
+from jepa_core.conformance.violation import NotApplicable, Raised, Stalled, Violation, place_of, raised
 from jepa_core.discovery.offer import in_words
 from jepa_core.errors import DataError, JepaError, PluginError
 from jepa_core.registry import Component
 
-_RAISES = "it raises "
-_RAISED = re.compile(rf"(?:on rank \d+ of \d+ )?{_RAISES}(?P<kind>\w+).*?(?P<place> \(.+:\d+\))?", re.DOTALL)
 _MEND = "Mend the line that is named: every check that reaches it ends there."
 
 
@@ -30,6 +27,7 @@ class _Failure:
     message: str
     kind: type[BaseException]
     trial: Trial
+    raised: Raised | None = None
 
 
 def check_component(component: Component, *, config: Any = None) -> tuple[CheckResult, ...]:
@@ -39,25 +37,25 @@ def check_component(component: Component, *, config: Any = None) -> tuple[CheckR
         component: what is installed, as `find_components` gives it.
         config: an instance to try instead of small defaults, for a component that has none that are usable.
     """
-    raised = dict[str, str]()
+    told = dict[str, str]()
     checks = checks_of(component.family)
-    return tuple(skipped_if_told(run_check(check, component, config=config), raised) for check in checks)
+    return tuple(skipped_if_told(run_check(check, component, config=config), told) for check in checks)
 
 
-def skipped_if_told(result: CheckResult, raised: dict[str, str]) -> CheckResult:
+def skipped_if_told(result: CheckResult, told: dict[str, str]) -> CheckResult:
     """The result, or that its check was skipped, where an earlier one has ended in the same exception at the same line.
 
     Args:
         result: of a check.
-        raised: what the component has raised, and in which check, which is added to.
+        told: what the component has raised, and in which check, which is added to.
     """
-    found = _RAISED.fullmatch(result.message) if result.failed else None
+    found = result.raised
     if found is None:
         return result
-    first = raised.setdefault(f"{found['kind']}{found['place'] or result.message}", result.check)
+    first = told.setdefault(f"{found.kind} {found.place or result.message}", result.check)
     if first == result.check:
         return result
-    why = f"it raises {found['kind']} where {first} does"
+    why = f"it raises {found.kind} where {first} does"
     return CheckResult(check=result.check, promise=result.promise, outcome="skipped", message=why)
 
 
@@ -67,7 +65,7 @@ def run_check(check: Check, component: Component, *, config: Any = None) -> Chec
         result = _run(check, component, config)
     if not result.failed:
         return result
-    remedy = _MEND if _RAISED.fullmatch(result.message) else remedy_of(component.family, check.name)
+    remedy = remedy_of(component.family, check.name) if result.raised is None else _MEND
     return attrs.evolve(result, remedy=remedy)
 
 
@@ -111,14 +109,14 @@ def _tried(check: Check, subject: Subject, situation: Situation) -> _Failure | N
     except NotApplicable:
         raise
     except Violation as violation:
-        return _Failure(f"{violation}{place_of(violation)}", type(violation), trial)
+        return _Failure(f"{violation}{place_of(violation)}", type(violation), trial, violation.raised)
     except JepaError as error:
         is_told_elsewhere = subject.variant or check.name != "builds"
         if not trial.drawn and (is_told_elsewhere or isinstance(error, DataError | PluginError)):
             raise NotApplicable(f"it cannot be built here: {_on_one_line(error)}") from error
         return _Failure(f"it refuses what it is tried with: {_on_one_line(error)}", type(error), trial)
     except (Exception, SystemExit) as error:
-        return _Failure(f"{_RAISES}{in_words(error)}{place_of(error)}", type(error), trial)
+        return _Failure(f"it raises {in_words(error)}{place_of(error)}", type(error), trial, raised(error))
     return None
 
 
@@ -145,7 +143,8 @@ def _reported(check: Check, failure: _Failure) -> CheckResult:
         shapes={name: tuple(tensor.shape) for name, tensor in trial.drawn.items()},
     )
     has_example = bool(trial.drawn or trial.subject.variant)
-    return _told(check, "failed", failure.message, example if has_example else None)
+    told = _told(check, "failed", failure.message, example if has_example else None)
+    return attrs.evolve(told, raised=failure.raised)
 
 
 def _situation(trial: Trial) -> str:

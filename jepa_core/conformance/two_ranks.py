@@ -7,6 +7,7 @@ it wants to, or does not want to hear more.
 from __future__ import annotations
 
 import faulthandler
+import json
 import multiprocessing
 import os
 import re
@@ -22,12 +23,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic
 
+import attrs
 import torch
 import torch.distributed as dist
 from safetensors.torch import load, save
 
 from jepa_core.conformance.situations import Tensors
-from jepa_core.conformance.violation import NotApplicable, Stalled, Violation, place_of
+from jepa_core.conformance.violation import NotApplicable, Raised, Stalled, Violation, place_of, raised
 from jepa_core.crew import Crew
 from jepa_core.discovery.offer import in_words
 
@@ -100,7 +102,10 @@ class TwoRanks:
             raise NotApplicable(text)
         if kind == b"waited":
             raise Stalled(f"two ranks waited for each other: rank {rank} is at a meeting where the other is not{text}")
-        raise Violation(f"on rank {rank} of {SIZE} {text}")
+        violation = Violation(f"on rank {rank} of {SIZE} {text}")
+        if kind == b"raised":
+            violation.raised = Raised(*json.loads(self._pipes[rank].recv_bytes()))
+        raise violation
 
 
 @contextmanager
@@ -174,7 +179,10 @@ def _take_part(
         dist.init_process_group("gloo", f"file://{meeting}", timeout=patience, rank=crew.rank, world_size=crew.size)
         work(crew, tell)
     except BaseException as error:
-        _send(pipe, *_in_words(error))
+        kind, words = _in_words(error)
+        _send(pipe, kind, words)
+        if kind == b"raised":
+            pipe.send_bytes(json.dumps(attrs.astuple(raised(error))).encode())
     finally:
         # What the parent has set up, such as pytest's reports, is not to be torn down here.
         os._exit(0)
@@ -206,7 +214,7 @@ def _in_words(error: BaseException) -> tuple[bytes, bytes]:
     if isinstance(error, NotApplicable):
         return b"unable", str(error).encode()
     if isinstance(error, Violation):
-        return b"raised", f"{error}{place_of(error)}".encode()
+        return b"violated", f"{error}{place_of(error)}".encode()
     if isinstance(error, RuntimeError) and (isinstance(error, dist.DistError) or "gloo" in str(error)):
         told = re.sub(r"^\[\S*\] ", "", str(error).strip().partition("\n")[0]).partition(". ")[0]
         return b"waited", f"{place_of(error)}. {_HOW_TO_MEET}. gloo says: {told}".encode()

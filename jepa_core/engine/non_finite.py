@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from jepa_core.contracts import Observations
 from jepa_core.discovery.source import LOCAL
 from jepa_core.engine.bad_batch import BatchKeeper
-from jepa_core.engine.component_contract import ROLES, without_trace
-from jepa_core.engine.objective import Outcome
+from jepa_core.engine.component_contract import components_of, without_trace
+from jepa_core.engine.objective import Objective, Outcome
 from jepa_core.engine.slices import local
 from jepa_core.engine.step import TrainingStep, trained_parameters
 from jepa_core.engine.vote import OVERFLOWS_IN_A_ROW
@@ -40,6 +40,8 @@ class BadTensor:
     """The micro-batch in which it was; None where it is no single one's."""
     positions: tuple[int, ...] = ()
     """Which sequences of this rank's part of it have such elements; empty where all have, or that cannot be told."""
+    made_by: str = ""
+    """The table of the component that made it, such as "losses.info_nce"; empty where that is none, or not known."""
 
     def describe(self) -> str:
         if not self.shape:
@@ -115,7 +117,7 @@ def cause_of(training: TrainingStep, step: int, keeper: BatchKeeper | None = Non
     if keeper is not None and (bad or training.crew.size == 1):
         micro, positions = (bad.micro, bad.positions) if bad else (None, ())
         batch = keeper.keep(step, what, micro=micro, positions=positions)
-    plugin = _plugin_of(bad.where, training.recipe) if bad else ""
+    plugin = _plugin_of(bad.made_by, training.recipe) if bad and bad.made_by else ""
     gentler = "a lower optimizer.lr or train.clip_norm"
     if training.compute.precision != "fp32":
         gentler += ", or with train.precision = 'fp32'"
@@ -129,18 +131,12 @@ def cause_of(training: TrainingStep, step: int, keeper: BatchKeeper | None = Non
     )
 
 
-def _plugin_of(where: str, recipe: Recipe) -> str:
-    """See `Cause.plugin`. `where` is that of a `BadTensor`."""
-    path = where.removeprefix("output of ").partition(" ")[0].split(".")
-    if where.startswith("loss "):
-        path = ["losses", where.split(" ")[1]]
-    config: Any = None
-    if path[0] == "losses" and path[1:] and path[1] in recipe.losses:
-        config = recipe.losses[path[1]].config
-    elif path[0] in {"online", "target"} and path[1:] and path[1] in ROLES:
-        config = getattr(recipe, path[1])
+def _plugin_of(table: str, recipe: Recipe) -> str:
+    """See `Cause.plugin`; of the component of a table."""
+    family, _, name = table.partition(".")
+    config: Any = recipe.losses[name].config if name else getattr(recipe, family)
     module = type(config).__module__
-    if config is None or module.partition(".")[0] in _BUILT_IN:
+    if module.partition(".")[0] in _BUILT_IN:
         return ""
     return inspect.getfile(type(config)) if module.startswith(LOCAL) else str(config.kind)
 
@@ -192,8 +188,9 @@ def _bad_in_forward(training: TrainingStep, step: int, micro: int) -> tuple[Outc
     with training.crew.alone(), _watched(training.objective) as outputs, training.compute.autocast():
         outcome = training.objective(batch, views)
     bad = bad or next(iter(outputs), None)
-    terms = outcome.terms.items()
-    bad = bad or next((b for name, term in terms if (b := _examine(f"loss {name} at micro-batch {micro}", term))), None)
+    for name, term in outcome.terms.items():
+        made_by = f"losses.{name}" if name in training.recipe.losses else ""
+        bad = bad or _examine(f"loss {name} at micro-batch {micro}", term, made_by)
     if bad is None:
         return outcome, None
     return outcome, attrs.evolve(bad, micro=micro, positions=_positions(bad, batch, views))
@@ -229,20 +226,26 @@ def _sequence_of(row: int, size: int, groups: list[int]) -> int:
 
 
 @contextmanager
-def _watched(root: nn.Module) -> Iterator[list[BadTensor]]:
+def _watched(objective: Objective) -> Iterator[list[BadTensor]]:
     """Collect bad module outputs, in the order of computation."""
     found: list[BadTensor] = []
+    components = components_of(objective) | {"target": ("encoder", objective.target.encoder)}
+    tables = {
+        id(inner): "encoder" if table == "target" else table
+        for table, (_, module) in components.items()
+        for inner in module.modules()
+    }
 
     def hook_for(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def examine_output(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        def examine_output(module: nn.Module, _inputs: Any, output: Any) -> None:
             for tensor in _tensors(output):
-                bad = _examine(f"output of {name}", tensor)
+                bad = _examine(f"output of {name}", tensor, tables.get(id(module), ""))
                 if bad:
                     found.append(bad)
 
         return examine_output
 
-    handles = [module.register_forward_hook(hook_for(name)) for name, module in root.named_modules() if name]
+    handles = [module.register_forward_hook(hook_for(name)) for name, module in objective.named_modules() if name]
     try:
         yield found
     finally:
@@ -256,7 +259,7 @@ def _tensors(output: Any) -> list[Tensor]:
     return [value for value in getattr(output, "__dict__", {}).values() if isinstance(value, Tensor)]
 
 
-def _examine(where: str, tensor: Tensor) -> BadTensor | None:
+def _examine(where: str, tensor: Tensor, made_by: str = "") -> BadTensor | None:
     if not tensor.is_floating_point():
         return None
     is_bad = ~torch.isfinite(local(tensor))
@@ -264,4 +267,4 @@ def _examine(where: str, tensor: Tensor) -> BadTensor | None:
     if not bad:
         return None
     rows = is_bad.flatten(1).any(1).nonzero().flatten() if is_bad.dim() > 1 else is_bad.nonzero().flatten()
-    return BadTensor(where, bad, tuple(tensor.shape), positions=tuple(rows.tolist()))
+    return BadTensor(where, bad, tuple(tensor.shape), positions=tuple(rows.tolist()), made_by=made_by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -212,6 +213,17 @@ class DividesByNothing(nn.Module):
 class Raises(nn.Module):
     def forward(self, state: Tensor) -> Tensor:
         raise KeyError("nothing")
+
+
+CALLS = itertools.count()
+
+
+@breaks("predictor", "shapes", "it raises ValueError: too much .of ")
+class RaisesAnew(nn.Module):
+    """Always there, in other words each time."""
+
+    def forward(self, state: Tensor) -> Tensor:
+        raise ValueError(f"too much (of {next(CALLS)})")
 
 
 @breaks("predictor", "shapes", "it raises SystemExit: no")

@@ -71,13 +71,17 @@ def test_a_component_that_raises_fails_with_the_place_in_its_own_source() -> Non
     assert re.search(r"broken_components\.py:\d+\)$", result.message)
 
 
-def test_what_a_component_raises_is_told_once_and_checks_that_end_there_are_skipped() -> None:
-    results = check_component(broken("Raises"))
+@pytest.mark.parametrize(("name", "kind"), [("Raises", "KeyError"), ("RaisesAnew", "ValueError")])
+def test_what_a_component_raises_is_told_once_and_checks_that_end_there_are_skipped(name: str, kind: str) -> None:
+    results = check_component(broken(name))
     (failed,) = (result for result in results if result.failed)
     assert failed.check == "shapes"
     skipped = [result for result in results if result.outcome == "skipped"]
     assert len(skipped) > 10
-    assert {result.message for result in skipped} == {"it raises KeyError where shapes does"}
+    assert {result.message for result in skipped} == {f"it raises {kind} where shapes does"}
+    assert failed.raised is not None
+    assert failed.raised.kind == kind
+    assert failed.message.endswith(f" ({failed.raised.place})")
     assert {(result.remedy, result.example) for result in skipped} == {("", None)}
 
 

@@ -6,18 +6,21 @@ import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import attrs
 import pytest
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import Embeddings, LossTerm
+from jepa_core.contracts import Embeddings, Forward, LossTerm
 from jepa_core.engine.checkpoint import same_tree
 from jepa_core.engine.non_finite import BadTensor, cause_of, first_bad_tensor
 from jepa_core.engine.optimizer import LossScale
 from jepa_core.engine.trainer import Trainer
 from jepa_core.engine.vote import OVERFLOWS_IN_A_ROW, SKIPPED_IN_A_ROW
+from jepa_core.facts import LossFacts
+from jepa_core.metrics import Metric
 from tests.engine.training import RARE, KeptRecord, RecipeMaker, a_trainer, snapshot, take_steps, train
 
 GOOD_STEPS = 2
@@ -87,6 +90,10 @@ def test_nothing_changes_from_the_bad_step_on_and_the_first_bad_tensor_is_named(
 ) -> None:
     spoil, name = PLACES[place]
     trainer, record = after_good_steps(tiny_recipe, tmp_path, spoil=lambda t: spoil(t, value))
+    bad = first_bad_tensor(trainer.step, GOOD_STEPS)
+    assert bad is not None
+    assert bad.made_by == {"loss": "losses.sigreg", "encoder output": "encoder"}.get(place, "")
+    trainer.step.optimizer.zero_grad()
     before = snapshot(trainer, *COUNTERS)
     ending = train(trainer)
     assert (ending.kind, ending.state, ending.exit_code, ending.step) == ("non-finite", "aborted", 3, GOOD_STEPS)
@@ -247,3 +254,29 @@ def test_looking_for_a_bad_tensor_changes_no_state_and_finds_none_in_a_healthy_s
 def test_a_bad_tensor_is_described_by_name_and_count_and_shape() -> None:
     assert BadTensor("gradient of w", 3, (40, 50)).describe() == "gradient of w (3 of 2,000 elements, shape 40 × 50)"
     assert BadTensor("loss x", 1, ()).describe() == "loss x"
+
+
+@attrs.frozen(kw_only=True)
+class NotANumberConfig:
+    """A loss that is not one of the program's own."""
+
+    kind: ClassVar[str] = "not_a_number"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    def build(self, _facts: LossFacts) -> nn.Module:
+        return NotANumber()
+
+
+class NotANumber(nn.Module):
+    def forward(self, forward: Forward) -> LossTerm:
+        return LossTerm(forward.z_context.mean() * math.nan)
+
+
+@pytest.mark.parametrize("name", ["mine", "my loss", "output of online"])
+def test_the_component_that_made_it_is_known_whatever_its_table_is_called(
+    tiny_recipe: RecipeMaker, tmp_path: Path, name: str
+) -> None:
+    recipe = tiny_recipe(*RARE)
+    entry = attrs.evolve(recipe.losses["sigreg"], config=NotANumberConfig())
+    trainer = a_trainer(attrs.evolve(recipe, losses={**recipe.losses, name: entry}), tmp_path)
+    assert cause_of(trainer.step, 0).plugin == "not_a_number"
