@@ -23,6 +23,9 @@ _HANDLERS = {number: signal.getsignal(number) for number in _HANDLED}
 os.environ.setdefault("COLUMNS", "")
 del os.environ["COLUMNS"]
 
+# A process that was forked looks for no garbage in what it was given: a look writes on all of it, so that it is copied.
+os.register_at_fork(after_in_child=gc.freeze)
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:

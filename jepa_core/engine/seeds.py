@@ -15,4 +15,9 @@ def derived_seed(seed: int, *path: int | str) -> int:
 
 def seed_phase(seed: int, *path: int | str) -> None:
     """Seed torch's global generators (all devices) for one phase, such as ("step", 17, "micro", 0)."""
-    torch.manual_seed(derived_seed(seed, *path))
+    derived = derived_seed(seed, *path)
+    if torch.accelerator.is_available():
+        torch.manual_seed(derived)
+    else:
+        # Without a device that may come into use later, for which `torch.manual_seed` notes a traceback each time.
+        torch.default_generator.manual_seed(derived)

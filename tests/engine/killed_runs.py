@@ -22,6 +22,7 @@ import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +31,8 @@ import orjson
 import torch
 
 from jepa_core.cli import main as jepa
+from jepa_core.facts import DatasetFacts
+from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.layout import CHECKPOINTS, DIAGNOSTICS, EVENTS, METRICS, RECIPE, VERDICT
 from jepa_core.run_directory.naming import runs_in
@@ -149,7 +152,7 @@ def events_of(run: Path) -> tuple[bytes, ...]:
 class Sender:
     """Starts runs of one recipe in a folder, and sends their processes a signal."""
 
-    def __init__(self, folder: Path, numbers: Sequence[signal.Signals], seed: int) -> None:
+    def __init__(self, folder: Path, seed: int = 0) -> None:
         torch.set_num_threads(1)
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -157,11 +160,9 @@ class Sender:
         self.recipe.write_text(TINY)
         self._imported = folder / "imported.txt"
         self.chance = random.Random(seed)
-        installed()
-        self.numbers, self.share = numbers, SHARE
-        self.sent = Counter[signal.Signals]()
-        self.slowest = 0.0
-        """The most seconds from a signal that stops a run to the end of its process."""
+        traces = load_recipe(self.recipe, registry=installed()).recipe.data
+        traces.build(DatasetFacts(seed=0))  # shapes are drawn once a process
+        self._start_with(SIGNALS)
         self.straight = self.until_its_end(folder / "straight", is_left_alone=True)
         for module in self._imported.read_text().split():
             with suppress(ImportError, KeyError):
@@ -172,6 +173,32 @@ class Sender:
         """Seconds that a whole run takes."""
         differences = again.differences(self.straight)
         assert not differences, f"two runs of which none was killed differ: {differences}"
+
+    def _start_with(self, numbers: Sequence[signal.Signals]) -> None:
+        self.numbers, self.share = numbers, SHARE
+        self.sent = Counter[signal.Signals]()
+        self.slowest = 0.0
+        """The most seconds from a signal that stops a run to the end of its process."""
+
+    def num_differing(self, at_least: int, numbers: Sequence[signal.Signals]) -> int:
+        """Runs that do not end as one without signals, of as many as it takes to send this number of them."""
+        self._start_with(numbers)
+        differing = 0
+        for run in count(1):
+            runs_dir = self.folder / "-".join([*(number.name for number in numbers), str(run)])
+            left = self.until_its_end(runs_dir)
+            differences = left.differences(self.straight, is_killed=[*numbers] == [signal.SIGKILL])
+            if differences:
+                differing += 1
+                print(f"{runs_dir}: {', '.join(differences)}", flush=True)
+            else:
+                shutil.rmtree(runs_dir)
+            sent = ", ".join(f"{times} × {number.name}" for number, times in self.sent.items())
+            ended = f"{self.slowest:.2f} s at most from a signal to the end of its process"
+            print(f"{sent}; {run} runs, {differing} differ; {ended}", flush=True)
+            if self.sent.total() >= at_least:
+                break
+        return differing
 
     def until_its_end(self, runs_dir: Path, *, is_left_alone: bool = False) -> Left:
         """What a run leaves that is started, and gone on with, until it comes to its end."""
@@ -240,9 +267,9 @@ class Sender:
         """`jepa run`, from where the run can be gone on with, or anew."""
         try:
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # the command's first line
-            with (self.folder / "output.txt").open("a") as output:
-                os.dup2(output.fileno(), 1)
-                os.dup2(output.fileno(), 2)
+            sys.stdout = sys.stderr = output = (self.folder / "output.txt").open("a", buffering=1)
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
             runs = runs_in(runs_dir) if runs_dir.exists() else []
             resumable = [run for run in runs if newest_step(run) >= 0]
             for run in set(runs) - set(resumable):
@@ -270,21 +297,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
     given = parser.parse_args()
     numbers = [signal.Signals[name] for name in given.signals]
-    sender, runs, differing = Sender(given.folder, numbers, given.seed), 0, 0
-    while sender.sent.total() < given.number:
-        runs_dir = given.folder / f"run-{runs}"
-        left = sender.until_its_end(runs_dir)
-        runs += 1
-        differences = left.differences(sender.straight, is_killed=numbers == [signal.SIGKILL])
-        if differences:
-            differing += 1
-            print(f"{runs_dir}: {', '.join(differences)}", flush=True)
-        else:
-            shutil.rmtree(runs_dir)
-        sent = ", ".join(f"{count} × {number.name}" for number, count in sender.sent.items())
-        ended = f"{sender.slowest:.2f} s at most from a signal to the end of its process"
-        print(f"{sent}; {runs} runs, {differing} differ; {ended}", flush=True)
-    return bool(differing)
+    return bool(Sender(given.folder, given.seed).num_differing(given.number, numbers))
 
 
 if __name__ == "__main__":

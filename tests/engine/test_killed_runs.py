@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from tests.engine.killed_runs import Sender
 from tests.engine.test_session import Sessions
 
 LONG = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
-def left_by_signals(folder: Path, number: int, *signals: str) -> str:
-    """The last line of a driver that has compared every run with one that got no signal."""
-    driver = [sys.executable, "-m", "tests.engine.killed_runs", str(number), str(folder), "--signals", *signals]
-    done = subprocess.run(driver, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.splitlines()[-1]
+@pytest.fixture(scope="module")
+def sender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sender]:
+    """With a run that got no signal."""
+    threads = torch.get_num_threads()
+    yield Sender(tmp_path_factory.mktemp("killed"))
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("number", [20, pytest.param(300, marks=LONG)])
 def test_whenever_a_run_is_killed_it_ends_with_the_state_rows_and_verdict_of_one_that_never_was(
-    tmp_path: Path, number: int
+    sender: Sender, number: int
 ) -> None:
-    assert " 0 differ" in left_by_signals(tmp_path / "runs", number, "SIGKILL")
+    assert sender.num_differing(number, [signal.SIGKILL]) == 0
 
 
-@pytest.mark.parametrize("number", [5, pytest.param(100, marks=LONG)])
+@pytest.mark.parametrize("number", [8, pytest.param(100, marks=LONG)])
 def test_whenever_a_run_is_asked_to_stop_or_save_it_loses_no_finished_step_and_ends_as_one_that_never_was(
-    tmp_path: Path, number: int
+    sender: Sender, number: int
 ) -> None:
-    assert " 0 differ" in left_by_signals(tmp_path / "runs", number, "SIGTERM", "SIGINT", "SIGUSR1")
+    assert sender.num_differing(number, [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1]) == 0
 
 
 def test_a_run_that_was_killed_while_it_deleted_its_last_old_checkpoint_finishes_that(tiny_recipe_file: Path) -> None:

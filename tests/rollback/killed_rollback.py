@@ -33,7 +33,7 @@ _CHANGING = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "s
 _WRITING = os.O_WRONLY | os.O_RDWR
 
 
-def main(source: Path, folder: Path, stride: int) -> None:
+def make_children(source: Path, folder: Path, stride: int) -> None:
     registry = installed()
     for number in count(1, stride):
         runs_dir = folder / f"{number:04}"
@@ -95,4 +95,4 @@ def was_whole(make: Callable[[], None]) -> bool:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    make_children(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

@@ -20,6 +20,7 @@ from jepa_core.rollback.planning import Rollback, plan_rollback
 from jepa_core.run_directory.naming import runs_in
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.stored_checkpoints import stored_checkpoints
+from tests.rollback.killed_rollback import make_children
 from tests.rollback.test_child import final_state, rows, start, train_on
 
 
@@ -61,8 +62,7 @@ def test_a_process_that_is_killed_leaves_no_child_or_a_whole_one_and_the_next_cl
 def killed(source: Path, folder: Path, stride: int) -> list[Path]:
     """The folders of runs that killed processes left, in the order of the operation that they were killed before."""
     folder.mkdir()
-    driver = [sys.executable, "-m", "tests.rollback.killed_rollback", str(source), str(folder), str(stride)]
-    subprocess.run(driver, check=True, cwd=Path(__file__).parents[2], timeout=250)
+    make_children(source, folder, stride)
     return sorted(folder.iterdir())
 
 
