@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from rich.console import Group, RenderableType
+import attrs
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -34,6 +36,9 @@ FEW_CANDIDATES = 100
 MOST_TYPED = 10_000
 """Characters of a command: one that is cut off cannot be typed."""
 
+_WIDEST = 1000
+"""Columns, of a screen on which nothing is broken."""
+
 MOST_FINDINGS = 8
 """Findings that are shown; the verdict's file has all."""
 
@@ -53,7 +58,7 @@ def verdict_table(verdict: Verdict) -> RenderableType:
     """The whole verdict; plain text where the console has no colour."""
     parts: list[RenderableType] = [Hanging(headline(verdict), indent=2), Text()]
     if verdict.musts or verdict.nices:
-        parts += [_judgements(verdict), Text()]
+        parts += [_Judgements(verdict), Text()]
     parts += [_facts(verdict), *_findings(verdict)]
     if verdict.next:
         command, _, why = verdict.next.partition("  # ")
@@ -95,9 +100,24 @@ def _musts_in_words(musts: tuple[Judgement, ...]) -> str:
     return f"{failed} of {len(musts)} musts failed" + (f", {unjudged} not judged" if unjudged else "")
 
 
-def _judgements(verdict: Verdict) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 4, 0, 0), pad_edge=False)
-    for justify in ("left", "right", "left", "right", "left"):
+@attrs.frozen
+class _Judgements:
+    """Every must and nice; where there is no room for remarks beside them, each stands below its title."""
+
+    verdict: Verdict
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for gap in (4, 2):
+            beside = _judgements(self.verdict, gap=gap)
+            if Measurement.get(console, options.update(width=_WIDEST), beside).maximum <= options.max_width:
+                yield beside
+                return
+        yield _judgements(self.verdict, gap=2, are_remarks_below=True)
+
+
+def _judgements(verdict: Verdict, *, gap: int, are_remarks_below: bool = False) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, gap, 0, 0), pad_edge=False)
+    for justify in ("left", "right", "left", "right", *(() if are_remarks_below else ("left",))):
         table.add_column(justify=justify)
     header = [Text(word, style="dim") for word in ("value", "limit", "margin")]
     for title, judgements in (("must", verdict.musts), ("nice", verdict.nices)):
@@ -105,19 +125,22 @@ def _judgements(verdict: Verdict) -> Table:
             table.add_row(Text(f"  {title}"), *header)
             header = []
             for judgement in judgements:
-                table.add_row(*_judgement_row(judgement))
+                table.add_row(*_judgement_row(judgement, is_remark_below=are_remarks_below))
     return table
 
 
-def _judgement_row(judgement: Judgement) -> Iterable[RenderableType]:
+def _judgement_row(judgement: Judgement, *, is_remark_below: bool) -> Iterable[RenderableType]:
     mark, style = MARKS[judgement.state]
-    yield Hanging(Text("  ").append(mark, style=style).append(f" {clean(judgement.title, 60)}"), indent=4)
+    title = Hanging(Text("  ").append(mark, style=style).append(f" {clean(judgement.title, 60)}"), indent=4)
+    remark = Text(_remark(judgement), style="dim")
+    yield Group(title, Hanging(Text("    ") + remark, indent=4)) if is_remark_below and remark.plain else title
     value, margin = judgement.decisive_value, judgement.decisive_margin
     end = Text("lower end " if value is not None and _LOWER_END.fullmatch(judgement.when) else "", style="dim")
     yield end.append("" if value is None else value_beside_limit(value, judgement.limit, judgement.unit), style="none")
     yield Text("" if judgement.limit is None else limit_text(judgement.operator, judgement.limit, judgement.unit))
     yield Text(change_text(margin) if margin else "", style=style if judgement.state == "failed" else "")
-    yield Text(_remark(judgement), style="dim")
+    if not is_remark_below:
+        yield remark
 
 
 def _remark(judgement: Judgement) -> str:

@@ -82,6 +82,21 @@ def plain(verdict: Verdict, width: int | None = None) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
+def test_on_a_narrow_screen_remarks_stand_below_titles_that_are_whole() -> None:
+    assert plain(verdict_against(gentle_vq(0.371)), 76).split("\n")[4:14] == [
+        "  must                          value  limit    margin",
+        "  ✔ all epochs                      2  ≥ 2",
+        "  ✔ codebook in use            14.1 %  > 10 %    +41 %",
+        "    lowest 11.9 % at epoch 1",
+        "  ◌ rank of context",
+        "    not enough data",
+        "  nice",
+        "  ✔ retrieval above gentle_vq   0.412  > 0.371   +11 %",
+        "  ✘ codes above 12 % always    11.9 %  > 12 %   −0.8 %",
+        "    lowest 11.9 % at epoch 1",
+    ]
+
+
 def test_the_verdict_reads_as_a_table_with_values_limits_and_margins() -> None:
     assert plain(verdict_against(gentle_vq(0.371))) == (
         "Verdict: neutral against gentle_vq (run gentle_vq-20261122-212210, same data)"
