@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from jepa_core.presentation.training_screen import TrainingScreen
+from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.requests import pending_requests
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.environment import describe_environment
@@ -27,7 +28,7 @@ from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.findings import Firing
 from jepa_monitor.demo.figures import DATA_FINGERPRINT, NULLS
 from jepa_monitor.demo.leg import Leg, Part, Recorder, judge_of
-from jepa_monitor.demo.stage import RECIPE_NAME, Pace, Stage, demo_recipe, resolved_recipe
+from jepa_monitor.demo.stage import RECIPE_NAME, Pace, Stage, changed_recipe, demo_recipe, resolved_recipe
 from jepa_monitor.demo.story import NON_FINITE_AT, TOTAL_EPOCHS, TOTAL_STEPS, Plot
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def write_demo(
         environment=describe_environment(
             command_line,
             **{SCRIPTED: True},
-            device="none, a scripted run",
+            device="a scripted run",
             precision="bf16",
             data="51,200 traces",
             data_fingerprint=DATA_FINGERPRINT,
@@ -106,7 +107,7 @@ def _play(stage: Stage, part: Part) -> Part | None:
     ):
         if not part.parent:
             writer.write_environment(stage.environment)
-            writer.write_recipe(resolved_recipe(part.recipe))
+        writer.write_recipe(resolved_recipe(part.recipe))
         screen = TrainingScreen(
             stage.console,
             writer.console_log,
@@ -166,10 +167,14 @@ def _reason_to_roll_back(stage: Stage, leg: Leg, rollbacks: _Rollbacks) -> str |
 def _goes_on(leg: Leg, orders: RollbackOrders, reason: str) -> Part:
     """The leg that goes on in the place of one that is rolled back: what was changed mends it."""
     child = orders.carry_out(leg.recorder.writer)
+    lineage = read_lineage(child.path)
+    changes = lineage.changes if lineage else ()
     leg.recorder.screen.event("warning", f"Rolled back: {reason}. {child.path} goes on in its place.", "")
     return Part(
         path=child.path,
-        recipe=RunReader(child.path).recipe(),
+        recipe=changed_recipe(
+            leg.part.recipe, RunReader(child.path).recipe(), (change.partition(" ")[0] for change in changes)
+        ),
         plot=Plot(mended_at=child.step),
         number=leg.part.number + 1,
         start=child.step,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,20 @@ class Stage:
 def demo_recipe() -> dict[str, Any]:
     """The recipe of the first leg, as plain tables."""
     return tomllib.loads(files(__package__).joinpath("recipe.toml").read_text(encoding="utf-8"))
+
+
+def changed_recipe(recipe: Mapping[str, Any], changed: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """A leg's recipe with the values that the next one's has of these dotted keys, and without the defaults that are
+    recorded there: so both differ by the change alone."""
+    whole = copy.deepcopy(dict(recipe))
+    for key in keys:
+        *tables, name = key.split(".")
+        left, right = whole, changed
+        for table in tables:
+            left, right = left.setdefault(table, {}), right.get(table, {})
+        if name in right:
+            left[name] = right[name]
+    return whole
 
 
 def resolved_recipe(recipe: Mapping[str, Any]) -> str:

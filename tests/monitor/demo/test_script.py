@@ -9,6 +9,7 @@ import pytest
 from jepa_core.autopsy.examining import examine
 from jepa_core.autopsy.remedies import next_commands
 from jepa_core.commands.check import check
+from jepa_core.recipes.difference import recipe_difference
 from jepa_core.rollback.requests import RollbackRequest, write_request
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_recipe import recorded_metrics, recorded_watch
@@ -76,6 +77,11 @@ def test_the_child_goes_on_before_the_first_sign_with_what_the_rule_says(parent:
     assert record["generation"] == 1
     assert child.recipe()["losses"]["relational"]["normalized"] is True
     assert child.recipe()["losses"]["relational"]["weight"] == parent.recipe()["losses"]["relational"]["weight"]
+    assert [change.key for change in recipe_difference(parent.recipe(), child.recipe())] == [
+        "quantizer.revive_every",
+        "quantizer.revive_at_most",
+        "losses.relational.normalized",
+    ]
     shared = [row for row in parent.rows() if row["step"] <= record["step"]]
     assert list(child.rows())[: len(shared)] == shared
 
