@@ -116,7 +116,7 @@ RUNS_KEYS: tuple[Key, ...] = (
     _key("runs_filter", "slash", "filter", "by name, recipe, state, verdict, tags", "runs", shown=True),
     _key("clear", "escape", "clear", "take away filter and marks", "runs", shown=True),
     _key("runs_sort", "s", "sort", "by start, name, best, gain, state", "runs", shown=True),
-    _key("preview", "p", "preview", "the run under the cursor beside the list", "runs", shown=True),
+    _key("preview", "p", "preview", "a preview of the run under the cursor", "runs", shown=True),
     _key("row_down", "down,j", "down", "the next run", "runs"),
     _key("row_up", "up,k", "up", "the run before", "runs"),
     _key("page_down", "pagedown", "page down", "the next screenful", "runs"),

@@ -82,9 +82,11 @@ def _without_curves(
 ) -> ChartSpec:
     view, axis = runs.first, runs.axes[0]
     unit = _unit(view, group)
+    figures = list(_figures(group, runs, unit))
     return ChartSpec(
         title=f"▸ {group.title}" if is_chosen else group.title,
-        figure=_figure(group, runs, unit),
+        figure="  ".join(text for text, _ in figures),
+        figure_tones=tuple(tone for _, tone in figures) if len(figures) > 1 else (),
         thresholds=() if runs.are_several else thresholds_of(view, group.names, axis),
         marks=() if runs.are_several else (*runs.marks, *marks_of_firings(view, group.names, axis)),
         log=group.key in display.log,
@@ -104,9 +106,14 @@ def _unit(view: RunView, group: ChartGroup) -> str:
     return declared.unit if declared else ""
 
 
-def _figure(group: ChartGroup, runs: ShownRuns, unit: str) -> str:
-    newest = (view.finals.get(line.name) for view in runs.views for line in group.lines if line.tone != "dim")
-    return "  ".join(figure_text(value, unit) for value in newest if value is not None)
+def _figures(group: ChartGroup, runs: ShownRuns, unit: str) -> Iterator[tuple[str, Tone]]:
+    """The newest value of each line, and the line's tone."""
+    for number, view in enumerate(runs.views):
+        for line in group.lines:
+            value = view.finals.get(line.name)
+            if line.tone != "dim" and value is not None:
+                tone = CURVE_TONES[number % MOST_CURVES] if runs.are_several else line.tone
+                yield figure_text(value, unit), tone
 
 
 def _fingerprint(group: ChartGroup, runs: ShownRuns) -> tuple[object, ...]:

@@ -17,6 +17,7 @@ from jepa_monitor.charts.spec import ChartSpec, Curve, Tone
 _SHORTEST_TITLE = 8
 _LONGEST_LABEL = 40
 _LOG = "log"
+_APART = "  "
 
 
 @attrs.frozen
@@ -92,6 +93,10 @@ def right_pieces(spec: ChartSpec, readings: Sequence[Piece], num_left_out: int, 
         return list(readings)
     figure = look.text(spec.figure)
     left_out = look.text(f"{num_left_out:,} ≤ 0") if num_left_out else ""
+    if len(spec.figure_tones) > 1:
+        values = zip(figure.split(_APART), spec.figure_tones, strict=True)
+        pieces = [Piece(f"{_APART if index else ''}{text}", tone) for index, (text, tone) in enumerate(values)]
+        return [*pieces, Piece(look.text(f" · {left_out}"), "plain")] if left_out else pieces
     shown = look.text(" · ").join(text for text in (figure, left_out) if text)
     return [Piece(shown, spec.alert or "plain")] if shown else []
 

@@ -63,7 +63,9 @@ class ChartSpec:
 
     title: str
     figure: str = ""
-    """The newest value as text, at the right of the title."""
+    """The newest value as text, at the right of the title; of several lines their values, two blanks apart."""
+    figure_tones: tuple[Tone, ...] = ()
+    """Of several values those of their lines, which tell what is whose."""
     curves: tuple[Curve, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     marks: tuple[Mark, ...] = ()

@@ -24,16 +24,22 @@ def codes_content(view: RunView, width: int, height: int, look: Look) -> Content
     title = line(f"{used} of {len(uses)} in use", Span(f", {len(uses) - used} dead" if used < len(uses) else "", "dim"))
     rows = max(min(height - 1, -(-len(uses) // max(width, 1))), 1)
     strip = drawn(draw_heat_strip(uses, width, rows, look))
-    return Content(lines=(*strip, _figures(uses, width)) if height > 1 else strip, title=title)
+    a_cell = round(len(uses) / min(len(uses), max(width, 1) * rows))
+    return Content(lines=(*strip, _figures(uses, width, a_cell)) if height > 1 else strip, title=title)
 
 
-def _figures(uses: tuple[int, ...], width: int) -> Line:
+def _figures(uses: tuple[int, ...], width: int, a_cell: int) -> Line:
+    """`a_cell`: codes that a cell of the strip stands for."""
     effective = perplexity(tuple(map(float, uses)))
     total = sum(uses)
     words = "" if math.isnan(effective) else figure_text(effective)
-    shown = line(Span("perplexity ", "dim"), words or Span("–", "dim"), Span(f" of {len(uses)}", "dim"))
+    bare = line(Span("perplexity ", "dim"), words or Span("–", "dim"))
+    shown = line(bare, Span(f" of {len(uses)}", "dim"))
+    several = f"   {a_cell} codes a cell" if a_cell > 1 else ""
     busiest = f"   busiest code {figure_text(max(uses) / total, '%')}" if total else ""
-    return line(shown, Span(busiest, "dim")) if shown.width + len(busiest) <= width else shown
+    choices = ((shown, several + busiest), (shown, several or busiest), *(((bare, several),) if several else ()))
+    fitting = (line(first, Span(more, "dim")) for first, more in choices if first.width + len(more) <= width)
+    return next(fitting, shown)
 
 
 def _absence(view: RunView) -> str:

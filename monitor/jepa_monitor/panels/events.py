@@ -5,7 +5,7 @@ Of checkpoints only the newest is listed unless all are asked for: there are man
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import ClassVar, Literal, get_args
 
 from textual.binding import Binding, BindingType
@@ -33,6 +33,7 @@ Sieve = Literal["without older checkpoints", "everything", "warnings", "critical
 SIEVES: tuple[Sieve, ...] = get_args(Sieve)
 """Which events are listed, in the order in which a key goes through them."""
 _CHECKPOINT = "checkpoint"
+_SEVERE = ("critical", "warning", "info")
 
 
 def sifted(events: Sequence[Event], sieve: Sieve) -> tuple[Event, ...]:
@@ -54,8 +55,10 @@ def events_content(
     *,
     sieve: Sieve = "without older checkpoints",
     is_whole: bool = False,
+    height: int = 0,
 ) -> Content:
-    """A line an event, or with `is_whole` all that it says; what `acknowledged` has the key of is dim."""
+    """A line an event, or with `is_whole` all that it says; what `acknowledged` has the key of is dim. Where lines
+    of `height` are left, messages that would be cut go on below: the most severe first, then the newest."""
     if not view.events:
         return Content(lines=(line(Span("no event yet", "dim")),))
     is_wide = width >= _WIDE
@@ -72,14 +75,34 @@ def events_content(
     if not events:
         return Content(lines=(line(Span(f"no event among {hidden} is of this kind", "dim")),), title=title, foot=foot)
 
-    def drawn(event: Event) -> Line:
-        row = event_line(event, look, is_wide=is_wide, says_message=not is_whole or _fits(event, width))
+    def drawn(event: Event, *, says_message: bool = True) -> Line:
+        row = event_line(event, look, is_wide=is_wide, says_message=says_message)
         return row.toned("dim") if event_key(event) in acknowledged else row
 
     if is_whole:
-        rows = tuple(row for event in events for row in (drawn(event), *_details(event, width)))
+        rows = tuple(
+            row for event in events for row in (drawn(event, says_message=_fits(event, width)), *_details(event, width))
+        )
+        return Content(lines=rows, title=title, foot=foot)
+    if len(events) <= height:
+        rows = _unfolded(events, drawn, width, height - len(events), _INDENT if is_wide else _INDENT[: len("HH:MM ! ")])
         return Content(lines=rows, title=title, foot=foot)
     return Content(lines=LazyLines(events, drawn), title=title, foot=foot)
+
+
+def _unfolded(
+    events: Sequence[Event], drawn: Callable[..., Line], width: int, left: int, indent: str
+) -> tuple[Line, ...]:
+    """A line an event, and as many more as are `left` for messages that it would cut."""
+    rows: list[tuple[Line, ...]] = [(drawn(event),) for event in events]
+    for index in sorted(range(len(events)), key=lambda index: (_SEVERE.index(events[index].severity), -index)):
+        if left and rows[index][0].width > width:
+            below = wrapped(events[index].message, width, indent=indent)
+            if len(below) > left:
+                below = (*below[: left - 1], line(below[left - 1], "…"))
+            rows[index] = (drawn(events[index], says_message=False), *below)
+            left -= len(below)
+    return tuple(row for of_event in rows for row in of_event)
 
 
 def _fits(event: Event, width: int) -> bool:
@@ -152,5 +175,7 @@ class EventsPanel(Panel):
             self._acknowledged = book.acknowledged
             self.redraw()
 
-    def content(self, view: RunView, width: int, height: int, look: Look) -> Content:  # noqa: ARG002  # it scrolls
-        return events_content(view, width, look, self._acknowledged, sieve=self._sieve, is_whole=self._is_whole)
+    def content(self, view: RunView, width: int, height: int, look: Look) -> Content:
+        return events_content(
+            view, width, look, self._acknowledged, sieve=self._sieve, is_whole=self._is_whole, height=height
+        )

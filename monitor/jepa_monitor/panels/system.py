@@ -93,7 +93,7 @@ def _speed_rows(view: RunView) -> Iterator[_Row]:
     rate, step = finals.get("throughput.samples_per_second"), finals.get("time.step")
     data, peak = finals.get("time.data"), finals.get("memory.device_gib")
     if rate is not None:
-        yield _Row("throughput", figure_text(rate), words="samples/s")
+        yield _Row("samples/s", figure_text(rate))
     if step is not None:
         yield _Row("step", _milliseconds(step))
     if data is not None:

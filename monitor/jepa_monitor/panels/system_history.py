@@ -16,7 +16,7 @@ from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.line import Line, drawn, line
 from jepa_monitor.panels.machine import MachineReading
 
-_LEAST_HEIGHT, _MOST_HEIGHT = 7, 14
+_LEAST_HEIGHT, _MOST_HEIGHT = 7, 20
 _LEAST_WIDTH = 44
 _FEWEST_READINGS = 2
 _TIMES = (("time.step", "step"), ("time.data", "data"), ("time.wait", "wait"))
@@ -58,8 +58,9 @@ def _of_run(view: RunView) -> Iterator[ChartSpec]:
             Curve(label=label, xs=series.steps, ys=series.values * 1000, tone=tone)
             for (label, series), tone in zip(found, CURVE_TONES, strict=False)
         )
-        newest = "  ".join(figure_text(float(curve.ys[-1])) for curve in curves if len(curve.ys))
-        yield ChartSpec(title="ms of a step", figure=newest, curves=curves)
+        newest = {curve.tone: figure_text(float(curve.ys[-1])) for curve in curves if len(curve.ys)}
+        tones = tuple(newest) if len(newest) > 1 else ()
+        yield ChartSpec(title="ms of a step", figure="  ".join(newest.values()), figure_tones=tones, curves=curves)
 
 
 def _of_machine(past: Sequence[PastReading]) -> Iterator[ChartSpec]:

@@ -231,7 +231,7 @@ class RunsScreen(MonitorScreen):
         is_beside = width >= _BESIDE_FROM
         self._body.set_class(not is_beside, "-stacked")
         self._preview.display = self._wants_preview and bool(self._shown) and (is_beside or height >= _BELOW_FROM)
-        self._preview.styles.width = max(width * 3 // 8, 46) if is_beside else "1fr"
+        self._preview.styles.width = max(width * 3 // 8, 44) if is_beside else "1fr"
         self._preview.styles.height = "1fr" if is_beside else _PREVIEW_HEIGHT
         if not self._preview.display:
             self._preview.stop()

@@ -17,7 +17,6 @@ from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.line import Line, Span, line
 from jepa_monitor.screens.sheet import Sheet, key_hints
 
-_COLUMN = 44
 _KEY_WIDTH = 12
 _GROUP_TITLES: Mapping[Group, str] = {
     "charts": "charts",
@@ -41,7 +40,7 @@ class KeyGroup:
 def help_content(groups: Sequence[KeyGroup], width: int, key_text: Callable[[Binding], str]) -> Content:
     """Keys and what they do, group below group; in two columns where there is room."""
     blocks = [_block(group, key_text) for group in groups if group.bindings]
-    if width < 2 * _COLUMN:
+    if width < 2 * max((row.width + 1 for block in blocks for row in block), default=0):
         return Content(lines=tuple(row for block in blocks for row in block), foot=key_hints())
     half = sum(map(len, blocks)) / 2
     left: list[Line] = []

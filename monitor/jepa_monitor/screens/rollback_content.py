@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from jepa_core.presentation.figures import figure_text
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.rollback.requests import PendingRequest, RequestAnswer
+from jepa_core.run_directory.naming import typed_name
 from jepa_core.watch.findings import Firing
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
@@ -29,8 +32,7 @@ def rollback_content(view: RunView, state: RollbackState, width: int, look: Look
     """What fired and since when, what shows it, the change, the checkpoint, the command, and the state of a request."""
     firing = state.scenario
     if firing is None:
-        nothing = line("No scenario has fired: there is nothing to go back behind.")
-        return Content(lines=(nothing, *_child(view)), foot=key_hints())
+        return Content(lines=(*_no_way_back(view, width), *_child(view)), foot=key_hints())
     names = [foreign(each.name, 24) for each in state.fired]
     lines = [choices(names, state.chosen), NOTHING] if len(names) > 1 else []
     lines += [*_what_fired(view, firing, width, look), *_plan(state, width)]
@@ -42,6 +44,18 @@ def rollback_content(view: RunView, state: RollbackState, width: int, look: Look
         foot=_foot(view, state),
         cursor=len(lines) - 1 if is_asking else None,
     )
+
+
+def _no_way_back(view: RunView, width: int) -> Iterator[Line]:
+    """Why nothing is offered: nothing fired, or what did has no change of its own."""
+    found = list(dict.fromkeys(firing.name for firing in view.firings if firing.kind == "scenario"))
+    if not found:
+        yield from wrapped("No rule has fired that a run is taken back for.", width)
+        return
+    names = " and ".join(foreign(name, 40) for name in found)
+    yield from wrapped(f"{names} fired, without a change of its own. Go back with one of yours:", width)
+    command = f"jepa rollback {typed_name(Path(view.path))} --scenario {shlex.quote(found[-1])} --set KEY=VALUE"
+    yield from wrapped(foreign(command, COMMAND_LIMIT), width, tone="accent", indent=_INDENT)
 
 
 def _what_fired(view: RunView, firing: Firing, width: int, look: Look) -> Iterator[Line]:

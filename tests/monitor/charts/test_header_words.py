@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from jepa_monitor.charts.drawing import draw_chart
+from jepa_monitor.charts.header import Piece, right_pieces
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.spec import ChartSpec, Curve, Threshold
 
@@ -53,3 +54,10 @@ def test_the_label_of_a_limit_never_stands_on_the_line_of_another() -> None:
     lines = [index for index, row in enumerate(rows) if "┄┄┄┄" in row]
     assert len(lines) == 3
     assert [labelled[y] for y in (5.6, 4.8, 4.0)] == lines
+
+
+def test_of_several_values_each_has_the_tone_of_its_line() -> None:
+    spec = ChartSpec(title="rank", figure="8.58  11.4", figure_tones=("accent", "second"), alert="warning")
+    assert right_pieces(spec, (), 0, Look()) == [Piece("8.58", "accent"), Piece("  11.4", "second")]
+    assert right_pieces(spec, (), 2, Look())[-1] == Piece(" · 2 ≤ 0", "plain")
+    assert right_pieces(ChartSpec(title="loss", figure="8.58", alert="bad"), (), 0, Look()) == [Piece("8.58", "bad")]

@@ -48,6 +48,9 @@ def test_a_large_codebook_fills_the_rows_that_there_are() -> None:
     assert [row.width for row in content.lines[:4]] == [50] * 4
     assert len(content.lines) == 5
     assert content.title.text == "768 of 768 in use"
+    assert content.lines[4].text == "perplexity 768.0 of 768   4 codes a cell"
+    narrow = codes_content(a_view(diagnosis={"code_counts": [1] * 768}), 36, 5, LOOK)
+    assert narrow.lines[4].text == "perplexity 768.0   5 codes a cell"
 
 
 def test_a_run_without_a_codebook_says_so() -> None:
@@ -272,7 +275,7 @@ def test_the_machine_and_the_speed_of_the_run_as_a_text_grid() -> None:
         "  power            412 W  ########......  of 700 W",
         "processor           50 %  #######.......  16 cores, load 3.2",
         "memory          12.0 GiB  #.............  of 128.0 GiB",
-        "throughput        64,120                  samples/s",
+        "samples/s         64,120",
         "step              200 ms",
         "  drawing data     10 ms  #.............  5 % of a step",
         "  computing       190 ms  #############.  95 % of a step",
@@ -340,6 +343,17 @@ def test_severities_are_told_by_marks_in_ascii_too() -> None:
     assert [row.text[6] for row in events_content(a_view(events=events), 40, PLAIN).lines] == [".", "!", "x"]
 
 
+def test_no_message_is_cut_where_all_events_have_room() -> None:
+    cut = events_content(a_view(), 36, LOOK, height=3)
+    assert len(cut.lines) == 3
+    assert max(row.width for row in cut.lines) > 36
+    whole = [row.text for row in events_content(a_view(), 36, LOOK, height=12).lines]
+    assert max(map(len, whole)) <= 36
+    said = "relational loss near zero: loss.relational < 0.01, value 0.004, limit 0.01"
+    assert said in " ".join(" ".join(whole).split())
+    assert whole[-2].startswith(" " * 8)
+
+
 def test_acknowledged_events_are_dim() -> None:
     content = events_content(a_view(), 100, LOOK, {"rollback B@640"})
     assert {span.tone for span in content.lines[2].spans} == {"dim"}
@@ -357,6 +371,16 @@ def test_only_the_events_that_are_looked_at_are_drawn() -> None:
 def test_console_lines_are_clean_with_tabs_as_blanks() -> None:
     content = console_content(a_view(console=("a\tb", "\x1b[31mred\x1b[0m", "trailing   ")), 40, LOOK)
     assert [row.text for row in content.lines] == ["a    b", "␛[31mred␛[0m", "trailing"]
+
+
+def test_a_console_line_that_is_too_long_goes_on_below_and_loses_no_word() -> None:
+    printed = "  rolled back  " + " ".join(f"word{index}" for index in range(30))
+    rows = [row.text for row in console_content(a_view(console=(printed, "short")), 40, LOOK).lines]
+    assert rows[0].startswith("  rolled back  word0 ")
+    assert rows[1].startswith("    word")
+    assert rows[-1] == "short"
+    assert max(map(len, rows)) <= 40
+    assert " ".join(" ".join(rows[:-1]).split()) == " ".join(printed.split())
 
 
 @pytest.mark.parametrize("width", [1, 8, 20, 38, 79, 200])

@@ -235,10 +235,18 @@ def test_without_a_checkpoint_it_begins_anew_and_says_so(tmp_path: Path) -> None
 
 def test_a_run_in_which_nothing_fired_says_so() -> None:
     async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
-        assert "No scenario has fired" in words_on(screen)
+        assert "No rule has fired that a run is taken back for." in words_on(screen)
         await pilot.press("enter", "right", "c")
 
     on_stage(a_view(firings=()), play)
+
+
+def test_what_fired_without_a_change_is_named_with_a_command_for_one() -> None:
+    firings = (attrs.evolve(FIRING_B, name="slide", kind="scenario", set={}),)
+    view = a_view(firings=firings, path="runs/mine")
+    text = text_of(rollback_content(view, RollbackState(fired=fired_scenarios(firings)), 100, Look()))
+    assert "slide fired, without a change of its own" in text
+    assert "jepa rollback mine --scenario slide --set KEY=VALUE" in text
 
 
 def test_a_run_directory_that_is_gone_is_a_problem_in_words(tmp_path: Path) -> None:
