@@ -30,6 +30,8 @@ def clean(text: str, limit: int = 500) -> str:
 
 def visible(text: str) -> str:
     """The same number of characters, none of which can move the cursor, reorder text or hide."""
+    if text.isascii() and text.isprintable():  # most of what is printed, and a list of runs has thousands
+        return text
     return "".join(map(_visible_character, text))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -95,7 +96,7 @@ class RunsTable:
 
     runs: Sequence[RunSummary]
 
-    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         named = [name for name in _COLUMNS if name != "tags" or any(run.tags for run in self.runs)]
         cells = {name: [_COLUMNS[name].cell(run) for run in self.runs] for name in named}
         widths = {
@@ -103,14 +104,38 @@ class RunsTable:
         }
         shown = _shown(widths, options.max_width)
         longest_name = max(_SHORTEST_NAME, options.max_width - _needed(shown, {**widths, "run": 0}))
-        table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
-        for name in shown:
-            column = _COLUMNS[name]
-            table.add_column(column.heading, justify="right" if column.is_number else "left", overflow="fold")
-        for index in range(len(self.runs)):
-            row = {name: cells[name][index] for name in shown}
-            table.add_row(*{**row, "run": Text(cut_in_the_middle(row["run"].plain, longest_name))}.values())
-        yield table
+        cells["run"] = [Text(cut_in_the_middle(text.plain, longest_name)) for text in cells["run"]]
+        widths["run"] = min(widths["run"], longest_name)
+        if _needed(shown, widths) > options.max_width:
+            yield _folded(shown, cells)
+            return
+        # Thousands of runs: rich's own table looks at each cell twenty times.
+        headings = {name: Text(_COLUMNS[name].heading, style="dim") for name in shown}
+        for row in (headings, *({name: cells[name][index] for name in shown} for index in range(len(self.runs)))):
+            yield from _line(row, widths, console)
+
+
+def _line(row: Mapping[str, Text], widths: Mapping[str, int], console: Console) -> Iterator[Segment]:
+    """One line of a table in which every cell has room."""
+    gap = ""
+    for name, text in row.items():
+        blanks = " " * (widths[name] - text.cell_len)
+        before, after = (blanks, "") if _COLUMNS[name].is_number else ("", blanks)
+        yield Segment(f"{gap}{before}")
+        yield Segment(text.plain, console.get_style(text.style) if text.style else None)
+        gap = f"{after}{' ' * _GAP}"
+    yield Segment.line()
+
+
+def _folded(shown: Sequence[str], cells: Mapping[str, Sequence[Text]]) -> Table:
+    """Where the screen is too narrow for all that has to be shown."""
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+    for name in shown:
+        column = _COLUMNS[name]
+        table.add_column(column.heading, justify="right" if column.is_number else "left", overflow="fold")
+    for row in zip(*(cells[name] for name in shown), strict=True):
+        table.add_row(*row)
+    return table
 
 
 def _shown(widths: Mapping[str, int], width: int) -> Sequence[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import orjson
@@ -22,7 +22,9 @@ from jepa_core.run_directory.status import ShownState, Status, read_status, show
 from jepa_core.run_directory.tail import NewLines, Tail, TailPosition
 from jepa_core.visible_text import own_command
 from jepa_core.watch.nulls import RankedNulls
-from jepa_core.watch.verdict import Verdict, verdict_from_json
+from jepa_core.watch.verdict import Headline, Verdict, headline_from_json, verdict_from_json
+
+Found = TypeVar("Found")
 
 _NEXT = ("audit", "autopsy", "eval", "monitor", "recipe", "rollback", "run")
 """Commands that a verdict may say to type next."""
@@ -78,7 +80,9 @@ class RunReader:
 
     @property
     def name(self) -> str:
-        return self.path.resolve().name
+        # Whatever folders above it are links to, its name is the last one.
+        is_told = self.path.name not in ("", "..") and not self.path.is_symlink()
+        return self.path.name if is_told else self.path.resolve().name
 
     def poll(self) -> News:
         """Rows and events since the last poll."""
@@ -143,10 +147,21 @@ class RunReader:
         Raises:
             RunDirectoryError: verdict.json is damaged.
         """
+        found = self._verdict_as(verdict_from_json)
+        return found and attrs.evolve(found, next=own_command(found.next, _NEXT))
+
+    def headline(self) -> Headline | None:
+        """What a list of runs has of the verdict; None when there is none yet.
+
+        Raises:
+            RunDirectoryError: verdict.json is damaged.
+        """
+        return self._verdict_as(headline_from_json)
+
+    def _verdict_as(self, structured: Callable[[Any], Found]) -> Found | None:
         path = self.path / VERDICT
         try:
-            found = verdict_from_json(orjson.loads(read_plain(path, MAX_FILE)))
-            return attrs.evolve(found, next=own_command(found.next, _NEXT))
+            return structured(orjson.loads(read_plain(path, MAX_FILE)))
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -18,7 +18,6 @@ from jepa_core.run_directory.status import ShownState, read_status, shown_state
 from jepa_core.run_directory.tags import recorded_tags
 from jepa_core.run_directory.watched_file import Signature, WatchedFile, signature
 from jepa_core.watch.nulls import RankedNulls
-from jepa_core.watch.verdict import Verdict
 
 
 @attrs.frozen(kw_only=True)
@@ -128,7 +127,7 @@ class SummaryReader:
         if not is_run(self._reader.path):
             raise RunDirectoryError(f"{self._reader.path} is no run directory any more.")
         self._read_what_changed()
-        status, (verdict, outcome), validation = self._status.content, self._verdict.content, self._validation
+        status, (outcome, baseline), validation = self._status.content, self._verdict.content, self._validation
         strongest = self._environment.content.nulls.strongest
         return RunSummary(
             name=self._reader.name,
@@ -140,7 +139,7 @@ class SummaryReader:
             null_mrr=validation.null_mrr if strongest is None else strongest.mrr,
             null=validation.null if strongest is None else strongest.name,
             outcome=outcome,
-            baseline=verdict.baseline if verdict else "",
+            baseline=baseline,
             exit_code=status.exit_code if status else None,
             started=started_at(self._reader.path),
             recipe=status.recipe if status else "",
@@ -196,9 +195,10 @@ class _Environment:
         return cls(nulls=RankedNulls.from_environment(environment) or RankedNulls(), tags=recorded_tags(environment))
 
 
-def _verdict(reader: RunReader) -> tuple[Verdict | None, str]:
+def _verdict(reader: RunReader) -> tuple[str, str]:
+    """Outcome and baseline."""
     try:
-        verdict = reader.verdict()
+        headline = reader.headline()
     except RunDirectoryError:
-        return None, "damaged"
-    return verdict, verdict.outcome if verdict else ""
+        return "damaged", ""
+    return (headline.outcome, headline.baseline) if headline else ("", "")

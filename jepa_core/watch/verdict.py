@@ -6,7 +6,7 @@ How the outcome is decided is in `outcome`; how it looks is in `jepa_core.presen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import attrs
 import cattrs
@@ -16,6 +16,8 @@ from jepa_core.watch.findings import Finding
 from jepa_core.watch.judgement import Judgement
 from jepa_core.watch.nulls import EQUAL_CELLS
 from jepa_core.watch.rollback_story import PastRollback
+
+Recorded = TypeVar("Recorded")
 
 Outcome = Literal["success", "neutral", "regression", "no baseline", "no effect"]
 Ending = Literal["finished", "early stop", "abort", "non-finite"]
@@ -166,8 +168,29 @@ def verdict_from_json(recorded: Any) -> Verdict:
     Raises:
         ValueError: it is not a verdict.
     """
+    return _structured(_of_this_version(recorded), Verdict)
+
+
+@attrs.frozen(kw_only=True)
+class Headline:
+    """What a list of runs has of a verdict; each as there."""
+
+    outcome: Outcome
+    baseline: str = ""
+
+
+def headline_from_json(recorded: Any) -> Headline:
+    """Of a verdict in JSON; a thirtieth of the time that all of it takes.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _structured(recorded, Headline)
+
+
+def _structured(recorded: Any, kind: type[Recorded]) -> Recorded:
     try:
-        return cattrs.structure(_of_this_version(recorded), Verdict)
+        return cattrs.structure(recorded, kind)
     except (cattrs.BaseValidationError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise ValueError(f"not a verdict: {error}") from error
 

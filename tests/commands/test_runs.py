@@ -106,3 +106,14 @@ def test_a_damaged_run_is_listed_too(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_an_empty_folder_says_how_to_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs(runs_dir=tmp_path)
     assert "jepa run quickstart" in capsys.readouterr().out
+
+
+def test_a_verdict_is_listed_by_its_headline_as_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = record_run(tmp_path / "a-20260101-000000")
+    headline = {"outcome": "neutral", "baseline": "gentle", "findings": [{"not": "read here"}]}
+    (path / "verdict.json").write_bytes(orjson.dumps(headline))
+    runs(runs_dir=tmp_path)
+    assert "neutral against gentle" in capsys.readouterr().out
+    (path / "verdict.json").write_bytes(orjson.dumps({**headline, "outcome": "great"}))
+    runs(runs_dir=tmp_path)
+    assert "damaged" in capsys.readouterr().out

@@ -99,3 +99,18 @@ def test_no_runs_are_a_heading_alone() -> None:
     assert words_of(RunsTable([]), width=UNBOUNDED) == [
         "run started recipe state epoch best val MRR null strongest null verdict"
     ]
+
+
+def test_figures_end_and_words_begin_where_their_headings_do() -> None:
+    heading, *lines = printed(RunsTable([RUN, attrs.evolve(LONGER, best_mrr=0.5, epoch=3.0)]), width=UNBOUNDED)
+    for figure, above in (("0.412", "best val MRR"), ("12.5/30", "epoch")):
+        assert lines[0].index(figure) + len(figure) == heading.index(above) + len(above)
+    for text, above in (("✔", "state"), ("◌", "state"), ("success", "verdict"), ("no baseline", "verdict")):
+        assert heading.index(above) in [line.find(text) for line in lines]
+    assert lines[0] == lines[0].rstrip()
+
+
+def test_a_screen_that_is_too_narrow_for_the_least_folds_its_cells() -> None:
+    lines = printed(RunsTable([LONGER]), width=30)
+    assert max(map(len, lines)) <= 30
+    assert len(lines) > 2
