@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-import jepa_core as jepa
 from jepa_core.cli import main
 from jepa_core.spaces import Space
 from jepa_plugins.grids.space import GridSpace
@@ -27,10 +27,10 @@ def blocks_of(language: str) -> list[str]:
 
 
 def test_its_commands_and_its_code_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], runs_of_digits: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    jepa.train(jepa.recipe("digits", set={"train.epochs": 1, "data.num_sequences": 700}), device="cpu", audit=False)
+    shutil.copytree(runs_of_digits, "runs")
     (typed,) = blocks_of("")
     run, *exports = typed.splitlines()
     assert run == "jepa run digits"
