@@ -64,6 +64,20 @@ def test_logistic_regression_has_the_coefficients_of_scikit_learn(num_classes: i
         assert np.abs(coefficients).max() > 0.5
 
 
+def test_nearly_collinear_features_are_fitted_to_the_end() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mixed = [torch.randn(40, 40, generator=generator, dtype=torch.float64) for _ in range(2)]
+    spread = torch.logspace(0, -6, 40, dtype=torch.float64)
+    features = torch.randn(600, 40, generator=generator, dtype=torch.float64) @ (mixed[0] * spread) @ mixed[1]
+    classes = classes_of(features, 12)
+    ours = fit_logistic(features, classes, 12, torch.ones(1, 600, dtype=torch.bool))
+    sklearn = LogisticRegression(C=1, tol=1e-12, solver="newton-cg", max_iter=10_000)
+    scaler, _ = fitted(sklearn, features, classes)
+    expected = torch.from_numpy(sklearn.predict_proba(scaler.transform(features)))
+    shares = ours(features)[0].softmax(1)
+    torch.testing.assert_close(shares, expected, rtol=0, atol=2e-5)
+
+
 @pytest.mark.parametrize("num_classes", [2, 4])
 def test_classes_of_held_out_folds_are_those_of_scikit_learn(num_classes: int) -> None:
     features = drawn(90, 6)
