@@ -34,7 +34,6 @@ def rules_bar(view: RunView, width: int, rollback_key: str = "r") -> Line:
         _musts(musts, lambda outlook: (*_value(outlook), *_margin(outlook))),
         _musts(musts, _value_and_margin),
         _musts(musts, _margin_alone),
-        _musts(musts, _margin_alone, 12),
         _in_full(musts),
         _with_values_in_trouble(musts),
         *(_nearest(musts, number) for number in range(len(musts) - 1, 0, -1)),
@@ -104,10 +103,10 @@ def _counted(musts: Sequence[Outlook], *, says: Callable[[Outlook], Iterable[Spa
     return line(Span("must ", "dim"), *_joined([*parts, *_numbers(musts)], "  "))
 
 
-def _musts(musts: Sequence[Outlook], says: Callable[[Outlook], Iterable[Span]], longest_title: int = 24) -> Line:
+def _musts(musts: Sequence[Outlook], says: Callable[[Outlook], Iterable[Span]]) -> Line:
     if not musts:
         return line()
-    parts = [line(prospect_mark(o.prospect), f" {_title(o, longest_title)}", *says(o)) for o in musts]
+    parts = [line(prospect_mark(o.prospect), f" {_title(o)}", *says(o)) for o in musts]
     return line(Span("must ", "dim"), *_joined(parts, "  "))
 
 

@@ -11,7 +11,7 @@ from jepa_monitor.panels.line import NOTHING, Line, line
 
 GAP = 2
 """Columns of the terminal between two columns of cells."""
-LEAST_STRETCH, MOST_STRETCH = 5, 30
+LEAST_STRETCH, MOST_STRETCH = 5, 48
 _LEAST_FIRST = 6
 
 

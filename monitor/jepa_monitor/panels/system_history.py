@@ -38,6 +38,7 @@ def history_lines(view: RunView, past: Sequence[PastReading], width: int, height
     num_rows = min(-(-len(specs) // per_row), height // _LEAST_HEIGHT)
     if not specs or num_rows < 1:
         return ()
+    per_row = min(per_row, -(-len(specs) // num_rows))  # four are two and two, not three and one
     tall = min(height // num_rows, _MOST_HEIGHT)
     lines: list[Line] = []
     for row in range(num_rows):

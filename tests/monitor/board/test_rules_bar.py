@@ -85,3 +85,14 @@ def test_where_not_all_musts_fit_those_nearest_to_their_limits_have_their_margin
     assert "a long title of must 1" in text
     assert "+10 %" in text
     assert "✔ 3" in text
+
+
+def test_titles_are_counted_rather_than_cut(tmp_path: Path) -> None:
+    titles = ("all epochs", "nothing non-finite", "codebook in use", "rank of context", "rank of target", "above null")
+    musts = [
+        outlook("must", "passing", str(number), title=title, value=9.0 + number, operator=">", limit=8.0)
+        for number, title in enumerate(titles)
+    ]
+    view = with_outlooks(view_of(tmp_path / "mine"), *musts)
+    for width in range(60, 260, 10):
+        assert "…" not in rules_bar(view, width).text, width

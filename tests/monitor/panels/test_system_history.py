@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
+
 from jepa_monitor.charts.look import Look
 from jepa_monitor.panels.machine import GpuReading, MachineReading
 from jepa_monitor.panels.system import system_content
@@ -37,6 +39,15 @@ def test_speed_processor_and_gpu_have_charts_where_there_is_room(tmp_path: Path)
     assert all(row.width <= 140 for row in content.lines)
     low = text_of(system_content(view, 60, Look(), past[-1].reading, past=past, height=12))
     assert "samples/s by step" not in low
+
+
+def test_charts_stand_in_rows_of_about_as_many(tmp_path: Path) -> None:
+    without_gpu = attrs.evolve(reading(0.5), gpus=())
+    past = [PastReading(2.0 * moment, without_gpu) for moment in range(10)]
+    rows = text_of(
+        system_content(view_of(tmp_path / "mine"), 196, Look(), without_gpu, past=past, height=46)
+    ).splitlines()
+    assert [row.count("┌") for row in rows if "┌" in row] == [2, 2]
 
 
 def test_the_time_of_a_step_is_split(tmp_path: Path) -> None:
