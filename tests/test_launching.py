@@ -17,6 +17,7 @@ from jepa_core.errors import RecipeError
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.status import StatusWriter
 from tests.engine.test_ranks import RECIPE
+from tests.forked import forked_jepa
 from tests.recipes.writing_recipes import write
 from tests.run_directory.runs import record_run
 
@@ -66,7 +67,7 @@ def test_a_rank_starts_no_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_on_two_processes_trains_prints_once_and_has_its_own_exit_code(tmp_path: Path) -> None:
     text = RECIPE.format(dropout=0.0) + '[[watch.must]]\nid = "never"\ntitle = "never"\nwhen = "loss.total < -1"\n'
     recipe, runs = write(tmp_path, "shared", text), tmp_path / "runs"
-    process = jepa(str(recipe), "--processes", "2", "--runs-dir", str(runs))
+    process = jepa(str(recipe), "--processes", "2", "--runs-dir", str(runs), "--set", "train.epochs=1")
     shown, errors = process.communicate(timeout=120)
     assert process.returncode == 4, errors
     assert "2 × 1 CPU core" in shown
@@ -169,11 +170,10 @@ def test_a_note_of_another_launch_is_nobody_s(tmp_path: Path, monkeypatch: pytes
 def test_what_is_wrong_is_said_once_before_any_rank_is_started(tmp_path: Path) -> None:
     recipe = write(tmp_path, "shared", RECIPE.format(dropout=0.0))
     for flag, message in (("train.batch_size=15", "2 ranks cannot have equal shares"), ("train.epochs=0", "epochs")):
-        process = jepa(str(recipe), "--processes", "2", "--set", flag, "--runs-dir", str(tmp_path / "runs"))
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 2
-        assert errors.count(message) >= 1
-        assert "ChildFailedError" not in errors
+        done = forked_jepa("run", str(recipe), "--processes", "2", "--set", flag, "--runs-dir", "runs", cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.count(message) >= 1
+        assert "ChildFailedError" not in done.stderr
         assert not (tmp_path / "runs").exists()
 
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ import pytest
 from jepa_core.cli import main
 from jepa_core.registry import installed
 from tests.architecture.test_imports import commands_of_app
+from tests.forked import forked_jepa
 from tests.monitor.test_injection import FORBIDDEN, PAYLOADS
 from tests.plugins.distributions import COMPONENT
 from tests.run_directory.runs import record_run, validation
@@ -215,10 +214,8 @@ def test_a_traceback(tmp_path: Path, tiny_recipe_file: Path, command: list[str])
     raised = f"forward(self, values, mask):\n                raise RuntimeError({NAME + chr(0)!r})"
     plugin.write_text(COMPONENT.format(kind="mine").replace("forward(self, values, mask):", raised))
     flags = [str(tiny_recipe_file), "--plugin", str(plugin), "--set", "aggregator.kind=mine"]
-    typed = [sys.executable, "-m", "jepa_core", *command, *flags]
     (logs := tmp_path / "logs").mkdir()
-    environment = {**os.environ, "TMPDIR": str(logs)}
-    done = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+    done = forked_jepa(*command, *flags, cwd=tmp_path, environment={"TMPDIR": str(logs)})
     assert done.returncode == 1
     assert "Traceback (most recent call last)" not in done.stderr
     assert "RuntimeError" in done.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TINY
+from tests.forked import forked_jepa
 from tests.plugins.installing import pip_install, run_jepa, run_python
 
 EXAMPLE = Path(__file__).parents[2] / "plugins" / "example"
@@ -45,7 +46,7 @@ def test_a_recipe_trains_with_its_components_by_name(site: Path, recipe: Path, t
 
 
 def test_without_it_a_recipe_that_names_its_components_is_refused(recipe: Path, tmp_path: Path) -> None:
-    refused = run_jepa(tmp_path, tmp_path, "recipe", "check", str(recipe))
+    refused = forked_jepa("recipe", "check", str(recipe), cwd=tmp_path, site=tmp_path)
     assert refused.returncode == 2
     assert "no aggregator of this name" in refused.stdout + refused.stderr
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.installing import pip_install, run_jepa, run_python
+from tests.forked import forked_jepa
+from tests.plugins.installing import pip_install, run_python
 
 EXAMPLE = Path(__file__).parents[2] / "plugins" / "example_points"
 RECIPE = """
@@ -66,7 +67,7 @@ def folder(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a recipe and its finished run."""
     path = tmp_path_factory.mktemp("work")
     (path / "points.toml").write_text(RECIPE)
-    done = run_jepa(site, path, "run", "points.toml", "--device", "cpu")
+    done = forked_jepa("run", "points.toml", "--device", "cpu", cwd=path, site=site)
     assert done.returncode == 0, done.stdout + done.stderr
     return path
 
@@ -79,24 +80,24 @@ def test_a_run_on_its_space_is_ranked_beside_its_nulls(folder: Path) -> None:
 
 
 def test_its_run_is_evaluated_watched_and_checked(site: Path, folder: Path) -> None:
-    evaluated = run_jepa(site, folder, "eval", "latest", "--device", "cpu", "--json")
+    evaluated = forked_jepa("eval", "latest", "--device", "cpu", "--json", cwd=folder, site=site)
     assert evaluated.returncode == 0, evaluated.stderr
     assert "shape" in evaluated.stdout
     for command in (("monitor", "--once"), ("check",)):
-        done = run_jepa(site, folder, *command, "latest")
+        done = forked_jepa(*command, "latest", cwd=folder, site=site)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_where_it_is_not_installed_its_run_can_still_be_watched_and_checked(folder: Path, tmp_path: Path) -> None:
     for command in (("monitor", "--once"), ("check",)):
-        done = run_jepa(tmp_path, folder, *command, "latest")
+        done = forked_jepa(*command, "latest", cwd=folder, site=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_an_encoder_of_another_space_is_refused_at_its_line(site: Path, tmp_path: Path) -> None:
     paired = RECIPE.replace('kind = "point_encoder"\ndim = 16\nwidth = 16', 'kind = "cells"')
     (tmp_path / "paired.toml").write_text(paired)
-    refused = run_jepa(site, tmp_path, "recipe", "check", "paired.toml")
+    refused = forked_jepa("recipe", "check", "paired.toml", cwd=tmp_path, site=site)
     line = paired.splitlines().index('kind = "cells"') + 1
     assert refused.returncode == 2
     said = refused.stdout + refused.stderr
@@ -106,7 +107,7 @@ def test_an_encoder_of_another_space_is_refused_at_its_line(site: Path, tmp_path
 
 
 def test_its_components_are_listed_and_its_recipe_is_right(site: Path, tmp_path: Path) -> None:
-    listed = json.loads(run_jepa(site, tmp_path, "plugins", "list", "--json").stdout)
+    listed = json.loads(forked_jepa("plugins", "list", "--json", cwd=tmp_path, site=site).stdout)
     theirs = {(entry["family"], entry["name"]) for entry in listed["components"] if entry["from"] == "jepa-points"}
     assert theirs == {
         ("dataset", "point_clouds"),
@@ -117,18 +118,18 @@ def test_its_components_are_listed_and_its_recipe_is_right(site: Path, tmp_path:
     }
     assert listed["broken"] == []
     recipe = str(EXAMPLE / "recipes" / "points.toml")
-    assert run_jepa(site, tmp_path, "recipe", "check", recipe).returncode == 0
+    assert forked_jepa("recipe", "check", recipe, cwd=tmp_path, site=site).returncode == 0
 
 
 def test_all_its_components_keep_their_contract(site: Path, tmp_path: Path) -> None:
-    checked = run_jepa(site, tmp_path, "plugins", "check", "jepa-points", "--json")
+    checked = forked_jepa("plugins", "check", "jepa-points", "--json", cwd=tmp_path, site=site)
     assert checked.returncode == 0, checked.stdout
     assert len(json.loads(checked.stdout)) == 5
 
 
 @pytest.mark.slow
 def test_its_data_is_audited(site: Path, folder: Path) -> None:
-    audited = run_jepa(site, folder, "audit", "points.toml", "--device", "cpu")
+    audited = forked_jepa("audit", "points.toml", "--device", "cpu", cwd=folder, site=site)
     assert "of 12 (least, median, most)" in audited.stdout, audited.stderr
 
 
