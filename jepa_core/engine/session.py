@@ -37,7 +37,7 @@ from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
 from jepa_core.run_directory.lock import DirectoryLostError
-from jepa_core.run_directory.naming import typed_name
+from jepa_core.run_directory.naming import beside, typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.writing import RunWriter
@@ -99,8 +99,8 @@ def train_recipe(
         return _followed(loaded, compute, crew, registry or installed())
     path, resumption = led_off(crew, resume, runs_dir, recipe)
     return _led(
-        loaded, compute, crew, path, resumption, runs_dir=runs_dir, open_screen=open_screen, audit=audit,
-        tell_stage=tell_stage, auto_rollback=auto_rollback, registry=registry, owns_process=owns_process,
+        loaded, compute, crew, path, resumption, open_screen=open_screen, audit=audit, tell_stage=tell_stage,
+        auto_rollback=auto_rollback, registry=registry, owns_process=owns_process,
     )  # fmt: skip
 
 
@@ -121,7 +121,6 @@ def _led(
     path: Path,
     resumption: Resumption | None,
     *,
-    runs_dir: Path,
     open_screen: OpenScreen,
     audit: OpeningAudit | None,
     tell_stage: Callable[[str], None],
@@ -144,7 +143,7 @@ def _led(
         observers.build(recipe.observers.values(), path, resume_at)
         tell_stage("reading data")
         dataset = built_dataset(recipe)
-        baseline = resolve_baseline(recipe.watch.baseline, runs_dir, dataset.fingerprint)
+        baseline = resolve_baseline(recipe.watch.baseline, beside(path), dataset.fingerprint)
         registry = registry or installed()
         session = _Session(
             loaded, dataset, compute, writer, crew, baseline=baseline, registry=registry, observers=observers,

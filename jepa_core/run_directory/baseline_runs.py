@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import attrs
 
 from jepa_core.errors import RunDirectoryError
-from jepa_core.run_directory.naming import RUNS_DIR, find_run, runs_in
+from jepa_core.run_directory.naming import RUNS_DIR, run_named, runs_in
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.visible_text import clean
 from jepa_core.watch.baseline import BaselineValues, series_of
 from jepa_core.watch.rules import Baseline
 
@@ -34,7 +35,7 @@ def resolve_baseline(
 
     Args:
         baseline: the recipe's `watch.baseline` table.
-        runs_dir: where runs are looked for.
+        runs_dir: where runs are looked for: the folder that the run lies in.
         data_fingerprint: of this run's data; a run of the baseline's recipe on other data does not count.
     """
     if baseline is None:
@@ -65,10 +66,7 @@ def _is_of(fingerprint: str, data_fingerprint: str) -> bool:
 
 def _find(baseline: Baseline, runs_dir: Path, data_fingerprint: str) -> tuple[RunReader | None, str]:
     if baseline.run:
-        try:
-            return RunReader(find_run(baseline.run, runs_dir)), ""
-        except RunDirectoryError as error:
-            return None, str(error).splitlines()[0]
+        return _called(baseline.run, runs_dir)
     if not baseline.recipe:
         return None, ""
     on_other_data = 0
@@ -84,6 +82,18 @@ def _find(baseline: Baseline, runs_dir: Path, data_fingerprint: str) -> tuple[Ru
         f"no finished run of {baseline.recipe} on this data in {runs_dir}/{others}; "
         f"make one with: jepa run recipes/{baseline.recipe}.toml"
     )
+
+
+def _called(text: str, runs_dir: Path) -> tuple[RunReader | None, str]:
+    """The run of a name. Of a path, which earlier versions recorded, the last part counts: who reads a stranger's run
+    is led to no other folder by it."""
+    name = PurePath(text).name
+    try:
+        return RunReader(run_named(name, runs_dir)), ""
+    except RunDirectoryError as error:
+        why = str(error).splitlines()[0]
+        alone = f"watch.baseline.run is {clean(text, 200)!r}, of which the name counts: a baseline lies beside its run"
+        return None, why if name == text else f"{alone}. {why}"
 
 
 def _is_finished(reader: RunReader, recipe: str) -> bool:
@@ -112,5 +122,5 @@ def _of_run(baseline: Baseline, reader: RunReader, data_fingerprint: str) -> Res
         series=series_of(reader.rows()),
         figures=baseline.figures,
     )
-    pinned = attrs.evolve(baseline, recipe="", run=str(reader.path), name=values.name)
+    pinned = attrs.evolve(baseline, recipe="", run=reader.path.name, name=values.name)
     return ResolvedBaseline(values=values, reason="", baseline=pinned)

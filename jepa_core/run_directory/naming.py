@@ -205,6 +205,15 @@ def find_run(text: str, runs_dir: Path = RUNS_DIR) -> Path:
     text = at_home(text)
     if text and "\0" not in text and is_run(Path(text)):
         return placed(Path(text))
+    return run_named(text, runs_dir)
+
+
+def run_named(text: str, runs_dir: Path) -> Path:
+    """The same without paths: of a name that may be a stranger's word, and leads to no other folder.
+
+    Raises:
+        RunDirectoryError: no run is meant, or more than one.
+    """
     runs = runs_in(runs_dir)
     if text == LATEST and runs:
         return runs[-1]

@@ -686,6 +686,12 @@ def test_the_baseline_that_was_found_is_written_into_the_recipe(sessions: Sessio
     baseline = sessions.start().path
     other = sessions.start("watch.baseline.recipe=tiny", "train.seed=4")
     table = tomllib.loads((other.path / "recipe.toml").read_text())
-    assert table["watch"]["baseline"] == {"run": str(baseline), "name": "tiny"}
+    assert table["watch"]["baseline"] == {"run": baseline.name, "name": "tiny"}
     assert other.verdict is not None
     assert other.verdict.baseline_run == baseline.name
+    stopped = sessions.stop("watch.baseline.recipe=tiny", "train.seed=5", after=2)
+    # Wherever new runs would be made: a run's baseline lies beside it.
+    sessions.runs_dir = sessions.runs_dir.with_name("others")
+    verdict = sessions.resume(stopped).verdict
+    assert verdict is not None
+    assert verdict.baseline_run == other.path.name

@@ -22,7 +22,7 @@ def test_a_recipe_means_its_newest_finished_run_on_the_same_data(tmp_path: Path)
     assert (resolved.values.name, resolved.values.run, resolved.values.same_data) == ("gentle", wanted.name, True)
     assert resolved.values.at("val.retrieval.mrr", 1.5) == 0.30
     assert resolved.values.final("val.retrieval.mrr") == 0.35
-    assert resolved.baseline == Baseline(run=str(wanted), name="gentle")
+    assert resolved.baseline == Baseline(run=wanted.name, name="gentle")
 
 
 def test_without_such_a_run_the_reason_says_how_to_get_one(tmp_path: Path) -> None:
@@ -33,12 +33,28 @@ def test_without_such_a_run_the_reason_says_how_to_get_one(tmp_path: Path) -> No
     assert "jepa run recipes/gentle.toml" in resolved.reason
 
 
-def test_a_run_may_be_named_by_path_or_by_the_start_of_its_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["gentle-20260101-000000", "gentle", "20260101", "elsewhere/gentle-20260101-000000"])
+def test_a_run_is_named_by_its_name_its_start_or_its_time_and_found_beside_the_other(tmp_path: Path, text: str) -> None:
     path = record_run(tmp_path / "gentle-20260101-000000", ROWS, name="gentle")
-    for text in (str(path), "gentle"):
-        resolved = resolve_baseline(Baseline(run=text), tmp_path, "data-1")
-        assert resolved.values is not None
-        assert (resolved.values.run, resolved.values.same_data) == (path.name, True)
+    resolved = resolve_baseline(Baseline(run=text), tmp_path, "data-1")
+    assert resolved.values is not None
+    assert (resolved.values.run, resolved.values.same_data) == (path.name, True)
+
+
+@pytest.mark.parametrize("form", ["{elsewhere}/theirs", "../elsewhere/theirs", "theirs", "..", ".", "~/theirs", "a\0b"])
+def test_no_name_of_a_baseline_leads_to_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    record_run(elsewhere / "theirs", ROWS)
+    record_run(tmp_path / "runs" / "mine", ROWS)
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("HOME", str(elsewhere))
+    text = form.replace("{elsewhere}", str(elsewhere))
+    resolved = resolve_baseline(Baseline(run=text), tmp_path / "runs", "data-1")
+    assert resolved.values is None
+    assert "No run" in resolved.reason
+    assert ("of which the name counts" in resolved.reason) == ("/" in text or text == ".")
 
 
 def test_a_run_on_other_data_is_named_and_not_compared_with(tmp_path: Path) -> None:
