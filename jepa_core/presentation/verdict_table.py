@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-import attrs
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, counted, flags_of
 from jepa_core.presentation.null_lines import failed_null, null_title
-from jepa_core.presentation.wrapping import Command, Hanging, Parts
+from jepa_core.presentation.wrapping import Command, FirstFitting, Hanging, Parts
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Finding
@@ -36,9 +34,6 @@ FEW_CANDIDATES = 100
 MOST_TYPED = 10_000
 """Characters of a command: one that is cut off cannot be typed."""
 
-_WIDEST = 1000
-"""Columns, of a screen on which nothing is broken."""
-
 MOST_FINDINGS = 8
 """Findings that are shown; the verdict's file has all."""
 
@@ -58,7 +53,8 @@ def verdict_table(verdict: Verdict) -> RenderableType:
     """The whole verdict; plain text where the console has no colour."""
     parts: list[RenderableType] = [Hanging(headline(verdict), indent=2), Text()]
     if verdict.musts or verdict.nices:
-        parts += [_Judgements(verdict), Text()]
+        beside = [_judgements(verdict, gap=gap) for gap in (4, 2)]
+        parts += [FirstFitting([*beside, _judgements(verdict, gap=2, are_remarks_below=True)]), Text()]
     parts += [_facts(verdict), *_findings(verdict)]
     if verdict.next:
         command, _, why = verdict.next.partition("  # ")
@@ -100,22 +96,8 @@ def _musts_in_words(musts: tuple[Judgement, ...]) -> str:
     return f"{failed} of {len(musts)} musts failed" + (f", {unjudged} not judged" if unjudged else "")
 
 
-@attrs.frozen
-class _Judgements:
-    """Every must and nice; where there is no room for remarks beside them, each stands below its title."""
-
-    verdict: Verdict
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for gap in (4, 2):
-            beside = _judgements(self.verdict, gap=gap)
-            if Measurement.get(console, options.update(width=_WIDEST), beside).maximum <= options.max_width:
-                yield beside
-                return
-        yield _judgements(self.verdict, gap=2, are_remarks_below=True)
-
-
 def _judgements(verdict: Verdict, *, gap: int, are_remarks_below: bool = False) -> Table:
+    """Every must and nice; a remark beside it, or below its title."""
     table = Table(box=None, show_header=False, padding=(0, gap, 0, 0), pad_edge=False)
     for justify in ("left", "right", "left", "right", *(() if are_remarks_below else ("left",))):
         table.add_column(justify=justify)

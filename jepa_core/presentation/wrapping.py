@@ -11,9 +11,12 @@ from typing import Literal
 
 import attrs
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
+
+_UNBROKEN = 10_000
+"""Columns, of a screen on which no line is broken."""
 
 
 @attrs.frozen
@@ -106,6 +109,18 @@ class Parts:
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement.get(console, options, self.label + Text(self.separator).join(self.parts))
+
+
+@attrs.frozen
+class FirstFitting:
+    """The first of several ways to show something that breaks no line; the last where all do."""
+
+    ways: Sequence[RenderableType]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        whole = options.update(width=_UNBROKEN)
+        fitting = (way for way in self.ways if Measurement.get(console, whole, way).maximum <= options.max_width)
+        yield next(fitting, self.ways[-1])
 
 
 @attrs.frozen

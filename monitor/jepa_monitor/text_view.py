@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.runs_table import state_text
 from jepa_core.presentation.verdict_table import headline
+from jepa_core.presentation.wrapping import FirstFitting, Hanging
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.rollback.plan import rollback_command
 from jepa_core.run_directory.clock import local_time
@@ -38,6 +39,8 @@ NUM_EVENTS = 8
 """Newest events that are shown."""
 
 _FIGURE_COLUMNS = 3
+_LABEL = 26
+"""Columns before what is said of retrieval."""
 _EVERY_NULL = ("val.retrieval.null.", "val.hard.null.")
 """Figures of nulls one by one: the strongest has its own line."""
 _CLOCKS = ("step", "epoch")
@@ -56,7 +59,7 @@ def text_view(view: RunView) -> RenderableType:
     return Group(*parts)
 
 
-def _head(view: RunView) -> Iterator[Text]:
+def _head(view: RunView) -> Iterator[RenderableType]:
     line = Text(clean(view.name), style="bold").append("   ").append_text(state_text(view.state))
     status = view.status
     if status is not None or view.finals:
@@ -72,8 +75,9 @@ def _head(view: RunView) -> Iterator[Text]:
     if status is not None:
         line.append("" if status.exit_code is None else f"   exit {status.exit_code}", style="dim")
         line.append(f"   went on as {clean(status.child)}" if status.child else "")
-    yield line.append(f"   replay {view.replay_position}" if view.replay_position else "", style="dim")
-    yield from _retrieval(view)
+    line.append(f"   replay {view.replay_position}" if view.replay_position else "", style="dim")
+    yield Hanging(line, indent=2)
+    yield from (Hanging(told, indent=_LABEL) for told in _retrieval(view))
 
 
 def _retrieval(view: RunView) -> Iterator[Text]:
@@ -122,9 +126,9 @@ def _beside_hard(view: RunView) -> str:
     return "".join(f" · {name} {value:.3f}" for name, value in beside if value is not None)
 
 
-def _verdict(view: RunView) -> Iterator[Text]:
+def _verdict(view: RunView) -> Iterator[RenderableType]:
     if view.verdict is not None:
-        yield headline(view.verdict)
+        yield Hanging(headline(view.verdict), indent=2)
 
 
 def _rules(view: RunView) -> Iterator[RenderableType]:
@@ -136,22 +140,26 @@ def _rules(view: RunView) -> Iterator[RenderableType]:
         yield rules_table([outlook.judgement for outlook in shown], risk_remarks(shown))
 
 
-def _figures(view: RunView) -> Iterator[Table]:
+def _figures(view: RunView) -> Iterator[RenderableType]:
     cells = [
         (Text(clean(name, 48)), Text(figure_text(value, _unit(view, name))))
         for name, value in sorted(view.finals.items())
         if name not in ("step", "epoch") and not name.startswith(_EVERY_NULL)
     ]
-    if not cells:
-        return
+    if cells:
+        yield FirstFitting([_in_columns(cells, number) for number in range(_FIGURE_COLUMNS, 0, -1)])
+
+
+def _in_columns(cells: Sequence[tuple[Text, Text]], number: int) -> Table:
+    """Names and figures, one pair below another, then beside."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    for _ in range(_FIGURE_COLUMNS):
+    for _ in range(number):
         table.add_column(style="dim")
         table.add_column(justify="right")
-    num_lines = -(-len(cells) // _FIGURE_COLUMNS)
+    num_lines = -(-len(cells) // number)
     for line in range(num_lines):
         table.add_row(*(part for cell in cells[line::num_lines] for part in cell))
-    yield table
+    return table
 
 
 def _ranks(view: RunView) -> Iterator[Text]:

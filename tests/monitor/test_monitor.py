@@ -195,6 +195,18 @@ def test_in_ascii_nothing_else_is_printed(tmp_path: Path) -> None:
     assert "x codebook in use   3.0 %   > 10 %   -70 %" in stream.getvalue()
 
 
+def test_at_80_columns_no_name_of_a_metric_is_cut(tmp_path: Path) -> None:
+    row = {"step": 10, "epoch": 1.0} | {f"val.retrieval.above_null_{index:02}": 0.1 for index in range(9)}
+    view = take_snapshot(record_run(tmp_path / "mine", [row]))
+    for width in (80, 120):
+        stream = io.StringIO()
+        console = console_for(stream)
+        console.width = width
+        console.print(text_view(view))
+        assert "…" not in stream.getvalue()
+        assert stream.getvalue().count("val.retrieval.above_null_") == 9
+
+
 def test_damage_is_said_and_nothing_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = record_run(tmp_path / "mine", USE)
     for name in ("recipe.toml", "environment.json", "verdict.json", "status.json"):

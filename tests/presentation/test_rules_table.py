@@ -12,7 +12,7 @@ from jepa_core.presentation.rules_table import rules_table
 from jepa_core.watch.findings import Firing
 from jepa_core.watch.judgement import Extreme, Judgement, Kind
 from jepa_core.watch.replay import Replay
-from tests.presentation.consoles import words_of
+from tests.presentation.consoles import printed, words_of
 
 JUDGED = Judgement(
     id="usage",
@@ -105,3 +105,20 @@ def test_a_must_that_the_end_decided_is_found_once_with_its_rule() -> None:
 def test_scenarios_that_did_not_fire_are_named_and_have_no_line(state: Any, words: str) -> None:
     kind: Kind = "scenario"
     assert replayed((), attrs.evolve(JUDGED, kind=kind, state=state))[2:] == [words]
+
+
+def test_on_a_narrow_screen_words_stand_below_a_title_that_is_whole() -> None:
+    rules = [
+        JUDGED,
+        attrs.evolve(
+            JUDGED, title="nothing that is not finite", when="finite(loss.total) and 1", limit=None, margin=None
+        ),
+        attrs.evolve(JUDGED, kind="abort", state="fired", epoch=3.0),
+    ]
+    assert printed(rules_table(rules), width=60) == [
+        "must   ✔ codes in use                14.1 %  > 10 %  +41 %",
+        "must   ✔ nothing that is not finite",
+        "         finite(loss.total) and 1",
+        "abort  ▲ codes in use                14.1 %  > 10 %  +41 %",
+        "         fired at epoch 3",
+    ]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from jepa_core.presentation.wrapping import Command, Hanging, Parts
+from jepa_core.presentation.wrapping import Command, FirstFitting, Hanging, Parts
 from tests.presentation.consoles import printed
 
 COMMAND = "jepa eval quickstart-20261129-083250 --set data.path=/a/folder/with/a/rather/long/name.npz"
@@ -61,3 +61,9 @@ def test_a_command_has_its_reason_beside_it_or_below_it() -> None:
     assert printed(shown, width=80) == ["Next: jepa eval a        the best checkpoint"]
     assert printed(shown, width=25) == ["Next: jepa eval a", "      the best checkpoint"]
     assert printed(Command("Next: ", COMMAND, ""), width=40) == [f"Next: {COMMAND}"]
+
+
+def test_of_several_ways_the_first_is_taken_that_breaks_no_line() -> None:
+    ways = FirstFitting([Text("one two three"), Text("one two"), Text("a word")])
+    assert [printed(ways, width=width) for width in (13, 12, 7)] == [["one two three"], ["one two"], ["one two"]]
+    assert printed(ways, width=4) == ["a", "word"]
