@@ -17,6 +17,7 @@ from jepa_core import __version__
 from jepa_core.contracts import SequenceDataset, Sequences
 from jepa_core.engine.embedding import MEANINGS, Embedder, Name
 from jepa_core.engine.embedding_files import Array, EmbeddingFile
+from jepa_core.engine.evaluation import sequences_at_once
 from jepa_core.engine.opened_run import OpenedRun, faults_told
 from jepa_core.errors import RecipeError
 
@@ -106,12 +107,9 @@ def embed_run(
 
 
 def embedder_of(opened: OpenedRun, chunk: int | None = None) -> Embedder:
-    """Embeds with the opened checkpoint, `chunk` sequences at a time; when not given a training batch, on a GPU four.
-
-    Four without gradients need less memory than one with them, and keep a GPU busy for longer per launch.
-    """
-    batches = 4 if opened.compute.device.type == "cuda" else 1
-    return Embedder(model=opened.model, compute=opened.compute, chunk=chunk or batches * opened.recipe.train.batch_size)
+    """Embeds with the opened checkpoint, `chunk` sequences at a time; `sequences_at_once` when not given."""
+    chunk = chunk or sequences_at_once(opened.compute, opened.recipe.train.batch_size)
+    return Embedder(model=opened.model, compute=opened.compute, chunk=chunk)
 
 
 def about_of(opened: OpenedRun) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from jepa_core.engine.dataset import require_tokens
 from jepa_core.engine.device import Compute
 from jepa_core.engine.diagnostics import Diagnostics
 from jepa_core.engine.ending import Ending
-from jepa_core.engine.evaluation import Validation, evaluation_mode
+from jepa_core.engine.evaluation import Validation, evaluation_mode, sequences_at_once
 from jepa_core.engine.fitting_state import StartedAnew, parameters_anew
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.network import build_parts
@@ -79,7 +79,9 @@ class Trainer:
         course, augment = Course.of(recipe, len(dataset.train)), built_augmentations(recipe, self.shape)
         parts, shards = self.parts, Shards.of(train, self.parts, crew, compute.device)
         self.step = TrainingStep(recipe, parts, batches, compute, course, augment=augment, crew=crew, shards=shards)
-        self.diagnostics = Diagnostics(self.step, recipe.diagnostics.sample, chunk=train.batch_size)
+        self.diagnostics = Diagnostics(
+            self.step, recipe.diagnostics.sample, sequences_at_once(compute, train.batch_size)
+        )
         self.dataset = dataset
         self.keeper = BatchKeeper(self.step, dataset, record.keep_batch)
         self.validation = Validation(dataset.space, dataset.validation, compute, chunk=train.batch_size)

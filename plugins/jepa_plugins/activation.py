@@ -22,18 +22,20 @@ from torch import Tensor, nn
 
 from jepa_plugins.triton_use import has_kernels, operator
 
-WIDEST = 8192
-"""Dimension of a row that a program holds."""
+_COLUMNS = 256
+"""Of a program, at most: few are left over of a width that is not a power of two."""
 _NUMBERS = 2048
 """Of a tensor, held by a program."""
-_PROGRAMS = 1056
-"""Of the way back: eight for each of an H200's 132 multiprocessors."""
+_PROGRAMS = 2112
+"""Of the way back: 16 for each of an H200's 132 multiprocessors."""
+_WARPS = 4
+"""Of a program."""
 
 
 def activated(inputs: Tensor, linear: nn.Linear) -> Tensor:
     """GELU of `linear` of inputs (..., K): (..., H)."""
     bias: Tensor | None = linear.bias
-    is_fit = linear.out_features <= WIDEST and inputs.numel() > 0 and inputs.dtype != torch.float64
+    is_fit = inputs.numel() > 0 and inputs.dtype != torch.float64
     if bias is None or not (is_fit and has_kernels(inputs)):
         return F.gelu(linear(inputs))
     active: Tensor = _gelu(F.linear(inputs, linear.weight), bias)
@@ -45,8 +47,8 @@ def _gelu(product: Tensor, bias: Tensor) -> Tensor:
     from jepa_plugins.activation_kernels import biased_gelu
 
     active = torch.empty(product.shape, dtype=product.dtype, device=product.device)
-    num_rows, num_blocks, sizes = _sizes(product)
-    biased_gelu[(num_blocks,)](product.contiguous(), bias, active, num_rows, len(bias), **sizes)
+    num_rows, num_blocks, num_columns, sizes = _sizes(product)
+    biased_gelu[num_blocks, num_columns](product.contiguous(), bias, active, num_rows, len(bias), **sizes)
     return active
 
 
@@ -60,11 +62,11 @@ def _gelu_backward(grad: Tensor, product: Tensor, bias: Tensor) -> tuple[Tensor,
     """Gradients of the product and of the bias."""
     from jepa_plugins.activation_kernels import biased_gelu_backward
 
-    num_rows, num_blocks, sizes = _sizes(product)
-    num_programs = min(_PROGRAMS, num_blocks)
+    num_rows, num_blocks, num_columns, sizes = _sizes(product)
+    num_programs = min(-(-_PROGRAMS // num_columns), num_blocks)
     of_product = torch.empty(product.shape, dtype=product.dtype, device=product.device)
     partials = torch.empty(num_programs, len(bias), device=bias.device)
-    biased_gelu_backward[(num_programs,)](
+    biased_gelu_backward[num_programs, num_columns](
         grad.contiguous(), product.contiguous(), bias, of_product, partials, num_rows, len(bias), num_blocks, **sizes
     )
     return of_product, partials.sum(0).to(bias.dtype)
@@ -88,9 +90,9 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
 _gelu.register_autograd(_differentiate, setup_context=_keep)
 
 
-def _sizes(product: Tensor) -> tuple[int, int, dict[str, int]]:
-    """Rows of a tensor, blocks of rows, and the kernels' blocks."""
+def _sizes(product: Tensor) -> tuple[int, int, int, dict[str, int]]:
+    """Rows of a tensor, blocks of rows and of columns, and the kernels' blocks."""
     dim = product.shape[-1]
-    block = max(16, 1 << (dim - 1).bit_length())
-    rows, num_rows = max(1, _NUMBERS // block), product.numel() // dim
-    return num_rows, -(-num_rows // rows), {"ROWS": rows, "BLOCK": block, "num_warps": 4}
+    columns = min(_COLUMNS, max(16, 1 << (dim - 1).bit_length()))
+    rows, num_rows = _NUMBERS // columns, product.numel() // dim
+    return num_rows, -(-num_rows // rows), -(-dim // columns), {"ROWS": rows, "COLUMNS": columns, "num_warps": _WARPS}

@@ -34,6 +34,8 @@ _NUMBERS = 1024
 """Of a tensor, held by a program."""
 _PROGRAMS = 1056
 """Of the way back: eight for each of an H200's 132 multiprocessors."""
+_WARPS = 2
+"""Of a program."""
 
 
 def normalised(stream: Tensor, norm: nn.LayerNorm) -> Tensor:
@@ -238,4 +240,4 @@ def _sizes(stream: Tensor) -> tuple[int, int, dict[str, int]]:
     dim = stream.shape[-1]
     block = max(16, 1 << (dim - 1).bit_length())
     rows = max(1, _NUMBERS // block)
-    return stream.numel() // dim, rows, {"ROWS": rows, "BLOCK": block, "num_warps": 2}
+    return stream.numel() // dim, rows, {"ROWS": rows, "BLOCK": block, "num_warps": _WARPS}
