@@ -168,7 +168,9 @@ class RunWriter:
         more, as no line may come that would meet it."""
         if self.look() is not None:
             return
-        for lines in (self._metrics, self._diagnostics, *self._beside, self._events):
+        self._metrics.look()
+        self._events.look()
+        for lines in (self._diagnostics, *self._beside):
             lines.look()
         if self._shown.is_made_anew():
             self._lines_lost(f"{self.path / CONSOLE} was deleted while the run went on: what it held is lost.")
