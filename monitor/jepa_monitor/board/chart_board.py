@@ -124,8 +124,8 @@ class ChartBoard(Widget):
             (display.axis != "step", f"x {display.axis}"),
             (display.span is not None, "zoom"),
             (not display.follow and display.span is None, "not following"),
-            (not self._charts.are_sorted, "o sorts by trouble"),
             (num_pages > 1, f"page {page + 1}/{num_pages}"),
+            (not self._charts.are_sorted, "o sorts by trouble"),
         )
         return tuple(words for is_so, words in said if is_so)
 

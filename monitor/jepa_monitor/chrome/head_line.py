@@ -42,7 +42,14 @@ def head_line(view: RunView, width: int, remarks: tuple[str, ...] = ()) -> Line:
     name = line(Span(" " + foreign(view.name, 60), is_bold=True))
     core, further = _progress(view)
     shown = line(name, *(part for each in (state_line(view.state), *core) for part in (_GAP, each)))
-    right = next((each for each in _rights(view, remarks) if shown.width + each.width + 2 <= width), line())
+    rights = _rights(view, remarks)
+    # How long still is worth more than the remarks, and all that is further less than them.
+    wanted = line(shown, _GAP, further[0]) if seconds_left(view) is not None else shown
+    for left in (wanted, shown):
+        right = next((each for each in rights if left.width + each.width + 2 <= width), None)
+        if right is not None:
+            break
+    right = right or line()
     for part in further:
         longer = line(shown, _GAP, part)
         if longer.width + right.width + 2 > width:

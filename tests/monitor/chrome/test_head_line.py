@@ -34,6 +34,14 @@ def test_in_a_narrow_head_progress_stays_and_the_device_goes_first(tmp_path: Pat
     assert "GPU" not in text
 
 
+def test_what_is_left_of_a_run_comes_before_remarks(tmp_path: Path) -> None:
+    view = attrs.evolve(view_of(tmp_path / "mine"), state="running", status=RUNNING)
+    text = head_line(view, 80, ("page 1/6", "o sorts by trouble")).text
+    assert "step 400/800   40 s left" in text
+    assert text.rstrip().endswith("page 1/6")
+    assert "40 s left" in head_line(view, 60, ("page 1/6",)).text
+
+
 def test_a_stale_run_says_since_when(tmp_path: Path) -> None:
     view = attrs.evolve(view_of(tmp_path / "mine"), state="stale", heartbeat_age=7260.0)
     assert "? stale   last sign of life 2 h 1 min ago" in head_line(view, 120).text
