@@ -110,15 +110,20 @@ class WaitingScreen(MonitorScreen):
         name, folder, sighting = self._awaited.name, str(self._awaited.folder), self._sighting
         yield NOTHING
         if sighting is not None and not sighting.has_folder:
-            yield from wrapped(f"There is no folder {folder} yet.", width)
+            yield from wrapped(f"There is no folder {folder.rstrip('/')}/ yet.", width)
         elif name == LATEST:
             yield from wrapped(f"There are no runs in {folder} yet.", width)
         else:
             yield from wrapped(f"There is no run {name} yet: none in {folder} has this name, or starts so.", width)
-        yield from wrapped("It is shown here as soon as it begins.", width)
+        yield from wrapped(
+            "A run is shown here as soon as it begins." if name == LATEST else "It is shown here as soon as it begins.",
+            width,
+        )
         yield NOTHING
-        yield line(Span("start one   ", "dim"), Span("jepa run RECIPE", "accent"))
-        yield line(Span("or watch    ", "dim"), Span("jepa demo", "accent"), Span("   a scripted run", "dim"))
+        yield line(
+            Span("start one   ", "dim"), Span("jepa run quickstart", "accent"), Span("   or another recipe", "dim")
+        )
+        yield line(Span("or watch    ", "dim"), Span("jepa demo", "accent"), Span("             a scripted run", "dim"))
         if sighting is not None and sighting.others and name != LATEST:
             yield NOTHING
             yield from wrapped(f"Runs that are there, newest first ({len(sighting.others)}):", width, tone="dim")

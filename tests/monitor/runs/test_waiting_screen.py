@@ -31,6 +31,8 @@ async def test_before_there_is_a_folder_of_runs_it_says_so_and_goes_to_the_first
         await until(pilot, lambda: "There is no folder" in screen_text(pilot.app))
         (tmp_path / "runs").mkdir()
         await until(pilot, lambda: "There are no runs in" in screen_text(pilot.app))
+        assert "A run is shown here as soon as it begins." in screen_text(pilot.app)
+        assert "jepa run quickstart" in screen_text(pilot.app)
         record(tmp_path / "runs" / "mine-20260101-000000")
         await until(pilot, lambda: "grad.norm" in screen_text(pilot.app))
         assert run_screen(pilot).lines()[0].startswith(" mine-20260101")
