@@ -23,6 +23,7 @@ PROSPECT_MARKS: dict[Prospect, tuple[str, Tone]] = {
 _TROUBLED: tuple[Prospect, ...] = ("failed", "fired", "at risk")
 _QUIET: tuple[Prospect, ...] = ("passing", "pending")
 _GAP, _NARROW_GAP = "    ", "  "
+_LONGEST_TITLE, _LONG_TITLE = 60, 24
 
 
 def rules_bar(view: RunView, width: int, rollback_key: str = "r") -> Line:
@@ -31,11 +32,7 @@ def rules_bar(view: RunView, width: int, rollback_key: str = "r") -> Line:
         return line(Span(" No rules: the recipe has none under [watch].", "dim")).fitted(width)
     musts, fired, rest = _of_kind(view.outlooks, "must"), *_alarms_and_rest(view.outlooks, rollback_key)
     renderings = (
-        _musts(musts, lambda outlook: (*_value(outlook), *_margin(outlook))),
-        _musts(musts, _value_and_margin),
-        _musts(musts, _margin_alone),
-        _in_full(musts),
-        _with_values_in_trouble(musts),
+        *(_musts(musts, says, limit) for says in _FULLER for limit in (_LONGEST_TITLE, _LONG_TITLE)),
         *(_nearest(musts, number) for number in range(len(musts) - 1, 0, -1)),
         _counted(musts, says=lambda outlook: (*_value(outlook), *_margin(outlook))),
         _counted(musts, says=_value),
@@ -63,14 +60,6 @@ def _of_kind(outlooks: Iterable[Outlook], *kinds: str) -> list[Outlook]:
 def _joined(parts: Iterable[Line], gap: str = _GAP) -> list[Line]:
     shown = [part for part in parts if part.spans]
     return [line(part, gap) for part in shown[:-1]] + shown[-1:]
-
-
-def _in_full(musts: Sequence[Outlook]) -> Line:
-    return _musts(musts, _value)
-
-
-def _with_values_in_trouble(musts: Sequence[Outlook]) -> Line:
-    return _musts(musts, lambda outlook: _value(outlook) if outlook.prospect in _TROUBLED else ())
 
 
 def _nearest(musts: Sequence[Outlook], number: int) -> Line:
@@ -103,14 +92,16 @@ def _counted(musts: Sequence[Outlook], *, says: Callable[[Outlook], Iterable[Spa
     return line(Span("must ", "dim"), *_joined([*parts, *_numbers(musts)], "  "))
 
 
-def _musts(musts: Sequence[Outlook], says: Callable[[Outlook], Iterable[Span]]) -> Line:
+def _musts(
+    musts: Sequence[Outlook], says: Callable[[Outlook], Iterable[Span]], longest_title: int = _LONG_TITLE
+) -> Line:
     if not musts:
         return line()
-    parts = [line(prospect_mark(o.prospect), f" {_title(o)}", *says(o)) for o in musts]
+    parts = [line(prospect_mark(o.prospect), f" {_title(o, longest_title)}", *says(o)) for o in musts]
     return line(Span("must ", "dim"), *_joined(parts, "  "))
 
 
-def _title(outlook: Outlook, limit: int = 24) -> str:
+def _title(outlook: Outlook, limit: int) -> str:
     return foreign(outlook.judgement.title, limit)
 
 
@@ -152,6 +143,20 @@ def _value_and_margin(outlook: Outlook) -> Iterable[Span]:
 def _margin_alone(outlook: Outlook) -> Iterable[Span]:
     """The margin without the value; of what is in trouble, both."""
     return _value_and_margin(outlook) if outlook.prospect in _TROUBLED else _margin(outlook)
+
+
+def _value_in_trouble(outlook: Outlook) -> Iterable[Span]:
+    return _value(outlook) if outlook.prospect in _TROUBLED else ()
+
+
+_FULLER: tuple[Callable[[Outlook], Iterable[Span]], ...] = (
+    lambda outlook: (*_value(outlook), *_margin(outlook)),
+    _value_and_margin,
+    _margin_alone,
+    _value,
+    _value_in_trouble,
+)
+"""What is said of every must, the most first."""
 
 
 def _alarms_and_rest(outlooks: Sequence[Outlook], rollback_key: str) -> tuple[list[Line], list[Line]]:

@@ -96,3 +96,11 @@ def test_titles_are_counted_rather_than_cut(tmp_path: Path) -> None:
     view = with_outlooks(view_of(tmp_path / "mine"), *musts)
     for width in range(60, 260, 10):
         assert "…" not in rules_bar(view, width).text, width
+
+
+def test_a_long_title_is_whole_where_it_has_room(tmp_path: Path) -> None:
+    title = "retrieval above the strongest null"
+    rule = outlook("must", "failed", "null", title=title, value=-0.07, operator=">", limit=0.0)
+    view = with_outlooks(view_of(tmp_path / "mine"), rule)
+    assert title in rules_bar(view, 60).text
+    assert "retrieval above the str… −0.070 > 0" in rules_bar(view, 46).text
