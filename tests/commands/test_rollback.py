@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from jepa_core.watch.judge import Judge
 from jepa_core.watch.replay import replay
 from jepa_core.watch.verdict import Verdict
 from jepa_plugins.grids.datasets.traces import TracesConfig
+from tests.conftest import TINY
 from tests.monitor.demo.telling import tell_demo
 
 ROOT = Path(__file__).parents[2]
@@ -256,18 +259,32 @@ def test_both_causes_in_one_run_let_c_take_it_back(runs: Runs) -> None:
     assert RunReader(child).recipe()["quantizer"]["kind"] == "ema_vq"
 
 
+RULE = "[[watch.rollback]]\nid = 'R'\ntitle = 'too far'\nwhen = 'step > 3.5'\nset.aggregator.kind = 'mean'\n"
+
+
+def trained(runs: Runs, recipe: Path, *flags: str, more: str = RULE) -> Path:
+    """A run of the tiny recipe with more on top of it."""
+    recipe.write_text(f"{TINY}\n[checkpoint]\nevery_steps = 1\n{more}")
+    runs("run", recipe, "--no-audit", "--runs-dir", runs.folder, "--plugin", PARTS, *flags)
+    return runs.all()[0]
+
+
 @pytest.fixture
 def tiny(tiny_recipe_file: Path, runs: Runs) -> Callable[..., Path]:
-    """A run of the tiny recipe with more on top of it; flags may come first."""
-    rule = "[[watch.rollback]]\nid = 'R'\ntitle = 'too far'\nwhen = 'step > 3.5'\nset.aggregator.kind = 'mean'\n"
+    return partial(trained, runs, tiny_recipe_file)
 
-    def train(*flags: str, more: str = rule) -> Path:
-        tiny_recipe_file.write_text(tiny_recipe_file.read_text() + "\n[checkpoint]\nevery_steps = 1\n" + more)
-        arguments = ("--no-audit", "--runs-dir", runs.folder, "--plugin", PARTS)
-        runs("run", tiny_recipe_file, *arguments, *flags)
-        return runs.all()[0]
 
-    return train
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("once")
+    return trained(Runs(folder / "runs"), folder / "tiny.toml")
+
+
+@pytest.fixture
+def finished(trained_once: Path, runs: Runs) -> Path:
+    """A run whose rule to roll back has fired, alone in its folder."""
+    shutil.copytree(trained_once.parent, runs.folder)
+    return runs.all()[0]
 
 
 def test_a_request_is_acted_on_at_a_step_boundary(
@@ -339,9 +356,8 @@ def test_a_rolled_back_run_is_not_resumed_and_says_where_it_goes_on(
 
 
 def test_a_child_that_is_interrupted_before_its_first_checkpoint_goes_on_as_if_it_never_was(
-    tiny: Callable[..., Path], runs: Runs, monkeypatch: pytest.MonkeyPatch
+    finished: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent = tiny()
     original = TrainingScreen.progress
 
     def kill(screen: TrainingScreen, step: int, epoch: float) -> None:
@@ -350,9 +366,9 @@ def test_a_child_that_is_interrupted_before_its_first_checkpoint_goes_on_as_if_i
     with monkeypatch.context() as killed:
         killed.setattr(TrainingScreen, "progress", kill)
         with pytest.raises(KeyError):
-            main(["rollback", str(parent), "--plugin", str(PARTS), "--set", "quantizer.codes=12"])
+            main(["rollback", str(finished), "--plugin", str(PARTS), "--set", "quantizer.codes=12"])
     assert TrainingScreen.progress is original
-    child = runs.child_of(parent)
+    child = runs.child_of(finished)
     for path in (child / "checkpoints").glob("step-4"):
         path.rename(child / "gone")
     assert runs("run", "--resume", child, "--plugin", PARTS) == 0
@@ -412,48 +428,44 @@ def test_rules_on_what_is_no_longer_reported_are_left_out_and_said(
     ],
 )
 def test_what_cannot_be_done_is_explained_and_leaves_everything(  # noqa: PLR0917  # what is tried
-    tiny: Callable[..., Path], runs: Runs, capsys: pytest.CaptureFixture[str], flags: list[str], code: int, message: str
+    finished: Path, runs: Runs, capsys: pytest.CaptureFixture[str], flags: list[str], code: int, message: str
 ) -> None:
-    parent = tiny()
     before = contents(runs.folder)
     capsys.readouterr()
-    assert runs.rollback(parent, *flags) == code
+    assert runs.rollback(finished, *flags) == code
     out, err = capsys.readouterr()
     assert message in out + err
     assert contents(runs.folder) == before
-    assert state_of(parent) == "finished"
+    assert state_of(finished) == "finished"
 
 
 def test_a_checkpoint_that_is_not_there_is_explained(
-    tiny: Callable[..., Path], runs: Runs, capsys: pytest.CaptureFixture[str]
+    finished: Path, runs: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parent = tiny()
-    for path in (parent / "checkpoints").iterdir():
+    for path in (finished / "checkpoints").iterdir():
         (path / "state.json").write_text("{}")
-    assert runs.rollback(parent, "--to", "5") == 1
+    assert runs.rollback(finished, "--to", "5") == 1
     assert "No checkpoint of" in (err := capsys.readouterr().err)
     assert "step-5: state.json is damaged" in err
-    assert runs.rollback(parent, "--scenario", "R") == 0
+    assert runs.rollback(finished, "--scenario", "R") == 0
     assert "no checkpoint before the first sign can be used: training begins anew" in capsys.readouterr().out
-    child = runs.child_of(parent)
+    child = runs.child_of(finished)
     assert steps_of(child) == [1, 2, 3, 4, 5, 6]
     assert [event.name for event in RunReader(child).events()][:2] == ["rolled back from", "started"]
 
 
-def test_the_plan_as_json(tiny: Callable[..., Path], runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
-    parent = tiny()
+def test_the_plan_as_json(finished: Path, runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    assert runs.rollback(parent, "--dry-run", "--json") == 0
+    assert runs.rollback(finished, "--dry-run", "--json") == 0
     plan: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (plan["scenario"], plan["fired_step"], plan["first_sign"], plan["checkpoint_step"]) == ("R", 4, 4, 3)
     assert plan["changes"] == [{"key": "aggregator.kind", "left": "attention", "right": "mean"}]
-    assert plan["command"] == f"jepa rollback {parent} --scenario R --plugin {PARTS}"
+    assert plan["command"] == f"jepa rollback {finished} --scenario R --plugin {PARTS}"
 
 
 def test_a_signal_in_the_child_ends_it_with_a_checkpoint(
-    tiny: Callable[..., Path], runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    finished: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parent = tiny()
     progress = TrainingScreen.progress
 
     def stop(screen: TrainingScreen, step: int, epoch: float) -> None:
@@ -462,8 +474,8 @@ def test_a_signal_in_the_child_ends_it_with_a_checkpoint(
             signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(TrainingScreen, "progress", stop)
-    assert runs.rollback(parent) == 143
-    child = runs.child_of(parent)
+    assert runs.rollback(finished) == 143
+    child = runs.child_of(finished)
     assert state_of(child) == "interrupted"
     assert f"Go on with: jepa run --resume {child}" in capsys.readouterr().out
 

@@ -138,6 +138,9 @@ def test_without_an_audit_it_is_the_first_steps_that_say_it(
     for module, name, value in ((pace, "SETTLED_AFTER", 0.0), (long_run, "LONG", 1e-3), (long_run, "AIM", 60.0)):
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(run_cost, "run_seconds", lambda *_: pytest.fail("that is the audit's"))
+    recipe = folder / "tiny.toml"
+    text = recipe.read_text().replace("\nevery_steps = 2", "\nevery_steps = 1000\nvalidate_every_epochs = 40")
+    recipe.write_text(f"{text}\n[checkpoint]\nevery_epochs = 40\n")
     assert jepa("run", "tiny.toml", "--no-audit", "--set", "train.epochs=40") == 0
     out = capsys.readouterr().out
     assert out.count("This run will take about ") == 1

@@ -28,11 +28,13 @@ from jepa_core.run_directory.writing import LAST_TRIES, RunWriter
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Watch
+from tests.conftest import TINY
 from tests.engine.killed_runs import lines, timeless
 from tests.engine.test_checkpoint_faults import NUMBERS, FailingDisk, Fault
 from tests.engine.test_session import Sessions
 from tests.run_directory.test_line_appender import files_of_at_most
 
+FAULTS: list[Fault] = [*NUMBERS, "short write"]
 FEW = (
     "train.epochs=1",
     "checkpoint.every_steps=2",
@@ -86,15 +88,28 @@ def check_what_is_left(recipe_file: Path, runs_dir: Path, concluded: Conclusion 
         assert not [path for path in run.rglob(".*") if path.is_file()]
 
 
-@pytest.mark.parametrize("fault", [*NUMBERS, "short write"])
-@pytest.mark.parametrize("stride", [53, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
-def test_whatever_call_of_a_run_fails_it_goes_on_or_says_why_it_did_not_begin(
-    tiny_recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault, stride: int
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """Rows of a run in which no call fails."""
+    folder = tmp_path_factory.mktemp("straight")
+    recipe = folder / "tiny.toml"
+    recipe.write_text(TINY)
+    return rows_of(trained(recipe, folder / "runs").path)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("stride", [97, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+def test_whatever_call_of_a_run_fails_it_goes_on_or_says_why_it_did_not_begin(  # noqa: PLR0917  # what is tried
+    tiny_recipe_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    straight: list[Any],
+    fault: Fault,
+    stride: int,
 ) -> None:
     monkeypatch.setattr(os, "fdopen", opened)
-    straight = trained(tiny_recipe_file, tmp_path / "straight")
-    rows = rows_of(straight.path)
-    for at in count(stride // 2, stride):
+    # Of each fault other calls fail.
+    for at in count(stride // (2 + FAULTS.index(fault)), stride):
         runs_dir, concluded, told = tmp_path / f"{at}", None, ""
         with FailingDisk(runs_dir, at, fault).in_place() as disk:
             try:
@@ -102,7 +117,7 @@ def test_whatever_call_of_a_run_fails_it_goes_on_or_says_why_it_did_not_begin(
             except JepaError as error:
                 told = str(error)
         assert concluded is not None or str(runs_dir) in told
-        check_what_is_left(tiny_recipe_file, runs_dir, concluded, rows)
+        check_what_is_left(tiny_recipe_file, runs_dir, concluded, straight)
         if disk.calls <= at:
             assert not disk.failed
             assert concluded is not None

@@ -280,9 +280,9 @@ def test_the_file_for_wakeups_is_put_back() -> None:
         os.close(write)
 
 
-LONG = ("--set", "train.epochs=40", "--set", "diagnostics.every_steps=1000", "--set", "checkpoint.every_epochs=1000",
+LONG = ("--set", "train.epochs=20", "--set", "diagnostics.every_steps=1000", "--set", "checkpoint.every_epochs=1000",
         "--set", "diagnostics.validate_every_epochs=1000")  # fmt: skip
-"""240 steps: a few seconds."""
+"""120 steps: a second or two."""
 
 
 @contextmanager
@@ -344,9 +344,9 @@ def test_save_stop_and_resume_of_a_whole_program(
     monkeypatch.chdir(folder)
     with pytest.raises(SystemExit, match="0"):
         main(resume[1].split())
-    assert f"goes on after step {steps[-1]} of 240" in capsys.readouterr().out
+    assert f"goes on after step {steps[-1]} of 120" in capsys.readouterr().out
     recorded = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert recorded == list(range(1, 241))
+    assert recorded == list(range(1, 121))
     assert json.loads((run / "status.json").read_text())["state"] == "finished"
 
 
