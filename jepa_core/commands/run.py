@@ -30,6 +30,7 @@ from jepa_core.presentation.shown_training import audit_command, run_command, tr
 from jepa_core.rollback.lineage import refuse_marked
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import RUNS_DIR, find_run
+from jepa_core.run_directory.recorded_files import typed_flags
 from jepa_core.run_directory.room import require_room
 from jepa_core.run_directory.settled import settled
 from jepa_core.run_directory.tags import checked_tags
@@ -86,7 +87,8 @@ def run(
         A word by which jepa runs --tag finds the run again; may be repeated.
     """
     num_ranks = _num_ranks(gpus, processes, device)
-    path = restarted_run(runs_dir) or _run_to_resume(recipe, overrides, resume, runs_dir)
+    plugins = typed_flags(plugin, no_plugin)
+    path = restarted_run(runs_dir) or _run_to_resume(recipe, overrides, resume, runs_dir, plugins)
     tags = checked_tags(tag)
     if path and tags and resume:
         raise RecipeError(f"--tag {tags[0]}: a run that is resumed keeps the tags that it began with.")
@@ -107,13 +109,12 @@ def run(
     from jepa_core.presentation.terminal import console_for
     from jepa_core.recipes.reading import load_recipe, with_scenarios
     from jepa_core.recipes.recipe_path import find_recipe
-    from jepa_core.run_directory.recorded_files import check_same_files, typed_flags
+    from jepa_core.run_directory.recorded_files import check_same_files
 
     if path:
         check_same_files(path, registry.files)
     console = console_for()
     source = path / RECIPE if path else find_recipe(recipe)
-    plugins = typed_flags(plugin, no_plugin)
     flags = [*plugins, *([f"--device {device}"] if device != "auto" else [])]
     loaded = load_recipe(source, overrides=() if path else overrides, registry=registry)
     if num_ranks > 1:
@@ -182,7 +183,9 @@ def _for_ranks(typed: Sequence[str], device: str, *, on_cpu: bool) -> list[str]:
     return [*kept, *(["--device", "cpu" if on_cpu else "cuda"] if device == "auto" else [])]
 
 
-def _run_to_resume(recipe: str, overrides: tuple[str, ...], resume: str, runs_dir: Path) -> Path | None:
+def _run_to_resume(
+    recipe: str, overrides: tuple[str, ...], resume: str, runs_dir: Path, plugins: Sequence[str]
+) -> Path | None:
     """The directory of `--resume`.
 
     Raises:
@@ -193,7 +196,8 @@ def _run_to_resume(recipe: str, overrides: tuple[str, ...], resume: str, runs_di
             raise RecipeError("Which recipe? For example: jepa run quickstart")
         return None
     if recipe or overrides:
-        flags = " ".join(f"--set {shlex.quote(text)}" for text in overrides) or "--set KEY=VALUE"
+        settings = [f"--set {shlex.quote(text)}" for text in overrides] or ["--set KEY=VALUE"]
+        flags = " ".join([*settings, *plugins])
         back = f"jepa rollback {shlex.quote(resume)} --to STEP {flags}"
         raise RecipeError(
             f"--resume {resume} continues a run with its own recipe, so no recipe and no --set can be given with it.\n"

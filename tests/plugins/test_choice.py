@@ -236,3 +236,14 @@ def test_a_run_records_its_local_file_and_needs_it_again_to_go_on(
     local_file.write_text(source)
     assert jepa("run", "--resume", run, "--plugin", local_file) == 0
     assert jepa("eval", run, "--plugin", local_file, "--device", "cpu") == 0
+
+
+def test_what_to_type_instead_of_a_resume_with_a_change_has_the_plugins_that_were_given(
+    jepa: Jepa, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--set", "train.epochs=3", "--plugin", "my parts.py", "--no-plugin", "slow")
+    assert jepa("run", "quickstart", "--resume", "mine", *flags) == 2
+    said = capsys.readouterr().err
+    plugins = "--set train.epochs=3 --plugin 'my parts.py' --no-plugin slow"
+    assert f"jepa rollback mine --to STEP {plugins}\n" in said
+    assert f"jepa run quickstart {plugins}\n" in said
