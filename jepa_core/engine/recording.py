@@ -210,10 +210,10 @@ class RunRecord:
         """Say what went wrong with an observer."""
         self.event(notice.name, "warning", notice.message, step=step, evidence=notice.evidence, advice=notice.advice)
 
-    def lost(self, name: str, message: str, advice: str) -> None:
+    def lost(self, found: Finding) -> None:
         """Tell of what somebody has deleted, in the verdict too; its event is written."""
-        self.findings.add(Finding(name=name, severity="warning", message=message, advice=advice))
-        self._tell("warning", message, advice)
+        self.findings.add(found)
+        self._tell(found.severity, found.message, found.advice)
 
     def _stop_if_lost(self) -> None:
         if self._writer.loss is not None:

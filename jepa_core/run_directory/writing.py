@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,12 +20,22 @@ from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.console_log import ConsoleLog, as_text
 from jepa_core.run_directory.events import Event, EventsWriter
-from jepa_core.run_directory.layout import CONSOLE, DIAGNOSTICS, ENVIRONMENT, RECIPE, ROLLBACK, VERDICT, metrics_name
+from jepa_core.run_directory.layout import (
+    CONSOLE,
+    DIAGNOSTICS,
+    ENVIRONMENT,
+    EVENTS,
+    METRICS,
+    RECIPE,
+    ROLLBACK,
+    VERDICT,
+    metrics_name,
+)
 from jepa_core.run_directory.line_appender import DELETED, LineAppender
 from jepa_core.run_directory.lock import Loss, RunLock
 from jepa_core.run_directory.replacing import clear_unfinished, replace_in
 from jepa_core.run_directory.status import StatusWriter, read_status
-from jepa_core.watch.findings import Firing, Severity
+from jepa_core.watch.findings import Finding, Firing, Severity
 from jepa_core.watch.verdict import Verdict, verdict_to_json
 
 LAST_TRIES = 4
@@ -58,13 +69,19 @@ class RunWriter:
         with contextlib.ExitStack() as opened:
             opened.callback((lock := RunLock(path, clock)).release)
             clear_unfinished(lock.folder)
-            self._events = EventsWriter(path, clock, self._lines_lost)
+            self._events = EventsWriter(path, clock, partial(self._lines_lost, EVENTS))
             opened.callback(self._events.close)
             self._metrics = MetricsWriter(
-                path, resume_at=resume_at, on_failure=self._write_failed, clock=clock, on_loss=self._lines_lost
+                path,
+                resume_at=resume_at,
+                on_failure=self._write_failed,
+                clock=clock,
+                on_loss=partial(self._lines_lost, METRICS),
             )
             opened.callback(self._metrics.close)
-            self._diagnostics = LineAppender(path / DIAGNOSTICS, self._write_failed, clock, self._lines_lost)
+            self._diagnostics = LineAppender(
+                path / DIAGNOSTICS, self._write_failed, clock, partial(self._lines_lost, DIAGNOSTICS)
+            )
             opened.callback(self._diagnostics.close)
             if resume_at is not None:
                 self._diagnostics.keep_until(resume_at)
@@ -84,8 +101,8 @@ class RunWriter:
         """Seconds between the first two tries of the verdict."""
         self.listener: Callable[[Event], None] | None = None
         """Is told of every event once it is written."""
-        self.tell_loss: Callable[[str, str, str], None] | None = None
-        """Is told of every event that says what somebody has deleted: its name, its message, and what to do."""
+        self.tell_loss: Callable[[Finding], None] | None = None
+        """Is told of everything that somebody has deleted, after the event of it."""
         self._whole = {name: content for name in _WHOLE if (content := self._as_it_is(name)) is not None}
         """Files that are written once, by name: what was written."""
         self._told_missing: set[str] = set()
@@ -159,7 +176,7 @@ class RunWriter:
 
     def beside(self, lines: LineAppender) -> LineAppender:
         """Look for another file of lines, too, and tell of it likewise."""
-        lines.on_loss = self._lines_lost
+        lines.on_loss = partial(self._lines_lost, lines.path.name)
         self._beside.append(lines)
         return lines
 
@@ -173,7 +190,7 @@ class RunWriter:
         for lines in (self._diagnostics, *self._beside):
             lines.look()
         if self._shown.is_made_anew():
-            self._lines_lost(f"{self.path / CONSOLE} was deleted while the run went on: what it held is lost.")
+            self._lines_lost(CONSOLE, f"{self.path / CONSOLE} was deleted while the run went on: what it held is lost.")
         for name, content in self._whole.items():
             if not self._is_there(name):
                 self._write_again(name, content)
@@ -235,15 +252,17 @@ class RunWriter:
     def _write_failed(self, message: str, advice: str) -> None:
         self._events.write("write failed", message, severity="critical", advice=advice)
 
-    def _lines_lost(self, message: str, advice: str = DELETED) -> None:
-        self.event("lines lost", "warning", message, step=self.status.status.step, advice=advice)
+    def _lines_lost(self, file: str, message: str, advice: str = DELETED) -> None:
+        step = self.status.status.step
+        self.event("lines lost", "warning", message, step=step, advice=advice)
         if self.tell_loss is not None:
-            self.tell_loss("lines lost", message, advice)
+            self.tell_loss(_found(f"lines lost {file}", message, step))
 
-    def _file_deleted(self, message: str) -> None:
-        self.event("file deleted", "warning", message, step=self.status.status.step, advice=DELETED)
+    def _file_deleted(self, file: str, message: str) -> None:
+        step = self.status.status.step
+        self.event("file deleted", "warning", message, step=step, advice=DELETED)
         if self.tell_loss is not None:
-            self.tell_loss("file deleted", message, DELETED)
+            self.tell_loss(_found(f"file deleted {file}", message, step))
 
     def _is_there(self, name: str) -> bool:
         """Also where the disk does not say otherwise."""
@@ -269,10 +288,10 @@ class RunWriter:
         except OSError as error:
             if name not in self._told_missing:
                 self._told_missing.add(name)
-                self._file_deleted(f"{said}, and cannot be written again: {error.strerror}.")
+                self._file_deleted(name, f"{said}, and cannot be written again: {error.strerror}.")
             return
         self._told_missing.discard(name)
-        self._file_deleted(f"{said}: it is written again, as it was.")
+        self._file_deleted(name, f"{said}: it is written again, as it was.")
 
     def _replace(self, name: str, content: bytes) -> None:
         try:
@@ -283,6 +302,10 @@ class RunWriter:
             raise RunDirectoryError(
                 f"{self.path / name} ({len(content)} bytes) cannot be written: {error.strerror}. {remedy(error)}."
             ) from error
+
+
+def _found(name: str, message: str, step: int) -> Finding:
+    return Finding(name=name, severity="warning", message=message, step=step, advice=DELETED)
 
 
 class MetricsWriter:

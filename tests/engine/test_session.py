@@ -664,6 +664,19 @@ def test_a_run_whose_files_are_deleted_keeps_what_is_left_and_says_that_it_faile
     assert RunReader(run).state() == "failed"
 
 
+def test_each_file_that_somebody_deleted_is_in_the_verdict(sessions: Sessions) -> None:
+    def delete(step: int) -> None:
+        if step == 6:  # the last
+            for name in ("metrics.jsonl", "events.jsonl", "recipe.toml"):
+                (sessions.left()[0] / name).unlink()
+
+    verdict = sessions.start(interfere=delete).verdict
+    assert verdict is not None
+    lost = {found.name: found.step for found in verdict.findings if found.name.startswith(("lines", "file"))}
+    assert lost.keys() == {"lines lost metrics.jsonl", "lines lost events.jsonl", "file deleted recipe.toml"}
+    assert None not in lost.values()
+
+
 def test_a_run_that_another_process_trains_is_left_alone(sessions: Sessions) -> None:
     run = sessions.stop(after=2)
     before = {path: path.read_bytes() for path in run.iterdir() if path.is_file() and path.name != "run.lock"}

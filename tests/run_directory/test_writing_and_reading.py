@@ -20,6 +20,7 @@ from jepa_core.run_directory.layout import VERDICT
 from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.writing import MetricsWriter, RunWriter
+from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rules import Abort, Watch
@@ -131,9 +132,9 @@ def test_a_metrics_file_that_cannot_be_written_is_told_as_an_event(tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "events.jsonl", "diagnostics.jsonl"])
 def test_a_file_that_is_deleted_while_it_is_written_is_told_as_an_event(tmp_path: Path, name: str) -> None:
-    path, told = record_run(tmp_path / "mine"), list[tuple[str, str, str]]()
+    path, told = record_run(tmp_path / "mine"), list[Finding]()
     with RunWriter(path) as run:
-        run.tell_loss = lambda *said: told.append(said)
+        run.tell_loss = told.append
         run.row({"step": 1})
         run.event("started", "info", "It starts.")
         run.diagnosis({"step": 1})
@@ -142,7 +143,8 @@ def test_a_file_that_is_deleted_while_it_is_written_is_told_as_an_event(tmp_path
         run.event("finished", "info", "It ends.")
         run.diagnosis({"step": 2})
     (lost,) = [event for event in RunReader(path).events() if event.name == "lines lost"]
-    assert told == [("lines lost", lost.message, lost.advice)]
+    (found,) = told
+    assert (found.name, found.message, found.advice) == (f"lines lost {name}", lost.message, lost.advice)
     assert lost.message.startswith(f"{path / name} was deleted")
     assert [row["step"] for row in RunReader(path).rows()][-1] == 2
     assert b"finished" in (path / "events.jsonl").read_bytes()
@@ -178,11 +180,11 @@ def test_a_file_of_lines_that_is_deleted_after_its_last_line_is_noticed_within_a
 def test_a_file_that_is_written_once_is_written_again_where_somebody_deletes_it(
     tmp_path: Path, name: str, *, is_resumed: bool
 ) -> None:
-    path, told = record_run(tmp_path / "mine"), list[tuple[str, str, str]]()
+    path, told = record_run(tmp_path / "mine"), list[Finding]()
     (path / "rollback.json").write_text('{"parent": "before"}')
     before = (path / name).read_bytes()
     with RunWriter(path) as run:
-        run.tell_loss = lambda *said: told.append(said)
+        run.tell_loss = told.append
         if not is_resumed and name == "recipe.toml":
             run.write_recipe((before := b'name = "other"\n').decode())
         (path / name).unlink()
@@ -191,7 +193,8 @@ def test_a_file_that_is_written_once_is_written_again_where_somebody_deletes_it(
     assert (path / name).read_bytes() == before
     (deleted,) = [event for event in RunReader(path).events() if event.name == "file deleted"]
     assert deleted.message == f"{path / name} was deleted while the run went on: it is written again, as it was."
-    assert told == [("file deleted", deleted.message, deleted.advice)]
+    (found,) = told
+    assert (found.name, found.message, found.advice) == (f"file deleted {name}", deleted.message, deleted.advice)
 
 
 def test_a_deleted_file_that_the_disk_refuses_is_told_of_once_and_tried_again(tmp_path: Path) -> None:
