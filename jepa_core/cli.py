@@ -174,13 +174,15 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
     import traceback
 
     print(visible_lines("".join(traceback.format_exception(kind, error, trace)).rstrip("\n")), file=sys.stderr)
-    plugin = ""
+    whose, remedy = "the program itself", "please tell its author"
     with suppress(Exception):  # of what is broken already nothing more is asked
         from jepa_core.discovery.blame import plugin_at_fault
+        from jepa_core.discovery.source import own_source_of, place_in
 
-        plugin = clean(plugin_at_fault(error), 300)
-    whose = f"the plugin {plugin}" if plugin else "the program itself"
-    remedy = "correct it" if plugin.endswith(".py") else "please tell its author"
+        plugin = plugin_at_fault(error)
+        own = own_source_of(plugin)
+        whose = f"the plugin {clean(plugin, 300)}" if plugin else whose
+        remedy = f"correct {clean(place_in(own, error) or str(own), 300)}" if own else remedy
     print(f"Exit code {_FAILED}: a fault of {whose}: {remedy}.", file=sys.stderr)
 
 

@@ -127,7 +127,7 @@ class _Discovery:
             return
         seconds = self._clock() - started
         if seconds > SLOW_SECONDS and source.distribution != OWN_DISTRIBUTION:
-            self._slow.append(SlowPlugin(**_identity(source), seconds=seconds))
+            self._slow.append(SlowPlugin(**_identity(source), seconds=seconds, is_own=source.own_source is not None))
         for component in components:
             self._claims.setdefault((component.family, component.name), []).append(component)
 

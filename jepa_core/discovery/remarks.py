@@ -59,6 +59,8 @@ class SlowPlugin:
     version: str
     entry_point: str
     seconds: float
+    is_own: bool = False
+    """Whether the user writes it."""
 
     @property
     def cause(self) -> str:
@@ -66,10 +68,8 @@ class SlowPlugin:
 
     @property
     def remedy(self) -> str:
-        return (
-            f"tell the author of {self.distribution} to import what is heavy in build, or leave it out: "
-            f"{FLAG} {self.entry_point}"
-        )
+        whose = "" if self.is_own else f"tell the author of {self.distribution} to "
+        return f"{whose}import what is heavy in build, or leave it out: {FLAG} {self.entry_point}"
 
 
 @attrs.frozen(kw_only=True)

@@ -254,7 +254,7 @@ def place_in(source: Path, error: BaseException | None) -> str:
         for file, line in reversed(lines):
             if Path(file).is_relative_to(source):
                 return f"{file}:{line}"
-        error = error.__cause__
+        error = error.__cause__ or error.__context__
     return ""
 
 

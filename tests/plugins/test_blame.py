@@ -12,7 +12,7 @@ import pytest
 from jepa_core.cli import main
 from jepa_core.discovery.blame import plugin_at_fault
 from jepa_core.registry import PluginChoice, discover
-from tests.plugins.distributions import COMPONENT, PREFIX, on_the_path
+from tests.plugins.distributions import COMPONENT, PREFIX, SitePackages, on_the_path
 
 FAILING = (
     COMPONENT
@@ -76,13 +76,18 @@ def test_the_last_line_of_a_traceback_names_whose_fault_it_is(
     with pytest.raises(SystemExit):
         main(["--version"])
     said = {}
-    for name, what in {"plugin": installed_fail, "file": of_local_file(tmp_path), "ours": ours}.items():
+    at = FAILING.splitlines().index('def fail(): raise ArithmeticError("broke")') + 1
+    fails = {"plugin": installed_fail, "file": of_local_file(tmp_path), "ours": ours, "own": installed_fail}
+    for name, what in fails.items():
+        if name == "own":
+            SitePackages(tmp_path / "site").make_editable("frail")
         error = caught(what)
         capsys.readouterr()
         sys.excepthook(type(error), error, error.__traceback__)
         said[name] = capsys.readouterr().err.splitlines()[-1]
     assert said == {
         "plugin": "Exit code 1: a fault of the plugin jepa-frail: please tell its author.",
-        "file": f"Exit code 1: a fault of the plugin {tmp_path}/mine.py: correct it.",
+        "file": f"Exit code 1: a fault of the plugin {tmp_path}/mine.py: correct {tmp_path}/mine.py:{at}.",
+        "own": f"Exit code 1: a fault of the plugin jepa-frail: correct {tmp_path}/site/{PREFIX}frail.py:{at}.",
         "ours": "Exit code 1: a fault of the program itself: please tell its author.",
     }

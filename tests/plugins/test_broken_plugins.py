@@ -197,3 +197,6 @@ def test_a_slow_plugin_works_and_is_told_with_its_seconds(tmp_path: Path, monkey
     assert "jepa-slow" in remark.remedy
     assert registry.get("aggregator", "fine") is not None
     assert "jepa-core" not in {slow.distribution for slow in registry.slow}
+    site.make_editable("slow")
+    (remark,) = [each for each in discover(clock=lambda: next(times)).slow if each.distribution == "jepa-slow"]
+    assert remark.remedy.startswith("import what is heavy in build, or leave it out: ")
