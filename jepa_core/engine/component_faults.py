@@ -12,8 +12,7 @@ import os
 import tempfile
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import cached_property
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -130,33 +129,35 @@ def component_faults_told(
     except (StoppedBeforeTraining, GeneratorExit):
         raise
     except BaseException as error:
-        telling = _Telling(recipe, _parts(recipe, registry), run, rank)
+        telling = _Telling(recipe, _parts(recipe, registry), run, rank, "".join(traceback.format_exception(error)))
         told = telling.of(error)
         if told is None:
             raise
-        with (
-            suppress(OSError, JepaError),
-            open_console(run) if run else telling.file.open("w", encoding="utf-8") as log,
-        ):
-            log.write("\n" + visible_lines("".join(traceback.format_exception(error))))
         raise told from error
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen
 class _Telling:
     recipe: Recipe
     parts: Mapping[str, Part]
     run: Path | None
     rank: int | None
+    traceback: str
 
-    @cached_property
-    def file(self) -> Path:
-        """What gets the traceback."""
-        if self.run is not None:
-            return self.run / CONSOLE
-        descriptor, name = tempfile.mkstemp(prefix="jepa-traceback-", suffix=".txt")
-        os.close(descriptor)
-        return Path(name)
+    def keep(self) -> str:
+        """Keep the traceback; where, or why it cannot be kept."""
+        text, refused = "\n" + visible_lines(self.traceback), list[str]()
+        try:
+            if self.run is not None:
+                with open_console(self.run, lambda message, _advice: refused.append(message)) as log:
+                    log.write(text)
+                return f"it cannot be kept: {refused[0]}" if refused else str(self.run / CONSOLE)
+            descriptor, name = tempfile.mkstemp(prefix="jepa-traceback-", suffix=".txt")
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+        except (OSError, JepaError) as error:
+            return f"it cannot be kept: {error}"
+        return name
 
     def of(self, error: BaseException) -> JepaError | None:
         """What to say instead; None where it says enough, or no component is to blame."""
@@ -169,6 +170,8 @@ class _Telling:
         blame = _blamed(frames, self.parts)
         if is_out_of_memory(error) and (training or blame):
             by = f"{blame.part.describe()} ({blame.place})" if blame else ""
+            if self.run is not None:
+                self.keep()
             return out_of_memory(error, self.recipe, training, self.run, by=by)
         if isinstance(error, KeyboardInterrupt):
             # Ctrl-C is raised by a handler of ours, wherever it strikes.
@@ -204,7 +207,7 @@ class _Telling:
             f"{where}{part.describe()} {clean(what, 1000).rstrip('.')}.\n"
             f"Contract: {CONTRACT[part.family]}\n"
             f"Remedy: {remedy}\n"
-            f"Its traceback: {clean(str(self.file), 300)}"
+            f"Its traceback: {clean(self.keep(), 300)}"
         )
         if self.run is not None:
             message += f". What else is known: jepa autopsy {clean(typed_name(self.run), 300)}"

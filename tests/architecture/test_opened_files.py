@@ -35,7 +35,6 @@ OTHERWISE = {
     "jepa_core/ablation/run_process.py": "logs that this process has begun",
     "jepa_core/engine/device.py": "/proc",
     "jepa_core/engine/checkpoint.py": "new files, and folders, of a checkpoint",
-    "jepa_core/engine/component_faults.py": "a temporary file of its own",
     "jepa_core/engine/embedding_files.py": "a new file, under a temporary name",
     "jepa_core/recipes/new_recipe.py": "a new file of the user's",
     "jepa_core/run_directory/bad_batches.py": "seen to be plain before",

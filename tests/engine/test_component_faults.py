@@ -104,7 +104,7 @@ def settings_of(family: str, fault: str) -> list[str]:
 def failed(registry: Registry, tiny: Path, run: Path, *overrides: str) -> JepaError:
     """What a training of the tiny recipe ends in."""
     recipe = load_recipe(tiny, overrides=(*RARE, *overrides), registry=registry).recipe
-    run.mkdir()
+    run.mkdir(exist_ok=True)
     with pytest.raises(JepaError) as caught, component_faults_told(recipe, registry, run):
         train(a_trainer(recipe, run / "checkpoints"))
     return caught.value
@@ -145,6 +145,14 @@ def test_what_a_component_raises_is_told_with_the_line_of_its_source(
     log = (tmp_path / "run" / "console.log").read_text()
     assert "Traceback (most recent call last)" in log
     assert "fake_plugin_faulty.py" in log
+
+
+def test_a_traceback_that_cannot_be_kept_is_said_to_be_nowhere(
+    registry: Registry, tiny_recipe_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run" / "console.log").mkdir(parents=True)
+    error = failed(registry, tiny_recipe_file, tmp_path / "run", *settings_of("aggregator", "raises"))
+    assert "Its traceback: it cannot be kept: " in str(error)
 
 
 @pytest.mark.parametrize(("fault", "at"), [("raises", "raise "), ("shape", "def forward(")])
