@@ -95,10 +95,10 @@ REFUSED = {
     "a,b\n1,2\n1,inf\n": "line 3: column 'b' holds inf, which is no finite number.",
     "a;b\n1;2\n1,5;2\n": "line 3: column 'a' holds '1,5', with a decimal comma: write decimal points. This does it: tr",
     '"1,5",2\n3,4\n': "line 1: column 1 holds '1,5', with a decimal comma: write decimal points.",
-    "date,a\n2026-01-01,2\n": "line 2: column 'date' holds text ('2026-01-01'), and only numbers are read. Leave that "
-    "column out. Without: cut -d, -f2 PATH > NEW.csv",
+    "date,a\n2026-01-01,2\n": "line 2: column 'date' holds text ('2026-01-01'), and only numbers are read. Write "
+    "a number there, or leave that column out: cut -d, -f2 PATH > NEW.csv",
     "a,date,b,c,place\n1,x,2,3,y\n": "line 2: column 'date' holds text ('x') and column 'place' holds text ('y'), and "
-    "only numbers are read. Leave those columns out. Without: cut -d, -f1,3,4 PATH > NEW.csv",
+    "only numbers are read. Write a number there, or leave those columns out: cut -d, -f1,3,4 PATH > NEW.csv",
     "a,b\n1,2\n3,4 m\n": "line 3: column 'b' holds text ('4 m'), and only numbers are read.",
     "a,b\n1,2\n1_0,3\n": "line 3: column 'a' holds text ('1_0'), and only numbers are read.",
     "a,labels.kind\n1,cat\n": "line 2: column 'labels.kind' holds text ('cat'), and only numbers are read. Number its",

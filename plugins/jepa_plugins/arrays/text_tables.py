@@ -294,9 +294,11 @@ class _Reading:
         if left and self._separator and self._path.suffix.lower() != ".gz":
             flag = "" if self._separator == "\t" else f" -d{shlex.quote(self._separator)}"
             fields = ",".join(map(str, left))
-            command = f" Without: cut{flag} -f{fields} {self._typed} > NEW{self._path.suffix}"
+            command = f": cut{flag} -f{fields} {self._typed} > NEW{self._path.suffix}"
         what = "that column" if len(texts) == 1 else "those columns"
-        return DataError(f"{where}: {held}, and only numbers are read. Leave {what} out.{command}")
+        return DataError(
+            f"{where}: {held}, and only numbers are read. Write a number there, or leave {what} out{command or '.'}"
+        )
 
     @property
     def _typed(self) -> str:
