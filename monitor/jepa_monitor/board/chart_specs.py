@@ -86,7 +86,7 @@ def _without_curves(
     return ChartSpec(
         title=f"▸ {group.title}" if is_chosen else group.title,
         figure="  ".join(text for text, _ in figures),
-        figure_tones=tuple(tone for _, tone in figures) if len(figures) > 1 else (),
+        figure_tones=tuple(tone for _, tone in figures) if len(figures) > 1 or runs.are_several else (),
         thresholds=() if runs.are_several else thresholds_of(view, group.names, axis),
         marks=() if runs.are_several else (*runs.marks, *marks_of_firings(view, group.names, axis)),
         log=group.key in display.log,

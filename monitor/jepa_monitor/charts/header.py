@@ -93,7 +93,7 @@ def right_pieces(spec: ChartSpec, readings: Sequence[Piece], num_left_out: int, 
         return list(readings)
     figure = look.text(spec.figure)
     left_out = look.text(f"{num_left_out:,} ≤ 0") if num_left_out else ""
-    if len(spec.figure_tones) > 1:
+    if spec.figure_tones:
         values = zip(figure.split(_APART), spec.figure_tones, strict=True)
         pieces = [Piece(f"{_APART if index else ''}{text}", tone) for index, (text, tone) in enumerate(values)]
         return [*pieces, Piece(look.text(f" · {left_out}"), "plain")] if left_out else pieces

@@ -65,7 +65,7 @@ class ChartSpec:
     figure: str = ""
     """The newest value as text, at the right of the title; of several lines their values, two blanks apart."""
     figure_tones: tuple[Tone, ...] = ()
-    """Of several values those of their lines, which tell what is whose."""
+    """Those of the values' lines, where they tell what is whose."""
     curves: tuple[Curve, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     marks: tuple[Mark, ...] = ()

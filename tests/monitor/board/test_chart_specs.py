@@ -13,7 +13,7 @@ from jepa_monitor.board.chart_choice import ChartChoice
 from jepa_monitor.board.chart_groups import chart_groups, single
 from jepa_monitor.board.chart_specs import ChartSpecs, shown_runs
 from jepa_monitor.board.trouble import NO_TROUBLE, Trouble
-from jepa_monitor.charts.spec import ChartSpec
+from jepa_monitor.charts.spec import CURVE_TONES, ChartSpec
 from jepa_monitor.display import AxisKind, Display
 from jepa_monitor.model.run_view import RunView
 from tests.monitor.recorded import NOON, record, rows
@@ -32,6 +32,15 @@ def test_a_chart_has_its_curves_its_newest_values_and_the_range_of_the_run(tmp_p
     assert spec.figure == "8  11"
     assert spec.x_range == (0, 400)
     assert spec.integer_x
+
+
+def test_values_have_the_tones_of_their_lines_where_there_are_several_lines_or_runs(tmp_path: Path) -> None:
+    view = view_of(tmp_path / "mine")
+    assert spec_of(view, "rank").figure_tones == CURVE_TONES[:2]
+    assert spec_of(view, "vq.usage").figure_tones == ()
+    group = next(group for group in chart_groups(view.history.names) if group.key == "vq.usage")
+    runs = shown_runs([attrs.evolve(view, finals={}), view], Display())
+    assert ChartSpecs().spec(group, runs, Display(), NO_TROUBLE).figure_tones == CURVE_TONES[1:2]
 
 
 def test_limits_stand_where_they_are_judged_and_scenarios_that_are_silent_do_not(tmp_path: Path) -> None:
