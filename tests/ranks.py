@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import multiprocessing
 import os
@@ -29,6 +30,8 @@ def in_ranks(size: int, work: Callable[[Crew], Any], *, may_die: bool = False) -
     Raises:
         AssertionError: a rank raised, with its traceback, or did not come back.
     """
+    for module in ("torch._dynamo", "torch.distributed.fsdp"):
+        importlib.import_module(module)  # takes long, and each rank that trains would load it for itself
     context = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as folder:
         pipes = [context.Pipe(duplex=False) for _ in range(size)]
