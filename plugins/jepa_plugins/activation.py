@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from jepa_plugins.triton_use import has_kernels, operator
 
-_COLUMNS = 256
+_COLUMNS = 128
 """Of a program, at most: few are left over of a width that is not a power of two."""
-_NUMBERS = 2048
+_NUMBERS = 1024
 """Of a tensor, held by a program."""
 _PROGRAMS = 2112
 """Of the way back: 16 for each of an H200's 132 multiprocessors."""

@@ -45,7 +45,8 @@ def biased_gelu_backward(
     """The gradient of the product, and of the bias as far as this program's rows give it."""
     column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     a = tl.load(bias + column, mask=column < dim, other=0.0).to(tl.float32)[None, :]
-    of_bias = tl.zeros((COLUMNS,), tl.float32)
+    # Row by row: to add up over rows in every round would let a program's warps wait for each other.
+    of_bias = tl.zeros((ROWS, COLUMNS), tl.float32)
     for block in range(tl.program_id(0), num_blocks, tl.num_programs(0)):
         row = block * ROWS + tl.arange(0, ROWS)
         there = (row < num_rows)[:, None] & (column < dim)[None, :]
@@ -55,5 +56,5 @@ def biased_gelu_backward(
         below, density = _normal(z)
         given *= below + z * density * 0.3989422804014327
         tl.store(grad_product + at, given.to(grad_product.dtype.element_ty), mask=there)
-        of_bias += tl.sum(given, 0)
-    tl.store(partial_bias + tl.program_id(0) * dim + column, of_bias, mask=column < dim)
+        of_bias += given
+    tl.store(partial_bias + tl.program_id(0) * dim + column, tl.sum(of_bias, 0), mask=column < dim)

@@ -8,9 +8,7 @@ nine tenths of a tile are padding. Here one program holds a head of one sequence
     dQ = dS K / √d,  dK = dSᵀ Q / √d
 
 The way back draws the same M from the same seed and computes P again, so that neither is stored, and adds nothing up
-across programs: equal inputs give equal bits. Softmax is in float32, products in the inputs' number format. Queries,
-keys and values that are products of one layer get its bias here; its gradient is summed over each sequence, then over
-all.
+across programs: equal inputs give equal bits. Softmax is in float32, products in the inputs' number format.
 
 Shapes: B sequences, Q queries, K keys, H heads, d dimension of a head.
 """
@@ -54,33 +52,29 @@ def short_attention(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tens
     return mixed
 
 
-def short_self_attention(qkv: Tensor, bias: Tensor, allowed: Tensor, dropout: float) -> Tensor:
+def short_self_attention(qkv: Tensor, allowed: Tensor, dropout: float) -> Tensor:
     """(B, N, H, d) of queries, keys and values in one tensor (B, N, 3, H, d), whose gradient is one tensor, too.
 
-    Args:
-        qkv: without their `bias` (3 · H · d).
-        allowed: as `short_attention` takes it.
-        dropout: likewise.
+    Arguments are those of `short_attention`.
     """
     qkv = qkv if qkv.stride(-1) == 1 else qkv.contiguous()
     allowed = allowed.expand(len(qkv), qkv.shape[1], qkv.shape[1])
-    mixed: Tensor = _self_forward(qkv, bias, allowed, dropout_seed(qkv.device, dropout), dropout)
+    mixed: Tensor = _self_forward(qkv, allowed, dropout_seed(qkv.device, dropout), dropout)
     return mixed
 
 
 @operator("short_attention")
 def _forward(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
-    return _attended((queries, keys, values), None, allowed, seed, p)
+    return _attended(queries, keys, values, allowed, seed, p)
 
 
-def _attended(parts: tuple[Tensor, ...], bias: Tensor | None, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
+def _attended(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
     from jepa_plugins.short_attention_kernels import attend
 
-    queries, keys, _ = parts
     mixed = torch.empty(queries.shape, dtype=queries.dtype, device=queries.device)
     attend[_grid(queries)](
-        *parts, bias, mixed, allowed.view(torch.uint8), seed, p, 1 / math.sqrt(queries.shape[-1]),
-        *_strides(*parts, mixed), *allowed.stride(), HAS_BIAS=bias is not None, **_sizes(queries, keys, p),
+        queries, keys, values, mixed, allowed.view(torch.uint8), seed, p, 1 / math.sqrt(queries.shape[-1]),
+        *_strides(queries, keys, values, mixed), *allowed.stride(), **_sizes(queries, keys, p),
     )  # fmt: skip
     return mixed
 
@@ -90,22 +84,21 @@ def _backward(
     grad: Tensor, queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, seed: Tensor | None, p: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     q, k, v = (torch.empty(part.shape, dtype=part.dtype, device=part.device) for part in (queries, keys, values))
-    _differentiate_into((q, k, v), None, grad, (queries, keys, values), None, allowed, seed, p)
+    _differentiate_into((q, k, v), grad, (queries, keys, values), allowed, seed, p)
     return q, k, v
 
 
 def _differentiate_into(
-    grads: tuple[Tensor, ...], sums: Tensor | None, grad: Tensor, parts: tuple[Tensor, ...], bias: Tensor | None,
-    allowed: Tensor, seed: Tensor | None, p: float,
-) -> None:  # fmt: skip
-    """Write the gradients of queries, keys and values, `parts`, and with a bias their `sums` over each sequence."""
+    grads: tuple[Tensor, ...], grad: Tensor, parts: tuple[Tensor, ...], allowed: Tensor, seed: Tensor | None, p: float
+) -> None:
+    """Write the gradients of queries, keys and values, `parts`."""
     from jepa_plugins.short_attention_kernels import attend_backward
 
     queries, keys, _ = parts
     grad = grad if grad.stride(-1) == 1 else grad.contiguous()
     attend_backward[_grid(queries)](
-        *parts, bias, grad, *grads, sums, allowed.view(torch.uint8), seed, p, 1 / math.sqrt(queries.shape[-1]),
-        *_strides(*parts, grad, *grads), *allowed.stride(), HAS_BIAS=bias is not None, **_sizes(queries, keys, p),
+        *parts, grad, *grads, allowed.view(torch.uint8), seed, p, 1 / math.sqrt(queries.shape[-1]),
+        *_strides(*parts, grad, *grads), *allowed.stride(), **_sizes(queries, keys, p),
     )  # fmt: skip
 
 
@@ -141,32 +134,30 @@ _forward.register_autograd(_differentiate, setup_context=_keep)
 
 
 @operator("short_self_attention")
-def _self_forward(qkv: Tensor, bias: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
-    return _attended(qkv.unbind(2), bias, allowed, seed, p)
+def _self_forward(qkv: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
+    queries, keys, values = qkv.unbind(2)
+    return _attended(queries, keys, values, allowed, seed, p)
 
 
 @_self_forward.register_fake
-def _(qkv: Tensor, bias: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
+def _(qkv: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
     return torch.empty(qkv[:, :, 0].shape, dtype=qkv.dtype, device=qkv.device)
 
 
 @operator("short_self_attention_backward")
-def _self_backward(
-    grad: Tensor, qkv: Tensor, bias: Tensor, allowed: Tensor, seed: Tensor | None, p: float
-) -> tuple[Tensor, Tensor]:
+def _self_backward(grad: Tensor, qkv: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
     of_qkv = torch.empty(qkv.shape, dtype=qkv.dtype, device=qkv.device)
-    sums = torch.empty(len(qkv), len(bias), device=qkv.device)
-    _differentiate_into(of_qkv.unbind(2), sums, grad, qkv.unbind(2), bias, allowed, seed, p)
-    return of_qkv, sums.sum(0).to(bias.dtype)
+    _differentiate_into(of_qkv.unbind(2), grad, qkv.unbind(2), allowed, seed, p)
+    return of_qkv
 
 
 @_self_backward.register_fake
-def _(grad: Tensor, qkv: Tensor, bias: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> tuple[Tensor, Tensor]:
-    return torch.empty(qkv.shape, dtype=qkv.dtype, device=qkv.device), torch.empty_like(bias)
+def _(grad: Tensor, qkv: Tensor, allowed: Tensor, seed: Tensor | None, p: float) -> Tensor:
+    return torch.empty(qkv.shape, dtype=qkv.dtype, device=qkv.device)
 
 
 def _differentiate_self(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    return *_self_backward(grad, *ctx.saved_tensors, ctx.p), None, None, None
+    return _self_backward(grad, *ctx.saved_tensors, ctx.p), None, None, None
 
 
 _self_forward.register_autograd(_differentiate_self, setup_context=_keep)

@@ -25,27 +25,6 @@ def _rows(
 
 
 @triton.jit
-def _with_bias(rows, there, bias, part, head, num_heads, dim, BLOCK_D: tl.constexpr, HAS_BIAS: tl.constexpr):
-    """Rows with the bias (3, H, d) of queries, keys or values: part 0, 1 or 2; zeros where there is no row."""
-    if HAS_BIAS:
-        column = tl.arange(0, BLOCK_D)
-        own = tl.load(bias + (part * num_heads + head) * dim + column, mask=column < dim, other=0.0)
-        rows = tl.where(there, rows.to(tl.float32) + own.to(tl.float32)[None, :], 0.0).to(rows.dtype)
-    return rows
-
-
-@triton.jit
-def _store(grad, pointers, there, partial_bias, part, sequence, head, num_heads, dim, BLOCK_D: tl.constexpr,
-           HAS_BIAS: tl.constexpr):  # fmt: skip
-    """A gradient, and its sum over this sequence's rows."""
-    tl.store(pointers, grad.to(pointers.dtype.element_ty), mask=there)
-    if HAS_BIAS:
-        column = tl.arange(0, BLOCK_D)
-        own = ((sequence.to(tl.int64) * 3 + part) * num_heads + head) * dim + column
-        tl.store(partial_bias + own, tl.sum(grad, 0), mask=column < dim)
-
-
-@triton.jit
 def _weights(queries, keys, allowed, sequence, stride_b, stride_q, stride_k, scale, num_queries, num_keys,
              BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr):  # fmt: skip
     """P in float32, zero for keys that are not there. A query that is not there sees all keys, so that P is finite."""
@@ -67,11 +46,10 @@ def _kept(seed, p, program, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr):
 
 @triton.jit
 def attend(
-    queries, keys, values, bias, mixed, allowed, seed, p, scale,
+    queries, keys, values, mixed, allowed, seed, p, scale,
     q_b, q_n, q_h, k_b, k_n, k_h, v_b, v_n, v_h, o_b, o_n, o_h, a_b, a_q, a_k,
     num_heads, num_queries, num_keys, dim,
     BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_D: tl.constexpr, HAS_DROPOUT: tl.constexpr,
-    HAS_BIAS: tl.constexpr,
 ):  # fmt: skip
     """O of one head of one sequence."""
     head, sequence = tl.program_id(0) % num_heads, tl.program_id(0) // num_heads
@@ -80,9 +58,6 @@ def attend(
     v_at, _ = _rows(values, sequence, head, v_b, v_n, v_h, num_keys, dim, BLOCK_K, BLOCK_D)
     q, k = tl.load(q_at, mask=q_there, other=0.0), tl.load(k_at, mask=k_there, other=0.0)
     v = tl.load(v_at, mask=k_there, other=0.0)
-    q = _with_bias(q, q_there, bias, 0, head, num_heads, dim, BLOCK_D, HAS_BIAS)
-    k = _with_bias(k, k_there, bias, 1, head, num_heads, dim, BLOCK_D, HAS_BIAS)
-    v = _with_bias(v, k_there, bias, 2, head, num_heads, dim, BLOCK_D, HAS_BIAS)
     weights = _weights(q, k, allowed, sequence, a_b, a_q, a_k, scale, num_queries, num_keys, BLOCK_Q, BLOCK_K)
     if HAS_DROPOUT:
         weights *= _kept(seed, p, tl.program_id(0), BLOCK_Q, BLOCK_K)
@@ -92,12 +67,11 @@ def attend(
 
 @triton.jit
 def attend_backward(
-    queries, keys, values, bias, grad, grad_queries, grad_keys, grad_values, partial_bias, allowed, seed, p, scale,
+    queries, keys, values, grad, grad_queries, grad_keys, grad_values, allowed, seed, p, scale,
     q_b, q_n, q_h, k_b, k_n, k_h, v_b, v_n, v_h, g_b, g_n, g_h,
     gq_b, gq_n, gq_h, gk_b, gk_n, gk_h, gv_b, gv_n, gv_h, a_b, a_q, a_k,
     num_heads, num_queries, num_keys, dim,
     BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_D: tl.constexpr, HAS_DROPOUT: tl.constexpr,
-    HAS_BIAS: tl.constexpr,
 ):  # fmt: skip
     """dQ, dK and dV of one head of one sequence."""
     head, sequence = tl.program_id(0) % num_heads, tl.program_id(0) // num_heads
@@ -107,9 +81,6 @@ def attend_backward(
     g_at, _ = _rows(grad, sequence, head, g_b, g_n, g_h, num_queries, dim, BLOCK_Q, BLOCK_D)
     q, k = tl.load(q_at, mask=q_there, other=0.0), tl.load(k_at, mask=k_there, other=0.0)
     v, g = tl.load(v_at, mask=k_there, other=0.0), tl.load(g_at, mask=q_there, other=0.0)
-    q = _with_bias(q, q_there, bias, 0, head, num_heads, dim, BLOCK_D, HAS_BIAS)
-    k = _with_bias(k, k_there, bias, 1, head, num_heads, dim, BLOCK_D, HAS_BIAS)
-    v = _with_bias(v, k_there, bias, 2, head, num_heads, dim, BLOCK_D, HAS_BIAS)
     weights = _weights(q, k, allowed, sequence, a_b, a_q, a_k, scale, num_queries, num_keys, BLOCK_Q, BLOCK_K)
     grad_weights = tl.dot(g, tl.trans(v), input_precision="ieee")
     dropped = weights
@@ -122,9 +93,6 @@ def attend_backward(
     gq_at, _ = _rows(grad_queries, sequence, head, gq_b, gq_n, gq_h, num_queries, dim, BLOCK_Q, BLOCK_D)
     gk_at, _ = _rows(grad_keys, sequence, head, gk_b, gk_n, gk_h, num_keys, dim, BLOCK_K, BLOCK_D)
     gv_at, _ = _rows(grad_values, sequence, head, gv_b, gv_n, gv_h, num_keys, dim, BLOCK_K, BLOCK_D)
-    gq = tl.dot(grad_scores, k, input_precision="ieee")
-    gk = tl.dot(tl.trans(grad_scores), q, input_precision="ieee")
-    gv = tl.dot(tl.trans(dropped.to(v.dtype)), g, input_precision="ieee")
-    _store(gq, gq_at, q_there, partial_bias, 0, sequence, head, num_heads, dim, BLOCK_D, HAS_BIAS)
-    _store(gk, gk_at, k_there, partial_bias, 1, sequence, head, num_heads, dim, BLOCK_D, HAS_BIAS)
-    _store(gv, gv_at, k_there, partial_bias, 2, sequence, head, num_heads, dim, BLOCK_D, HAS_BIAS)
+    tl.store(gq_at, tl.dot(grad_scores, k, input_precision="ieee").to(q.dtype), mask=q_there)
+    tl.store(gk_at, tl.dot(tl.trans(grad_scores), q, input_precision="ieee").to(k.dtype), mask=k_there)
+    tl.store(gv_at, tl.dot(tl.trans(dropped.to(v.dtype)), g, input_precision="ieee").to(v.dtype), mask=k_there)

@@ -40,9 +40,9 @@ class MultiHeadAttention(nn.Module):
         is_own, short = memory_BKD is queries_BQD, is_short(queries_BQD, memory_BKD, self.heads)
         if is_own and short:
             # One product, whose gradient is one tensor.
-            qkv = F.linear(queries_BQD, torch.cat([self.queries.weight, self.keys_values.weight]))
-            bias = torch.cat([self.queries.bias, self.keys_values.bias])
-            return short_self_attention(qkv.unflatten(-1, (3, self.heads, -1)), bias, allowed, dropout).flatten(2)
+            weight = torch.cat([self.queries.weight, self.keys_values.weight])
+            qkv = F.linear(queries_BQD, weight, torch.cat([self.queries.bias, self.keys_values.bias]))
+            return short_self_attention(qkv.unflatten(-1, (3, self.heads, -1)), allowed, dropout).flatten(2)
         keys_BKHd, values_BKHd = (self._heads(part) for part in self.keys_values(memory_BKD).chunk(2, dim=-1))
         queries_BQHd = self._heads(self.queries(queries_BQD))
         if short:

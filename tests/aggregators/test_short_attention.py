@@ -65,11 +65,14 @@ def test_from_one_tensor_it_is_the_same_and_gives_one_gradient(
     sequences: int, tokens: int, heads: int, dim: int
 ) -> None:
     *_, allowed, grad = drawn(sequences, tokens, tokens, heads, dim)
-    made = torch.randn(sequences, tokens, 3, heads, dim, device=DEVICE), torch.randn(3 * heads * dim, device=DEVICE)
-    ours, exact = (leaves(*made, dtype=dtype) for dtype in (torch.float32, torch.float64))
-    queries, keys, values = (exact[0] + exact[1].view(3, heads, dim)).unbind(2)
-    mixed, expected = short_self_attention(ours[0], ours[1], allowed, 0.0), formula(queries, keys, values, allowed)
-    require_same(mixed, ours, expected, exact, grad)
+    (ours,), (exact,) = (
+        leaves(made, dtype=dtype)
+        for made in [torch.randn(sequences, tokens, 3, heads, dim, device=DEVICE)]
+        for dtype in (torch.float32, torch.float64)
+    )
+    queries, keys, values = exact.unbind(2)
+    expected = formula(queries, keys, values, allowed)
+    require_same(short_self_attention(ours, allowed, 0.0), [ours], expected, [exact], grad)
 
 
 @needs_triton

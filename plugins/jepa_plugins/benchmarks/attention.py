@@ -50,13 +50,12 @@ def attention(sequences: int, tokens: int, heads: int, dim: int, dropout: float,
     """From queries, keys and values in one tensor (B, N, 3, H, d), with seven keys of ten allowed."""
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
     qkv = torch.randn(sequences, tokens, 3, heads, dim, device=device, dtype=dtype)
-    bias = torch.zeros(3 * heads * dim, device=device)
     allowed = torch.rand(sequences, tokens, tokens, device=device) < 0.7
     allowed[..., 0] = True
 
     def as_built_in(qkv: Tensor, allowed: Tensor) -> Tensor:
         if is_short(qkv, qkv, 3 * heads):
-            return short_self_attention(qkv, bias, allowed, dropout)
+            return short_self_attention(qkv, allowed, dropout)
         return fused(qkv, allowed)
 
     def plainly(qkv: Tensor, allowed: Tensor) -> Tensor:
