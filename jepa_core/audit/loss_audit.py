@@ -23,7 +23,7 @@ from jepa_core.audit.rebuilding import Change, held_parts
 from jepa_core.audit.report import LossFigures
 from jepa_core.contracts import Forward, HasState
 from jepa_core.engine.objective import Outcome
-from jepa_core.engine.seeds import seed_phase
+from jepa_core.engine.seeds import seed_generators, seed_phase
 from jepa_core.recipes.tables import LossEntry
 from jepa_core.watch.findings import Finding
 
@@ -68,7 +68,7 @@ def degree_of(loss: nn.Module, forward: Forward) -> float | None:
 
 def spread_of(loss: nn.Module, forward: Forward) -> float | None:
     """(largest − smallest) / largest size over real and random embeddings, some of unit length, some rearranged."""
-    torch.manual_seed(0)
+    seed_generators(0)
     loss = _after_a_step(loss, forward)
     probes = [
         forward,

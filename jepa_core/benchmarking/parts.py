@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import attrs
-import torch
 
 from jepa_core.benchmarking.results import Rates, Result
 from jepa_core.benchmarking.training_step import measured_step
@@ -14,6 +13,7 @@ from jepa_core.benchmarking.whole_run import measured_run
 from jepa_core.contracts import BenchmarkCase
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute, choose_compute, numerics_kept, set_numerics
+from jepa_core.engine.seeds import seed_generators
 from jepa_core.errors import PluginError, RecipeError
 from jepa_core.facts import BenchmarkFacts
 from jepa_core.recipes.faults import did_you_mean
@@ -96,7 +96,7 @@ def _of_plugin(component: Component, setting: Setting) -> Iterator[Result]:
     """Every case of a benchmark; what a case holds is let go before the next is made."""
     device = setting.compute.device
     setting.tell(f"{component.name} · making what it works on")
-    torch.manual_seed(0)
+    seed_generators(0)
     cases = _cases(component, BenchmarkFacts(device=str(device), is_quick=setting.is_quick))
     while (case := next(cases, None)) is not None:
         result = measured(component.name, case, setting.rates, device, is_quick=setting.is_quick, tell=setting.tell)

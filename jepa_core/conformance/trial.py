@@ -14,6 +14,7 @@ from jepa_core.conformance.situations import Situation, Tensors
 from jepa_core.conformance.subject import Subject
 from jepa_core.conformance.violation import NotApplicable
 from jepa_core.contracts import ALONE, Crew, Observations, Space
+from jepa_core.engine.seeds import seed_generators
 
 
 @attrs.define(eq=False)
@@ -55,13 +56,13 @@ class Trial:
 
     def build(self, *, seed: int | None = None) -> nn.Module:
         """The module, for batches of the situation."""
-        torch.manual_seed(self.seed if seed is None else seed)
+        seed_generators(self.seed if seed is None else seed)
         module: nn.Module = self.subject.config.build(self.family.facts(self.situation, self.space, self.crew))
         return module
 
     def inputs(self, module: nn.Module, *, dtype: torch.dtype = torch.float32, step: int = 0) -> Tensors:
         """A batch; what the engine computes with gradient takes one. Each step has another."""
-        torch.manual_seed(self.seed + 1 + 1000 * step)
+        seed_generators(self.seed + 1 + 1000 * step)
         tensors = self.family.inputs(self.situation, module, self.space)
         self.drawn = {
             name: tensor.to(dtype).requires_grad_(name not in self.family.without_gradient)
@@ -73,7 +74,7 @@ class Trial:
 
     def call(self, module: Callee, inputs: Tensors, *, step: int = 0) -> Tensors:
         """What the component makes of a batch."""
-        torch.manual_seed(self.seed + 2 + 1000 * step)
+        seed_generators(self.seed + 2 + 1000 * step)
         return self.family.call(module, inputs, self.crew)
 
     def outputs(self, module: nn.Module) -> Tensors:

@@ -14,10 +14,16 @@ def derived_seed(seed: int, *path: int | str) -> int:
 
 
 def seed_phase(seed: int, *path: int | str) -> None:
-    """Seed torch's global generators (all devices) for one phase, such as ("step", 17, "micro", 0)."""
-    derived = derived_seed(seed, *path)
+    """Seed torch's global generators for one phase, such as ("step", 17, "micro", 0)."""
+    seed_generators(derived_seed(seed, *path))
+
+
+def seed_generators(seed: int) -> None:
+    """Seed torch's global generators, of all devices.
+
+    `torch.manual_seed` notes a traceback each time for a device that may come into use later, also where there is none.
+    """
     if torch.accelerator.is_available():
-        torch.manual_seed(derived)
+        torch.manual_seed(seed)
     else:
-        # Without a device that may come into use later, for which `torch.manual_seed` notes a traceback each time.
-        torch.default_generator.manual_seed(derived)
+        torch.default_generator.manual_seed(seed)

@@ -9,6 +9,7 @@ from jepa_core.conformance.host_sync import no_host_sync
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import NotApplicable, require
 from jepa_core.contracts import Observations, ViewTransform
+from jepa_core.engine.seeds import seed_generators
 from jepa_core.errors import JepaError
 from jepa_core.facts import AugmentationFacts, Role, frames
 
@@ -34,7 +35,7 @@ def require_transform(trial: Trial, transform: ViewTransform, name: str, *, num_
     situation, space = trial.situation, trial.space
     if space is None:
         raise NotApplicable("it names no space")
-    torch.manual_seed(1)
+    seed_generators(1)
     given = trial.observations(situation.batch, num_places or situation.context_length + 1)
     batch = given.map(torch.clone)
     view, again = _drawn(transform, batch), _drawn(transform, batch)
@@ -63,6 +64,6 @@ def _transforms(trial: Trial) -> list[ViewTransform]:
 
 
 def _drawn(transform: ViewTransform, batch: Observations) -> Observations:
-    torch.manual_seed(6)
+    seed_generators(6)
     with no_host_sync():
         return transform(batch)

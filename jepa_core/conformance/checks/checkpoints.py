@@ -12,6 +12,7 @@ from jepa_core.conformance.situations import EMBEDDING_DIM, Tensors
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import require
 from jepa_core.contracts import HasState, NeedsInitialisation
+from jepa_core.engine.seeds import seed_generators
 
 _NUM_STEPS, _SAVED_AFTER = 4, 2
 _LEARNING_RATE = 0.01
@@ -62,7 +63,7 @@ def _train(trial: Trial, module: nn.Module, steps: range) -> None:
                 if parameter.grad is not None:
                     parameter.sub_(_LEARNING_RATE * parameter.grad)
             if isinstance(module, HasState):
-                torch.manual_seed(trial.seed + 3 + 1000 * step)
+                seed_generators(trial.seed + 3 + 1000 * step)
                 module.after_step(statistics_in(outputs))
 
 

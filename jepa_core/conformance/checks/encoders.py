@@ -10,6 +10,7 @@ from jepa_core.conformance.situations import Tensors
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import NotApplicable, require
 from jepa_core.contracts import OffersViews, ReadingTransform
+from jepa_core.engine.seeds import seed_generators
 
 
 def offers_views(trial: Trial) -> None:
@@ -18,7 +19,7 @@ def offers_views(trial: Trial) -> None:
     if not isinstance(encoder, OffersViews):
         raise NotApplicable("it offers no views of its own (no `read`, `embed` and `reading_views`)")
     num_places = trial.situation.context_length + 1
-    torch.manual_seed(1)
+    seed_generators(1)
     drawn = trial.observations(trial.situation.batch * num_places)
     reading = dict(encoder.read(drawn))
     embedded, whole = encoder.embed(reading), trial.call(encoder, dict(drawn.tensors))
@@ -34,7 +35,7 @@ def offers_views(trial: Trial) -> None:
 
 
 def _drawn(view: ReadingTransform, reading: Tensors) -> Tensors:
-    torch.manual_seed(6)
+    seed_generators(6)
     with no_host_sync():
         return dict(view(reading))
 

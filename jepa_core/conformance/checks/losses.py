@@ -9,6 +9,7 @@ from jepa_core.conformance.situations import PROJECTION_DIM
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import NotApplicable, require
 from jepa_core.contracts import DeclaresTargetViews, DeclaresViews, JudgesWholeSet
+from jepa_core.engine.seeds import seed_generators
 
 _SETS = ((1, 1), (5, 3), (4, 9))
 """Predictions and candidates."""
@@ -49,7 +50,7 @@ def judges_any_set(trial: Trial) -> None:
     if not isinstance(loss, JudgesWholeSet):
         raise NotApplicable("it does not judge a whole set (no `over_candidates`)")
     for num_predictions, num_candidates in _SETS:
-        torch.manual_seed(trial.seed + 1)
+        seed_generators(trial.seed + 1)
         positive = torch.arange(num_predictions) % num_candidates
         predictions, candidates = (torch.randn(n, PROJECTION_DIM) for n in (num_predictions, num_candidates))
         value = loss.over_candidates(predictions, candidates, positive)

@@ -14,6 +14,7 @@ from torch import Tensor
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import require
 from jepa_core.contracts import Null, Observations, Sequences
+from jepa_core.engine.seeds import seed_generators
 from jepa_core.facts import NullFacts, Role, frames
 from jepa_core.watch.nulls import are_weights
 
@@ -93,7 +94,7 @@ def _cases(trial: Trial) -> Iterator[tuple[Null, Sequences]]:
     for roles in _ROLES:
         null: Any = trial.config.build(_facts(trial, roles))
         if null is not None:
-            torch.manual_seed(trial.seed)
+            seed_generators(trial.seed)
             observed = trial.observations(_NUM_SEQUENCES, len(roles))
             yield null, Sequences(observations=observed, tasks=torch.arange(_NUM_SEQUENCES) // 2)
 

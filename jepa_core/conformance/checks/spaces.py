@@ -14,6 +14,7 @@ from jepa_core.conformance.comparison import require_equal, require_finite, requ
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import NotApplicable, require
 from jepa_core.contracts import Observations, SequenceDataset, Space
+from jepa_core.engine.seeds import seed_generators
 from jepa_core.spaces import Edit, HasFeatures, HasPictures, space_of, space_state
 
 _NUM_SEQUENCES = 8
@@ -24,7 +25,7 @@ def draws_its_own(trial: Trial) -> None:
     """Its examples and itself draw as many as asked for of what they accept, however much of it holds something."""
     for example in (*type(_space(trial)).examples(), _space(trial)):
         for fill in ("some", "none", "all"):
-            torch.manual_seed(trial.seed)
+            seed_generators(trial.seed)
             drawn = example.sample(_NUM_DRAWN, fill)
             require(len(drawn) == _NUM_DRAWN, f"{example}.sample({_NUM_DRAWN}) gives {len(drawn)}")
             require_of_space(example, drawn.map(lambda tensor: tensor.unsqueeze(1)), f"{example}.sample(…, {fill!r})")
@@ -58,7 +59,7 @@ def shares_what_is_common(trial: Trial) -> None:
 def edits_a_little(trial: Trial) -> None:
     """An edit stays in the space, makes another observation, and leaves its input."""
     space, observations = _space(trial), _real(trial)
-    torch.manual_seed(trial.seed)
+    seed_generators(trial.seed)
     edit = space.editor(observations)
     given = observations[:, -1]
     batch = given.map(torch.clone)
@@ -127,5 +128,5 @@ def _real(trial: Trial) -> Observations:
 
 
 def _edited(trial: Trial, edit: Edit, observations: Observations) -> Observations:
-    torch.manual_seed(trial.seed + 1)
+    seed_generators(trial.seed + 1)
     return edit(observations)

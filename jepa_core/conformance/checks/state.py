@@ -13,6 +13,7 @@ from jepa_core.conformance.situations import EMBEDDING_DIM, Tensors
 from jepa_core.conformance.trial import Trial
 from jepa_core.conformance.violation import NotApplicable, require
 from jepa_core.contracts import HasState, NeedsInitialisation, Statistics
+from jepa_core.engine.seeds import seed_generators
 
 _NUM_STEPS = 25
 
@@ -93,7 +94,7 @@ def _initialised(trial: Trial, *, num_tokens: int) -> Tensors:
     module = trial.build()
     if not isinstance(module, NeedsInitialisation):
         raise NotApplicable("it does not start from data (no `initialise`)")
-    torch.manual_seed(trial.seed + 4)
+    seed_generators(trial.seed + 4)
     module.initialise(torch.randn(num_tokens, EMBEDDING_DIM))
     return state_of(module)
 
@@ -112,6 +113,6 @@ def _statistics(trial: Trial, module: nn.Module) -> Statistics:
 def apply_statistics(module: nn.Module, statistics: Statistics) -> None:
     """One `after_step`, its draws fixed."""
     assert isinstance(module, HasState)
-    torch.manual_seed(3)
+    seed_generators(3)
     with torch.no_grad():
         module.after_step(statistics)
