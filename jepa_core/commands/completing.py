@@ -129,12 +129,18 @@ def _fired(context: CompletionContext, _places: list[Place]) -> Candidates:
     return fired_in(_run(context), _runs_dir(context))
 
 
+def _metrics(context: CompletionContext, _places: list[Place]) -> Candidates:
+    from jepa_core.commands.completing_runs import metrics_of
+
+    return metrics_of(_run(context), _runs_dir(context))
+
+
 def _run(context: CompletionContext) -> str:
-    """The run that the line names."""
+    """The run that the line names, or the first of several."""
     from jepa_core.run_directory.naming import LATEST
 
-    run = context.get("RUN")
-    return run.raw if run is not None and run.raw else LATEST
+    runs = context.get("RUN") or context.get("RUNS")
+    return runs.raw_tokens[0] if runs is not None and runs.raw_tokens else LATEST
 
 
 def _runs_dir(context: CompletionContext) -> Path:
@@ -222,6 +228,7 @@ SOURCES: dict[str, Callable[[CompletionContext, list[Place]], Candidates]] = {
     "--to": _steps("0"),
     "--scenario": _fired,
     "--tag": _tags,
+    "--metric": _metrics,
     "--split": _words("train", "validation", "all"),
     "--array": _words("prediction", "state", "target"),
     "--arrays": _words("state", "prediction", "target", "tokens", "mask", "codes"),

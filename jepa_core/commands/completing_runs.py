@@ -10,6 +10,7 @@ from jepa_core.errors import JepaError
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.naming import LATEST, find_run, runs_in, runs_meant
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.recorded_recipe import recorded_metrics
 from jepa_core.run_directory.tags import recorded_tags
 
 _MOST = 200
@@ -52,6 +53,13 @@ def fired_in(run: str, folder: Path) -> list[tuple[str, str]]:
         found = [firing for path in _found(run, folder) for firing in firings(RunReader(path))]
         return list({name: event.message for name, event in reversed(found)}.items())
     return []
+
+
+def metrics_of(run: str, folder: Path) -> list[tuple[str, str]]:
+    """The metrics that a run can be judged by, and what each is; those of every run where there is none."""
+    recipes = [RunReader(path).recipe() for path in _found(run, folder)]
+    declared = recorded_metrics(recipes[0] if recipes else {})
+    return [(metric.name, metric.doc) for metric in declared if metric.better != "neither" and "*" not in metric.name]
 
 
 def _found(run: str, folder: Path) -> Iterator[Path]:

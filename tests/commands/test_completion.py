@@ -29,7 +29,7 @@ from tests.plugins.distributions import COMPONENT, on_the_path
 from tests.run_directory.runs import record_run, validation
 
 FREE = {
-    "--label", "--metric", "--name", "WORD",
+    "--label", "--name", "WORD",
     "--gpus", "--jobs", "--keep", "--neighbours", "--processes",
     "--replay", "--seconds", "--seeds", "--timeout",
 }  # fmt: skip
@@ -96,6 +96,11 @@ def test_what_a_run_is_called_by_and_has(
     assert {"0", "8", "64"} <= set(offered("rollback", "one-20260101-00", "--to", ""))
     assert {"best", "newest", "8", "64"} <= set(offered("eval", older.name, "--step", ""))
     assert {"0", "8"}.isdisjoint(offered("rollback", "--to", "6"))
+    (older / "recipe.toml").write_text('[[metrics]]\nname = "own.figure"\ndoc = "mine"\nbetter = "higher"\n')
+    judged = offered("compare", older.name, newer.name, "--metric", "")
+    assert {"own.figure", "val.retrieval.mrr"} <= set(judged)
+    assert {"lr", "loss.*"}.isdisjoint(judged)
+    assert "val.retrieval.mrr" in offered("ablate", "x", "--metric", "val.")
     rules = [value for value in offered("rollback", older.name, "--scenario", "") if value and value[0] != "\x1f"]
     assert rules == ["non-finite", "B", "slide"]
     for line in (["rollback", "--scenario", ""], ["rollback", "no such", "--scenario", ""]):
@@ -183,7 +188,7 @@ with suppress(SystemExit):
 assert "cyclopts" not in sys.modules
 asked = (
     ["run", ""], ["run", "digits", "--set", "encoder."], ["eval", ""], ["plugins", "show", ""],
-    ["rollback", "--scenario", ""], ["rollback", "--to", ""], ["runs", "--tag", ""],
+    ["rollback", "--scenario", ""], ["rollback", "--to", ""], ["runs", "--tag", ""], ["compare", "--metric", ""],
 )
 for words in asked:
     with suppress(SystemExit):
