@@ -73,7 +73,9 @@ def _words(run: RunSummary, view: RunView | None, width: int, look: Look) -> Ite
         yield line(Span(f"null     {run.null_mrr:.3f}  {null_title(run.null)}", "dim"))
     if run.outcome:
         against = f" against {foreign(run.baseline, 40)}" if run.baseline else ""
-        yield line(Span("verdict  ", "dim"), outcome_line(run), Span(against, "dim"))
+        verdict = line(Span("verdict  ", "dim"), outcome_line(run))
+        whole = line(verdict, Span(against, "dim"))
+        yield whole if whole.width <= width else verdict
     if view is not None:
         yield from _rules(view, width)
     if run.started:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import attrs
 import pytest
 
 from jepa_core.run_directory.summary import summarise
@@ -30,6 +31,13 @@ def test_it_says_how_the_run_stands_beside_its_null_and_its_rules(tmp_path: Path
     assert "musts    ✘ 1" in text
     assert "▲ collapse" in text
     assert "✘ codes" in text
+
+
+@pytest.mark.parametrize(("width", "against"), [(60, " against gentle_vq"), (30, "")])
+def test_the_baseline_is_named_where_it_has_room(tmp_path: Path, width: int, against: str) -> None:
+    summary = attrs.evolve(summarise(record(tmp_path / "mine")), outcome="regression", baseline="gentle_vq")
+    rows = [row.text for row in preview_content(summary, None, width, 40, Look()).lines]
+    assert f"verdict  regression{against}" in rows
 
 
 def test_its_charts_are_those_that_matter_most_as_many_as_fit(tmp_path: Path) -> None:
