@@ -31,6 +31,12 @@ EVERY_STEP = ("checkpoint.every_steps=1", "checkpoint.keep=100", "train.epochs=2
 RULE = "watch.rollback=[{id='R', title='too far', when='step > 6.5', set={quantizer={codes=12}}}]"
 
 
+@pytest.fixture
+def parent(with_every_step: Path) -> Path:
+    """The run that is rolled back here."""
+    return with_every_step
+
+
 def start(recipe_file: Path, *overrides: str, **more: Any) -> Conclusion:
     registry = installed()
     loaded = with_scenarios(load_recipe(recipe_file, overrides=overrides, registry=registry), registry)
@@ -65,8 +71,7 @@ def rows(run: Path) -> list[dict[str, float]]:
     return [lasting(row) for row in RunReader(run).rows()]
 
 
-def test_a_child_without_an_effective_change_equals_the_straight_run_to_the_last_bit(tiny_recipe_file: Path) -> None:
-    parent = start(tiny_recipe_file, *EVERY_STEP).path
+def test_a_child_without_an_effective_change_equals_the_straight_run_to_the_last_bit(parent: Path) -> None:
     rollback = plan(parent, to=5, set={"aggregator": {"kind": "attention"}, "quantizer": {"codes": 8}})
     assert rollback.plan.changes == ()
     assert "the recipe stays as it is" in rollback.plan.notes[0]
@@ -79,8 +84,7 @@ def test_a_child_without_an_effective_change_equals_the_straight_run_to_the_last
     assert diagnostics[0] == diagnostics[1]
 
 
-def test_what_has_another_shape_starts_anew_and_the_rest_goes_on(tiny_recipe_file: Path) -> None:
-    parent = start(tiny_recipe_file, *EVERY_STEP).path
+def test_what_has_another_shape_starts_anew_and_the_rest_goes_on(parent: Path) -> None:
     child = child_of(parent, to=5, set={"quantizer": {"codes": 12}, "aggregator": {"kind": "mean"}}).path
     handed_down = load_checkpoint(stored_checkpoints.Checkpoint(child / "checkpoints" / "step-5", 5))
     train_on(child)
@@ -160,8 +164,7 @@ def test_a_grandchild_finds_a_healthy_checkpoint_at_its_grandparent(tiny_recipe_
     assert train_on(grandchild).exit_code == 0
 
 
-def test_flags_of_the_parent_are_recorded_and_kept(tiny_recipe_file: Path) -> None:
-    parent = start(tiny_recipe_file, *EVERY_STEP).path
+def test_flags_of_the_parent_are_recorded_and_kept(parent: Path) -> None:
     assert RunReader(parent).environment()["overrides"] == list(EVERY_STEP)
     child = child_of(parent, to=3, set={"train": {"clip_norm": 1.0}}).path
     environment = RunReader(child).environment()
@@ -169,14 +172,12 @@ def test_flags_of_the_parent_are_recorded_and_kept(tiny_recipe_file: Path) -> No
     assert environment["data_fingerprint"] == RunReader(parent).environment()["data_fingerprint"]
 
 
-def test_a_child_is_no_run_of_its_recipe_for_a_baseline(tiny_recipe_file: Path) -> None:
-    parent = start(tiny_recipe_file, *EVERY_STEP).path
+def test_a_child_is_no_run_of_its_recipe_for_a_baseline(parent: Path) -> None:
     train_on(child_of(parent, to=3, set={"train": {"clip_norm": 1.0}}).path)
     assert resolve_baseline(Baseline(recipe="tiny"), parent.parent).values is None
 
 
-def test_a_change_that_makes_no_recipe_leaves_nothing(tiny_recipe_file: Path) -> None:
-    parent = start(tiny_recipe_file, *EVERY_STEP).path
+def test_a_change_that_makes_no_recipe_leaves_nothing(parent: Path) -> None:
     before = sorted(parent.parent.rglob("*"))
     with pytest.raises(RecipeFaultsError) as refused:
         child_of(parent, to=3, set={"aggregator": {"kind": "nope"}, "train": {"epochs": 0}})
@@ -186,10 +187,9 @@ def test_a_change_that_makes_no_recipe_leaves_nothing(tiny_recipe_file: Path) ->
 
 @pytest.mark.parametrize("change", [{"batch_size": 32}, {"batch_size": 8}, {"accumulate": 2}, {"batch_size": 12}])
 def test_a_child_of_other_batches_goes_on_where_its_parent_was_in_the_data(
-    tiny_recipe_file: Path, change: dict[str, Any]
+    parent: Path, change: dict[str, Any]
 ) -> None:
     """Not where it was in its steps: of half as many it would train nothing, of twice as many an epoch anew."""
-    parent = start(tiny_recipe_file, *EVERY_STEP).path
     to = status_of(parent).total_steps // 2
     (before,) = [row["epoch"] for row in rows(parent) if row["step"] == to]
     child = child_of(parent, to=to, set={"train": change})
@@ -206,8 +206,7 @@ def test_a_child_of_other_batches_goes_on_where_its_parent_was_in_the_data(
 
 
 @pytest.mark.parametrize("change", [{"epochs": 1}, {"lr": 1e-3}])
-def test_a_child_that_would_be_over_at_once_is_refused(tiny_recipe_file: Path, change: dict[str, Any]) -> None:
-    parent = start(tiny_recipe_file, *EVERY_STEP).path
+def test_a_child_that_would_be_over_at_once_is_refused(parent: Path, change: dict[str, Any]) -> None:
     steps = status_of(parent).total_steps
     before = sorted(parent.parent.rglob("*"))
     to = steps if "lr" in change else steps // 2
@@ -220,16 +219,14 @@ def test_a_child_that_would_be_over_at_once_is_refused(tiny_recipe_file: Path, c
     assert status_of(child.path).step > to - 1
 
 
-def test_a_parent_that_another_process_trains_is_left_alone(tiny_recipe_file: Path) -> None:
-    parent = start(tiny_recipe_file, *EVERY_STEP).path
+def test_a_parent_that_another_process_trains_is_left_alone(parent: Path) -> None:
     rollback = plan(parent, to=3, set={"train": {"clip_norm": 1.0}})
     with RunLock(parent), pytest.raises(RunDirectoryError, match="is in use by process"):
         make_child(rollback)
     assert len(list(parent.parent.iterdir())) == 1
 
 
-def test_a_copy_that_does_not_verify_leaves_nothing(tiny_recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parent = start(tiny_recipe_file, *EVERY_STEP).path
+def test_a_copy_that_does_not_verify_leaves_nothing(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rollback = plan(parent, to=3, set={"train": {"clip_norm": 1.0}})
     copy = shutil.copyfileobj
 
@@ -244,8 +241,7 @@ def test_a_copy_that_does_not_verify_leaves_nothing(tiny_recipe_file: Path, monk
     assert RunReader(parent).state() == "finished"
 
 
-def test_a_parent_that_cannot_be_marked_gets_no_child(tiny_recipe_file: Path) -> None:
-    parent = start(tiny_recipe_file, *EVERY_STEP).path
+def test_a_parent_that_cannot_be_marked_gets_no_child(parent: Path) -> None:
     rollback = plan(parent, to=3, set={"train": {"clip_norm": 1.0}})
     (parent / "status.json").unlink()
     (parent / "status.json").mkdir()
@@ -254,16 +250,14 @@ def test_a_parent_that_cannot_be_marked_gets_no_child(tiny_recipe_file: Path) ->
     assert list(parent.parent.iterdir()) == [parent]
 
 
-def test_a_batch_that_the_data_has_not_is_refused_before_the_parent_is_marked(tiny_recipe_file: Path) -> None:
-    parent = start(tiny_recipe_file, *EVERY_STEP).path
+def test_a_batch_that_the_data_has_not_is_refused_before_the_parent_is_marked(parent: Path) -> None:
     with pytest.raises(RecipeError, match="batch_size is 1,000, but the run has 96 training sequences"):
         child_of(parent, to=3, set={"train": {"batch_size": 1000}})
     assert list(parent.parent.iterdir()) == [parent]
     assert RunReader(parent).state() == "finished"
 
 
-def test_a_child_that_was_deleted_leaves_its_parent_to_go_on(tiny_recipe_file: Path) -> None:
-    parent = start(tiny_recipe_file, *EVERY_STEP).path
+def test_a_child_that_was_deleted_leaves_its_parent_to_go_on(parent: Path) -> None:
     child = child_of(parent, to=3, set={"train": {"clip_norm": 1.0}}).path
     with pytest.raises(RunDirectoryError, match=f"(?s)jepa run --resume {child}.*after all delete {child}"):
         train_on(parent)

@@ -19,14 +19,8 @@ from jepa_core.rollback.child import make_child
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.planning import plan_rollback
 from jepa_core.run_directory.stored_checkpoints import FILES, MANIFEST, file_sum, manifest_sum
-from tests.rollback.test_child import start
 
 SECRET = b'{"step": 1, "secret": "from outside"}\n'
-
-
-@pytest.fixture
-def parent(tiny_recipe_file: Path) -> Path:
-    return start(tiny_recipe_file, "checkpoint.every_steps=3").path
 
 
 def rolled_back(parent: Path) -> Path:

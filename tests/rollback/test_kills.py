@@ -21,7 +21,7 @@ from jepa_core.run_directory.naming import runs_in
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.stored_checkpoints import stored_checkpoints
 from tests.rollback.killed_rollback import make_children
-from tests.rollback.test_child import final_state, rows, start, train_on
+from tests.rollback.test_child import final_state, rows, train_on
 
 
 def plan_of(parent: Path) -> Rollback:
@@ -40,11 +40,6 @@ def assert_whole(child: Path) -> None:
     assert read_lineage(child) is not None
     assert load_recipe(child / "recipe.toml", registry=installed()).recipe.train.clip_norm == 1.0
     assert RunReader(child).state() == "interrupted"
-
-
-@pytest.fixture
-def parent(tiny_recipe_file: Path) -> Path:
-    return start(tiny_recipe_file, "checkpoint.every_steps=3").path
 
 
 @pytest.mark.parametrize("stride", [9, pytest.param(1, marks=pytest.mark.slow)])

@@ -19,15 +19,9 @@ from jepa_core.rollback.planning import plan_rollback
 from jepa_core.run_directory.naming import find_run, runs_in
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.status import Status, write_status
-from tests.rollback.test_child import start
 from tests.run_directory.runs import record_run
 
 CHANGE = {"train": {"clip_norm": 1.0}}
-
-
-@pytest.fixture
-def parent(tiny_recipe_file: Path) -> Path:
-    return start(tiny_recipe_file, "checkpoint.every_steps=3").path
 
 
 @pytest.fixture
