@@ -61,7 +61,7 @@ def _no_rows(view: RunView, width: int, look: Look, now: float) -> Iterator[Line
     yield from _block("console", [line(foreign(text.rstrip(), 2 * width)) for text in printed])
     if not view.events and not printed:
         yield NOTHING
-        yield line(Span("it has told of nothing and printed nothing", "dim"))
+        yield line(Span("no event and no output yet", "dim"))
 
 
 def _block(title: str, lines: Sequence[Line]) -> Iterator[Line]:

@@ -63,14 +63,18 @@ def _joined(parts: Iterable[Line], gap: str = _GAP) -> list[Line]:
 
 
 def _nearest(musts: Sequence[Outlook], number: int) -> Line:
-    """So many of them, the nearest to their limits, with value and margin, and the others by number; nothing where that
-    leaves out one in trouble."""
-    in_need = sorted(range(len(musts)), key=lambda index: (not _is_troubled(musts[index]), musts[index].nearness))
+    """So many of them with value and margin, and the others by number: those in trouble first, then of those that are
+    judged already the nearest to their limits. Nothing where one in trouble is left out."""
+    in_need = sorted(range(len(musts)), key=lambda index: _need(musts[index]))
     named = [musts[index] for index in sorted(in_need[:number])]
     others = [musts[index] for index in in_need[number:]]
     if any(map(_is_troubled, others)):
         return line()
     return line(_musts(named, _value_and_margin), "  ", *_joined(_numbers(others), "  "))
+
+
+def _need(must: Outlook) -> tuple[bool, bool, float]:
+    return not _is_troubled(must), must.prospect == "pending", must.nearness
 
 
 def _is_troubled(outlook: Outlook) -> bool:

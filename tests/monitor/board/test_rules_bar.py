@@ -104,3 +104,10 @@ def test_a_long_title_is_whole_where_it_has_room(tmp_path: Path) -> None:
     view = with_outlooks(view_of(tmp_path / "mine"), rule)
     assert title in rules_bar(view, 60).text
     assert "retrieval above the str… −0.070 > 0" in rules_bar(view, 46).text
+
+
+def test_of_musts_without_trouble_those_that_are_judged_are_named_before_those_that_wait(tmp_path: Path) -> None:
+    waiting = outlook("must", "pending", "epochs", -0.99, title="epochs of the whole run", value=0.005, limit=0.9)
+    rank = outlook("must", "passing", "rank", 6.8, title="rank of the contexts", value=39.0, operator=">", limit=5.0)
+    view = with_outlooks(view_of(tmp_path / "mine"), waiting, rank)
+    assert rules_bar(view, 46).text.rstrip() == " must ✔ rank of the contexts 39 +680 %  ◌ 1"
