@@ -23,7 +23,7 @@ def sender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sender]:
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("number", [20, pytest.param(300, marks=LONG)])
+@pytest.mark.parametrize("number", [12, pytest.param(300, marks=LONG)])
 def test_whenever_a_run_is_killed_it_ends_with_the_state_rows_and_verdict_of_one_that_never_was(
     sender: Sender, number: int
 ) -> None:
