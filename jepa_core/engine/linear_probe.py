@@ -121,7 +121,8 @@ def fit_logistic(features: Tensor, classes: Tensor, num_classes: int, fitted: Te
     chosen = F.one_hot(classes, num_classes).to(features)
     mean, scale = (statistic[:, :, None] for statistic in _statistics(features, fitted, centre))
     share = (fitted / fitted.sum(1, keepdim=True).to(features))[:, :, None]
-    penalty = LOGISTIC_PENALTY * share.amax(1, keepdim=True)
+    # Of every coefficient but the bias.
+    penalty = F.pad((LOGISTIC_PENALTY * share.amax(1, keepdim=True)).expand(mean.shape), (0, 0, 0, 1))
     absent = (share.transpose(1, 2) @ chosen) == 0
     first = 1 if num_classes == 2 else 0
 
@@ -131,7 +132,8 @@ def fit_logistic(features: Tensor, classes: Tensor, num_classes: int, fitted: Te
 
     def logits_of(weights: Tensor) -> Tensor:
         slopes, bias = unscaled(weights)
-        return F.pad(torch.einsum("vf,mfk->mvk", features, slopes) + bias, (first, 0))
+        logits = torch.einsum("vf,mfk->mvk", features, slopes) + bias
+        return F.pad(logits, (first, 0)) if first else logits
 
     def back(logits: Tensor) -> Tensor:
         """The transpose of `logits_of`."""
@@ -139,26 +141,23 @@ def fit_logistic(features: Tensor, classes: Tensor, num_classes: int, fitted: Te
         total = logits.sum(1, keepdim=True)
         return torch.cat([(torch.einsum("vf,mvk->mfk", features, logits) - mean * total) / scale, total], dim=1)
 
-    def pulled(weights: Tensor) -> Tensor:
-        return F.pad(penalty * weights[:, :-1], (0, 0, 0, 1))
-
     def looked_at(weights: Tensor) -> tuple[Tensor, Tensor]:
         log_shares = logits_of(weights).masked_fill(absent, _NEVER).log_softmax(2)
         misfit = (share * chosen * log_shares).sum((1, 2), keepdim=True)
-        return log_shares, _dot(pulled(weights), weights) / 2 - misfit
+        return log_shares, _dot(penalty * weights, weights) / 2 - misfit
 
     weights = features.new_zeros(len(fitted), features.shape[1] + 1, num_classes - first)
     log_shares, losses = looked_at(weights)
     for _ in range(_MOST_STEPS):
         shares = log_shares.exp()
-        gradient = back((shares - chosen) * share) + pulled(weights)
+        gradient = back((shares - chosen) * share) + penalty * weights
         if gradient.abs().max() <= _TOLERANCE:
             break
 
-        def curved(change: Tensor, shares: Tensor = shares) -> Tensor:
+        def curved(change: Tensor, shares: Tensor = shares, weighed: Tensor = share * shares) -> Tensor:
             """The second derivative times a change of the weights."""
             moved = logits_of(change)
-            return back(share * shares * (moved - (shares * moved).sum(2, keepdim=True))) + pulled(change)
+            return back(weighed * (moved - (shares * moved).sum(2, keepdim=True))) + penalty * change
 
         direction = _conjugate_gradients(curved, -gradient)
         weights, log_shares, losses = _downhill(looked_at, weights, losses, direction, _dot(gradient, direction))

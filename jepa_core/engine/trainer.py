@@ -305,10 +305,9 @@ class Trainer:
             row |= diagnosis.figures
             self.record.diagnosis({"step": done, "epoch": calendar.epoch(done), **diagnosis.detail})
         if validation_due:
-            with_hard = calendar.is_last(done) or calendar.validations(done) % self.validation.hard_every() == 0
-            row |= self.validation(
-                self.step.objective, self.step.views, with_hard=with_hard, with_probes=calendar.probe_due(done)
-            )
+            hard = calendar.is_last(done) or calendar.validations(done) % self.validation.hard_every() == 0
+            probes, step = calendar.probe_due(done), self.step
+            row |= self.validation(step.objective, step.views, with_hard=hard, with_probes=probes)
             if not self.best:
                 row |= self.validation.first_row()
             if row["val.retrieval.mrr"] > self.best.get("mrr", -1.0):
