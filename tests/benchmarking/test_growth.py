@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forked import forked_script
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(BENCHMARKS / name), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-    )
+    return forked_script(BENCHMARKS / name, *arguments)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from jepa_core.contracts import Crew
 from jepa_core.engine.agreement import Word, agreed
 from jepa_core.recipes.tables import Recipe
 from tests.engine.training import RecipeMaker, a_trainer
+from tests.forked import forked_script
 from tests.ranks import in_ranks
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -88,7 +89,7 @@ def command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_bytes_of_the_reference_step_are_those_that_the_page_names() -> None:
-    done = command("ranks.py", "--ranks", 8, "--formula", "--set", "data.num_sequences=200")
+    done = forked_script(BENCHMARKS / "ranks.py", "--ranks", 8, "--formula", "--set", "data.num_sequences=200")
     assert done.returncode == 0, done.stderr
     assert "8 ranks of 4,096 sequences each · 3,955,853 parameters" in done.stdout
     page = (BENCHMARKS.parent / "docs" / "scaling.md").read_text()

@@ -276,7 +276,8 @@ class Sender:
                 shutil.rmtree(run)  # as a person would who is told to start a new run
             sets = [f"--set={key}={value}" for key, value in VARIED.items()]
             new = [str(self.recipe), "--no-audit", "--runs-dir", str(runs_dir), *sets]
-            jepa(["run", *(["--resume", str(resumable[0])] if resumable else new)])
+            # A device that the parent uses is none that its forks can.
+            jepa(["run", "--device", "cpu", *(["--resume", str(resumable[0])] if resumable else new)])
         except SystemExit as ended:
             if not self._imported.exists():
                 self._imported.write_text("\n".join(sorted(sys.modules)))
