@@ -15,9 +15,9 @@ the largest out, and what does not fit the device is said. Width changes the num
 from __future__ import annotations
 
 # Before torch is imported, which reads it then.
-from jepa_core.cli import rest_threads
+from jepa_core.cli import prepare_torch
 
-rest_threads()
+prepare_torch()
 
 import argparse
 import functools

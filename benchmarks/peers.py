@@ -16,9 +16,9 @@ Ratios are to the same work in plain torch, in the same process. Peers that are 
 from __future__ import annotations
 
 # Before torch is imported, which reads it then.
-from jepa_core.cli import rest_threads
+from jepa_core.cli import prepare_torch
 
-rest_threads()
+prepare_torch()
 
 import argparse
 import importlib.util

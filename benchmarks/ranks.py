@@ -19,9 +19,9 @@ Bytes are those that a rank hands to collectives in one step: by formula, and co
 from __future__ import annotations
 
 # Before torch is imported, which reads it then.
-from jepa_core.cli import rest_threads
+from jepa_core.cli import prepare_torch
 
-rest_threads()
+prepare_torch()
 
 import argparse
 import gc

@@ -12,9 +12,9 @@ to be slower than another.
 from __future__ import annotations
 
 # Before torch is imported, which reads it then.
-from jepa_core.cli import rest_threads
+from jepa_core.cli import prepare_torch
 
-rest_threads()
+prepare_torch()
 
 import math
 from collections.abc import Iterator

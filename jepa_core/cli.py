@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     sys.excepthook = _uncaught
     _write_what_is_read()
-    rest_threads()
+    prepare_torch()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
     if next(iter(typed), "") == "run" and "RANK" not in os.environ:  # of several ranks the launcher says it
@@ -186,14 +186,17 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
     print(f"Exit code {_FAILED}: a fault of {whose}: {remedy}.", file=sys.stderr)
 
 
-def rest_threads() -> None:
-    """Let torch's threads on a CPU rest while they wait; to be called before torch is imported.
+def prepare_torch() -> None:
+    """Say what torch reads where it is imported, unless somebody has said it.
 
-    GNU OpenMP lets them spin. Where a core is not ours alone that costs more than it gives: a third of the time beside
-    one busy process, nothing without.
+    Let its threads on a CPU rest while they wait: GNU OpenMP lets them spin. Where a core is not ours alone that costs
+    more than it gives: a third of the time beside one busy process, nothing without. And let several ranks not warn, one
+    by one, that they look for weights without a gradient, and found none in the first step.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    if "RANK" in os.environ:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 
 def _exit_code(arguments: Sequence[str]) -> int:
