@@ -190,8 +190,8 @@ def prepare_torch() -> None:
     """Say what torch reads where it is imported, unless somebody has said it.
 
     Let its threads on a CPU rest while they wait: GNU OpenMP lets them spin. Where a core is not ours alone that costs
-    more than it gives: a third of the time beside one busy process, nothing without. And let several ranks not warn, one
-    by one, that they look for weights without a gradient, and found none in the first step.
+    more than it gives: a third of the time beside one busy process, nothing without. And let several ranks not warn,
+    one by one, that they look for weights without a gradient, and found none in the first step.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
