@@ -80,8 +80,7 @@ class Meters:
         every step."""
         return {
             "names": self._names if self._steps else [],
-            "sums": self._sums[0, : None if self._steps else 0],
-            "counts": self._sums[1, : None if self._steps else 0],
+            "sums": self._sums[:, : None if self._steps else 0],
             "steps": self._steps,
             "rows": self.rows,
         }
@@ -91,9 +90,10 @@ class Meters:
         self._names = list(state["names"])
         self._steps, self._timed_steps = int(state["steps"]), 0
         sums = state["sums"]
-        # Checkpoints once held no counts: every step counted.
-        counts = state.get("counts", torch.full_like(sums, self._steps))
-        self._sums = torch.stack([sums, counts]).to(self._device)
+        if sums.dim() == 1:
+            # Once kept without counts: every step counted.
+            sums = torch.stack([sums, torch.full_like(sums, self._steps)])
+        self._sums = sums.to(self._device)
         self.rows = state["rows"]
 
 

@@ -85,6 +85,12 @@ def spoilt(value: float) -> Any:
     return array
 
 
+def table(separator: str) -> bytes:
+    """The recording with names in its first line, and lines that end as on Windows."""
+    lines = [separator.join(map(repr, row)) for row in RECORDING.tolist()]
+    return "\r\n".join([separator.join(f"x{i}" for i in range(RECORDING.shape[1])), *lines, ""]).encode()
+
+
 ARRAYS_READ: dict[str, Written] = {
     "columns first": saved(np.asfortranarray(RECORDING)),
     "big-endian": saved(RECORDING.astype(">f4")),
@@ -94,6 +100,16 @@ ARRAYS_READ: dict[str, Written] = {
     "a name that is not UTF-8": saved(RECORDING, f"{NOT_UTF8}.npy"),
     "capitals": saved(RECORDING, "X.NPY"),
     "a link": lambda folder: linked(saved(RECORDING, "there.npy")(folder).name, "x.npy")(folder),
+    **{
+        f"a table, {name}": holding(pack(table(separator)), name)
+        for name, separator, pack in (
+            ("a.csv", ",", bytes),
+            ("b.tsv", "\t", bytes),
+            ("c.TXT", " ", bytes),
+            ("d.csv.gz", ";", gzip.compress),
+            ("e.csv", ",", b"\xef\xbb\xbf".__add__),
+        )
+    },
     "zipped on a Mac": zipped(
         **{"observations.npy": bytes_of(RECORDING), "__MACOSX__._observations.npy": b"\0\5\x16\7"}
     ),
@@ -119,13 +135,10 @@ ARRAYS_REFUSED: dict[str, tuple[Written, str]] = {
     "a pipe": (made(os.mkfifo, "x.npy"), "it is no plain file)"),
     "an empty member": (zipped(**{"observations.npy": b""}), "this is no .npz file"),
     "another name": (zipped(**{"sub__observations.npy": bytes_of(RECORDING)}), "the file has sub/observations"),
-    **{
-        f"a table, {name}": (holding(text, name), f"This is '{Path(name).suffix}'.")
-        for name, text in {
-            "a.csv": b"x,y\r\n1,2\r\n", "b.csv": b"x;y\n1,5;2\n\n", "c.tsv": b"1\t2\n1\n", "d.txt": b"\xff 2\n",
-            "e.CSV": b'"1","2"\n', "f.csv.gz": b"1,2",
-        }.items()
-    },
+    "a table with decimal commas": (holding(b"x;y\n1,5;2\n\n", "b.csv"), "b.csv, line 2: column 'x' holds '1,5', with"),
+    "a ragged table": (holding(b"1\t2\n1\n", "c.tsv"), "c.tsv, line 2: it has 1 value, and the lines before have 2"),
+    "a table of text": (holding(b"\xff 2\n", "d.txt"), "d.txt, line 1: column 1 holds text"),
+    "a table of one line": (holding(b"x,y\r\n1,2\r\n", "a.csv"), "a.csv: observations (1, 2) float32 are read"),
 }  # fmt: skip
 
 
