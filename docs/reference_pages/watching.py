@@ -62,7 +62,7 @@ EVENTS = {
     "rows missing": "rows of figures that the run had written are no longer there",
     "events missing": "events that the run had written are no longer there",
     "lines lost": "somebody deleted or replaced a file of lines while the run went on: it goes on in a new one",
-    "file deleted": "somebody deleted another file of the run while it went on: it is written again where the disk lets",
+    "file deleted": "somebody deleted another file of the run while it went on: it is written again if it can be",
     "write failed": "a file of the run directory could not be written, such as on a full disk",
     "observer off": "an observer failed and is switched off; training is not concerned",
     "observer behind": "an observer is too slow, and rows were left out for it",
@@ -77,7 +77,7 @@ FIRINGS = {
     "must": "a must can no longer hold",
     "nice": "a nice can no longer hold",
     "abort": "an abort rule fired: the run stops",
-    "rollback": "a rollback rule fired: a flag, with what a rollback would change and its command, or why that cannot be",
+    "rollback": "a rollback rule fired: a flag, with what a rollback would change and its command, or why not",
     "scenario": "a scenario fired",
     "early stop": "validation no longer improves: the run finishes",
 }
