@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 import torch
 
@@ -23,7 +24,13 @@ def seed_generators(seed: int) -> None:
 
     `torch.manual_seed` notes a traceback each time for a device that may come into use later, also where there is none.
     """
-    if torch.accelerator.is_available():
+    if _has_accelerator():
         torch.manual_seed(seed)
     else:
         torch.default_generator.manual_seed(seed)
+
+
+@cache
+def _has_accelerator() -> bool:
+    """Asked once: to count a machine's devices takes longer than to seed them."""
+    return torch.accelerator.is_available()
