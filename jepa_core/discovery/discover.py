@@ -190,7 +190,9 @@ def _claim(loser: Component, claimants: Iterable[Component]) -> ContestedCompone
 
 def _remedy(error: BaseException, source: PluginSource) -> str:
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
-    repair = f"pip install {missing.partition('.')[0]}" if missing else source.repair(_place(error, source))
+    # No command: whoever puts a package of that name on an index would have it installed.
+    name = clean((missing or "").partition(".")[0], LONGEST_CAUSE)
+    repair = f"install the package that {name} comes from" if missing else source.repair(_place(error, source))
     if isinstance(source, LocalFile):
         return repair
     return f"{repair}, or leave it out: {FLAG} {source.name}, or pip uninstall {source.distribution}"

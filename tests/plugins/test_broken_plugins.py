@@ -149,7 +149,7 @@ def test_a_recipe_that_names_one_is_refused_before_data_loads_with_the_reason(
     error = capsys.readouterr().err
     assert "no aggregator of this name" in error
     assert "jepa-misspelt 1.0 could not be loaded and may offer it: unknown hook 'jepa_agregators'" in error
-    assert "pip install no_such_module" in error
+    assert "install the package that no_such_module comes from" in error
     assert not (tmp_path / "runs").exists()
 
 

@@ -146,7 +146,7 @@ def test_a_broken_local_file_stops_what_would_use_it_and_is_listed(
     assert jepa("recipe", "check", tiny_recipe_file, "--plugin", local_file) == 1
     error = capsys.readouterr().err
     assert error.startswith(f"--plugin {local_file}: ModuleNotFoundError")
-    assert "Remedy: pip install no_such_module" in error
+    assert "Remedy: install the package that no_such_module comes from" in error
     assert jepa("plugins", "list", "--broken", "--json", "--plugin", local_file) == 0
     assert str(local_file) in {plugin["distribution"] for plugin in json.loads(capsys.readouterr().out)["broken"]}
 

@@ -130,6 +130,16 @@ def test_constant_channels_and_very_different_scales_are_found() -> None:
     assert audit.figures["std.minimum"] == 0
 
 
+def test_channels_that_vary_little_beside_their_mean_are_found() -> None:
+    values = drawn(500, 2, 4)
+    values[..., 1] += 1013
+    values[..., 3] -= 10
+    (far,) = audited_values(values, "series", "2 steps", "channel").findings
+    assert (far.name, far.severity) == ("channels far from zero", "warning")
+    assert "2 of 4 channels vary little beside their mean: channel 1 is 1013 on average" in far.message
+    assert "Standardise" in far.advice
+
+
 def test_scales_within_a_hundredfold_are_no_finding() -> None:
     values = drawn(500, 2, 2) * torch.tensor([1.0, 50.0])
     assert not audited_values(values, "series", "2 steps", "channel").findings

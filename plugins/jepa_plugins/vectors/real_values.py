@@ -15,6 +15,9 @@ from jepa_core.observations import Observations
 from jepa_core.spaces import SpaceAudit, require, shape_text
 from jepa_core.watch.findings import Finding
 
+FAR_FROM_ZERO = 5.0
+"""A mean of more standard deviations than that hides what varies about it."""
+
 MUCH_LARGER = 100.0
 """Ratio of the channels' standard deviations from which the smaller one hardly counts."""
 
@@ -175,6 +178,18 @@ def _findings(found: ChannelFigures, noun: str) -> Iterator[Finding]:
             evidence={"largest_std": float(stds.max()), "smallest_std": float(stds.min())},
             advice=f"Standardise the data, each {noun} by its mean and standard deviation in training: the small ones "
             "hardly count otherwise.",
+        )
+    far = moving[found.mean[moving].abs() > FAR_FROM_ZERO * stds]
+    if len(far):
+        first = int(far[(found.mean[far].abs() / found.std[far]).argmax()])
+        yield Finding(
+            name=f"{noun}s far from zero",
+            severity="warning",
+            message=f"{len(far)} of {len(found.mean)} {noun}s vary little beside their mean: {noun} {first} is "
+            f"{float(found.mean[first]):.4g} on average, with a standard deviation of {float(found.std[first]):.3g}.",
+            evidence={"far": len(far), "of": len(found.mean), "first": first},
+            advice=f"Standardise the data, each {noun} by its mean and standard deviation in training: what hardly "
+            "differs is hard to tell apart, and embeddings may all become one.",
         )
 
 
