@@ -208,7 +208,12 @@ class _Structuring:
         tables = self._named_tables(layout.LOSSES, "info_nce")
         if not tables and isinstance(self.table.get(layout.LOSSES, {}), dict):
             self._add((layout.LOSSES,), "a recipe needs at least one loss", self._installed("loss"))
-        return {name: self._loss(name) for name in tables}
+        losses = {name: self._loss(name) for name in tables}
+        if losses and all(entry is not None and entry.weight == 0 for entry in losses.values()):
+            several = len(losses) > 1
+            message = f"{'every' if several else 'the only'} loss has weight 0, so that nothing would be trained"
+            self._add((layout.LOSSES, next(iter(losses)), "weight"), f"{message}: give one a weight above 0")
+        return losses
 
     def _loss(self, name: str) -> LossEntry | None:
         path = (layout.LOSSES, name)

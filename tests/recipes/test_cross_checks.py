@@ -247,3 +247,24 @@ def test_a_rollbacks_change_extends_nothing(tmp_path: Path) -> None:
 def test_a_rollback_has_a_change_or_a_recipe_but_not_both(tmp_path: Path) -> None:
     both = 'use = "small"\nset = { train = { seed = 1 } }'
     assert only_fault(write(tmp_path, "small", MINIMAL + ROLLBACK.format(both))).message.startswith("give either")
+
+
+@pytest.mark.parametrize(
+    ("more", "which"), [("", "the only loss"), ('[losses.other]\nkind = "relational"\nweight = 0.0\n', "every loss")]
+)
+def test_a_recipe_whose_losses_all_have_weight_0_would_train_nothing(tmp_path: Path, more: str, which: str) -> None:
+    fault = only_fault(write(tmp_path, "small", MINIMAL + "weight = 0\n" + more))
+    assert fault.key == "losses.contrast.weight"
+    assert fault.message == f"{which} has weight 0, so that nothing would be trained: give one a weight above 0"
+
+
+def test_a_loss_of_weight_0_may_stand_beside_one_that_trains(tmp_path: Path) -> None:
+    beside = '[losses.other]\nkind = "relational"\nweight = 0.1\n'
+    losses = load(write(tmp_path, "small", MINIMAL + "weight = 0\n" + beside)).recipe.losses
+    assert [entry.weight for entry in losses.values()] == [0.0, 0.1]
+
+
+def test_a_rollback_cannot_switch_off_the_only_loss(tmp_path: Path) -> None:
+    rollback = '[[watch.rollback]]\nid = "b"\nwhen = "lr > 1"\nset = { losses = { contrast = { weight = 0.0 } } }\n'
+    fault = only_fault(write(tmp_path, "small", MINIMAL + rollback))
+    assert fault.message.startswith("the only loss has weight 0")

@@ -144,7 +144,7 @@ def test_for_is_the_number_of_evaluations(tmp_path: Path) -> None:
         ("data.path=/x/y.gz", "data.path", "/x/y.gz"),
         ("data.path='2'", "data.path", "2"),
         ("data.path=a=b", "data.path", "a=b"),
-        ("losses.contrast.weight=0", "losses.contrast.weight", 0.0),
+        ("losses.contrast.weight=2", "losses.contrast.weight", 2.0),
         ("encoder.levels=[5, 6]", "encoder.levels", [5, 6]),
         ("description=two words", "description", "two words"),
         ("train = {seed = 3}", "train.seed", 3),

@@ -129,3 +129,16 @@ def test_a_recipe_with_every_remedy_trains(
         changed = tiny_recipe(*overrides, *overrides_of(rule.set))
         trainer = take_steps(a_trainer(changed, tmp_path / rule.id), 2)
         assert int(trainer.step.vote.bad_step) < 0, rule.id
+
+
+def test_a_dead_loss_is_left_out_only_where_another_is_left() -> None:
+    registry = installed()
+    for beside in (0.0, 0.1):
+        overrides = ('losses.sigreg.kind="sigreg"', f"losses.sigreg.weight={beside}")
+        recipe = load_recipe(RECIPES / "quickstart.toml", overrides=overrides, registry=registry)
+        loaded = with_scenarios(recipe, registry)
+        dead = {rule.id: rule for rule in loaded.recipe.watch.scenario if rule.of == "loss_dead"}
+        rule = dead["loss_dead.info_nce"]
+        assert bool(rule.set) is bool(beside)
+        assert ("or leave it out" in rule.advice) is bool(beside)
+        assert ("optimizer.lr" in rule.advice and "losses.info_nce.temperature" in rule.advice) is not bool(beside)

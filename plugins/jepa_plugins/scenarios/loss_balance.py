@@ -178,19 +178,32 @@ class LossDeadConfig:
     spread: float = setting("highest less lowest value, as a share of its mean", default=0.02, above=0, below=1)
 
     def build(self, facts: ScenarioFacts) -> tuple[Scenario, ...]:
-        return tuple(self._term(f"loss.{name}", name, facts) for name in weighted_terms(facts))
+        terms = weighted_terms(facts)
+        return tuple(self._term(f"loss.{name}", name, facts, is_alone=len(terms) == 1) for name in terms)
 
-    def _term(self, loss: str, name: str, facts: ScenarioFacts) -> Scenario:
+    def _term(self, loss: str, name: str, facts: ScenarioFacts, *, is_alone: bool) -> Scenario:
         return Scenario(
             id=f"{self.kind}.{name}",
             title=f"The loss {name} is dead",
             # The small constant lets a loss that is always 0 count too.
             when=f"max({loss}) - min({loss}) < {self.spread:g} * mean({loss}, 3) + 1e-12 and {TRAINED}",
             after_epoch=settled(facts, 5),
-            set={"losses": {name: {"weight": 0.0}}},
-            advice="It cannot be trained on what it is given: look at its inputs (a regulariser of spread says nothing "
+            # Without the only loss nothing would be trained.
+            set={} if is_alone else {"losses": {name: {"weight": 0.0}}},
+            advice=_what_kills(name, facts)
+            if is_alone
+            else "It cannot be trained on what it is given: look at its inputs (a regulariser of spread says nothing "
             "about vectors of unit length), or leave it out.",
         )
+
+
+def _what_kills(name: str, facts: ScenarioFacts) -> str:
+    """Advice on a loss that has none beside it."""
+    temperature = f"losses.{name}.temperature, " if "temperature" in facts.recipe["losses"][name] else ""
+    return (
+        f"It is the only loss, and nothing is learned. Look at {temperature}at optimizer.lr (too high, or next to 0), "
+        "at the ranks (embeddings that are all alike give no gradient), and at the scale of the data."
+    )
 
 
 def weighted_terms(facts: ScenarioFacts) -> dict[str, dict[str, Any]]:
