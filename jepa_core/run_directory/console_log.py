@@ -14,6 +14,7 @@ from jepa_core.disk_errors import remedy
 from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import opened_folder, own_descriptor
 from jepa_core.run_directory.layout import CONSOLE
+from jepa_core.run_directory.replacing import put_aside
 
 
 def open_console(run: Path, on_failure: Callable[[str, str], None] = lambda _message, _advice: None) -> TextIO:
@@ -63,6 +64,7 @@ class ConsoleLog(io.RawIOBase):
                     return False
             except FileNotFoundError:
                 pass
+            put_aside(self._folder, CONSOLE)
             anew = self._opened()
             os.close(self._descriptor)
             self._descriptor = anew

@@ -21,6 +21,7 @@ from jepa_core.plain_files import open_plain, opened_folder, own_descriptor
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.naming import typed_name
+from jepa_core.run_directory.replacing import put_aside
 
 FAILURES_IN_A_ROW = 5
 LEAST_SECONDS = 60.0
@@ -142,7 +143,9 @@ class LineAppender:
         self._close_all()
 
     def _open(self) -> None:
-        """Open what is at the path, or make it, in place of what was open."""
+        """Open what is at the path, or make it, in place of what was open; what is no file is put aside then."""
+        if self._descriptor >= 0:
+            put_aside(self._folder, self.path.name)
         descriptor = own_descriptor(Path(self.path.name), os.O_RDWR | os.O_APPEND | os.O_CREAT, folder=self._folder)
         if self._descriptor < 0:
             self._descriptor = descriptor

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import secrets
+import stat
 from pathlib import Path
 
 from jepa_core.plain_files import open_plain, opened_folder, plain_descriptor
@@ -52,6 +53,26 @@ def replace_in(folder: int, name: str, content: bytes, *, durable: bool = True) 
         raise
     if durable:
         os.fsync(folder)
+
+
+def put_aside(folder: int, name: str) -> bool:
+    """Rename what is there under a file's name and is no file, such as a folder, a pipe or a link; whether it was so.
+
+    Args:
+        folder: the descriptor of a folder that is this process's own.
+        name: of the file, which is free then.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    if stat.S_ISREG(found.st_mode):
+        return False
+    os.rename(name, f"{name}.put-aside-{secrets.token_hex(4)}", src_dir_fd=folder, dst_dir_fd=folder)
+    return True
 
 
 def sync(path: Path) -> None:

@@ -17,7 +17,7 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import read_plain
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.layout import STATUS
-from jepa_core.run_directory.replacing import replace_file, replace_in
+from jepa_core.run_directory.replacing import put_aside, replace_file, replace_in
 
 State = Literal["starting", "running", "finished", "aborted", "failed", "interrupted", "rolled_back"]
 ShownState = Literal[State, "stale", "crashed", "unknown"]
@@ -133,6 +133,7 @@ class StatusWriter:
         if self._folder is None:
             replace_file(self._path, content, durable=False)
         else:
+            put_aside(self._folder, self._path.name)
             replace_in(self._folder, self._path.name, content, durable=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -33,7 +34,7 @@ from jepa_core.run_directory.layout import (
 )
 from jepa_core.run_directory.line_appender import DELETED, LineAppender
 from jepa_core.run_directory.lock import Loss, RunLock
-from jepa_core.run_directory.replacing import clear_unfinished, replace_in
+from jepa_core.run_directory.replacing import clear_unfinished, put_aside, replace_in
 from jepa_core.run_directory.status import StatusWriter, read_status
 from jepa_core.watch.findings import Finding, Firing, Severity
 from jepa_core.watch.verdict import Verdict, verdict_to_json
@@ -265,14 +266,13 @@ class RunWriter:
             self.tell_loss(_found(f"file deleted {file}", message, step))
 
     def _is_there(self, name: str) -> bool:
-        """Also where the disk does not say otherwise."""
+        """Whether it is a file; also where the disk does not say otherwise."""
         try:
-            os.stat(name, dir_fd=self._lock.folder, follow_symlinks=False)
+            return stat.S_ISREG(os.stat(name, dir_fd=self._lock.folder, follow_symlinks=False).st_mode)
         except FileNotFoundError:
             return False
         except OSError:
             return True
-        return True
 
     def _as_it_is(self, name: str) -> bytes | None:
         try:
@@ -282,8 +282,9 @@ class RunWriter:
 
     def _write_again(self, name: str, content: bytes) -> None:
         """What the disk refuses is tried again at the next look, and told of once."""
-        said = f"{self.path / name} was deleted while the run went on"
+        said = f"{self.path / name} was deleted or replaced while the run went on"
         try:
+            put_aside(self._lock.folder, name)
             replace_in(self._lock.folder, name, content)
         except OSError as error:
             if name not in self._told_missing:

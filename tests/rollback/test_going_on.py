@@ -122,7 +122,7 @@ def test_a_run_whose_recipe_is_deleted_while_it_trains_can_be_resumed_as_it_says
     said = stopped(tiny_recipe_file, passes=3, then=f"{delete}, signal.raise_signal(signal.SIGTERM)")
     (run,) = (tiny_recipe_file.parent / "runs").iterdir()
     assert f"Go on with: jepa run --resume {run.name} --plugin stops.py" in said
-    assert "recipe.toml was deleted while the run went on: it is written again, as it was." in said
+    assert "recipe.toml was deleted or replaced while the run went on: it is written again, as it was." in said
     assert (
         called(["recipe", "check", f"{run}/recipe.toml", "--plugin", f"{tiny_recipe_file.parent}/stops.py"]).code == 0
     )

@@ -3,8 +3,11 @@ from __future__ import annotations
 import fcntl
 import itertools
 import math
+import os
 import shutil
 import tracemalloc
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from jepa_core.run_directory.events import EventsWriter
 from jepa_core.run_directory.layout import VERDICT
 from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.status import read_status
 from jepa_core.run_directory.writing import MetricsWriter, RunWriter
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
@@ -192,9 +196,43 @@ def test_a_file_that_is_written_once_is_written_again_where_somebody_deletes_it(
         run.look_for_files()
     assert (path / name).read_bytes() == before
     (deleted,) = [event for event in RunReader(path).events() if event.name == "file deleted"]
-    assert deleted.message == f"{path / name} was deleted while the run went on: it is written again, as it was."
+    assert (
+        deleted.message
+        == f"{path / name} was deleted or replaced while the run went on: it is written again, as it was."
+    )
     (found,) = told
     assert (found.name, found.message, found.advice) == (f"file deleted {name}", deleted.message, deleted.advice)
+
+
+@pytest.mark.parametrize(
+    "obstacle", [os.mkdir, os.mkfifo, partial(os.symlink, "/dev/zero")], ids=["a folder", "a pipe", "a link"]
+)
+@pytest.mark.parametrize(
+    "name", ["metrics.jsonl", "events.jsonl", "diagnostics.jsonl", "console.log", "recipe.toml", "status.json"]
+)
+def test_what_somebody_puts_in_a_file_s_place_is_put_aside_and_the_run_goes_on(
+    tmp_path: Path, name: str, obstacle: Callable[[Path], None]
+) -> None:
+    seconds, path = [0.0], record_run(tmp_path / "mine")
+    with RunWriter(path, clock=Clock(monotonic=lambda: seconds[0])) as run:
+        run.row({"step": 1})
+        (path / name).unlink()
+        obstacle(path / name)
+        seconds[0] = 1.5
+        run.heartbeat(1, 0.1)
+        run.row({"step": 2})
+        run.event("finished", "info", "It ends.")
+        run.status.update(state="finished")
+    assert (path / name).is_file()
+    assert not (path / name).is_symlink()
+    assert next(file.name for file in path.iterdir() if ".put-aside-" in file.name).startswith(name)
+    told = [event.name for event in RunReader(path).events()]
+    assert told[-1] == "finished"
+    assert name == "status.json" or {"lines lost", "file deleted"} & set(told)
+    assert [row["step"] for row in RunReader(path).rows()][-1] == 2
+    status = read_status(path)
+    assert status is not None
+    assert status.state == "finished"
 
 
 def test_a_deleted_file_that_the_disk_refuses_is_told_of_once_and_tried_again(tmp_path: Path) -> None:
@@ -207,8 +245,10 @@ def test_a_deleted_file_that_the_disk_refuses_is_told_of_once_and_tried_again(tm
             run.look_for_files()
         assert not (path / "recipe.toml").exists()
     first, second = [event.message for event in RunReader(path).events() if event.name == "file deleted"]
-    assert first.endswith("recipe.toml was deleted while the run went on, and cannot be written again: File too large.")
-    assert second.endswith("recipe.toml was deleted while the run went on: it is written again, as it was.")
+    assert first.endswith(
+        "recipe.toml was deleted or replaced while the run went on, and cannot be written again: File too large."
+    )
+    assert second.endswith("recipe.toml was deleted or replaced while the run went on: it is written again, as it was.")
     assert not (path / "environment.json").exists()
 
 
