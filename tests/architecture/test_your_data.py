@@ -7,6 +7,7 @@ import tomllib
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jepa_core.cli import main, program
@@ -103,6 +104,14 @@ def test_the_table_of_the_page_is_read_as_it_says(tmp_path: Path) -> None:
     arrays = read_text_table(path).arrays
     assert list(arrays) == ["observations", "tasks", "labels.is_running"]
     assert arrays["observations"].shape == (4, 2)
+
+
+def test_gaps_are_filled_in_as_the_page_says(folder: Path) -> None:
+    assert "### Missing values\n" in PAGE
+    with pytest.raises(DataError, match=r"2 of 8 values are missing.* docs/your-data\.md, Missing values"):
+        read_text_table(folder / "gaps.csv")
+    filled = read_text_table(folder / "filled.csv").arrays["observations"]
+    np.testing.assert_allclose(filled, [[0.12, -1.4], [0.15, -1.2], [0.18, -1], [0.21, -0.8]], rtol=1e-6)
 
 
 def test_a_recipe_for_another_space_is_refused_as_the_page_says(

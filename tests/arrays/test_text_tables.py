@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import subprocess
 import tracemalloc
 from pathlib import Path
 
@@ -88,18 +89,20 @@ def test_a_table_is_a_recording_like_the_same_numbers_as_an_array(tmp_path: Path
 
 
 REFUSED = {
-    "a,b\n1,2\n3,\n": "line 3: column 'b' has no value. Fill it in (by what is between its neighbours), or cut",
+    "a,b\n1,2\n3,\n": "line 3: column 'b' has no value. Fill it in (by what is between its neighbours, with the "
+    "lines of docs/your-data.md, Missing values), or cut the recording there.",
     "a,b\n1,2\n\n3,NA\n": "line 4: column 'b' has no value (NA). ",
     "NA,NA\n1,2\n": "line 1: column 1 has no value (NA). ",
     "a,b\n1,2\nnan,3\n": "line 3: column 'a' has no value (nan). ",
     "a,b\n1,2\n1,inf\n": "line 3: column 'b' holds inf, which is no finite number.",
     "a;b\n1;2\n1,5;2\n": "line 3: column 'a' holds '1,5', with a decimal comma: write decimal points. This does it: tr",
     '"1,5",2\n3,4\n': "line 1: column 1 holds '1,5', with a decimal comma: write decimal points.",
-    "date,a\n2026-01-01,2\n": "line 2: column 'date' holds text ('2026-01-01'), and only numbers are read. Write "
-    "a number there, or leave that column out: cut -d, -f2 PATH > NEW.csv",
+    "date,a\n2026-01-01,2\n": "line 2: column 'date' holds text ('2026-01-01'), and only numbers are read. Leave "
+    "that column out. This does it: cut -d, -f2 PATH > NEW",
     "a,date,b,c,place\n1,x,2,3,y\n": "line 2: column 'date' holds text ('x') and column 'place' holds text ('y'), and "
-    "only numbers are read. Write a number there, or leave those columns out: cut -d, -f1,3,4 PATH > NEW.csv",
-    "a,b\n1,2\n3,4 m\n": "line 3: column 'b' holds text ('4 m'), and only numbers are read.",
+    "only numbers are read. Leave those columns out. This does it: cut -d, -f1,3,4 PATH > NEW",
+    "a,b\n1,2\n3,4 m\n": "line 3: column 'b' holds text ('4 m'), and only numbers are read. 1 of its 2 values "
+    "is text: write a number there.",
     "a,b\n1,2\n1_0,3\n": "line 3: column 'a' holds text ('1_0'), and only numbers are read.",
     "a,labels.kind\n1,cat\n": "line 2: column 'labels.kind' holds text ('cat'), and only numbers are read. Number its",
     "a,b\n1,2\n3\n": "line 3: it has 1 value, and the lines before have 2.",
@@ -118,7 +121,7 @@ REFUSED = {
 def test_what_is_no_table_of_numbers_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "t.csv"
     path.write_text(text)
-    told = re.escape(REFUSED[text]).replace("PATH", re.escape(str(path)))
+    told = re.escape(REFUSED[text].replace("PATH", str(path)).replace("NEW", "t-numbers.csv"))
     with pytest.raises(DataError, match=rf"^{re.escape(str(path))}[:,] {told}"):
         ArrayFile(path).headers()
 
@@ -128,6 +131,98 @@ def test_the_line_is_right_far_down_and_behind_names_of_two_lines(tmp_path: Path
     path.write_text('"a\nb",c\n' + "1,2\n" * 50_000 + "3,x\n" + "1,2\n" * 50_000)
     with pytest.raises(DataError, match="line 50003: column 'c' holds text"):
         ArrayFile(path).headers()
+
+
+def refusal(path: Path, text: str, encoding: str = "utf-8") -> str:
+    """What is said of a table, without its path."""
+    path.write_text(text, encoding=encoding)
+    with pytest.raises(DataError) as refused:
+        read_text_table(path)
+    return str(refused.value).removeprefix(f"{path}, ")
+
+
+MENDED = {
+    "decimal commas": ("a;b\n1,5;2\n3;4\n", [[1.5, 2], [3, 4]]),
+    "dates": ("date,a\n2026-01-01,2\n2026-01-02,3\n", [[2], [3]]),
+    "dates and decimal commas": ("date;a;b\n2026-01-01;1,5;2\n2026-01-02;3;4\n", [[1.5, 2], [3, 4]]),
+    "the separator in quotes": ('note,a\n"ok, run 0",10.5\n"ok, run ""1""",11\n', [[10.5], [11]]),
+    "the separator in quotes and decimal commas": ('a;"a; note"\n1,5;"x; y"\n3;"z\nz"\n', [[1.5], [3]]),
+    "tabs": ("a\tnote\tb\n1\tx\t2\n3\ty\t4\n", [[1, 2], [3, 4]]),
+    "tabs in quotes": ('a\tnote\tb\n1\t"x\ty"\t2\n3\ty\t4\n', [[1, 2], [3, 4]]),
+    "an empty column": ("a,b,c\n1,,2\n3,,4\n", [[1, 2], [3, 4]]),
+    "old Mac": ("a,note\r1,x\r3,y\r", [[1], [3]]),
+}
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_the_command_that_is_advised_mends_a_copy_and_leaves_every_file_as_it_is(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text, values = MENDED[name]
+    path = tmp_path / "my lab's-numbers.csv"
+    taken = tmp_path / "my lab's-numbers-2.csv"
+    taken.write_text("mine")
+    told = refusal(path, text)
+    subprocess.run(["sh", "-c", re.split(r"This [\w ]+: ", told)[1]], check=True)
+    assert path.read_text() == text.replace("\r", "\n")
+    assert taken.read_text() == "mine"
+    assert read_text_table(tmp_path / "my lab's-numbers-3.csv").arrays["observations"].tolist() == values
+
+
+def test_no_command_is_advised_that_would_spoil_a_packed_table_or_one_of_utf_16(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "t.csv", "a;date\n1,5;x\n", "utf-16").count(">") == 0
+    path = tmp_path / "packed.csv"
+    path.write_bytes(gzip.compress(b"a;date\n1,5;x\n"))
+    with pytest.raises(DataError, match="Leave that column out") as refused:
+        read_text_table(path)
+    assert ">" not in str(refused.value)
+
+
+def test_a_column_of_groups_may_be_tasks(tmp_path: Path) -> None:
+    told = refusal(tmp_path / "t.csv", "subject,a\n" + "B,1\n" * 3 + "A,2\n" * 3)
+    assert told.startswith(
+        "line 2: column 'subject' holds text ('B'), and only numbers are read. If column 'subject' tells recordings "
+        "apart, call it tasks and write whole numbers from 0 ('A' is 0, 'B' is 1); else leave that column out. This"
+    )
+    assert "tells recordings apart" not in refusal(tmp_path / "t.csv", "tasks,kind,a\n0,x,1\n0,x,2\n")
+
+
+def test_of_a_column_of_numbers_with_some_texts_these_are_counted_and_it_is_not_left_out(tmp_path: Path) -> None:
+    rows = ["0.5,1"] * 5000
+    rows[2000] = rows[4000] = "<0.05,1"
+    assert refusal(tmp_path / "t.csv", "\n".join(["a,b", *rows])) == (
+        "line 2002: column 'a' holds text ('<0.05'), and only numbers are read. 2 of its 5,000 values are text: write "
+        "numbers there."
+    )
+
+
+def test_missing_values_are_counted_over_the_whole_table(tmp_path: Path) -> None:
+    rows = ["1,2,3"] * 40_000
+    rows[10], rows[20_000], rows[39_999] = "1,,3", "NA,nan,3", "1,?,3"
+    assert refusal(tmp_path / "t.csv", "\n".join(["a,b,c", *rows])) == (
+        "line 12: column 'b' has no value. 4 of 120,000 values are missing: 3 in column 'b', 1 in column 'a'. Fill "
+        "them in (by what is between neighbours, with the lines of docs/your-data.md, Missing values), or cut the "
+        "recording at each."
+    )
+
+
+def test_all_faults_of_a_table_are_said_together(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    told = refusal(path, "date;a;b\nx;1,5;2\ny;;3,5\nz;inf;<1\nu;1;2\n")
+    assert told.split("\n") == [
+        "line 2: column 'date' holds text ('x'), and only numbers are read. Leave that column out.",
+        "  line 2: column 'a' holds '1,5', with a decimal comma: write decimal points. 2 values have one: 1 in column "
+        "'a', 1 in column 'b'.",
+        "  line 3: column 'a' has no value. Fill it in (by what is between its neighbours, with the lines of "
+        "docs/your-data.md, Missing values), or cut the recording there.",
+        "  line 4: column 'b' holds text ('<1'), and only numbers are read. 1 of its 4 values is text: write a number "
+        "there.",
+        "  line 4: column 'a' holds inf, which is no finite number.",
+        "  This leaves out what has no numbers and writes decimal points: cut -d';' -f2,3 "
+        f"{path} | tr , . > t-numbers.csv",
+    ]
+    assert refusal(path, "a,b\n1,\n3\n").endswith("\n  line 3: it has 1 value, and the lines before have 2.")
 
 
 def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:

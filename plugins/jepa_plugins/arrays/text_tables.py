@@ -12,9 +12,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import os
-import re
-import shlex
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,8 +25,8 @@ import attrs
 import numpy as np
 
 from jepa_core.errors import DataError
-from jepa_core.visible_text import clean
 from jepa_plugins.arrays.names import OBSERVATIONS, is_of_rows
+from jepa_plugins.arrays.table_faults import DECIMAL_COMMA, NO_VALUE, NUMBER, CellFaults, Form
 from jepa_plugins.data_path import BYTE_ORDER_MARK, opened, reason
 
 SUFFIXES = (".csv", ".tsv", ".txt")
@@ -43,10 +40,6 @@ _BLOCK = 1 << 14
 _LONGEST_LINE = 1 << 24
 _MOST_LINES_OF_NAMES = 10
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
-_NO_VALUE = frozenset({"", "na", "n/a", "nan", "-nan", "null", "none", "?", "-"})
-"""What stands for a value that is missing, in small letters."""
 _OF_INDEX = ("", "Unnamed: 0")
 """Names of the column that pandas puts before a table, and that counts its rows."""
 
@@ -84,13 +77,13 @@ def read_text_table(path: Path) -> TextTable:
 
 @lru_cache(maxsize=1)
 def _read(path: Path, _signature: tuple[int, ...]) -> TextTable:
-    separator, encoding = _form(path)
-    with opened(path) as packed, io.TextIOWrapper(packed, encoding=encoding, errors="replace") as file:
-        return _Reading(path, _Lines(path, file), separator).table()
+    form = _form(path)
+    with opened(path) as packed, io.TextIOWrapper(packed, encoding=form.encoding, errors="replace") as file:
+        return _Reading(form, _Lines(path, file)).table()
 
 
-def _form(path: Path) -> tuple[str | None, str]:
-    """Separator, None for blanks, and encoding of a table, by its beginning.
+def _form(path: Path) -> Form:
+    """How a table is written, by its beginning.
 
     Raises:
         DataError: it is no text.
@@ -109,7 +102,7 @@ def _form(path: Path) -> tuple[str | None, str]:
             content.decode(encoding)
         except UnicodeDecodeError:
             encoding = "latin-1"
-    return _separator(content.decode(encoding, errors="replace").splitlines()), encoding
+    return Form(path, _separator(content.decode(encoding, errors="replace").splitlines()), encoding)
 
 
 def _separator(lines: Sequence[str]) -> str | None:
@@ -144,15 +137,17 @@ class _Lines:
 class _Reading:
     """One pass over a table."""
 
-    def __init__(self, path: Path, lines: _Lines, separator: str | None) -> None:
-        self._path, self._lines, self._separator = path, lines, separator
+    def __init__(self, form: Form, lines: _Lines) -> None:
+        self._form, self._lines = form, lines
+        self._path, self._separator = form.path, form.separator
         self._names: list[str] = []
-        self._num_columns = 0
+        self._num_columns = self._num_rows = 0
+        self._faults = CellFaults(form, (), 0)
 
     def table(self) -> TextTable:
         """
         Raises:
-            DataError: a line is at fault.
+            DataError: lines are at fault.
         """
         texts = iter(self._lines)
         blocks = [self._first(texts)]
@@ -173,6 +168,8 @@ class _Reading:
             with np.errstate(over="ignore"):  # what float32 does not hold is refused as all such numbers are
                 observed.append(numbers[:, kept].astype(np.float32))
             told.append(numbers[:, of_rows])
+        if self._faults:
+            raise self._faults.error(self._num_rows)
         whole = np.concatenate(observed)
         notes: tuple[str, ...] = ()
         if may_count and len(kept) > 1 and _counts(whole[:, 0]):
@@ -207,6 +204,7 @@ class _Reading:
                         f"{_counted(len(cells), 'value')}. Give each column one name, and each line a value of each."
                     )
                 self._names = names
+            self._faults = CellFaults(self._form, self._names, self._num_columns)
             return np.array([self._row(cells, self._lines.number)])
         raise DataError(f"{self._path}: there is no line of numbers in it, a value for each column.")
 
@@ -233,7 +231,7 @@ class _Reading:
         """Lines as rows of numbers, by NumPy's own reader; where that finds fault, one after the other.
 
         Raises:
-            DataError: a line is at fault.
+            DataError: a line has more or fewer values than there are columns.
         """
         try:
             with warnings.catch_warnings():
@@ -242,6 +240,7 @@ class _Reading:
         except ValueError:
             numbers = np.empty((0, 0))
         if numbers.shape[1] == self._num_columns and np.isfinite(numbers).all():
+            self._num_rows += len(numbers)
             return numbers
         start = self._lines.number - len(block) + 1
         rows = [
@@ -252,69 +251,28 @@ class _Reading:
         return np.array(rows).reshape(-1, self._num_columns)
 
     def _row(self, cells: Sequence[str], number: int) -> list[float]:
-        """
+        """Its numbers; NaN for all of them where a cell is at fault, which is kept in mind.
+
         Raises:
-            DataError: a cell holds no finite number, or there are more or fewer than columns.
+            DataError: there are more or fewer than columns.
         """
-        where = f"{self._path}, line {number}"
         if len(cells) != self._num_columns:
-            raise DataError(
-                f"{where}: it has {_counted(len(cells), 'value')}, and the lines before have {self._num_columns}."
+            problem = (
+                f"line {number}: it has {_counted(len(cells), 'value')}, and the lines before have {self._num_columns}."
             )
-        texts = []
-        for index, cell in enumerate(cells):
-            if cell.lower() in _NO_VALUE:
-                has = f"has no value ({clean(cell, 20)})" if cell else "has no value"
-                raise DataError(
-                    f"{where}: {self._column(index)} {has}. Fill it in (by what is between its neighbours), or cut the "
-                    "recording there."
-                )
-            if _DECIMAL_COMMA.fullmatch(cell):
-                commas = f" tr , . < {self._typed} > NEW{self._path.suffix}" if self._separator != "," else ""
-                raise DataError(
-                    f"{where}: {self._column(index)} holds {cell!r}, with a decimal comma: write decimal points."
-                    + (commas and f" This does it:{commas}")
-                )
-            if not _NUMBER.fullmatch(cell):
-                texts.append(index)
-        if texts:
-            raise self._text_error(where, cells, texts)
-        values = [float(cell) for cell in cells]
-        for index, value in enumerate(values):
-            if not np.isfinite(value):
-                raise DataError(f"{where}: {self._column(index)} holds {cells[index]}, which is no finite number.")
-        return values
-
-    def _text_error(self, where: str, cells: Sequence[str], texts: Sequence[int]) -> DataError:
-        held = " and ".join(f"{self._column(index)} holds text ({clean(cells[index], 40)!r})" for index in texts[:3])
-        if self._names and all(is_of_rows(self._names[index]) for index in texts):
-            return DataError(f"{where}: {held}, and only numbers are read. Number its names from 0.")
-        left = [index + 1 for index in range(len(cells)) if index not in texts]
-        command = ""
-        if left and self._separator and self._path.suffix.lower() != ".gz":
-            flag = "" if self._separator == "\t" else f" -d{shlex.quote(self._separator)}"
-            fields = ",".join(map(str, left))
-            command = f": cut{flag} -f{fields} {self._typed} > NEW{self._path.suffix}"
-        what = "that column" if len(texts) == 1 else "those columns"
-        return DataError(
-            f"{where}: {held}, and only numbers are read. Write a number there, or leave {what} out{command or '.'}"
-        )
-
-    @property
-    def _typed(self) -> str:
-        return shlex.quote(os.fspath(self._path))
-
-    def _column(self, index: int) -> str:
-        name = self._names[index] if self._names else ""
-        return f"column {clean(name, 40)!r}" if name else f"column {index + 1}"
+            raise (
+                self._faults.error(self._num_rows, problem) if self._faults else DataError(f"{self._path}, {problem}")
+            )
+        self._num_rows += 1
+        return [np.nan] * len(cells) if self._faults.add(cells, number) else [float(cell) for cell in cells]
 
 
 def _are_names(cells: Sequence[str], *, may_be_numbers: bool) -> bool:
     """Whether a line says what columns are, as names or units: no number stands in it, nor nothing at all. The first
     line may have the numbers of columns, as pandas writes them, beside a name or an empty one for the index."""
-    numbers = [cell for cell in cells if _NUMBER.fullmatch(cell) or _DECIMAL_COMMA.fullmatch(cell)]
+    numbers = [cell for cell in cells if NUMBER.fullmatch(cell) or DECIMAL_COMMA.fullmatch(cell)]
     if not numbers:
-        return not all(cell.lower() in _NO_VALUE for cell in cells)
+        return not all(cell.lower() in NO_VALUE for cell in cells)
     are_counted = any(numbers == [str(start + index) for index in range(len(numbers))] for start in (0, 1))
     return may_be_numbers and are_counted and 2 <= len(numbers) < len(cells)
 
