@@ -118,14 +118,18 @@ def cause_of(training: TrainingStep, step: int, keeper: BatchKeeper | None = Non
         micro, positions = (bad.micro, bad.positions) if bad else (None, ())
         batch = keeper.keep(step, what, micro=micro, positions=positions)
     plugin = _plugin_of(bad.made_by, training.recipe) if bad and bad.made_by else ""
-    gentler = "a lower optimizer.lr or train.clip_norm"
+    advice = (
+        "Start again with a lower optimizer.lr or train.clip_norm"
+        if step
+        else "Not a step had been taken: look at the data's values, whose size jepa audit says"
+    )
     if training.compute.precision != "fp32":
-        gentler += ", or with train.precision = 'fp32'"
+        advice += ", or start again with train.precision = 'fp32'"
     first = f"jepa plugins check {shlex.quote(plugin)} tries the component alone. " if plugin else ""
     return Cause(
         what=what,
         batch=batch or "",
-        advice=f"{first}Start again with {gentler}.",
+        advice=f"{first}{advice}.",
         is_known=bad is not None,
         plugin=plugin,
     )

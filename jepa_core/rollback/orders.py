@@ -16,6 +16,7 @@ import attrs
 from jepa_core.errors import CheckpointError, JepaError, RecipeError, RunDirectoryError
 from jepa_core.recipes.difference import Change
 from jepa_core.recipes.faults import RecipeFaultsError
+from jepa_core.recorded_numbers import decode_number
 from jepa_core.registry import Registry
 from jepa_core.rollback.change import changed_recipe, refuse_other_data
 from jepa_core.rollback.child import Child, make_child
@@ -29,7 +30,7 @@ from jepa_core.run_directory.status import HEARTBEAT_SECONDS
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.visible_text import clean
 from jepa_core.watch.decision import Decision
-from jepa_core.watch.findings import Firing, Severity
+from jepa_core.watch.findings import Finding, Firing, Severity
 
 LONGEST_FAULT = 400
 """Characters of why a change cannot be made."""
@@ -137,6 +138,22 @@ class RollbackOrders:
             command = f"{command} --set KEY=VALUE"
         return RollbackFlag(tuple(map(change_in_words, changes)), command)
 
+    def remedy(self, finding: Finding) -> str:
+        """The rollback that makes the change of a rule's finding, with the change behind it; empty where it has none,
+        or it cannot be made."""
+        rule = finding.name.partition(" ")[2]
+        firing = Firing(
+            name=rule,
+            kind="scenario",
+            severity=finding.severity,
+            message=finding.message,
+            set=finding.set,
+            use=str(finding.evidence.get("use") or ""),
+            first_sign=decode_number(finding.evidence.get("first_sign")),
+        )
+        flag = self.flag(firing) if rule and not finding.name.startswith("audit ") else None
+        return f"{flag.command}  # {', '.join(flag.changes)}" if flag and flag.changes and not flag.fault else ""
+
     def _by_hand(self, firing: Firing) -> str:
         """The command without the rule's name, with which its change would be made, too."""
         try:
@@ -213,7 +230,8 @@ class RollbackOrders:
         try:
             return _Order(rollback=self._plan(self._registry(), scenario=firing.name), request=None)
         except JepaError as error:
-            message = f"{firing.name} is flagged only, it cannot be rolled back: {error}"
+            why = " ".join(str(error).splitlines())
+            message = f"{firing.name} is flagged only, it cannot be rolled back: {why}"
             self._tell("not rolled back", "warning", message, step=step)
             return None
 

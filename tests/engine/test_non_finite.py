@@ -228,6 +228,10 @@ def test_a_non_finite_loss_in_fp16_is_no_overflow(tiny_recipe: RecipeMaker, tmp_
     into_loss(trainer, math.nan)
     assert train(trainer).step == 0
     assert "output of losses.sigreg" in record.named("non-finite")[0]
+    # Before the first step no learning rate can matter.
+    assert "optimizer.lr" not in record.advice[-1]
+    assert "the data's values" in record.advice[-1]
+    assert "train.precision = 'fp32'" in record.advice[-1]
 
 
 def test_the_loss_scale_has_a_floor_and_a_ceiling() -> None:

@@ -54,6 +54,7 @@ def test_a_rule_with_such_a_change_only_flags_and_training_goes_on(whole: Path) 
     told = [event.message for event in RunReader(whole).events() if event.name == "not rolled back"]
     assert len(told) == 1
     assert told[0].startswith("R is flagged only, it cannot be rolled back: With this change training cannot go on")
+    assert "\n" not in told[0]
     assert RunReader(whole).state() == "finished"
     (fired,) = [event for event in RunReader(whole).events() if event.name == "rollback R"]
     assert fired.evidence["command"] == f"jepa rollback {whole} --to 3 --set KEY=VALUE"
