@@ -79,6 +79,11 @@ def test_what_is_no_file_of_arrays_is_refused(tmp_path: Path) -> None:
         (tmp_path / f"broken{suffix}").write_bytes(b"no arrays here")
         with pytest.raises(DataError, match=rf"broken{suffix}: this is no {suffix} file, or it is damaged"):
             ArrayFile(tmp_path / f"broken{suffix}").headers()
+    for suffix in (".npy", ".npz"):
+        path = saved(tmp_path, suffix, np.zeros(500)).path
+        path.write_bytes(path.read_bytes()[:300])
+        with pytest.raises(DataError, match=rf"this is no {suffix} file, or it is damaged \(\w+: .*Save it anew"):
+            ArrayFile(path).headers()
     (tmp_path / "folder.npy").mkdir()
     with pytest.raises(DataError, match=r'folder\.npy is a folder\. .* of images there is data\.kind = "images"'):
         ArrayFile(tmp_path / "folder.npy").headers()

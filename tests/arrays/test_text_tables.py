@@ -36,6 +36,12 @@ TABLES = {
     "packed.csv": gzip.compress(b"x,y\n1.5,2\n3,4\n"),
     "numpy.txt": b"# x y\n1.500000000000000000e+00 2.000000000000000000e+00\n3.0e+00 4.0e+00\n",
     "blanks.csv": b"\n x , y \n 1.5 , 2 \n   \n 3 , 4 \n",
+    "open ends.csv": b"x,y,\n1.5,2,\n3,4,\n",
+    "open ends below names.csv": b"x,y\n1.5,2,\n3,4,\n",
+    "open ends without names.csv": b"1.5;2; \r\n3;4;\r\n",
+    "open ends in quotes.tsv": b'"x"\t"y"\t\n"1.5"\t"2"\t\n"3"\t"4"\t\n',
+    "an open end of names.csv": b"x,y,\n1.5,2\n3,4\n",
+    "some open ends.csv": b"x,y,\n1.5,2,\n3,4\n",
     "pandas.csv": b",0,1\n0,1.5,2\n1,3,4\n",
     "pandas with names.csv": b",x,y\n0,1.5,2\n1,3,4\n",
     "R.csv": b'"","x","y"\n"1",1.5,2\n"2",3,4\n',
@@ -97,6 +103,9 @@ REFUSED = {
     "a,b\n1,2\n1,inf\n": "line 3: column 'b' holds inf, which is no finite number.",
     "a;b\n1;2\n1,5;2\n": "line 3: column 'a' holds '1,5', with a decimal comma: write decimal points. This does it: tr",
     '"1,5",2\n3,4\n': "line 1: column 1 holds '1,5', with a decimal comma: write decimal points.",
+    "a,b,\n1,2,\n3,,\n": "line 3: column 'b' has no value.",
+    "a,b,\n1,2,\n3,4,5\n": "line 3: it has 3 values, and the lines before have 2.",
+    "a,b\n1,\n2,3\n": "line 2: column 'b' has no value.",
     "date,a\n2026-01-01,2\n": "line 2: column 'date' holds text ('2026-01-01'), and only numbers are read. Leave "
     "that column out. This does it: cut -d, -f2 PATH > NEW",
     "a,date,b,c,place\n1,x,2,3,y\n": "line 2: column 'date' holds text ('x') and column 'place' holds text ('y'), and "

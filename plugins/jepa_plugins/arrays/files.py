@@ -63,11 +63,11 @@ _REMEDIES = {
 """What to do with files of other kinds, by their ending: templates with the file's `path`."""
 
 _BEGINNINGS = {
-    b"\x93NUMPY": "it begins as a .npy file does: name it so",
-    b"PK": "it begins as a .npz file does: name it so",
-    GZIP: "it is compressed by gzip: unpack it first, gunzip",
+    b"\x93NUMPY": (".npy", "it begins as a .npy file does: name it so"),
+    b"PK": (".npz", "it begins as a .npz file does: name it so"),
+    GZIP: (".gz", "it is compressed by gzip: unpack it first, gunzip"),
 }
-"""The first bytes of files → what is said of one that has another name."""
+"""The first bytes of files → how their names end, and what is said of one that has another name."""
 
 _LARGEST = 2**63 - 1
 
@@ -128,7 +128,9 @@ class ArrayFile:
                 start = file.read(8)
         except OSError:
             return ""
-        kinds = (kind for mark, kind in _BEGINNINGS.items() if start.startswith(mark))
+        kinds = (
+            kind for mark, (suffix, kind) in _BEGINNINGS.items() if start.startswith(mark) and suffix != self._suffix
+        )
         kind = next(kinds, "" if start else "it is empty")
         return f" ({kind})" if kind else ""
 

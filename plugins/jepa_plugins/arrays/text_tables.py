@@ -142,6 +142,8 @@ class _Reading:
         self._path, self._separator = form.path, form.separator
         self._names: list[str] = []
         self._num_columns = self._num_rows = 0
+        self._ends_open = False
+        """Whether lines end with a separator, behind which nothing comes."""
         self._faults = CellFaults(form, (), 0)
 
     def table(self) -> TextTable:
@@ -195,6 +197,7 @@ class _Reading:
                 if len(before) > _MOST_LINES_OF_NAMES:
                     break
                 continue
+            cells = self._closed(cells, before)
             self._num_columns = len(cells)
             if before:
                 at, names = next((each for each in before if len(each[1]) == len(cells)), before[0])
@@ -207,6 +210,17 @@ class _Reading:
             self._faults = CellFaults(self._form, self._names, self._num_columns)
             return np.array([self._row(cells, self._lines.number)])
         raise DataError(f"{self._path}: there is no line of numbers in it, a value for each column.")
+
+    def _closed(self, cells: list[str], before: list[tuple[int, list[str]]]) -> list[str]:
+        """The first line of numbers without the empty cell at its end, where no line of names, which are changed
+        likewise, has a name for it."""
+        widths = {len(names) for _, names in before if names[-1]}
+        self._ends_open = len(cells) > 1 and not cells[-1] and len(cells) not in widths
+        cells = cells[:-1] if self._ends_open else cells
+        before[:] = [
+            (line, names if names[-1] or len(names) != len(cells) + 1 else names[:-1]) for line, names in before
+        ]
+        return cells
 
     def _without_mark(self, cells: list[str]) -> list[str]:
         """Without the mark of a comment, which NumPy puts before names."""
@@ -233,10 +247,11 @@ class _Reading:
         Raises:
             DataError: a line has more or fewer values than there are columns.
         """
+        texts = [self._without_end(text) for text in block] if self._ends_open else block
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", ".*input contained no data", UserWarning)
-                numbers = np.loadtxt(block, delimiter=self._separator, quotechar='"', comments=None, ndmin=2)
+                numbers = np.loadtxt(texts, delimiter=self._separator, quotechar='"', comments=None, ndmin=2)
         except ValueError:
             numbers = np.empty((0, 0))
         if numbers.shape[1] == self._num_columns and np.isfinite(numbers).all():
@@ -250,12 +265,18 @@ class _Reading:
         ]
         return np.array(rows).reshape(-1, self._num_columns)
 
+    def _without_end(self, text: str) -> str:
+        assert self._separator is not None  # between blanks there is no empty cell
+        return text.rstrip("\r\n ").removesuffix(self._separator)
+
     def _row(self, cells: Sequence[str], number: int) -> list[float]:
         """Its numbers; NaN for all of them where a cell is at fault, which is kept in mind.
 
         Raises:
             DataError: there are more or fewer than columns.
         """
+        if self._ends_open and len(cells) == self._num_columns + 1 and not cells[-1]:
+            cells = cells[:-1]
         if len(cells) != self._num_columns:
             problem = (
                 f"line {number}: it has {_counted(len(cells), 'value')}, and the lines before have {self._num_columns}."
