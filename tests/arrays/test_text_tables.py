@@ -60,13 +60,45 @@ def test_a_table_is_one_array_of_its_numbers(tmp_path: Path, name: str) -> None:
 
 def test_a_column_that_counts_is_left_out_only_where_it_has_no_name_and_that_is_said(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    for head, is_left_out in ((",x", True), ("step,x", False)):
+    for head, left_out in (
+        (",x", "which has no name and"),
+        ("Unnamed: 0,x", "called 'Unnamed: 0', which"),
+        ("n,x", ""),
+    ):
         path.write_text(f"{head}\n0,1.5\n1,3\n")
         table = read_text_table(path)
-        assert table.arrays["observations"].shape == (2, 1 if is_left_out else 2)
-        assert table.notes == (("not read: the first column, which has no name and counts the rows",) * is_left_out)
+        assert table.arrays["observations"].shape == (2, 1 if left_out else 2)
+        said = (f"not read: the first column, {left_out} counts the rows", "observed columns: 'x'")
+        assert table.notes == (said if left_out else ("observed columns: 'n', 'x'",))
     path.write_text(",x\n0,1.5\n2,3\n")
     assert read_text_table(path).arrays["observations"].tolist() == [[0, 1.5], [2, 3]]
+
+
+def test_columns_are_listed_and_those_that_rather_say_when_are_remarked_on(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    start, num_rows = 1.7e9, 40_000  # seconds that float32 does not tell apart
+    rows = [f"{5 + row},{start + row / 10:.1f},7,{row % 3},{row % 5},{row % 2}" for row in range(num_rows)]
+    path.write_text("\n".join(["step,time,unit,x,x,labels.y", *rows]))
+    after = "and is observed nevertheless; leave out what the model is not to predict"
+    assert read_text_table(path).notes == (
+        "observed columns: 'step', 'time', 'unit', 'x', 'x'",
+        f"'step': only counts the lines, {after}",
+        f"'time': rises with every line, as times do, {after}",
+        f"'unit': never changes, {after}",
+        "several columns have one name, and all of them are observed: 'x'",
+    )
+    assert read_text_table(path).arrays["observations"].shape == (num_rows, 5)
+
+
+def test_of_many_columns_some_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    random = np.random.default_rng(0).normal(size=(50, 20))
+    np.savetxt(path, random, delimiter=",", header=",".join(f"c{i}" for i in range(20)), comments="")
+    assert read_text_table(path).notes == (
+        "observed columns: 'c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7' and 12 more",
+    )
+    np.savetxt(path, random, delimiter=",")
+    assert read_text_table(path).notes == ()
 
 
 def test_columns_of_tasks_split_and_labels_are_arrays_of_these_names(tmp_path: Path) -> None:

@@ -19,13 +19,14 @@ from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any
 
 import attrs
 import numpy as np
 
 from jepa_core.errors import DataError
 from jepa_plugins.arrays.names import OBSERVATIONS, is_of_rows
+from jepa_plugins.arrays.table_columns import Columns, Doubles
 from jepa_plugins.arrays.table_faults import DECIMAL_COMMA, NO_VALUE, NUMBER, CellFaults, Form
 from jepa_plugins.data_path import BYTE_ORDER_MARK, opened, reason
 
@@ -42,8 +43,6 @@ _MOST_LINES_OF_NAMES = 10
 
 _OF_INDEX = ("", "Unnamed: 0")
 """Names of the column that pandas puts before a table, and that counts its rows."""
-
-Doubles: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 
 
 @attrs.frozen
@@ -164,9 +163,10 @@ class _Reading:
             raise DataError(
                 f"{self._path}: every column is one of {', '.join(self._names)}: there are no observations."
             )
-        observed, told = [], []
+        observed, told, columns = [], [], Columns(self._num_columns)
         while blocks or (block := list(islice(texts, _BLOCK))):
             numbers = blocks.pop() if blocks else self._numbers(block)
+            columns.add(numbers)
             with np.errstate(over="ignore"):  # what float32 does not hold is refused as all such numbers are
                 observed.append(numbers[:, kept].astype(np.float32))
             told.append(numbers[:, of_rows])
@@ -174,13 +174,14 @@ class _Reading:
             raise self._faults.error(self._num_rows)
         whole = np.concatenate(observed)
         notes: tuple[str, ...] = ()
-        if may_count and len(kept) > 1 and _counts(whole[:, 0]):
-            whole = np.ascontiguousarray(whole[:, 1:])
-            notes = ("not read: the first column, which has no name and counts the rows",)
+        if may_count and len(kept) > 1 and columns.counts_rows(0):
+            whole, kept = np.ascontiguousarray(whole[:, 1:]), kept[1:]
+            called = f"called {self._names[0]!r}, which" if self._names[0] else "which has no name and"
+            notes = (f"not read: the first column, {called} counts the rows",)
         arrays = {OBSERVATIONS: whole}
         for name, column in zip((self._names[index] for index in of_rows), np.concatenate(told).T, strict=True):
             arrays[name] = _as_whole_numbers(column) if column.size else column
-        return TextTable(arrays, notes)
+        return TextTable(arrays, (*notes, *columns.notes(self._names, kept)))
 
     def _first(self, texts: Iterator[str]) -> Doubles:
         """The first line of numbers; names that stand before it are kept.
@@ -189,15 +190,15 @@ class _Reading:
             DataError: there is none, or it has more or fewer values than there are names.
         """
         before: list[tuple[int, list[str]]] = []
-        for cells in map(self._without_mark, self._cells(texts)):
-            if not any(cells):
+        for line in map(self._without_mark, self._cells(texts)):
+            if not any(line):
                 continue
-            if _are_names(cells, may_be_numbers=not before):
-                before.append((self._lines.number, cells))
+            if _are_names(line, may_be_numbers=not before):
+                before.append((self._lines.number, line))
                 if len(before) > _MOST_LINES_OF_NAMES:
                     break
                 continue
-            cells = self._closed(cells, before)
+            cells = self._closed(line, before)
             self._num_columns = len(cells)
             if before:
                 at, names = next((each for each in before if len(each[1]) == len(cells)), before[0])
@@ -296,11 +297,6 @@ def _are_names(cells: Sequence[str], *, may_be_numbers: bool) -> bool:
         return not all(cell.lower() in NO_VALUE for cell in cells)
     are_counted = any(numbers == [str(start + index) for index in range(len(numbers))] for start in (0, 1))
     return may_be_numbers and are_counted and 2 <= len(numbers) < len(cells)
-
-
-def _counts(column: np.ndarray[Any, Any]) -> bool:
-    """Whether it goes up by one from 0 or 1."""
-    return column[0] in (0, 1) and bool((np.diff(column) == 1).all())
 
 
 def _as_whole_numbers(column: Doubles) -> np.ndarray[Any, Any]:

@@ -1,0 +1,80 @@
+"""What the user should know of a table's columns: which are observed, and which of them rather say when than what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from jepa_core.visible_text import clean
+
+Doubles: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
+
+_FEWEST_ROWS = 8
+"""Fewer numbers rise by chance."""
+
+_MOST_NAMES = 8
+"""Columns that are named of many."""
+
+
+class Columns:
+    """How the numbers of each column go on, from one block of lines to the next."""
+
+    def __init__(self, num_columns: int) -> None:
+        self._first: Doubles | None = None
+        self._last: Doubles | None = None
+        self._num_rows = 0
+        self._counts, self._rises, self._stays = np.ones((3, num_columns), bool)
+
+    def add(self, numbers: Doubles) -> None:
+        """(rows, columns), those that come next."""
+        if not len(numbers):
+            return
+        if self._last is None:
+            self._first = self._last = numbers[0]
+            steps = np.diff(numbers, axis=0)
+        else:
+            steps = np.diff(numbers, axis=0, prepend=self._last[None])
+        self._last = numbers[-1]
+        self._num_rows += len(numbers)
+        self._counts &= (steps == 1).all(axis=0)
+        self._rises &= (steps > 0).all(axis=0)
+        self._stays &= (steps == 0).all(axis=0)
+
+    def counts_rows(self, index: int) -> bool:
+        """Whether a column goes up by one from 0 or 1."""
+        return self._first is not None and self._first[index] in (0, 1) and bool(self._counts[index])
+
+    def notes(self, names: Sequence[str], observed: Sequence[int]) -> tuple[str, ...]:
+        """A line each: of the names, if there are any, and of columns that are remarkable."""
+        said = [f"observed columns: {_listed([_named(names, index) for index in observed])}"] * bool(names)
+        if self._num_rows >= _FEWEST_ROWS:
+            counting = [index for index in observed if self._counts[index]]
+            rising = [index for index in observed if self._rises[index] and index not in counting]
+            said += _remark(names, counting, "only counts the lines", "only count the lines")
+            said += _remark(names, rising, "rises with every line, as times do", "rise with every line, as times do")
+            constant = [index for index in observed if self._stays[index]]
+            said += _remark(names, constant, "never changes", "never change")
+        given = [names[index] for index in observed if names and names[index]]
+        repeated = dict.fromkeys(repr(clean(name, 40)) for name in given if given.count(name) > 1)
+        if repeated:
+            said.append(f"several columns have one name, and all of them are observed: {_listed(list(repeated))}")
+        return tuple(said)
+
+
+def _remark(names: Sequence[str], columns: Sequence[int], one: str, many: str) -> list[str]:
+    if not columns:
+        return []
+    does, is_observed = (one, "is observed") if len(columns) == 1 else (many, "are observed")
+    listed = _listed([_named(names, index) for index in columns])
+    return [f"{listed}: {does}, and {is_observed} nevertheless; leave out what the model is not to predict"]
+
+
+def _named(names: Sequence[str], index: int) -> str:
+    return repr(clean(names[index], 40)) if names and names[index] else f"column {index + 1}"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = len(texts) - _MOST_NAMES
+    return ", ".join(texts[:_MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
