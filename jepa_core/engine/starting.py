@@ -30,6 +30,7 @@ from jepa_core.run_directory.layout import CHECKPOINTS, RECIPE
 from jepa_core.run_directory.lock import DirectoryLostError
 from jepa_core.run_directory.naming import create_run
 from jepa_core.run_directory.recorded_files import plugin_flags
+from jepa_core.run_directory.status import ALIVE
 from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified
 from jepa_core.run_directory.writing import RunWriter
 
@@ -209,6 +210,12 @@ def failure_recorded(writer: RunWriter) -> Iterator[None]:
             writer.event("failed", "critical", told, evidence={"traceback": traceback.format_exc(), **found})
         finally:
             # Also where events cannot be written, and that may be what ended the run.
+            before = writer.status_before
             with suppress(RunDirectoryError):
-                writer.status.update(state="failed", exit_code=getattr(error, "exit_code", 1))
+                if writer.status.status.state == "starting" and before is not None and before.state not in ALIVE:
+                    # A resume that has not begun, for want of the data say, has ended nothing.
+                    kept = ("state", "exit_code", "step", "epoch", "total_steps", "parent", "child")
+                    writer.status.update(**{name: getattr(before, name) for name in kept})
+                else:
+                    writer.status.update(state="failed", exit_code=getattr(error, "exit_code", 1))
         raise

@@ -86,8 +86,9 @@ class RunWriter:
             opened.callback(self._diagnostics.close)
             if resume_at is not None:
                 self._diagnostics.keep_until(resume_at)
-            before, num_events = read_status(path), self._events.count
-            self.lost_events = max(0, before.events - num_events) if before else 0
+            self.status_before, num_events = read_status(path), self._events.count
+            """What a process before has left; None where there was none."""
+            self.lost_events = max(0, self.status_before.events - num_events) if self.status_before else 0
             """Events that a process before has recorded, and that are not there."""
             self.status = StatusWriter(path, clock, folder=lock.folder, **status, events=num_events)
             self._shown = ConsoleLog(path, self._write_failed)

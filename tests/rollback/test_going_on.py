@@ -10,10 +10,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import attrs
+import numpy as np
 import pytest
 
 from jepa_core.rollback.going_on import going_on
 from jepa_core.rollback.lineage import Lineage, write_lineage
+from jepa_core.run_directory.status import read_status, write_status
 from tests.commands.reading import called
 from tests.run_directory.runs import record_run
 
@@ -126,3 +129,30 @@ def test_a_run_whose_recipe_is_deleted_while_it_trains_can_be_resumed_as_it_says
     assert (
         called(["recipe", "check", f"{run}/recipe.toml", "--plugin", f"{tiny_recipe_file.parent}/stops.py"]).code == 0
     )
+
+
+def test_a_resume_that_finds_no_data_leaves_the_run_interrupted(tmp_path: Path) -> None:
+    data, recipe = tmp_path / "x.npy", tmp_path / "series.toml"
+    np.save(data, np.random.default_rng(0).normal(size=(160, 2)).astype(np.float32))
+    recipe.write_text(
+        f'name = "series"\n[data]\nkind = "arrays"\npath = "{data}"\nobserved_as = "series"\nholds = "recording"\n'
+        'length = 4\nstride = 4\ncontext_length = 2\n[encoder]\nkind = "series"\ndim = 8\nheads = 2\n'
+        'layers = 1\n[aggregator]\nkind = "mean"\n[losses.info_nce]\n[train]\nepochs = 2\nbatch_size = 8\n'
+    )
+    assert called(["run", str(recipe), "--no-audit", "--device", "cpu", "--runs-dir", str(tmp_path / "runs")]).code == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    shutil.rmtree(max((run / "checkpoints").iterdir(), key=lambda path: int(path.name[5:])))
+    before = read_status(run)
+    assert before is not None
+    write_status(run, attrs.evolve(before, state="interrupted", exit_code=130))
+    data.rename(tmp_path / "moved.npy")
+    ended = called(["run", "--resume", str(run), "--device", "cpu"])
+    assert ended.code != 0
+    after = read_status(run)
+    assert after is not None
+    assert (after.state, after.exit_code, after.total_steps) == ("interrupted", 130, before.total_steps)
+    (tmp_path / "moved.npy").rename(data)
+    assert called(["run", "--resume", str(run), "--device", "cpu"]).code == 0
+    finished = read_status(run)
+    assert finished is not None
+    assert finished.state == "finished"
