@@ -381,6 +381,7 @@ class _Session:
             null_only=self._null_only(trainer, ending),
             not_paired=trainer.validation.nulls.not_paired,
             next_command=self.orders.next_command(self.judge.decision, ending.kind),
+            remedy_of=self.orders.remedy,
         )
 
     def _null_only(self, trainer: Trainer, ending: Ending) -> list[str]:

@@ -67,6 +67,8 @@ def headline(verdict: Verdict) -> Text:
     line = Text("Verdict: ").append(verdict.outcome, style=_OUTCOME_STYLES[verdict.outcome])
     if verdict.outcome == "no effect":
         return line.append(f". {clean(verdict.reason)}")
+    if verdict.broken is not None:
+        line.append(f" · {_broken(verdict.broken)}", style="bold red")
     if verdict.baseline:
         line.append(f" against {clean(verdict.baseline)}").append(_which_run(verdict), style="dim")
         return line.append(f" · {clean(verdict.reason)}")
@@ -75,6 +77,13 @@ def headline(verdict: Verdict) -> Text:
     if verdict.outcome != "no baseline":
         line.append(f" · {clean(verdict.reason)}")
     return line.append(f" · {_musts_in_words(verdict.musts)}")
+
+
+def _broken(finding: Finding) -> str:
+    """Such as "the context embeddings collapse (step 220)"."""
+    title = finding.title.removeprefix("The ")
+    words = f"the {title}" if title != finding.title else title
+    return clean(words) + (f" (step {finding.step:.0f})" if finding.step else "")
 
 
 def _which_run(verdict: Verdict) -> str:

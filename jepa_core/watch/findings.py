@@ -25,6 +25,11 @@ class Finding:
     set: Mapping[str, Any] = attrs.field(factory=dict)
     """Recipe values that would mend it, as nested tables."""
 
+    @property
+    def title(self) -> str:
+        """What happened, without the figures behind the colon."""
+        return self.message.partition(": ")[0]
+
 
 @attrs.frozen(kw_only=True)
 class Firing(Finding):

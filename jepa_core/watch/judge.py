@@ -24,7 +24,10 @@ from jepa_core.watch.firings import firing_of_alarm, firing_of_criterion
 from jepa_core.watch.history import History
 from jepa_core.watch.judgement import Judgement
 from jepa_core.watch.language import parse_rule
+from jepa_core.watch.rise import Rise
 from jepa_core.watch.rules import Watch
+
+RETRIEVAL = "val.retrieval.mrr"
 
 MOST_KINDS_OF_ROWS = 64
 """Sets of names in a row for which the watchers concerned are remembered."""
@@ -51,6 +54,8 @@ class Judge:
         self.baseline = baseline
         self.finals: dict[str, float] = {}
         """The newest value of every metric."""
+        self.retrieval = Rise()
+        """How retrieval on validation went."""
         self.decision = Decision()
         """What has fired asks of the trainer."""
         self.judged = directed(watch.judge, declared)
@@ -92,6 +97,8 @@ class Judge:
         figures = decode_row(row)
         self.finals.update(figures)
         self.history.take(figures)
+        if RETRIEVAL in figures:
+            self.retrieval.take(figures[RETRIEVAL], self.history.epoch)
         criteria, alarms = self._watchers_of(frozenset(figures))
         firings = [
             firing_of_criterion(watcher.criterion, watcher.judgement(at_end=False), watcher.rule, self._scene)

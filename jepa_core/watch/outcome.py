@@ -18,14 +18,14 @@ from __future__ import annotations
 import itertools
 import math
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from jepa_core.metrics import Metric
 from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
-from jepa_core.watch.judgement import Judgement
+from jepa_core.watch.next_step import Ended
 from jepa_core.watch.nulls import RankedNulls, says_little, title_of
 from jepa_core.watch.rollback_story import PastRollback
 from jepa_core.watch.verdict import (
@@ -82,6 +82,7 @@ def reach_verdict(
     rollbacks: int = 0,
     story: Sequence[PastRollback] = (),
     next_command: str = "",
+    remedy_of: Callable[[Finding], str] = lambda _: "",
     nulls: RankedNulls | None = None,
     null_only: Sequence[str] = (),
     not_paired: str = "",
@@ -100,6 +101,7 @@ def reach_verdict(
         rollbacks: how many there were on the way here, where their story is not known.
         story: the rollbacks on the way here, oldest first.
         next_command: replaces the advice that follows from the outcome, unless that is a success.
+        remedy_of: the rollback that makes a finding's own change; empty where it has none, or it cannot be made.
         nulls: what learns nothing, on the run's validation candidates.
         null_only: tasks of the targets that the strongest null ranks first and the model does not.
         not_paired: why the run's last rows have no difference to the strongest null; empty where they have one. What
@@ -141,18 +143,19 @@ def reach_verdict(
         story=tuple(story),
         # A success is gone on with, whatever fired on the way.
         next=(next_command if outcome != "success" else "")
-        or _next_command(
-            outcome,
-            run,
-            baseline,
-            judgements,
-            judge.finals,
+        or Ended(
+            outcome=outcome,
+            run=run,
+            judge=judge,
+            judgements=judgements,
+            findings=findings,
+            remedy_of=remedy_of,
             # A verdict on few candidates says nothing that training longer could mend.
-            epochs=judge.history.epochs if outcome == "neutral" and retrieval and retrieval.is_above is False else None,
-            stopped=stopped,
+            is_below_null=outcome == "neutral" and retrieval is not None and retrieval.is_above is False,
+            is_stopped=stopped,
             name=typed or shlex.quote(str(run)),
             flags=plugin_flags,
-        ),
+        ).next_command(),
     )
 
 
@@ -318,32 +321,3 @@ def _among_copies(finals: Mapping[str, float], nulls: RankedNulls) -> HardRetrie
         medoid_mrr=controls["medoid"],
         void="; ".join(void),
     )
-
-
-def _next_command(
-    outcome: Outcome,
-    run: Path,
-    baseline: BaselineValues | None,
-    judgements: Sequence[Judgement],
-    finals: Mapping[str, float],
-    *,
-    epochs: float | None,
-    name: str,
-    flags: str,
-    stopped: bool,
-) -> str:
-    """`epochs`: of a run that is not above the strongest null; None of any other."""
-    if epochs and baseline is None:
-        recipe = shlex.quote(f"{run}/recipe.toml")
-        longer = f"jepa run {recipe} --set train.epochs={math.ceil(2 * epochs)}{flags}"
-        return f"{longer}  # twice the epochs; first, what cannot matter: jepa audit with the same recipe"
-    if stopped or (baseline is None and any(j.kind == "must" and not j.held for j in judgements)):
-        return f"jepa monitor {name} --once  # the last figures and events"
-    if outcome == "success" or baseline is None:
-        has_labels = any(figure.startswith("val.probe.") for figure in finals)
-        shown = "the best checkpoint with its probes" if has_labels else "the best checkpoint beside every null"
-        return f"jepa eval {name}{flags}  # {shown}; on other data with --set data.…"
-    if baseline.run:
-        recipes = shlex.join([f"{baseline.path}/recipe.toml", f"{run}/recipe.toml"])
-        return f"jepa recipe diff {recipes}{flags}  # what was changed"
-    return f"jepa monitor {name} --once  # the last figures and events"

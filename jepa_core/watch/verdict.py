@@ -144,6 +144,13 @@ class Verdict:
         return tuple(judgement for judgement in self.judgements if judgement.kind == "nice")
 
     @property
+    def broken(self) -> Finding | None:
+        """The first critical scenario, such as a collapse, of a run that is no success."""
+        if self.outcome in ("success", "no effect"):
+            return None
+        return next((f for f in self.findings if f.severity == "critical" and f.name.startswith("scenario ")), None)
+
+    @property
     def every_must_held(self) -> bool:
         """A must that was never judged has not held."""
         return all(judgement.held for judgement in self.musts)

@@ -307,3 +307,16 @@ def test_names_of_tasks_are_told_apart_and_stay_whole() -> None:
     for width in range(60, 120):
         shown = plain(verdict, width)
         assert all(task in shown for task in tasks), width
+
+
+def test_the_first_line_says_that_a_run_collapsed() -> None:
+    message, advice = "The context embeddings collapse: rank.context 1.2", "Spread them."
+    collapse = Finding(name="scenario rank", severity="critical", message=message, step=220, advice=advice)
+    judge = Judge(WATCH, ENGINE_METRICS, None)
+    for row in ROWS:
+        judge.observe(row)
+    for findings, begins in (
+        ([collapse, NEARLY_DEAD], "Verdict: neutral · the context embeddings collapse (step 220) · above"),
+        ([NEARLY_DEAD], "Verdict: neutral · above"),
+    ):
+        assert plain(reach_verdict(judge, run=RUN, findings=findings, nulls=NULLS)).startswith(begins)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from jepa_core.errors import CheckpointError, JepaError, RecipeError
@@ -21,6 +22,7 @@ from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Firing
+from jepa_core.watch.run_findings import finding_of
 from jepa_monitor.demo.leg import write_checkpoint
 
 RULE = "watch.rollback=[{id='A', title='it broke', when='loss.total > 1', set={aggregator={kind='mean'}}}]"
@@ -236,6 +238,25 @@ def test_a_firing_without_a_change_has_no_flag_and_one_in_force_asks_for_another
     flag = orders.flag(firing(set={"aggregator": {"kind": "attention"}}))
     assert flag is not None
     assert (flag.changes, flag.command) == ((), f"jepa rollback {run} --scenario A --set KEY=VALUE")
+
+
+@pytest.mark.parametrize(
+    ("change", "comment"),
+    [
+        ({"aggregator": {"kind": "mean"}}, "aggregator.kind attention → mean"),
+        ({"aggregator": {"kind": "attention"}}, ""),
+        ({"aggregator": {"kind": "absent"}}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_finding_has_a_remedy_where_its_change_makes_another_recipe(
+    run: Path, change: dict[str, Any], comment: str
+) -> None:
+    orders = RollbackOrders(run, installed, lambda *_told, **_more: None, at_most=None)
+    found = finding_of(firing(set=change, kind="scenario"))
+    command = f"jepa rollback {run} --scenario A"
+    assert orders.remedy(found) == (f"{command}  # {comment}" if comment else "")
+    assert orders.remedy(attrs.evolve(found, name="audit A")) == ""
 
 
 @pytest.mark.parametrize(

@@ -80,4 +80,4 @@ def _remedy(facts: ScenarioFacts) -> str:
     if facts.recipe["predictor"]["kind"] == "identity":
         return 'Compare with predictor.kind = "mlp", and with an aggregator that sees the order of the context.'
     seen = "data.context_length" if "context_length" in facts.recipe["data"] else "the context"
-    return f"Train longer or with more data, and look whether {seen} holds what the target depends on."
+    return f"Train with more data, longer where it still rises; look whether {seen} holds what the target hangs on."
