@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from jepa_core.errors import RecipeError
@@ -12,6 +13,8 @@ from jepa_core.visible_text import clean
 
 OWN = Path("recipes")
 """Where a project keeps its own, below the working directory."""
+OF_DATA = (".csv", ".tsv", ".txt", ".npy", ".npz", ".json", ".jsonl", ".safetensors", ".parquet", ".xlsx")
+"""How names of files end that hold data, and no recipe."""
 
 
 def find_recipe(text: str) -> Path:
@@ -23,6 +26,11 @@ def find_recipe(text: str) -> Path:
     """
     path = Path(at_home(text))
     if is_file(path):
+        if path.name.lower().removesuffix(".gz").endswith(OF_DATA):
+            raise RecipeError(
+                f"{clean(text)} is no recipe: by its name it holds data. Give a recipe (jepa recipe list), and this "
+                "file as its data.path."
+            )
         return path
     name = path.name.removesuffix(".toml") if path.parent == OWN else text
     if Path(name).name == name:
@@ -31,6 +39,8 @@ def find_recipe(text: str) -> Path:
                 return folder / f"{name}.toml"
     own, shipped = recipe_names(OWN), recipe_names(shipped_recipes())
     hint = did_you_mean(path.stem, [*own, *shipped])
+    with suppress(OSError, ValueError):
+        hint = hint or did_you_mean(path.name, [clean(beside.name) for beside in path.parent.glob("*.toml")])
     there = [f"In {OWN}/: {', '.join(own)}"] if own else []
     there += [f"Found from anywhere: {', '.join(shipped)}"] if shipped != own else []
     place = "" if path.is_absolute() or path.name == text else f" ({clean(str(Path.cwd() / path))})"

@@ -67,3 +67,16 @@ def test_an_unknown_name_is_told_those_of_both(folder: Path) -> None:
     assert own == "In recipes/: arc, quickstart"
     assert shipped.startswith("Found from anywhere: arc, ")
     assert "digits" in shipped
+
+
+@pytest.mark.parametrize("name", ["clean.csv", "frames.npy", "pairs.jsonl.gz", "X.NPZ"])
+def test_a_file_of_data_is_no_recipe(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"1,2\n" * 40_000)
+    with pytest.raises(RecipeError, match=r"is no recipe: by its name it holds data.*data\.path"):
+        find_recipe(name)
+
+
+def test_a_name_that_is_nearly_that_of_a_file_beside_gets_it(folder: Path) -> None:
+    (folder / "frames.toml").write_text('name = "frames"')
+    with pytest.raises(RecipeError, match=r'Did you mean "frames\.toml"\?'):
+        find_recipe("frmes.toml")
