@@ -24,6 +24,9 @@ from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.line_appender import FAILURES_IN_A_ROW, LEAST_SECONDS
 from jepa_core.run_directory.writing import LAST_TRIES
 
+EACH_TOLD = 8
+"""Of checkpoints that fail in a row, each of the first so many is told of; then the 16th, the 32nd, and so on."""
+
 _FIGURES = frozenset({"meters"})
 """Entries that tell what happened, which is not finite where a skipped step's loss was not."""
 
@@ -141,8 +144,9 @@ class Saving:
             advice = "Start again from an earlier checkpoint, with a lower optimizer.lr or train.clip_norm."
             evidence = {"step": step, "cause": error.what}
             self._record.event("state not finite", "critical", str(error), step=step, evidence=evidence, advice=advice)
-        else:
-            self._record.event("checkpoint failed", "warning", str(error), step=step)
+        elif (count := self._failures) <= EACH_TOLD or count.bit_count() == 1:
+            in_a_row = f" It is number {count} in a row that failed." if count > EACH_TOLD else ""
+            self._record.event("checkpoint failed", "warning", f"{error}{in_a_row}", step=step)
         return error
 
     def _go_on_or_end(self, error: CheckpointError | None) -> None:

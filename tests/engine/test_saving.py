@@ -160,6 +160,18 @@ def test_a_run_goes_on_with_a_disk_that_refuses_often_but_not_for_long(
     assert [found.step for found in trainer.checkpoints.all()] == [10, 11, 12]
 
 
+def test_of_many_failures_in_a_row_few_are_told_of(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
+    record, folder = KeptRecord(), FullDisk(tmp_path, 50)
+    saving = Saving(CPU, record, built={})
+    for step in range(1, 52):
+        saving.begin(step, {}, folder, best=None, prune=False)
+    saving.settle()
+    told = record.named("checkpoint failed")
+    assert len(told) == 8 + 2
+    assert "number 32 in a row" in told[-1]
+    assert record.named("checkpoint") == ["Checkpoint at step 51."]
+
+
 def test_a_run_goes_on_with_a_disk_that_refused_almost_as_long(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
     trainer, record = after_refusals(tiny_recipe, tmp_path, FAILURES_IN_A_ROW - 1, since=3)
     assert train(trainer).kind == "finished"
