@@ -30,6 +30,7 @@ FEWER = {
     "dots": ["data.stride=7"],
     "film_files": ["data.stride=7"],
     "springs": ["data.stride=64"],
+    "machine": ["data.stride=16"],
     "pendulums": ["data.stride=7"],
     "sand": ["data.limit=400"],
 }
