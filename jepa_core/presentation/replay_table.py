@@ -13,7 +13,7 @@ from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.wrapping import Hanging, Parts
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Finding, Firing
-from jepa_core.watch.judgement import Judgement
+from jepa_core.watch.judgement import Judgement, too_short
 from jepa_core.watch.replay import Replay
 
 
@@ -54,8 +54,12 @@ def _name(finding: Finding) -> str:
 
 def _scenarios(judgements: Sequence[Judgement]) -> Iterator[RenderableType]:
     """What fired stands above; of the others a name is enough."""
+    short = too_short(judgements)
+    without = {judgement.id for each in short for judgement in each.judgements}
+    told = [(f"not judged: {each.describe()}", [judgement.id for judgement in each.judgements]) for each in short]
     for state, words in (("clear", "not seen"), ("pending", "not enough data")):
-        ids = [clean(judgement.id, 60) for judgement in judgements if judgement.state == state]
+        told.append((words, [each.id for each in judgements if each.state == state and each.id not in without]))
+    for words, ids in told:
         if ids:
             label = Text(f"scenarios {words}: ", style="dim")
-            yield Parts(list(map(Text, ids)), ", ", indent=4, label=label)
+            yield Parts([Text(clean(each, 60)) for each in ids], ", ", indent=4, label=label)

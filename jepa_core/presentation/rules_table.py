@@ -54,7 +54,8 @@ def _rule(judgement: Judgement, at_risk: str) -> tuple[Hanging, Text, Text, Text
     number, margin = judgement.decisive_value, judgement.decisive_margin
     value, limit, condition = Text(), Text(style="dim"), Text(style="dim")
     if number is None or judgement.limit is None:
-        condition.append(clean(judgement.when, 60) if judgement.evaluations else "not enough data")
+        lack = f"needs {judgement.steps_needed} steps" if judgement.steps_needed else "not enough data"
+        condition.append(clean(judgement.when, 60) if judgement.evaluations else lack)
     else:
         value.append(value_beside_limit(number, judgement.limit, judgement.unit))
         limit.append(limit_text(judgement.operator, judgement.limit, judgement.unit))

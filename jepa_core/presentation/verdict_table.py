@@ -16,7 +16,7 @@ from jepa_core.presentation.wrapping import Command, FirstFitting, Hanging, Part
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Finding
-from jepa_core.watch.judgement import Judgement, State
+from jepa_core.watch.judgement import Judgement, State, too_short
 from jepa_core.watch.verdict import ComparedFigure, HardRetrieval, Retrieval, Verdict
 
 MARKS: dict[State, tuple[str, str]] = {
@@ -169,6 +169,10 @@ def _labelled_facts(verdict: Verdict) -> Iterator[tuple[str, RenderableType]]:
         yield "rolled back", Text(clean(past.describe()))
     rollbacks = f"{verdict.rollbacks} {'rollback' if verdict.rollbacks == 1 else 'rollbacks'}"
     yield "while it ran", counted(verdict.findings).append(f" · {rollbacks}", style="none")
+    scenarios = [judgement for judgement in verdict.judgements if judgement.kind == "scenario"]
+    for short in too_short(scenarios):
+        number = f"{len(short.judgements)} of {len(scenarios)} scenarios"
+        yield "not judged", Text(f"{number}: {short.describe()}", style="yellow")
 
 
 def _compared(figure: ComparedFigure) -> str:

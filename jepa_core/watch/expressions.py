@@ -123,6 +123,8 @@ class Compiled:
     """Windows whose values are wanted in order of size: name, how many values, how many newest are left out."""
     windows: frozenset[tuple[str, int]]
     """Names whose newest values it looks at together, and how many of them."""
+    least_step: float
+    """Before this step it never holds; 0 where it asks for none."""
 
 
 def compile_condition(node: ast.expr) -> Compiled:
@@ -143,7 +145,21 @@ def compile_condition(node: ast.expr) -> Compiled:
         fired_ids=frozenset(compiler.fired_ids),
         ordered_windows=frozenset(compiler.ordered_windows),
         windows=frozenset(compiler.windows),
+        least_step=_least_step(node),
     )
+
+
+def _least_step(node: ast.expr) -> float:
+    """What `step >= N` asks for, alone or beside other conditions that all have to hold."""
+    match node:
+        case ast.BoolOp(op=ast.And(), values=parts):
+            return max(map(_least_step, parts))
+        case ast.Compare(
+            left=ast.Name(id="step"), ops=[op], comparators=[ast.Constant(value=int() | float() as least)]
+        ):
+            return float(least) if isinstance(op, ast.GtE) else least + 1.0 if isinstance(op, ast.Gt) else 0.0
+        case _:
+            return 0.0
 
 
 def _comparison(node: ast.expr) -> Comparison | None:

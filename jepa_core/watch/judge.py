@@ -6,6 +6,7 @@ its readers' business.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -159,10 +160,18 @@ class Judge:
 
     def _judgements(self, *, at_end: bool) -> tuple[Judgement, ...]:
         criteria = [watcher.judgement(at_end=at_end) for watcher in self._criteria]
-        alarms = [watcher.judgement() for watcher in self._alarms]
+        alarms = [_if_long_enough(watcher.judgement(), watcher, self.history.step) for watcher in self._alarms]
         unjudged = frozenset(judgement.id for judgement in alarms if judgement.state == "pending")
         scene = attrs.evolve(self._scene, unjudged=unjudged)
         return (*criteria, *(_as_far_as_known(*pair, scene) for pair in zip(alarms, self._alarms, strict=True)))
+
+
+def _if_long_enough(judgement: Judgement, watcher: AlarmWatcher, step: float) -> Judgement:
+    """Not clear in a run that is shorter than what its rule asks for: it could not have fired."""
+    needed = watcher.rule.least_step
+    if judgement.state == "fired" or not step < needed:
+        return judgement
+    return attrs.evolve(judgement, state="pending", evaluations=0, steps=int(step), steps_needed=math.ceil(needed))
 
 
 def _as_far_as_known(judgement: Judgement, watcher: AlarmWatcher, scene: Scene) -> Judgement:

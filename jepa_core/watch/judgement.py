@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 import attrs
@@ -46,6 +47,10 @@ class Judgement:
     """How often there was enough data."""
     epoch: float | None = None
     """When it failed or fired."""
+    steps: int | None = None
+    """How many the run has, where these are too few for an alarm to be judged at all; None where they are not."""
+    steps_needed: int | None = None
+    """How many it needs then."""
 
     @property
     def held(self) -> bool:
@@ -80,3 +85,28 @@ def margin_of(value: float | None, operator: str, limit: float | None) -> float 
 def title_of(title: str, rule_id: str) -> str:
     """Words for a rule: its title, else its id as words."""
     return title or rule_id.replace("-", " ").replace("_", " ")
+
+
+@attrs.frozen(kw_only=True)
+class TooShort:
+    """Rules that could not be judged at all, since they need more steps than the run has."""
+
+    judgements: tuple[Judgement, ...]
+    steps: int
+    needed: int
+
+    def describe(self) -> str:
+        """Such as "the run has 32 steps, and they need 200"."""
+        who = "it needs" if len(self.judgements) == 1 else "they need"
+        return f"the run has {self.steps} step{'' if self.steps == 1 else 's'}, and {who} {self.needed}"
+
+
+def too_short(judgements: Iterable[Judgement]) -> tuple[TooShort, ...]:
+    """Those rules, by how many steps they need."""
+    found: dict[tuple[int, int], list[Judgement]] = {}
+    for judgement in judgements:
+        if judgement.steps is not None and judgement.steps_needed is not None:
+            found.setdefault((judgement.steps_needed, judgement.steps), []).append(judgement)
+    return tuple(
+        TooShort(judgements=tuple(each), steps=steps, needed=needed) for (needed, steps), each in sorted(found.items())
+    )

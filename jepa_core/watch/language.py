@@ -122,6 +122,11 @@ class Rule:
         """The windows whose values it wants in order of size: name, how many values, how many newest are left out."""
         return self._compiled.ordered_windows
 
+    @property
+    def least_step(self) -> float:
+        """Before this step it never holds, whatever was recorded; 0 where it asks for none."""
+        return self._compiled.least_step
+
     def concerns(self, row: Iterable[str]) -> bool:
         """Whether a row of these names calls for an evaluation: it holds one of the triggers, or the rule asks what
         has fired."""

@@ -107,6 +107,26 @@ def test_scenarios_that_did_not_fire_are_named_and_have_no_line(state: Any, word
     assert replayed((), attrs.evolve(JUDGED, kind=kind, state=state))[2:] == [words]
 
 
+def test_scenarios_that_need_more_steps_than_the_run_has_are_told_apart() -> None:
+    kind: Kind = "scenario"
+    seen = attrs.evolve(JUDGED, kind=kind, state="clear")
+    short = [
+        attrs.evolve(seen, id=name, state="pending", evaluations=0, steps=32, steps_needed=needed)
+        for name, needed in (("rank_collapse", 200), ("rank_stuck", 200), ("odd", 500))
+    ]
+    assert replayed((), seen, *short)[2:] == [
+        "scenarios not judged: the run has 32 steps, and they need 200: rank_collapse, rank_stuck",
+        "scenarios not judged: the run has 32 steps, and it needs 500: odd",
+        "scenarios not seen: usage",
+    ]
+
+
+def test_a_rule_that_needs_more_steps_says_how_many() -> None:
+    rule = attrs.evolve(JUDGED, kind="abort", state="pending", evaluations=0, limit=None, margin=None, steps=32)
+    assert "needs 200 steps" in printed(rules_table([attrs.evolve(rule, steps_needed=200)]))[0]
+    assert "not enough data" in printed(rules_table([rule]))[0]
+
+
 def test_on_a_narrow_screen_words_stand_below_a_title_that_is_whole() -> None:
     rules = [
         JUDGED,

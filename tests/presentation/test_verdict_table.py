@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.nulls import NullFigures, RankedNulls
 from jepa_core.watch.outcome import reach_verdict
-from jepa_core.watch.rules import Criterion, Watch
+from jepa_core.watch.rules import Criterion, Scenario, Watch
 from jepa_core.watch.verdict import BestCheckpoint, ComparedFigure, HardRetrieval, Verdict
 
 RUN = Path("runs/optimized-20261122-214501")
@@ -320,3 +321,13 @@ def test_the_first_line_says_that_a_run_collapsed() -> None:
         ([NEARLY_DEAD], "Verdict: neutral · above"),
     ):
         assert plain(reach_verdict(judge, run=RUN, findings=findings, nulls=NULLS)).startswith(begins)
+
+
+def test_a_run_that_is_too_short_to_be_judged_says_so() -> None:
+    needing = Scenario(id="collapse", when="vq.usage < 0.01 and step >= 200")
+    judge = Judge(attrs.evolve(WATCH, scenario=(needing, Scenario(id="soon", when="vq.usage < 0.01"))), ENGINE_METRICS)
+    for row in ROWS:
+        judge.observe(row)
+    said = plain(reach_verdict(judge, run=RUN))
+    assert re.search(r"\n  not judged +1 of 2 scenarios: the run has 20 steps, and it needs 200\n", said)
+    assert "not judged" not in plain(verdict_against(gentle_vq(0.371)))

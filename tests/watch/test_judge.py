@@ -258,3 +258,27 @@ def test_a_rule_on_rules_without_data_is_not_clear_but_unknown() -> None:
         "both": "clear",
         "either": "pending",
     }
+
+
+@pytest.mark.parametrize(("steps", "state", "needed"), [(32, "pending", 200), (200, "clear", None)])
+def test_a_rule_that_needs_more_steps_than_the_run_has_is_not_judged(
+    steps: int, state: str, needed: int | None
+) -> None:
+    rules = (
+        Scenario(id="collapse", when="rank.context < 2 and step >= 200"),
+        Scenario(id="after", when="fired('collapse')"),
+        Scenario(id="soon", when="rank.context < 2"),
+    )
+    judge = Judge(Watch(scenario=rules), ENGINE_METRICS)
+    for step in (1, steps):
+        assert judge.observe({"step": step, "epoch": 1.0, "rank.context": 5.0}) == []
+    collapse, after, soon = judge.conclude()
+    assert (collapse.state, collapse.steps_needed, collapse.steps) == (state, needed, needed and steps)
+    assert (after.state, soon.state) == (state, "clear")
+
+
+def test_a_rule_without_data_says_the_steps_that_it_needs_too() -> None:
+    judge = Judge(Watch(scenario=(Scenario(id="late", when="rank.context < 2 and step >= 200", after_epoch=5),)))
+    judge.observe({"step": 32, "epoch": 1.0, "rank.context": 5.0})
+    (late,) = judge.conclude()
+    assert (late.state, late.steps_needed) == ("pending", 200)

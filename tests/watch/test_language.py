@@ -395,3 +395,19 @@ def test_what_only_says_when_to_judge_is_no_part_of_a_reading(text: str, value: 
     rows: dict[str, float] = {"step": 250, "epoch": 2, "a": 2.0}
     reading = parse_rule(text).reading(Scene(history_of(rows), None, set()))
     assert (None if reading is None else reading.value) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        ("a < 3 and step >= 200", 200),
+        ("step > 200", 201),
+        ("step >= 50 and (a < 3 and step >= 70)", 70),
+        ("a < 3 or step >= 200", 0),
+        ("not (a < 3 and step >= 200)", 0),
+        ("a < 3 and step < 200", 0),
+        ("a < 3", 0),
+    ],
+)
+def test_the_step_before_which_a_rule_never_holds(text: str, step: int) -> None:
+    assert parse_rule(text).least_step == step
