@@ -90,6 +90,18 @@ def test_columns_are_listed_and_those_that_rather_say_when_are_remarked_on(tmp_p
     assert read_text_table(path).arrays["observations"].shape == (num_rows, 5)
 
 
+def test_times_that_start_anew_with_every_task_are_remarked_on(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = [f"{row // 100},{row % 100},{0.1 * (row % 100) ** 2},{row % 3}" for row in range(40_000)]
+    path.write_text("\n".join(["tasks,step,time,x", *rows]))
+    assert [note.partition(",")[0] for note in read_text_table(path).notes[1:]] == [
+        "'step': only counts the lines",
+        "'time': rises with every line",
+    ]
+    path.write_text("\n".join(["tasks,x", *(f"{row},{row % 3}" for row in range(100))]))
+    assert read_text_table(path).notes == ("observed columns: 'x'",)
+
+
 def test_of_many_columns_some_are_named(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     random = np.random.default_rng(0).normal(size=(50, 20))
@@ -224,9 +236,11 @@ def test_a_column_of_groups_may_be_tasks(tmp_path: Path) -> None:
     told = refusal(tmp_path / "t.csv", "subject,a\n" + "B,1\n" * 3 + "A,2\n" * 3)
     assert told.startswith(
         "line 2: column 'subject' holds text ('B'), and only numbers are read. If column 'subject' tells recordings "
-        "apart, call it tasks and write whole numbers from 0 ('A' is 0, 'B' is 1); else leave that column out. This"
+        "apart, call it tasks and write whole numbers from 0 ('B' is 0, 'A' is 1); else leave that column out. This"
     )
-    assert "tells recordings apart" not in refusal(tmp_path / "t.csv", "tasks,kind,a\n0,x,1\n0,x,2\n")
+    stamps = "".join(f"10:{step % 60:02d},{step}\n" for step in range(500))
+    for text in ("tasks,kind,a\n0,x,1\n0,x,2\n", f"time,a\n{stamps}"):
+        assert "tells recordings apart" not in refusal(tmp_path / "t.csv", text)
 
 
 def test_of_a_column_of_numbers_with_some_texts_these_are_counted_and_it_is_not_left_out(tmp_path: Path) -> None:

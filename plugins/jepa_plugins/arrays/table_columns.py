@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from jepa_core.visible_text import clean
+from jepa_plugins.arrays.names import TASKS
 
 Doubles: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 
-_FEWEST_ROWS = 8
+_FEWEST_STEPS = 7
 """Fewer numbers rise by chance."""
 
 _MOST_NAMES = 8
@@ -21,11 +22,15 @@ _MOST_NAMES = 8
 class Columns:
     """How the numbers of each column go on, from one block of lines to the next."""
 
-    def __init__(self, num_columns: int) -> None:
+    def __init__(self, names: Sequence[str], num_columns: int) -> None:
+        self._names = names
+        self._tasks = names.index(TASKS) if TASKS in names else None
         self._first: Doubles | None = None
         self._last: Doubles | None = None
-        self._num_rows = 0
-        self._counts, self._rises, self._stays = np.ones((3, num_columns), bool)
+        self._num_steps = 0
+        self._counts_rows, self._stays = np.ones((2, num_columns), bool)
+        self._counts, self._rises = np.ones((2, num_columns), bool)
+        """Within each task."""
 
     def add(self, numbers: Doubles) -> None:
         """(rows, columns), those that come next."""
@@ -37,19 +42,23 @@ class Columns:
         else:
             steps = np.diff(numbers, axis=0, prepend=self._last[None])
         self._last = numbers[-1]
-        self._num_rows += len(numbers)
+        self._counts_rows &= (steps == 1).all(axis=0)
+        self._stays &= (steps == 0).all(axis=0)
+        if self._tasks is not None:
+            steps = steps[steps[:, self._tasks] == 0]
+        self._num_steps += len(steps)
         self._counts &= (steps == 1).all(axis=0)
         self._rises &= (steps > 0).all(axis=0)
-        self._stays &= (steps == 0).all(axis=0)
 
     def counts_rows(self, index: int) -> bool:
         """Whether a column goes up by one from 0 or 1."""
-        return self._first is not None and self._first[index] in (0, 1) and bool(self._counts[index])
+        return self._first is not None and self._first[index] in (0, 1) and bool(self._counts_rows[index])
 
-    def notes(self, names: Sequence[str], observed: Sequence[int]) -> tuple[str, ...]:
+    def notes(self, observed: Sequence[int]) -> tuple[str, ...]:
         """A line each: of the names, if there are any, and of columns that are remarkable."""
+        names = self._names
         said = [f"observed columns: {_listed([_named(names, index) for index in observed])}"] * bool(names)
-        if self._num_rows >= _FEWEST_ROWS:
+        if self._num_steps >= _FEWEST_STEPS:
             counting = [index for index in observed if self._counts[index]]
             rising = [index for index in observed if self._rises[index] and index not in counting]
             said += _remark(names, counting, "only counts the lines", "only count the lines")

@@ -31,8 +31,11 @@ _MISSING, _COMMA, _TEXT, _INFINITE = "missing", "comma", "text", "infinite"
 _MOST_NAMED = 3
 """Columns that are named of many."""
 
-_MOST_TEXTS = 100
-"""Different texts of a column, as far as they are counted."""
+_MOST_TEXTS = 3
+"""Different texts of a column that are kept."""
+
+_STEPS_OF_A_TASK = 2
+"""At least, on average, where a text may tell recordings apart: a time or a remark changes with the line."""
 
 _LOOKED_AT_ONCE = 1 << 20
 
@@ -55,7 +58,18 @@ class _Found:
     cell: str
     """Of the first."""
     count: int = 0
-    texts: set[str] = attrs.field(factory=set)
+    num_runs: int = 0
+    """How often the text is another than in the line before."""
+    last: str = ""
+    texts: list[str] = attrs.field(factory=list)
+    """The first different ones."""
+
+    def add(self, cell: str) -> None:
+        self.count += 1
+        self.num_runs += cell != self.last
+        self.last = cell
+        if len(self.texts) < _MOST_TEXTS and cell not in self.texts:
+            self.texts.append(cell)
 
 
 class CellFaults:
@@ -75,10 +89,9 @@ class CellFaults:
             kind = _kind(cell)
             if kind:
                 is_faulty = True
-                found = self._found.setdefault((kind, index), _Found(line, cell))
-                found.count += 1
-                if kind == _TEXT and len(found.texts) < _MOST_TEXTS:
-                    found.texts.add(cell)
+                if (kind, index) not in self._found:
+                    self._found[kind, index] = _Found(line, cell)
+                self._found[kind, index].add(cell)
         return is_faulty
 
     def error(self, num_rows: int, also: str = "") -> DataError:
@@ -141,13 +154,13 @@ class CellFaults:
         held += [f"{more:,} more {'column does' if more == 1 else 'columns do'}"] * bool(more)
         what = "that column" if len(columns) == 1 else "those columns"
         remedy = f"Leave {what} out."
-        groups = [index for index, found in columns.items() if len(found.texts) < min(found.count, _MOST_TEXTS)]
+        groups = [index for index, found in columns.items() if found.count >= _STEPS_OF_A_TASK * found.num_runs]
         if groups and TASKS not in self._names:
-            first, *others = sorted(columns[groups[0]].texts)
-            numbered = ", ".join(f"{clean(text, 20)!r} is {n}" for n, text in enumerate([first, *others[:1]]))
+            texts = columns[groups[0]].texts
+            numbered = ", ".join(f"{clean(text, 20)!r} is {number}" for number, text in enumerate(texts[:2]))
             remedy = (
                 f"If {self._column(groups[0])} tells recordings apart, call it {TASKS} and write whole numbers from 0 "
-                f"({numbered}{' …' if len(others) > 1 else ''}); else leave {what} out."
+                f"({numbered}{' …' if len(texts) > 2 else ''}); else leave {what} out."
             )
         line = min(found.line for found in columns.values())
         yield line, f"{' and '.join(held)}, and only numbers are read. {remedy}"
@@ -262,10 +275,13 @@ class CellFaults:
 
 def _kind(cell: str) -> str:
     """What is wrong with a cell; empty where it is a number."""
+    is_number = NUMBER.fullmatch(cell)
+    if is_number and math.isfinite(float(cell)):  # as most cells are
+        return ""
     if cell.lower() in NO_VALUE:
         return _MISSING
-    if NUMBER.fullmatch(cell):
-        return "" if math.isfinite(float(cell)) else _INFINITE
+    if is_number:
+        return _INFINITE
     return _COMMA if DECIMAL_COMMA.fullmatch(cell) else _TEXT
 
 

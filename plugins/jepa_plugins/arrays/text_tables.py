@@ -163,7 +163,7 @@ class _Reading:
             raise DataError(
                 f"{self._path}: every column is one of {', '.join(self._names)}: there are no observations."
             )
-        observed, told, columns = [], [], Columns(self._num_columns)
+        observed, told, columns = [], [], Columns(self._names, self._num_columns)
         while blocks or (block := list(islice(texts, _BLOCK))):
             numbers = blocks.pop() if blocks else self._numbers(block)
             columns.add(numbers)
@@ -181,7 +181,7 @@ class _Reading:
         arrays = {OBSERVATIONS: whole}
         for name, column in zip((self._names[index] for index in of_rows), np.concatenate(told).T, strict=True):
             arrays[name] = _as_whole_numbers(column) if column.size else column
-        return TextTable(arrays, (*notes, *columns.notes(self._names, kept)))
+        return TextTable(arrays, (*notes, *columns.notes(kept)))
 
     def _first(self, texts: Iterator[str]) -> Doubles:
         """The first line of numbers; names that stand before it are kept.
