@@ -14,6 +14,7 @@ from jepa_core.presentation.wrapping import Hanging, Parts
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Finding, Firing
 from jepa_core.watch.judgement import Judgement, too_short
+from jepa_core.watch.language import MAX_LENGTH
 from jepa_core.watch.replay import Replay
 
 
@@ -41,6 +42,9 @@ def _finding(finding: Finding) -> Iterator[RenderableType]:
     line = Text(mark, style=style).append(f" {clean(_name(finding), 60)}", style="bold")
     line.append(moment_of(finding), style="dim").append(f"   {clean(finding.message)}")
     yield Hanging(line, indent=4)
+    when = str(finding.evidence.get("when", ""))
+    if when not in finding.message:
+        yield Hanging(Text(f"    {clean(when, MAX_LENGTH)}", style="dim"), indent=4)
     if finding.advice:
         yield Hanging(Text(f"    {clean(finding.advice)}", style="dim"), indent=4)
     if finding.set:

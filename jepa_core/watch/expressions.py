@@ -125,6 +125,8 @@ class Compiled:
     """Names whose newest values it looks at together, and how many of them."""
     least_step: float
     """Before this step it never holds; 0 where it asks for none."""
+    figures: tuple[tuple[str, Number], ...]
+    """What it looks at but the clocks, as it is written, in this order: names, and functions of them."""
 
 
 def compile_condition(node: ast.expr) -> Compiled:
@@ -146,6 +148,7 @@ def compile_condition(node: ast.expr) -> Compiled:
         ordered_windows=frozenset(compiler.ordered_windows),
         windows=frozenset(compiler.windows),
         least_step=_least_step(node),
+        figures=tuple(compiler.figures.items()),
     )
 
 
@@ -208,6 +211,7 @@ class _Compiler:
         self.fired_ids: set[str] = set()
         self.ordered_windows: set[tuple[str, int, int]] = set()
         self.windows: set[tuple[str, int]] = set()
+        self.figures: dict[str, Number] = {}
 
     def condition(self, node: ast.expr, *, wanted: bool = True) -> Condition:
         """That `node` holds, or where that is wanted that it does not.
@@ -238,7 +242,7 @@ class _Compiler:
             case ast.Constant(value=value):
                 return _constant(value, node)
             case ast.Name() | ast.Attribute():
-                return self._name(node)
+                return self._figure(node, self._name(node))
             case ast.UnaryOp(op=ast.USub(), operand=inner):
                 return binary(operator.sub, lambda _: 0.0, self.number(inner))
             case ast.UnaryOp(op=ast.UAdd(), operand=inner):
@@ -246,12 +250,18 @@ class _Compiler:
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
                 return binary(_ARITHMETIC[type(op)], self.number(left), self.number(right))
             case ast.Call(func=ast.Name(id=function)) if function in _ARGUMENTS:
-                return self._function(function, node)
+                return self._figure(node, self._function(function, node))
             case ast.BoolOp() | ast.Compare() | ast.UnaryOp(op=ast.Not()):
                 raise RefusedError("a number is wanted here, not a condition", node)
             case ast.Call(func=ast.Name(id="finite" | "fired")):
                 raise RefusedError("a number is wanted here, not a condition", node)
         raise _unlisted(node)
+
+    def _figure(self, node: ast.expr, number: Number) -> Number:
+        written = ast.unparse(node)
+        if written not in {*CLOCKS, EPOCHS}:
+            self.figures.setdefault(written, number)
+        return number
 
     def _chain(self, sides: list[ast.expr], ops: list[ast.cmpop], node: ast.expr, *, wanted: bool) -> Condition:
         if any(type(op) not in _COMPARISONS for op in ops):

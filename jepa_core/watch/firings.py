@@ -11,6 +11,9 @@ from jepa_core.watch.judgement import Judgement
 from jepa_core.watch.language import Rule
 from jepa_core.watch.rules import Abort, Alarm, Criterion, Rollback, Scenario
 
+MOST_FIGURES = 4
+"""Values that a message has: the evidence has all."""
+
 EVIDENCE_VALUES = 3
 """Newest values of each metric that a firing shows."""
 
@@ -21,7 +24,7 @@ def firing_of_criterion(criterion: Criterion, judgement: Judgement, rule: Rule, 
         name=criterion.id,
         kind="must" if judgement.kind == "must" else "nice",
         severity="warning" if judgement.kind == "must" else "info",
-        message=f"{judgement.title}: does not hold, {_figures(judgement)}",
+        message=f"{judgement.title}: does not hold, {_figures(judgement, rule, scene)}",
         step=_known(scene.history.step),
         epoch=_known(scene.history.epoch),
         evidence=_evidence(rule, scene),
@@ -34,7 +37,7 @@ def firing_of_alarm(alarm: Alarm, judgement: Judgement, rule: Rule, scene: Scene
         name=alarm.id,
         kind="abort" if isinstance(alarm, Abort) else "rollback" if isinstance(alarm, Rollback) else "scenario",
         severity=_severity(alarm),
-        message=f"{judgement.title}: {_figures(judgement)}",
+        message=f"{judgement.title}: {_figures(judgement, rule, scene)}",
         step=_known(scene.history.step),
         epoch=_known(scene.history.epoch),
         evidence=_evidence(rule, scene),
@@ -51,11 +54,12 @@ def _severity(alarm: Alarm) -> Severity:
     return "critical" if isinstance(alarm, Abort) else "warning"
 
 
-def _figures(judgement: Judgement) -> str:
-    """The rule, with the value that decided it where it is one comparison."""
-    if judgement.value is None or judgement.limit is None:
-        return judgement.when
-    return f"{judgement.when}, value {judgement.value:.4g}, limit {judgement.limit:.4g}"
+def _figures(judgement: Judgement, rule: Rule, scene: Scene) -> str:
+    """The rule with the value that decided it where it is one comparison, else the values that occur in it."""
+    if judgement.value is not None and judgement.limit is not None:
+        return f"{judgement.when}, value {judgement.value:.4g}, limit {judgement.limit:.4g}"
+    values = rule.figures(scene)[:MOST_FIGURES]
+    return ", ".join(f"{written} {value:.4g}" for written, value in values) or judgement.when
 
 
 def _evidence(rule: Rule, scene: Scene) -> dict[str, Any]:

@@ -151,6 +151,11 @@ class Rule:
         steps = [scene.history.step, *(window[0].step for window in windows if window)]
         return min((step for step in steps if not math.isnan(step)), default=None)
 
+    def figures(self, scene: Scene) -> tuple[tuple[str, float], ...]:
+        """What it looks at, as it is written, with the values that are known now."""
+        values = ((written, number(scene)) for written, number in self._compiled.figures)
+        return tuple((written, value) for written, value in values if value is not None)
+
     def reading(self, scene: Scene) -> Reading | None:
         """Value and limit now; None for a rule that is not a single comparison."""
         comparison = self._compiled.comparison

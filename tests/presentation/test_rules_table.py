@@ -90,6 +90,15 @@ def test_a_firing_is_told_by_its_rule_with_advice_and_flags_and_an_early_stop_by
     ]
 
 
+def test_a_finding_has_its_rule_where_its_message_has_the_values_alone() -> None:
+    when = "rank.context < 2 or std.context < 0.001"
+    found = attrs.evolve(
+        firing("scenario", "collapse"), message="It collapses: rank.context 1.2", evidence={"when": when}
+    )
+    assert when in replayed((found,))
+    assert when not in replayed((attrs.evolve(found, message=f"It collapses: {when}, value 1.2, limit 2"),))
+
+
 def test_a_must_that_the_end_decided_is_found_once_with_its_rule() -> None:
     failed = attrs.evolve(JUDGED, state="failed", epoch=3.0)
     words = "▲ usage step 9 epoch 3 codes in use: does not hold, vq.usage > 0.1"

@@ -282,3 +282,26 @@ def test_a_rule_without_data_says_the_steps_that_it_needs_too() -> None:
     judge.observe({"step": 32, "epoch": 1.0, "rank.context": 5.0})
     (late,) = judge.conclude()
     assert (late.state, late.steps_needed) == ("pending", 200)
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        (
+            "(rank.context < 2 or rank.context < 0.25 * highest(rank.context, 3) or std.context < 0.001) and step >= 2",
+            "rank.context 1.25, highest(rank.context, 3) 7.5, std.context 0.0004",
+        ),
+        ("std.context < 1 and std.target < 1 or rank.context < 2", "std.context 0.0004, rank.context 1.25"),
+        ("rank.context < 2 and step >= 2", "rank.context < 2 and step >= 2, value 1.25, limit 2"),
+        ("fired('other')", "fired('other')"),
+    ],
+)
+def test_a_firing_says_the_values_that_its_rule_looks_at(when: str, said: str) -> None:
+    rules = (Scenario(id="it", title="It collapses", when=when), Scenario(id="other", when="rank.context < 2"))
+    judge = Judge(Watch(scenario=rules), ENGINE_METRICS)
+    rows = [{"rank.context": rank, "std.context": 0.5} for rank in (8.0, 7.5, 7.0)]
+    for step, figures in enumerate([*rows, {"rank.context": 1.25, "std.context": 0.0004}], 1):
+        firings = judge.observe({"step": step, "epoch": 1.0, **figures})
+    (firing,) = [firing for firing in firings if firing.name == "it"]
+    assert firing.message == f"It collapses: {said}"
+    assert firing.evidence["when"] == when
