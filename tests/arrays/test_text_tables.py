@@ -179,6 +179,15 @@ def test_what_is_no_table_of_numbers_is_refused_with_its_line(tmp_path: Path, te
         ArrayFile(path).headers()
 
 
+def test_text_in_quotes_may_have_several_lines(tmp_path: Path) -> None:
+    told = refusal(tmp_path / "t.csv", 'a,note\n1,"x\ny"\n2,"x,\n\ny"\n3,z\n,z\n')
+    assert [line.partition(":")[0].strip() for line in told.split("\n")[:2]] == ["line 2", "line 8"]
+    assert "line 2: column 'note' holds text ('x␊y')" in told
+    assert "line 8: column 'a' has no value." in told
+    unclosed = "a,b\n" + "1,2\n" * 100 + '"1,2\n' + "1,2\n" * 100
+    assert refusal(tmp_path / "t.csv", unclosed) == "line 102: it has 1 value, and the lines before have 2."
+
+
 def test_the_line_is_right_far_down_and_behind_names_of_two_lines(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text('"a\nb",c\n' + "1,2\n" * 50_000 + "3,x\n" + "1,2\n" * 50_000)

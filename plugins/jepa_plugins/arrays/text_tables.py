@@ -140,7 +140,7 @@ class _Reading:
         self._form, self._lines = form, lines
         self._path, self._separator = form.path, form.separator
         self._names: list[str] = []
-        self._num_columns = self._num_rows = 0
+        self._num_columns = self._num_rows = self._line = 0
         self._ends_open = False
         """Whether lines end with a separator, behind which nothing comes."""
         self._faults = CellFaults(form, (), 0)
@@ -190,11 +190,13 @@ class _Reading:
             DataError: there is none, or it has more or fewer values than there are names.
         """
         before: list[tuple[int, list[str]]] = []
+        ends = 0
         for line in map(self._without_mark, self._cells(texts)):
+            starts, ends = ends + 1, self._lines.number
             if not any(line):
                 continue
             if _are_names(line, may_be_numbers=not before):
-                before.append((self._lines.number, line))
+                before.append((starts, line))
                 if len(before) > _MOST_LINES_OF_NAMES:
                     break
                 continue
@@ -204,12 +206,12 @@ class _Reading:
                 at, names = next((each for each in before if len(each[1]) == len(cells)), before[0])
                 if len(names) != len(cells):
                     raise DataError(
-                        f"{self._path}: line {at} has {_counted(len(names), 'name')}, and line {self._lines.number} "
+                        f"{self._path}: line {at} has {_counted(len(names), 'name')}, and line {starts} "
                         f"{_counted(len(cells), 'value')}. Give each column one name, and each line a value of each."
                     )
                 self._names = names
             self._faults = CellFaults(self._form, self._names, self._num_columns)
-            return np.array([self._row(cells, self._lines.number)])
+            return np.array([self._row(cells, starts)])
         raise DataError(f"{self._path}: there is no line of numbers in it, a value for each column.")
 
     def _closed(self, cells: list[str], before: list[tuple[int, list[str]]]) -> list[str]:
@@ -239,7 +241,7 @@ class _Reading:
                 yield [cell.strip() for cell in cells]
         except csv.Error as error:
             raise DataError(
-                f"{self._path}, line {self._lines.number}: this is no line of a table ({error})."
+                f"{self._path}, line {self._line or self._lines.number}: this is no line of a table ({error})."
             ) from error
 
     def _numbers(self, block: Sequence[str]) -> Doubles:
@@ -258,13 +260,18 @@ class _Reading:
         if numbers.shape[1] == self._num_columns and np.isfinite(numbers).all():
             self._num_rows += len(numbers)
             return numbers
-        start = self._lines.number - len(block) + 1
-        rows = [
-            self._row(cells, number)
-            for number, text in enumerate(block, start)
-            if any(cells := next(self._cells(iter([text])), []))
-        ]
+        rows, starts = [], self._lines.number - len(block) + 1
+        for cells in self._cells(self._counted_off(block, starts)):
+            if any(cells):
+                rows.append(self._row(cells, starts))
+            starts = self._line + 1  # a text in quotes may go over several lines
         return np.array(rows).reshape(-1, self._num_columns)
+
+    def _counted_off(self, block: Sequence[str], start: int) -> Iterator[str]:
+        """Lines that have been read; `_line` is the number of the newest that was taken."""
+        for number, text in enumerate(block, start):
+            self._line = number
+            yield text
 
     def _without_end(self, text: str) -> str:
         assert self._separator is not None  # between blanks there is no empty cell
