@@ -117,14 +117,24 @@ def _reasons(best: Candidate, contenders: Sequence[Candidate]) -> Iterator[str]:
     others = [c for c in contenders if c is not best]
     yield _decisive(best, others)
     yield from _trend(best)
+    against = _against(best, others)
+    if against:
+        yield f"though {against}"
+
+
+def _against(best: Candidate, others: Sequence[Candidate]) -> str:
+    """Such as "step 420 has a higher rank (5.89 beside 5.29) and better alignment and uniformity"."""
     higher = [c for c in others if best.rank is not None and (c.rank or 0.0) > (1 + NOISE) * best.rank]
-    if higher and best.retrieval is not None:
-        highest = max(higher, key=lambda c: c.rank or 0.0)
-        yield f"but rank {highest.rank:.3g} at step {highest.step} beside {best.rank:.3g}"
     evener = [c for c in others if best.spread is not None and c.spread is not None and c.spread < best.spread]
-    if evener:
-        evenest = min(evener, key=lambda c: c.spread or 0.0)
-        yield f"but alignment and uniformity are better at step {evenest.step}"
+    evenest = min(evener, key=lambda c: c.spread or 0.0, default=None)
+    even = "better alignment and uniformity"
+    if not higher or best.retrieval is None:
+        return "" if evenest is None else f"step {evenest.step} has {even}"
+    highest = max(higher, key=lambda c: c.rank or 0.0)
+    rank = f"step {highest.step} has a higher rank ({highest.rank:.3g} beside {best.rank:.3g})"
+    if evenest is None:
+        return rank
+    return f"{rank} and {even}" if evenest is highest else f"{rank}, and step {evenest.step} {even}"
 
 
 def _decisive(best: Candidate, others: Sequence[Candidate]) -> str:

@@ -98,7 +98,7 @@ class BestCheckpoint:
     step: int
     epoch: float
     why: str
-    """Such as "highest retrieval, ranks still growing"."""
+    """Such as "highest retrieval, ranks still growing, though step 420 has better alignment and uniformity"."""
     path: str = ""
 
 

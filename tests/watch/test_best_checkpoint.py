@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,8 +70,32 @@ def test_clearly_higher_retrieval_wins_over_rank_and_says_what_speaks_against_it
     rows = [row(10, 0.5, 30, align=0.2, uniform=-3.0), row(20, 0.6, 20, align=0.3, uniform=-2.0)]
     best = best_of(rows, 10, 20)
     assert best.step == 20
-    assert "but rank 30 at step 10 beside 20" in best.why
-    assert "but alignment and uniformity are better at step 10" in best.why
+    against = "though step 10 has a higher rank (30 beside 20) and better alignment and uniformity"
+    assert best.why == f"highest retrieval, ranks falling, {against}"
+
+
+@pytest.mark.parametrize(
+    ("rank", "uniform", "why"),
+    [
+        (30.0, None, "highest retrieval, ranks falling, though step 10 has a higher rank (30 beside 20)"),
+        (19.0, -3.0, "highest retrieval, ranks still growing, though step 10 has better alignment and uniformity"),
+        (19.0, None, "highest retrieval, ranks still growing"),
+    ],
+)
+def test_what_speaks_against_it_follows_in_the_same_sentence(rank: float, uniform: float | None, why: str) -> None:
+    rows = [row(10, 0.5, rank, align=0.2, uniform=uniform), row(20, 0.6, 20, align=0.3, uniform=-2.0)]
+    assert best_of(rows, 10, 20).why == why
+
+
+def test_two_other_checkpoints_may_speak_against_it() -> None:
+    rows = [
+        row(10, 0.5, 30, align=0.2, uniform=-1.0),
+        row(20, 0.5, 20, align=0.2, uniform=-3.0),
+        row(30, 0.6, 20, align=0.3, uniform=-2.0),
+    ]
+    assert best_of(rows, 10, 20, 30).why.endswith(
+        ", though step 10 has a higher rank (30 beside 20), and step 20 better alignment and uniformity"
+    )
 
 
 def test_among_equal_ranks_alignment_and_uniformity_decide() -> None:
