@@ -261,6 +261,22 @@ def test_of_a_column_of_numbers_with_some_texts_these_are_counted_and_it_is_not_
     )
 
 
+def test_of_many_columns_with_some_texts_three_are_told_of_and_the_others_counted(tmp_path: Path) -> None:
+    line = ",".join(f"<{column}" for column in range(9))
+    told = refusal(tmp_path / "t.csv", "\n".join([",".join("abcdefghi"), *["1,2,3,4,5,6,7,8,9"] * 20, line])).split(
+        "\n"
+    )
+    assert len(told) == 4
+    assert told[3] == (
+        "  line 22: there are texts among the numbers of more columns, too: 1 in column 'd', 1 in column 'e', 1 in "
+        "column 'f', 3 in 3 more."
+    )
+
+
+def test_a_column_of_infinite_and_missing_values_is_not_called_empty(tmp_path: Path) -> None:
+    assert "empty" not in refusal(tmp_path / "t.csv", "a,b\n1,inf\n2,\n")
+
+
 def test_missing_values_are_counted_over_the_whole_table(tmp_path: Path) -> None:
     rows = ["1,2,3"] * 40_000
     rows[10], rows[20_000], rows[39_999] = "1,,3", "NA,nan,3", "1,?,3"

@@ -111,7 +111,7 @@ class CellFaults:
             *self._of_words(words),
             *self._of_empty(empty),
             *self._of_names({index: texts[index] for index in texts if index in of_rows}),
-            *(self._of_few(index, texts[index], num_rows) for index in texts if index not in of_rows | words.keys()),
+            *self._of_few({index: texts[index] for index in texts if index not in of_rows | words.keys()}, num_rows),
             *self._of_gaps(gaps, num_rows),
             *self._of_commas(commas),
             *self._of_infinite(infinite),
@@ -138,9 +138,9 @@ class CellFaults:
 
     def _lacks_numbers(self, index: int, num_rows: int) -> bool:
         """Whether a column has more texts than numbers, or nothing in it at all."""
-        num_texts = self._count(_TEXT, index)
-        num_numbers = num_rows - num_texts - self._count(_MISSING, index) - self._count(_INFINITE, index)
-        return num_texts > num_numbers if num_texts else num_numbers <= 0 < num_rows - 1
+        num_texts, num_missing = self._count(_TEXT, index), self._count(_MISSING, index)
+        num_numbers = num_rows - num_texts - num_missing - self._count(_INFINITE, index)
+        return num_texts > num_numbers if num_texts else num_missing == num_rows > 1
 
     def _of_words(self, columns: Mapping[int, _Found]) -> Iterable[tuple[int, str]]:
         """Columns of text."""
@@ -182,14 +182,20 @@ class CellFaults:
                 f"{held}, and only numbers are read. Number its names from 0.",
             )
 
-    def _of_few(self, index: int, found: _Found, num_rows: int) -> tuple[int, str]:
-        """Some texts among numbers."""
-        remedy = "is text: write a number there." if found.count == 1 else "are text: write numbers there."
-        return (
-            found.line,
-            f"{self._column(index)} holds text ({clean(found.cell, 40)!r}), and only numbers are read. {found.count:,} "
-            f"of its {num_rows:,} values {remedy}",
-        )
+    def _of_few(self, columns: Mapping[int, _Found], num_rows: int) -> Iterable[tuple[int, str]]:
+        """Columns of numbers with some texts among them, a sentence each."""
+        ordered = sorted(columns.items(), key=lambda each: (each[1].line, each[0]))
+        for index, found in ordered[:_MOST_NAMED]:
+            remedy = "is text: write a number there." if found.count == 1 else "are text: write numbers there."
+            yield (
+                found.line,
+                f"{self._column(index)} holds text ({clean(found.cell, 40)!r}), and only numbers are read. "
+                f"{found.count:,} of its {num_rows:,} values {remedy}",
+            )
+        others = dict(ordered[_MOST_NAMED:])
+        if others:
+            line = min(found.line for found in others.values())
+            yield line, f"there are texts among the numbers of more columns, too: {self._counted(others)}."
 
     def _of_gaps(self, columns: Mapping[int, _Found], num_rows: int) -> Iterable[tuple[int, str]]:
         """Missing values."""
