@@ -81,8 +81,8 @@ def headline(verdict: Verdict) -> Text:
 
 def _broken(finding: Finding) -> str:
     """Such as "the context embeddings collapse (step 220)"."""
-    title = finding.title.removeprefix("The ")
-    words = f"the {title}" if title != finding.title else title
+    first, second = finding.title[:1], finding.title[1:2]
+    words = first.lower() + finding.title[1:] if second.islower() else finding.title
     return clean(words) + (f" (step {finding.step:.0f})" if finding.step else "")
 
 

@@ -318,6 +318,7 @@ def test_the_first_line_says_that_a_run_collapsed() -> None:
         judge.observe(row)
     for findings, begins in (
         ([collapse, NEARLY_DEAD], "Verdict: neutral · the context embeddings collapse (step 220) · above"),
+        ([attrs.evolve(collapse, message="MRR falls", step=None)], "Verdict: neutral · MRR falls · above"),
         ([NEARLY_DEAD], "Verdict: neutral · above"),
     ):
         assert plain(reach_verdict(judge, run=RUN, findings=findings, nulls=NULLS)).startswith(begins)
