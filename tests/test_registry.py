@@ -148,10 +148,11 @@ def test_a_broken_plugin_is_told_with_its_cause_and_stops_no_other(plugins: Plug
     assert registry.get("aggregator", "a") is None
 
 
-def test_a_missing_module_is_remedied_by_installing_it(plugins: Plugins) -> None:
+def test_a_missing_module_is_remedied_by_the_package_that_has_it(plugins: Plugins) -> None:
     broken = only_broken(discover([plugins.point("faiss", "import module_that_is_not_there.index")]))
     assert broken.remedy == (
-        "pip install module_that_is_not_there, or leave it out: --no-plugin faiss, or pip uninstall jepa-faiss"
+        "install the package that module_that_is_not_there comes from, or leave it out: --no-plugin faiss, "
+        "or pip uninstall jepa-faiss"
     )
 
 

@@ -67,12 +67,13 @@ def headline(verdict: Verdict) -> Text:
     line = Text("Verdict: ").append(verdict.outcome, style=_OUTCOME_STYLES[verdict.outcome])
     if verdict.outcome == "no effect":
         return line.append(f". {clean(verdict.reason)}")
-    if verdict.broken is not None:
+    is_stopped = verdict.ending in ("abort", "non-finite")  # by what the reason says
+    if verdict.broken is not None and not is_stopped:
         line.append(f" · {_broken(verdict.broken)}", style="bold red")
     if verdict.baseline:
         line.append(f" against {clean(verdict.baseline)}").append(_which_run(verdict), style="dim")
         return line.append(f" · {clean(verdict.reason)}")
-    if verdict.ending in ("abort", "non-finite"):
+    if is_stopped:
         return line.append(f" · {clean(verdict.reason)}")
     if verdict.outcome != "no baseline":
         line.append(f" · {clean(verdict.reason)}")
