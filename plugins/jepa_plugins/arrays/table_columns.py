@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -60,13 +61,13 @@ class Columns:
         said = [f"observed columns: {_listed([_named(names, index) for index in observed])}"] * bool(names)
         if self._num_steps >= _FEWEST_STEPS:
             counting = [index for index in observed if self._counts[index]]
-            rising = [index for index in observed if self._rises[index] and index not in counting]
+            rising = [index for index in observed if self._rises[index] and not self._counts[index]]
             said += _remark(names, counting, "only counts the lines", "only count the lines")
             said += _remark(names, rising, "rises with every line, as times do", "rise with every line, as times do")
             constant = [index for index in observed if self._stays[index]]
             said += _remark(names, constant, "never changes", "never change")
-        given = [names[index] for index in observed if names and names[index]]
-        repeated = dict.fromkeys(repr(clean(name, 40)) for name in given if given.count(name) > 1)
+        given = Counter(names[index] for index in observed if names and names[index])
+        repeated = dict.fromkeys(repr(clean(name, 40)) for name, count in given.items() if count > 1)
         if repeated:
             said.append(f"several columns have one name, and all of them are observed: {_listed(list(repeated))}")
         return tuple(said)
