@@ -84,7 +84,7 @@ RUN_KEYS: tuple[Key, ...] = (
     _key("verdict", "v", "verdict", "every rule with value and margin", "run", shown=True),
     _key("rollback", "r", "rollback", "evidence, remedy, and its request", "run", shown=True),
     _key("recipe_difference", "d", "recipe", "how the recipe differs from another", "run", shown=True),
-    _key("newer_run", "n", "newer run", "to the run that began after this one", "run", action="app.newer_run"),
+    _key("newer_run", "n", "newer run", "to the run that goes on, or is newer", "run", action="app.newer_run"),
     _key("back", "escape", "back", "out of this; to the list of runs", "run"),
     _key("pane_charts", "1", "charts", "charts over a row of panels", "panes", action="pane('charts')"),
     _key("pane_model", "2", "model", "codes, spectrum, losses, context", "panes", action="pane('model')"),

@@ -120,13 +120,15 @@ class Navigation:
         self._is_touched = True
 
     def go_to_newer(self) -> None:
-        """Show the run that has begun after this one instead."""
-        screen, newer = next(iter(self.run_screens), None), self._newer
+        """Show the run that goes on from this one, or has begun after it, instead."""
+        screen = next(iter(self.run_screens), None)
+        child = screen.child if screen is not None else None
+        newer = child or self._newer
         if screen is None or screen.view is None or newer is None:
             self._app.notify("There is no newer run to go to.", markup=False)
             return
         before = f"{screen.run.name} {screen.view.state.replace('_', ' ')}"
-        self._app.notify(f"{clean(before)}; {clean(newer.name)} began later.", markup=False)
+        self._app.notify(f"{clean(before)}; {clean(newer.name)} {'goes on' if child else 'began later'}.", markup=False)
         self._source, self._newer, self._is_touched = newer, None, False
         screen.show_runs([Opening(newer)])
 

@@ -19,7 +19,7 @@ from jepa_monitor.chrome.filter_bar import FilterBar
 from jepa_monitor.preferences import read_preferences
 from jepa_monitor.runs.runs_screen import RunsScreen
 from tests.monitor.driving import awaited, open_folder, open_run, run_screen, runs_screen, screen_text, until
-from tests.monitor.recorded import append, record, rows, write_status
+from tests.monitor.recorded import append, record, rows
 
 HEALTHY = {"loss.relational": 0.03}
 
@@ -104,27 +104,6 @@ async def test_one_that_fired_long_ago_does_not(tmp_path: Path) -> None:
         await pilot.pause(0.3)
         assert pilot.app.screen is run_screen(pilot)
         assert "rollback ▲ B" in run_screen(pilot).lines()[1]
-
-
-@awaited
-async def test_the_screen_goes_on_with_the_run_that_a_rollback_made(tmp_path: Path) -> None:
-    run = record(tmp_path / "mine", rows(200), state="running")
-    record(tmp_path / "child", rows(300))
-    async with open_run(run) as pilot:
-        write_status(run, state="rolled_back", child="child")
-        await until(pilot, lambda: run_screen(pilot).lines()[0].startswith(" child"))
-
-
-@awaited
-async def test_who_does_not_follow_stays_with_the_parent(tmp_path: Path) -> None:
-    run = record(tmp_path / "mine", rows(200), state="running")
-    record(tmp_path / "child", rows(300))
-    async with open_run(run) as pilot:
-        await pilot.press("f")
-        write_status(run, state="rolled_back", child="child")
-        await until(pilot, lambda: "rolled back" in run_screen(pilot).lines()[0])
-        await pilot.pause(0.2)
-        assert run_screen(pilot).lines()[0].startswith(" mine")
 
 
 @awaited

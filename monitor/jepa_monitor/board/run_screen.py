@@ -17,22 +17,25 @@ from textual.containers import Vertical
 from textual.events import Resize
 from textual.message import Message
 
+from jepa_core.visible_text import clean
 from jepa_monitor.alerts import AlertBook
 from jepa_monitor.board.chart_board import ChartBoard
+from jepa_monitor.board.child_run import ChildRun
 from jepa_monitor.board.notice import NonFiniteWatch, notice_line
 from jepa_monitor.board.notify import AlertWatch
 from jepa_monitor.board.panes import Pane, PanelRow
 from jepa_monitor.board.rules_bar import rules_bar
+from jepa_monitor.board.run_keys import run_key_line
 from jepa_monitor.board.run_readers import Opening, RunReaders
 from jepa_monitor.board.run_watcher import RunWatcher
 from jepa_monitor.charts.look import Look
 from jepa_monitor.chrome.head_line import head_line, legend_line, skeleton_line
 from jepa_monitor.chrome.monitor_screen import MonitorScreen, bindings
-from jepa_monitor.chrome.one_line import OneLine, key_line
+from jepa_monitor.chrome.one_line import OneLine
 from jepa_monitor.display import Display
-from jepa_monitor.keys import MONITOR_KEYS, PANEL_KEYS, RUN_KEYS, shown_key_of
+from jepa_monitor.keys import PANEL_KEYS, RUN_KEYS, shown_key_of
 from jepa_monitor.model.run_view import RunView
-from jepa_monitor.panels.line import Line, Span, line
+from jepa_monitor.panels.line import Line
 from jepa_monitor.ranks_text import ranks_remarks
 from jepa_monitor.screens.alerts import AlertsScreen
 from jepa_monitor.screens.sheet import Sheet
@@ -96,6 +99,7 @@ class RunScreen(MonitorScreen):
         self._panels_wait = False
         self._filter_problem = ""
         self._newer = ""
+        self._child = ChildRun()
         self._board = ChartBoard(display, look)
         self._head = OneLine(lambda width: skeleton_line(self._readers.first.run.name, width), look)
         self._notice = OneLine(lambda width: Line().fitted(width), look, id="notice")
@@ -131,6 +135,11 @@ class RunScreen(MonitorScreen):
         return self._readers.first.run
 
     @property
+    def child(self) -> Path | None:
+        """The run that goes on from the one that is shown; None where none does, and of several runs."""
+        return self._child.path
+
+    @property
     def book(self) -> AlertBook:
         """The alerts, and what was done about them."""
         return self._alerts.book
@@ -160,31 +169,34 @@ class RunScreen(MonitorScreen):
     def on_run_screen_news(self, message: News) -> None:
         if not self._readers.take(message.watcher):
             return
-        self._show_all()
         view = self.view
+        if view is not None and not self._readers.are_several:
+            self._child.observe(view)
+        self._show_all()
         if view is not None and view.judged_rows is None:
             self._watch_alerts(view)
             self._follow_into_child(view)
 
     def _follow_into_child(self, view: RunView) -> None:
-        """Go on with the run that a rollback made, if it lies beside this one."""
-        status, opening = view.status, self._readers.first
-        is_wanted = self._board.display_choice.follow and not opening.is_replay and not self._readers.are_several
-        if view.state != "rolled_back" or status is None or not status.child or not is_wanted:
-            return
-        child = opening.run.parent / Path(status.child).name
-        if child.is_dir():
-            self.notify(f"{opening.run.name} was rolled back; {child.name} goes on.", markup=False)
-            self.show_runs([Opening(child)])
+        """Go on with the run that a rollback made while somebody watched; who names a run wants to see that one."""
+        child, is_replay = self.child, self._readers.first.is_replay
+        if child is not None and self._child.is_followed and not is_replay and self._board.display_choice.follow:
+            self.notify(f"{clean(view.name)} was rolled back; {clean(child.name)} goes on.", markup=False)
+            self.show_runs([Opening(child)], is_followed=True)
 
-    def show_runs(self, openings: Sequence[Opening]) -> None:
-        """Show other runs instead; what lies over the charts was about the former ones."""
+    def show_runs(self, openings: Sequence[Opening], *, is_followed: bool = False) -> None:
+        """Show other runs instead; what lies over the charts was about the former ones.
+
+        Args:
+            is_followed: whether they go on from the former ones, so that their own children are gone on to.
+        """
         while isinstance(self.app.screen, Sheet):
             self.app.pop_screen()
         self._readers.stop()
         self._readers = self._readers_of(openings)
         self._non_finite = NonFiniteWatch()
         self._newer = ""
+        self._child = ChildRun(is_followed=is_followed)
         self._alerts.begin_again()
         self._readers.start()
 
@@ -215,10 +227,11 @@ class RunScreen(MonitorScreen):
     def _show_lines(self, view: RunView | None) -> None:
         problem = self._filter_problem or self._readers.problem
         found = self._non_finite.observe(view.history) if view else None
-        has_notice = notice_line(view, problem, found, 1, self._newer) is not None
+        newer = self._newer_run_in_words()
+        has_notice = notice_line(view, problem, found, 1, newer) is not None
         if self._notice.display != has_notice:
             self._notice.display = has_notice
-        self._notice.show(lambda width: notice_line(view, problem, found, width, self._newer) or Line(), self._look)
+        self._notice.show(lambda width: notice_line(view, problem, found, width, newer) or Line(), self._look)
         self._keys.show(self._key_line, self._look)
         if view is None:
             return
@@ -230,22 +243,11 @@ class RunScreen(MonitorScreen):
             lambda width: legend_line(views, width) if is_overlay else rules_bar(view, width, key), self._look
         )
 
+    def _newer_run_in_words(self) -> str:
+        return self._child.in_words(shown_key_of("newer_run", self._keymap)) or self._newer
+
     def _key_line(self, width: int) -> Line:
-        """The keys that do something here, and first those that something waits for."""
-        outlooks = self.view.outlooks if self.view else ()
-        has_fired = any(each.judgement.kind == "rollback" and each.prospect == "fired" for each in outlooks)
-        urgent = [name for name, is_so in (("rollback", has_fired), ("newer_run", self._newer)) if is_so]
-        on_charts = self._pane == "charts"
-        panes = ("pane_charts", "pane_model", "pane_system", "pane_events", "pane_console")
-        return key_line(
-            (*RUN_KEYS, *MONITOR_KEYS),
-            self._keymap,
-            width,
-            urgent=urgent,
-            also=urgent if on_charts else (*urgent, *panes),
-            without=() if on_charts else ("filter", "log", "smooth", "axis", "full_screen"),
-            hint=line(" ", Span("1-5", "accent"), Span(" panes ", "dim")) if on_charts else Line(),
-        )
+        return run_key_line(self.view, self._pane, self._newer_run_in_words(), self._keymap, width)
 
     def _remarks(self, view: RunView) -> tuple[str, ...]:
         paused = ("paused",) if self._readers.is_held else ()
