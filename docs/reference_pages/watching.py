@@ -62,6 +62,7 @@ EVENTS = {
     "rows missing": "rows of figures that the run had written are no longer there",
     "events missing": "events that the run had written are no longer there",
     "lines lost": "somebody deleted or replaced a file of lines while the run went on: it goes on in a new one",
+    "folder lost": "somebody deleted or replaced the run's folder of checkpoints or requests while it went on",
     "file deleted": "somebody deleted another file of the run while it went on: it is written again if it can be",
     "write failed": "a file of the run directory could not be written, such as on a full disk",
     "observer off": "an observer failed and is switched off; training is not concerned",

@@ -4,6 +4,7 @@ checkpoints that stand on them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -246,6 +247,8 @@ class RecordedCheckpoints(CheckpointFolder):
             if loss.path is None:
                 raise CheckpointError(f"Checkpoint {self.folder}/step-{step} could not be written: {loss.what}.")
             self.folder = loss.path / CHECKPOINTS
+        with suppress(OSError):  # the save meets what is there then, and says so
+            self._writer.folders.mend(CHECKPOINTS)
         return super().save(step, states)
 
 

@@ -12,6 +12,7 @@ import hashlib
 import math
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import orjson
 
 from jepa_core.plain_files import opened_folder, read_plain
 from jepa_core.run_directory.layout import BAD_BATCHES
-from jepa_core.run_directory.replacing import replace_in
+from jepa_core.run_directory.replacing import put_aside, replace_in
 
 MOST_BATCHES = 3
 """Of a rank; later ones tell no more."""
@@ -88,6 +89,7 @@ def write_bad_batch(run: Path, batch: BadBatch, tensors: bytes = b"") -> str | N
         OSError: it could not be written. What was there before still is.
     """
     with opened_folder(run) as folder:
+        put_aside(folder, BAD_BATCHES, is_wanted=stat.S_ISDIR)
         with contextlib.suppress(FileExistsError):
             os.mkdir(BAD_BATCHES, dir_fd=folder)
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW

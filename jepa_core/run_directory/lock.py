@@ -23,6 +23,7 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import own_descriptor, plain_descriptor
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock, local_time
 from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, LOCK, linked
+from jepa_core.run_directory.replacing import is_put_aside
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -169,7 +170,7 @@ class RunLock:
 def _linked_folder(folder: int) -> str | None:
     """The name of a link that stands for a folder in an open one: whoever writes there would write elsewhere."""
     with os.scandir(folder) as entries:
-        links = [entry for entry in entries if entry.is_symlink()]
+        links = [entry for entry in entries if entry.is_symlink() and not is_put_aside(entry.name)]
         return next((entry.name for entry in links if entry.name in (CHECKPOINTS, CONTROL) or entry.is_dir()), None)
 
 

@@ -7,11 +7,13 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from jepa_core.plain_files import open_plain, opened_folder, plain_descriptor
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
+_PUT_ASIDE = re.compile(r".+\.put-aside-[0-9a-f]{8}")
 
 
 def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -55,12 +57,14 @@ def replace_in(folder: int, name: str, content: bytes, *, durable: bool = True) 
         os.fsync(folder)
 
 
-def put_aside(folder: int, name: str) -> bool:
-    """Rename what is there under a file's name and is no file, such as a folder, a pipe or a link; whether it was so.
+def put_aside(folder: int, name: str, *, is_wanted: Callable[[int], bool] = stat.S_ISREG) -> str:
+    """Rename what is there under a file's name and is no file, such as a folder, a pipe or a link; what it is called
+    then, empty where nothing is in the way.
 
     Args:
         folder: the descriptor of a folder that is this process's own.
         name: of the file, which is free then.
+        is_wanted: whether a mode is that of a file; of a folder where one is to have the name.
 
     Raises:
         OSError: it cannot be renamed.
@@ -68,11 +72,17 @@ def put_aside(folder: int, name: str) -> bool:
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return False
-    if stat.S_ISREG(found.st_mode):
-        return False
-    os.rename(name, f"{name}.put-aside-{secrets.token_hex(4)}", src_dir_fd=folder, dst_dir_fd=folder)
-    return True
+        return ""
+    if is_wanted(found.st_mode):
+        return ""
+    aside = f"{name}.put-aside-{secrets.token_hex(4)}"
+    os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+    return aside
+
+
+def is_put_aside(name: str) -> bool:
+    """Whether a name is one that `put_aside` gives: nothing reads or writes what is called so."""
+    return _PUT_ASIDE.fullmatch(name) is not None
 
 
 def sync(path: Path) -> None:

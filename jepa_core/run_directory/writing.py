@@ -34,6 +34,7 @@ from jepa_core.run_directory.layout import (
 )
 from jepa_core.run_directory.line_appender import DELETED, LineAppender
 from jepa_core.run_directory.lock import Loss, RunLock
+from jepa_core.run_directory.own_folders import OwnFolders
 from jepa_core.run_directory.replacing import clear_unfinished, put_aside, replace_in
 from jepa_core.run_directory.status import StatusWriter, read_status
 from jepa_core.watch.findings import Finding, Firing, Severity
@@ -95,6 +96,9 @@ class RunWriter:
             self.console_log = as_text(self._shown)
             opened.callback(self.console_log.close)
             self._lock = lock
+            self.folders = OwnFolders(lock.folder)
+            """`checkpoints/` and `control/`."""
+            opened.callback(self.folders.close)
             self._open = opened.pop_all()
         self._is_closed = False
         self.loss: Loss | None = None
@@ -196,6 +200,10 @@ class RunWriter:
         for name, content in self._whole.items():
             if not self._is_there(name):
                 self._write_again(name, content)
+        for name, what in self.folders.lost():
+            self._deleted(
+                "folder lost", name, f"{self.path / name} was deleted or replaced while the run went on: {what}"
+            )
 
     def write_recipe(self, toml: str) -> None:
         """The resolved recipe."""
@@ -225,7 +233,8 @@ class RunWriter:
             RunDirectoryError: what is there cannot be removed.
         """
         try:
-            (self.path / VERDICT).unlink(missing_ok=True)
+            if not put_aside(self._lock.folder, VERDICT):
+                (self.path / VERDICT).unlink(missing_ok=True)
         except OSError as error:
             raise RunDirectoryError(f"{self.path / VERDICT} cannot be removed: {error.strerror}.") from error
 
@@ -255,16 +264,13 @@ class RunWriter:
         self._events.write("write failed", message, severity="critical", advice=advice)
 
     def _lines_lost(self, file: str, message: str, advice: str = DELETED) -> None:
-        step = self.status.status.step
-        self.event("lines lost", "warning", message, step=step, advice=advice)
-        if self.tell_loss is not None:
-            self.tell_loss(_found(f"lines lost {file}", message, step))
+        self._deleted("lines lost", file, message, advice)
 
-    def _file_deleted(self, file: str, message: str) -> None:
+    def _deleted(self, event: str, name: str, message: str, advice: str = DELETED) -> None:
         step = self.status.status.step
-        self.event("file deleted", "warning", message, step=step, advice=DELETED)
+        self.event(event, "warning", message, step=step, advice=advice)
         if self.tell_loss is not None:
-            self.tell_loss(_found(f"file deleted {file}", message, step))
+            self.tell_loss(_found(f"{event} {name}", message, step))
 
     def _is_there(self, name: str) -> bool:
         """Whether it is a file; also where the disk does not say otherwise."""
@@ -290,13 +296,14 @@ class RunWriter:
         except OSError as error:
             if name not in self._told_missing:
                 self._told_missing.add(name)
-                self._file_deleted(name, f"{said}, and cannot be written again: {error.strerror}.")
+                self._deleted("file deleted", name, f"{said}, and cannot be written again: {error.strerror}.")
             return
         self._told_missing.discard(name)
-        self._file_deleted(name, f"{said}: it is written again, as it was.")
+        self._deleted("file deleted", name, f"{said}: it is written again, as it was.")
 
     def _replace(self, name: str, content: bytes) -> None:
         try:
+            put_aside(self._lock.folder, name)
             replace_in(self._lock.folder, name, content)
             if name in _WHOLE:
                 self._whole[name] = content

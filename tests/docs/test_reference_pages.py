@@ -130,7 +130,7 @@ def written_events() -> set[str]:
             if not isinstance(node, ast.Call):
                 continue
             called = ast.unparse(node.func)
-            named = node.args[:1] if called.endswith((".event", "vents.write")) else []
+            named = node.args[:1] if called.endswith((".event", "._deleted", "vents.write")) else []
             named += [word.value for word in node.keywords if called == "Notice" and word.arg == "name"]
             found |= {name.value for name in named if isinstance(name, ast.Constant) and isinstance(name.value, str)}
     return found - set(typing.get_args(rules.Severity))

@@ -125,7 +125,7 @@ def test_only_the_first_few_are_kept(tiny_recipe: RecipeMaker, tmp_path: Path) -
 
 
 def test_a_batch_that_cannot_be_kept_fails_nothing(tiny_recipe: RecipeMaker, tmp_path: Path) -> None:
-    (tmp_path / "bad_batches").write_text("a file in its place")
+    (tmp_path / "bad_batches" / "step-3.json").mkdir(parents=True)
     trainer, record = trained_until(tiny_recipe, tmp_path, spoil=lambda t: spoil_one_sequence(t, 0))
     assert train(trainer).exit_code == 3
     assert "batch" not in record.evidence[-1]

@@ -9,6 +9,7 @@ import signal
 import time
 import tomllib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -675,6 +676,27 @@ def test_each_file_that_somebody_deleted_is_in_the_verdict(sessions: Sessions) -
     lost = {found.name: found.step for found in verdict.findings if found.name.startswith(("lines", "file"))}
     assert lost.keys() == {"lines lost metrics.jsonl", "lines lost events.jsonl", "file deleted recipe.toml"}
     assert None not in lost.values()
+
+
+@pytest.mark.parametrize("obstacle", [lambda _: None, Path.touch, os.mkfifo, partial(os.symlink, "/nowhere/at/all")])
+@pytest.mark.parametrize("after", [1, 6])  # no checkpoint is being written then
+def test_a_run_whose_folder_of_checkpoints_is_deleted_or_replaced_goes_on_in_a_new_one_and_says_so(
+    sessions: Sessions, obstacle: Callable[[Path], None], after: int
+) -> None:
+    def replace(step: int) -> None:
+        if step == after:
+            folder = sessions.left()[0] / "checkpoints"
+            folder.rename(folder.with_name("taken"))
+            obstacle(folder)
+
+    conclusion = sessions.start("checkpoint.every_steps=2", interfere=replace)
+    assert conclusion.exit_code == 0
+    assert conclusion.verdict is not None
+    assert [found.name for found in conclusion.verdict.findings if found.name.startswith("folder")] == [
+        "folder lost checkpoints"
+    ]
+    newest = CheckpointFolder(conclusion.path / "checkpoints", keep=3).newest()[0]
+    assert (newest.step if newest else None) == (6 if after == 1 else None)
 
 
 def test_a_run_that_another_process_trains_is_left_alone(sessions: Sessions) -> None:

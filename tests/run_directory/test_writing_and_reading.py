@@ -19,7 +19,6 @@ from jepa_core.recorded_numbers import decode_row
 from jepa_core.run_directory.clock import Clock
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.events import EventsWriter
-from jepa_core.run_directory.layout import VERDICT
 from jepa_core.run_directory.line_appender import LineAppender
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.status import read_status
@@ -422,13 +421,6 @@ def test_events_that_are_lost_are_counted_when_the_run_goes_on(tmp_path: Path, l
     # Told once, they are no longer expected.
     with RunWriter(tmp_path, resume_at=0) as writer:
         assert writer.lost_events == 0
-
-
-def test_a_folder_in_a_verdicts_place_is_told_of_when_the_run_goes_on(tmp_path: Path) -> None:
-    path = record_run(tmp_path / "mine")
-    (path / VERDICT).mkdir()
-    with RunWriter(path) as run, pytest.raises(RunDirectoryError, match=r"verdict\.json cannot be removed: Is a dir"):
-        run.drop_verdict()
 
 
 def test_who_goes_through_all_rows_holds_few_of_them(tmp_path: Path) -> None:
