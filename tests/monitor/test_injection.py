@@ -272,7 +272,11 @@ SURFACES: dict[str, Draw] = {
         lambda view, width, look: verdict_content(attrs.evolve(view, verdict=verdict_of(view)), width, look)
     ),
     "rules so far": lines_of(verdict_content),
-    "recipe difference": lines_of(lambda view, width, _look: difference_content(view, others(view), 0, width)),
+    "recipe difference": lines_of(lambda view, width, _look: difference_content(view, others(view), 0, width, 99)),
+    "folded recipe difference": lines_of(
+        lambda view, width, _look: difference_content(view, others(view), 0, width, 3)
+    ),
+    "no recipe to compare with": lines_of(lambda view, width, _look: difference_content(view, (), 0, width, 9)),
     "alerts": lines_of(lambda view, width, look: alerts_content(alert_book(view), 0, width, look, NOW)),
     "history": lines_of(lambda view, _width, look: history_content(alert_book(view), look)),
     "rollback": lines_of(

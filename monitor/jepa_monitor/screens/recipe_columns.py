@@ -17,9 +17,7 @@ _VALUE_LIMIT = 200
 
 def change_lines(changes: Sequence[Change], width: int, titles: tuple[str, str]) -> tuple[Line, ...]:
     """Key, left value, right value; the values below the key where three columns do not fit."""
-    longest = max((len(change.key) for change in changes), default=0)
-    key_width = min(longest, width // 2)
-    column = (width - key_width - 2 * _GAP) // 2
+    key_width, column = _widths(changes, width)
     if column < _LEAST_COLUMN:
         return tuple(_stacked(changes, width, titles))
     rows = [
@@ -34,6 +32,17 @@ def change_lines(changes: Sequence[Change], width: int, titles: tuple[str, str])
     return tuple(
         line(line(key).fitted(key_width), gap, line(left).fitted(left_width), gap, right) for key, left, right in rows
     )
+
+
+def rows_a_change(changes: Sequence[Change], width: int) -> int:
+    """How many rows each takes."""
+    return 3 if _widths(changes, width)[1] < _LEAST_COLUMN else 1
+
+
+def _widths(changes: Sequence[Change], width: int) -> tuple[int, int]:
+    """Of the keys, and of either value."""
+    key_width = min(max((len(change.key) for change in changes), default=0), width // 2)
+    return key_width, (width - key_width - 2 * _GAP) // 2
 
 
 def _stacked(changes: Iterable[Change], width: int, titles: tuple[str, str]) -> Iterator[Line]:

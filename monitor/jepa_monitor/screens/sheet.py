@@ -14,6 +14,8 @@ from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content, FramedLines
 from jepa_monitor.panels.line import Line, Span, line
 
+_SHARE = 94
+"""Percent of the terminal that a sheet takes at most."""
 LEAST_ROWS = 10
 """Of a sheet, so that it does not jump while little is known."""
 
@@ -26,9 +28,11 @@ class Sheet(ModalScreen[None]):
         Binding("escape", "leave", "leave"),
         Binding("q", "leave", "leave", id="quit"),
     ]
-    DEFAULT_CSS = """
-    Sheet { align: center middle; }
-    Sheet > FramedLines { width: 94%; max-width: 130; height: 12; max-height: 94%; background: $surface; }
+    DEFAULT_CSS = f"""
+    Sheet {{ align: center middle; }}
+    Sheet > FramedLines {{
+        width: {_SHARE}%; max-width: 130; height: 12; max-height: {_SHARE}%; background: $surface;
+    }}
     """
 
     def __init__(self, view: RunView, look: Look) -> None:
@@ -42,6 +46,11 @@ class Sheet(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self._body.focus()
+
+    @property
+    def most_rows(self) -> int:
+        """That the sheet has room for, once it is as high as the terminal lets it be."""
+        return max(self.size.height * _SHARE // 100 - 2, 1)
 
     def content(self, width: int, height: int) -> Content:
         """What to show in `width` × `height` columns and rows."""

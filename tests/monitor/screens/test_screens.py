@@ -11,7 +11,7 @@ from textual.binding import Binding
 from textual.pilot import Pilot
 
 from jepa_core.recipes.difference import Change
-from jepa_core.run_directory.status import Status
+from jepa_core.run_directory.status import Status, write_status
 from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.judgement import Judgement
 from jepa_core.watch.verdict import Verdict
@@ -185,6 +185,21 @@ def test_without_a_choice_the_parents_and_the_baselines_recipes_are_read(tmp_pat
     assert [other.relation for other in related_recipes(view)] == ["parent", "baseline"]
 
 
+def test_without_parent_and_baseline_it_is_compared_with_the_run_before_it(tmp_path: Path) -> None:
+    paths = [record_run(tmp_path / f"{name}-20260101-000000", name=name) for name in ("one", "two", "three")]
+    for path, started in zip(paths, (1.0, 2.0, 3.0), strict=True):
+        write_status(path, Status(state="finished", started=started))
+    relations = [[(each.relation, each.name) for each in related_recipes(a_view(path=str(path)))] for path in paths]
+    one, two, _ = (path.name for path in paths)
+    assert relations == [[("run after", two)], [("run before", one)], [("run before", two)]]
+
+
+def test_a_parent_that_is_the_run_before_is_there_once(tmp_path: Path) -> None:
+    parent, run = (record_run(tmp_path / f"{name}-20260101-000000", name=name) for name in ("old", "young"))
+    related = related_recipes(a_view(path=str(run), status=Status(parent=parent.name)))
+    assert [other.relation for other in related] == ["parent"]
+
+
 @pytest.mark.parametrize("parent", ["", "../elsewhere", "/etc", "gone", "\0"])
 def test_a_parent_that_is_not_beside_the_run_is_not_looked_for(tmp_path: Path, parent: str) -> None:
     assert related_recipes(a_view(path=str(tmp_path / "mine"), status=Status(parent=parent))) == ()
@@ -195,8 +210,8 @@ def test_with_nothing_to_compare_with_it_says_so() -> None:
 
 
 def test_that_there_is_nothing_to_compare_with_is_said_whole_on_a_narrow_screen() -> None:
-    rows = [row.text for row in difference_content(a_view(), (), 0, 71).lines]
-    assert " ".join(rows).endswith("Mark another run in the list of runs.")
+    rows = [row.text for row in difference_content(a_view(), (), 0, 71, 20).lines]
+    assert " ".join(rows).endswith("In the list of runs (esc) m marks two, and d compares those.")
     assert all(len(row) <= 71 for row in rows)
 
 
@@ -302,7 +317,8 @@ def test_a_sheet_scrolls_with_the_keys() -> None:
 
     async def play(stage: Stage, pilot: Pilot[None]) -> None:
         assert "losses.l0.weight" in text_on(sheet)
-        await pilot.press("end")
+        assert "more: l2" in text_on(sheet)
+        await pilot.press("enter", "end")
         assert "losses.l99.weight" in text_on(sheet) or "quantizer" in text_on(sheet)
         assert "losses.l0.weight" not in text_on(sheet)
         await pilot.press("pageup", "up", "k", "down", "j", "pagedown", "home")
