@@ -36,6 +36,7 @@ from jepa_core.rollback.going_on import going_on
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
+from jepa_core.run_directory.layout import rank_metrics
 from jepa_core.run_directory.lock import DirectoryLostError
 from jepa_core.run_directory.naming import beside, typed_name
 from jepa_core.run_directory.reading import RunReader
@@ -249,6 +250,7 @@ class _Session:
                 f"\nEnded at once, without a checkpoint of the last steps. {going_on(self.writer.path)}\n"
             )
             self.crew.meet()
+            self.writer.watch(map(rank_metrics, range(1, self.crew.size)))
             with interruption.acknowledged(lambda: screen.event("warning", STOPPING, "")):
                 ending = self._train(trainer, interruption)
             if ending.kind == "rolled back":

@@ -34,6 +34,14 @@ DELETED = f"{remedy(FileNotFoundError(errno.ENOENT, ''))}."
 _BLOCK = 1 << 16
 
 
+def lines_lost(path: Path) -> str:
+    """What is said of a file of lines that somebody has deleted or replaced."""
+    return (
+        f"{path} was deleted or replaced while it was written: lines that were in it may be lost. Those from now on "
+        "are in the file that is there now."
+    )
+
+
 class LineAppender:
     """One JSON Lines file, open for appending; this process is its only writer."""
 
@@ -103,11 +111,7 @@ class LineAppender:
         if self._is_replaced:
             self._is_replaced = False
             if self.on_loss is not None:
-                self.on_loss(
-                    f"{self.path} was deleted or replaced while it was written: lines that were in it may be lost. "
-                    "Those from now on are in the file that is there now.",
-                    DELETED,
-                )
+                self.on_loss(lines_lost(self.path), DELETED)
 
     def flush(self) -> bool:
         """Try once more to write what waits; whether nothing waits now."""

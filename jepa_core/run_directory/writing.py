@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,7 @@ from jepa_core.run_directory.layout import (
     VERDICT,
     metrics_name,
 )
-from jepa_core.run_directory.line_appender import DELETED, LineAppender
+from jepa_core.run_directory.line_appender import DELETED, LineAppender, lines_lost
 from jepa_core.run_directory.lock import Loss, RunLock
 from jepa_core.run_directory.own_folders import OwnFolders
 from jepa_core.run_directory.replacing import clear_unfinished, put_aside, replace_in
@@ -113,6 +113,8 @@ class RunWriter:
         """Files that are written once, by name: what was written."""
         self._told_missing: set[str] = set()
         self._beside: list[LineAppender] = []
+        self._of_others: dict[str, os.stat_result | None] = {}
+        """Files of lines that other processes append to, and what each looked like last; None where it is not seen."""
 
     def look(self) -> Loss | None:
         """Look whether the directory is still where it was, and this process's alone. Any thread may ask."""
@@ -186,6 +188,11 @@ class RunWriter:
         self._beside.append(lines)
         return lines
 
+    def watch(self, names: Iterable[str]) -> None:
+        """Look for files of lines that other ranks write, too: each makes its own anew, and none tells of it."""
+        self._of_others |= dict.fromkeys(names)
+        self._look_for_those_of_others()
+
     def look_for_files(self) -> None:
         """Make anew what somebody has deleted in the directory, and tell of it. A run that is about to end looks once
         more, as no line may come that would meet it."""
@@ -195,6 +202,7 @@ class RunWriter:
         self._events.look()
         for lines in (self._diagnostics, *self._beside):
             lines.look()
+        self._look_for_those_of_others()
         if self._shown.is_made_anew():
             self._lines_lost(CONSOLE, f"{self.path / CONSOLE} was deleted while the run went on: what it held is lost.")
         for name, content in self._whole.items():
@@ -271,6 +279,20 @@ class RunWriter:
         self.event(event, "warning", message, step=step, advice=advice)
         if self.tell_loss is not None:
             self.tell_loss(_found(f"{event} {name}", message, step))
+
+    def _look_for_those_of_others(self) -> None:
+        for name, before in self._of_others.items():
+            found = None
+            try:
+                found = os.stat(name, dir_fd=self._lock.folder, follow_symlinks=False)
+            except FileNotFoundError:
+                pass
+            except OSError:
+                continue
+            self._of_others[name] = found
+            # A new file may have the number of the old one, but not at once as many lines.
+            if before and not (found and os.path.samestat(before, found) and before.st_size <= found.st_size):
+                self._lines_lost(name, lines_lost(self.path / name))
 
     def _is_there(self, name: str) -> bool:
         """Whether it is a file; also where the disk does not say otherwise."""

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -351,7 +351,14 @@ def test_a_batch_that_cannot_be_shared_is_refused_with_what_can() -> None:
         require_equal_shares(train, Crew(0, 20))
 
 
-def session(crew: Crew, runs: Path, resume: Path | None = None, *overrides: str, rude: Any = None) -> dict[str, Any]:
+def session(
+    crew: Crew,
+    runs: Path,
+    resume: Path | None = None,
+    *overrides: str,
+    rude: Any = None,
+    interfere: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
     """What a rank's whole run comes to."""
     folder = runs.parent / f"of rank {crew.rank}"
     folder.mkdir(exist_ok=True)
@@ -363,13 +370,14 @@ def session(crew: Crew, runs: Path, resume: Path | None = None, *overrides: str,
     if rude is not None:
         rude(crew)
     conclusion = train_recipe(
-        loaded, device="cpu", runs_dir=runs, resume=resume, open_screen=lambda opening: Watcher(opening, lambda _: None)
+        loaded, device="cpu", runs_dir=runs, resume=resume, open_screen=lambda opening: Watcher(opening, interfere)
     )
     return {
         "path": str(conclusion.path),
         "code": conclusion.exit_code,
         "leads": conclusion.leads,
         "has_verdict": conclusion.verdict is not None,
+        "findings": [found.name for found in conclusion.verdict.findings] if conclusion.verdict else [],
         "step": conclusion.ending.step,
     }
 
@@ -389,6 +397,22 @@ def test_rank_0_alone_writes_the_run_and_all_have_its_exit_code(tmp_path: Path) 
         rows = [orjson.loads(line) for line in (run / rank_metrics(rank)).read_bytes().splitlines()]
         assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
         assert {"loss.total", "time.step", "time.data", "time.wait", "epoch"} <= rows[-1].keys()
+
+
+@pytest.mark.parametrize("after", [3, 6])
+def test_rows_of_another_rank_that_are_deleted_are_told_of_after_its_last_line_too(tmp_path: Path, after: int) -> None:
+    runs = tmp_path / "runs"
+
+    def delete(step: int) -> None:
+        if step == after:
+            (next(runs.iterdir()) / rank_metrics(1)).unlink(missing_ok=True)
+
+    led, _ = in_ranks(2, lambda crew: session(crew, runs, interfere=delete))
+    assert led["code"] == 0
+    assert f"lines lost {rank_metrics(1)}" in led["findings"]
+    (run,) = runs.iterdir()
+    assert len([event for event in RunReader(run).events() if event.name == "lines lost"]) == 1
+    assert recorded_ranks(run) == ((0, 1) if after == 3 else (0,))
 
 
 def test_what_rank_0_cannot_begin_ends_all_with_its_sentence(tmp_path: Path) -> None:
