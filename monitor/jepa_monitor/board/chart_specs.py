@@ -91,6 +91,7 @@ def _without_curves(
         marks=() if runs.are_several else (*runs.marks, *marks_of_firings(view, group.names, axis)),
         log=group.key in display.log,
         x_range=display.shown_span(runs.whole),
+        is_zoomed=display.span is not None,
         smoothing="" if not display.smoothing else f"smoothed {display.weight:g}, centred",
         crosshair=display.crosshair,
         anchor=display.anchor,

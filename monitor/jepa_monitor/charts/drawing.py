@@ -108,7 +108,7 @@ def _y_axis(spec: ChartSpec, curves: list[tuple[Curve, Columns]]) -> Scale:
         curves = _without_outlying_run(curves)
     lows = np.concatenate([columns.low[columns.drawn] for _, columns in curves])
     highs = np.concatenate([columns.high[columns.drawn] for _, columns in curves])
-    return y_scale(lows, highs, limits, log=spec.log)
+    return y_scale(lows, highs, limits, log=spec.log, is_close=spec.is_zoomed)
 
 
 def _without_outlying_run(curves: list[tuple[Curve, Columns]]) -> list[tuple[Curve, Columns]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 from rich.cells import cell_len
@@ -46,25 +47,35 @@ def draw_x_ticks(plot: Plot, spec: ChartSpec) -> None:
 
 def draw_y_labels(plot: Plot, spec: ChartSpec) -> None:
     """At most one a row, the topmost of those that fall into it."""
-    layout, axis = plot.layout, plot.y_axis
-    ticks = _y_ticks(plot)
-    labels = tick_labels(ticks, log=axis.log, percent=spec.percent)
-    for tick, text in zip(ticks, labels, strict=True):
-        label = plot.look.text(text)
+    layout = plot.layout
+    ticks = _y_ticks(plot, spec)
+    for tick, label in zip(ticks, _y_labels(plot, spec, ticks), strict=True):
         if cell_len(label) < LABEL_WIDTH:
             blank_before = LABEL_WIDTH - 1 - cell_len(label)
             plot.canvas.put(plot.row_of(tick), layout.left - LABEL_WIDTH, " " * blank_before + label + " ", "dim")
 
 
-def _y_ticks(plot: Plot) -> list[float]:
-    """As many as there is room for; on a linear axis fewer, where rounding to rows would make them look uneven."""
+def _y_labels(plot: Plot, spec: ChartSpec, ticks: list[float]) -> list[str]:
+    """Without the 0 before the point where that makes room for all of them."""
+    labels = [plot.look.text(text) for text in tick_labels(ticks, log=plot.y_axis.log, percent=spec.percent)]
+    return labels if _fit(labels) else [re.sub(r"^(\D?)0\.", r"\1.", label) for label in labels]
+
+
+def _y_ticks(plot: Plot, spec: ChartSpec) -> list[float]:
+    """As many as there is room for; fewer where they would look uneven on a linear axis for being rounded to rows, and
+    where their labels would be too wide to be shown."""
     axis, num_rows = plot.y_axis, plot.layout.num_rows
     most = num_rows // _ROWS_A_TICK + 2
-    if axis.log:
-        return log_ticks(axis.low, axis.high, most)
-    fewest = 2 if num_rows >= _FEWEST_ROWS_TO_CHOOSE else most
-    candidates = [linear_ticks(axis.low, axis.high, fewer) for fewer in range(most, fewest - 1, -1)]
-    return next((ticks for ticks in candidates if _look_even(plot, ticks)), candidates[0])
+    make = log_ticks if axis.log else linear_ticks
+    candidates = [make(axis.low, axis.high, fewer) for fewer in range(most, 0, -1)]
+    legible = [ticks for ticks in candidates if ticks and _fit(_y_labels(plot, spec, ticks))] or candidates
+    if axis.log or num_rows < _FEWEST_ROWS_TO_CHOOSE:
+        return legible[0]
+    return next((ticks for ticks in legible if _look_even(plot, ticks)), legible[0])
+
+
+def _fit(labels: list[str]) -> bool:
+    return all(cell_len(label) < LABEL_WIDTH for label in labels)
 
 
 def _look_even(plot: Plot, ticks: list[float]) -> bool:

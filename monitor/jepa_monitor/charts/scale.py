@@ -27,6 +27,8 @@ _FLATTEST = 0.1
 """A curve flatter than this share of its values is not magnified further by keeping limits out."""
 _FLATTEST_LOG = 0.5
 """The same, in decades."""
+_LEAST_SPAN = 0.05
+"""An axis spans at least this share of its values: a curve that hardly moves must not look as if it did."""
 _LIMIT_SHARE = 3.0
 """A limit is brought into view unless it stretches the axis more than so many times."""
 
@@ -89,7 +91,14 @@ def near_ones(spans: Sequence[tuple[float, float]]) -> list[bool]:
     return all_near
 
 
-def y_scale(lows: NDArray[np.float64], highs: NDArray[np.float64], limits: Iterable[float], *, log: bool) -> Scale:
+def y_scale(
+    lows: NDArray[np.float64],
+    highs: NDArray[np.float64],
+    limits: Iterable[float],
+    *,
+    log: bool,
+    is_close: bool = False,
+) -> Scale:
     """For values: all of them with some room around, without far outliers, and with the limits that lie near.
 
     Args:
@@ -97,6 +106,7 @@ def y_scale(lows: NDArray[np.float64], highs: NDArray[np.float64], limits: Itera
         highs: the greatest value of every column.
         limits: thresholds to bring into view.
         log: whether the axis is logarithmic.
+        is_close: whether values that hardly differ shall fill the axis all the same.
     """
     usable = [limit for limit in limits if math.isfinite(limit) and (limit >= NEAREST or not log)]
     if not lows.size:
@@ -105,7 +115,8 @@ def y_scale(lows: NDArray[np.float64], highs: NDArray[np.float64], limits: Itera
         low, high = _span(lows, highs) if log else _span_without_outliers(lows, highs)
         low, high = _with_limits(low, high, usable, log=log)
     low, high = _within_reach(low), _within_reach(high)
-    return _padded_log(low, high) if log else _padded(low, high)
+    least_span = 0.0 if is_close and _is_range(low, high) else _LEAST_SPAN
+    return _padded_log(low, high, least_span) if log else _padded(low, high, least_span)
 
 
 def _span(lows: NDArray[np.float64], highs: NDArray[np.float64]) -> tuple[float, float]:
@@ -137,16 +148,20 @@ def _length(low: float, high: float, *, log: bool) -> float:
     return math.log10(high) - math.log10(low) if log else high - low
 
 
-def _padded(low: float, high: float) -> Scale:
-    if not _is_range(low, high):
-        return Scale(*_around(low, 0.05 * abs(low) or 1.0))
+def _padded(low: float, high: float, least_span: float) -> Scale:
+    least = least_span * max(abs(low), abs(high))
+    if high - low < least or not _is_range(low, high):
+        low, high = _around((low + high) / 2, least / 2 or 1.0)
     room = _PADDING * (high - low)
     return Scale(low - room if low < 0 or low - room > 0 else 0.0, high + room)
 
 
-def _padded_log(low: float, high: float) -> Scale:
+def _padded_log(low: float, high: float, least_span: float) -> Scale:
     start, end = math.log10(low), math.log10(high)
-    room = _PADDING * (end - start) if end - start > 1e-3 else 0.15
+    least = math.log10(1 + least_span)
+    if end - start < least:
+        start, end = _around((start + end) / 2, least / 2)
+    room = _PADDING * (end - start)
     return Scale(10.0 ** max(start - room, -307.0), 10.0 ** min(end + room, 301.0), log=True)
 
 

@@ -77,6 +77,8 @@ class ChartSpec:
     """The part of x to show; all of it when not given."""
     y_range: tuple[float, float] | None = None
     """The part of y to show, linear; what curves and thresholds ask for when not given."""
+    is_zoomed: bool = False
+    """Somebody looks closely: a curve that hardly moves fills the chart all the same."""
     crosshair: float | None = None
     """x at which a vertical line stands, with the curves' values there at the top."""
     anchor: float | None = None

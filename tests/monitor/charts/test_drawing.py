@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import dedent
 
 import numpy as np
+import pytest
 
 from jepa_monitor.charts.drawing import draw_chart
 from jepa_monitor.charts.look import Look
@@ -259,7 +260,7 @@ def test_a_single_row_is_title_and_value() -> None:
 
 
 def test_a_zoomed_chart_shows_the_line_that_runs_through_it() -> None:
-    spec = ChartSpec(title="t", x_range=(40.2, 40.8), integer_x=False, curves=(curve(RAMP),))
+    spec = ChartSpec(title="t", x_range=(40.2, 40.8), is_zoomed=True, integer_x=False, curves=(curve(RAMP),))
     expected = """
         ┌ t ─────────────────────────────┐
         │                       ⢀⣀⣀⠤⠤⠒⠒⠊⠉│
@@ -268,6 +269,38 @@ def test_a_zoomed_chart_shows_the_line_that_runs_through_it() -> None:
         └──────────────── 40.5 ──────────┘
     """
     assert_looks(spec, expected)
+
+
+def test_a_curve_that_hardly_moves_looks_so_until_somebody_zooms_in() -> None:
+    slow = 2.3 + RAMP / 30
+    expected = """
+        ┌ t ─────────────────────────────┐
+        │ 2.35                           │
+        │                   ⣀⣀⣀⣀⣀⣀⠤⠤⠤⠤⠤⠤⠖│
+        │ 2.30 ⠴⠒⠒⠒⠒⠒⠒⠉⠉⠉⠉⠉⠉             │
+        │                                │
+        └────── 0 ──────── 50 ────── 100 ┘
+    """
+    assert_looks(ChartSpec(title="t", curves=(curve(slow),)), expected)
+    zoomed = """
+        ┌ t ─────────────────────────────┐
+        │                          ⣀⣠⠤⠔⠒⠋│
+        │ 2.32              ⣀⣠⠤⠔⠒⠋⠉      │
+        │           ⢀⣀⣠⠤⠔⠒⠋⠉             │
+        │ 2.30 ⣠⠤⠔⠒⠋⠉                    │
+        └────── 0 ──────── 50 ────── 100 ┘
+    """
+    assert_looks(ChartSpec(title="t", curves=(curve(slow),), is_zoomed=True), zoomed)
+
+
+@pytest.mark.parametrize("size", [1e-7, 3e-5, 0.0021, 0.0196, 0.47, 0.96, 7.2, 333.3, 12_345.0, 4e9])
+@pytest.mark.parametrize("growth", [1.0, 1.004, 1.03, 1.2, 3.0, 50.0])
+@pytest.mark.parametrize("log", [False, True])
+def test_whatever_the_values_the_axis_says_how_large_they_are(size: float, growth: float, log: bool) -> None:
+    values = size * (1 + (growth - 1) * RAMP)
+    for height in (6, 12, 20):
+        rows = draw_chart(ChartSpec(title="t", log=log, curves=(curve(values),)), 40, height, Look()).text.splitlines()
+        assert any(row[1:6].strip() for row in rows[1:-1]), "\n".join(rows)
 
 
 def test_lone_points_are_enlarged() -> None:

@@ -58,6 +58,20 @@ def test_a_constant_lies_in_the_middle() -> None:
     assert int(axis([0.01], log=True).dots(0.01, 101)) == 50
 
 
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("size", [1e-6, 0.02, 0.94, 2e5])
+def test_a_curve_that_hardly_moves_does_not_fill_the_chart(size: float, log: bool) -> None:
+    scale = axis([size, size * 1.01], log=log)
+    height = scale.dots(size * 1.01, 100) - scale.dots(size, 100)
+    assert 16 <= int(height) <= 20
+    assert int(scale.dots(size, 100)) + int(scale.dots(size * 1.01, 100)) == pytest.approx(100, abs=1)
+
+
+def test_a_curve_that_moves_fills_the_chart() -> None:
+    scale = axis([0.8, 0.9])
+    assert int(scale.dots(0.9, 100)) - int(scale.dots(0.8, 100)) > 90
+
+
 def test_a_rare_spike_does_not_flatten_the_rest() -> None:
     values = [1 + 0.1 * math.sin(index) for index in range(100)]
     assert axis([*values, 1e6]).high < 2
