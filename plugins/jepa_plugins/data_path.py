@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -22,6 +23,9 @@ _MOST_NAMES = 10_000
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What some editors put before UTF-8."""
 
+_MOST_UNPACKED, _UNPACKED_AT_ONCE = 1 << 31, 1 << 20
+"""Bytes of a packed file that are looked at for damage, since a small one may unpack without end."""
+
 GZIP = b"\x1f\x8b"
 """How a file begins that gzip has compressed."""
 
@@ -39,6 +43,24 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         BufferedReader(gzip.open(plain)) if plain.peek(len(GZIP))[: len(GZIP)] == GZIP else plain as file,
     ):
         yield file
+
+
+def damage_in(path: Path) -> str:
+    """That a file which gzip has packed does not unpack, in a sentence with what to do; empty where it does, as far as
+    it is looked at, and of any other file."""
+    try:
+        with opened(path) as file:
+            if not isinstance(file.raw, gzip.GzipFile):  # type: ignore[attr-defined]  # a buffer of one
+                return ""
+            for _ in range(_MOST_UNPACKED // _UNPACKED_AT_ONCE):
+                if not file.read(_UNPACKED_AT_ONCE):
+                    return ""
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        how = "ends too early" if isinstance(error, EOFError) else "does not unpack to what it was"
+        return f"{path}: this file is damaged: it was packed by gzip, and {how}. Copy or save it anew."
+    except OSError:
+        pass
+    return ""
 
 
 def reason(error: BaseException) -> str:

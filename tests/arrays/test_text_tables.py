@@ -213,6 +213,15 @@ MENDED = {
     "tabs in quotes": ('a\tnote\tb\n1\t"x\ty"\t2\n3\ty\t4\n', [[1, 2], [3, 4]]),
     "an empty column": ("a,b,c\n1,,2\n3,,4\n", [[1, 2], [3, 4]]),
     "old Mac": ("a,note\r1,x\r3,y\r", [[1], [3]]),
+    "commas in quotes": ('a,b\n"1,5",2\n"3,25","4,0"\n', [[1.5, 2], [3.25, 4]]),
+    "thousands with commas": ("a;b\n1,000;2\n1,234,567;3.5\n", [[1000, 2], [1234567, 3.5]]),
+    "thousands with commas in quotes": ('a,b\n"1,000.5",2\n"1,234",3\n', [[1000.5, 2], [1234, 3]]),
+    "thousands of India": ("a\tb\n12,34,567\t2\n1,000\t3\n", [[1234567, 2], [1000, 3]]),
+    "thousands with points": ("a;b\n1.000,5;2\n1.234.567;1.000\n", [[1000.5, 2], [1234567, 1000]]),
+    "thousands with blanks": ("a;b\n1 000,5;2\n-1 234 567;3\n", [[1000.5, 2], [-1234567, 3]]),
+    "thousands with blanks that do not break": ("a;b\n1\u00a0000;2\n12\u202f345,5;3\n", [[1000, 2], [12345.5, 3]]),
+    "thousands with apostrophes and dates": ("d;a\nx;1'000\ny;1'234.5\n", [[1000], [1234.5]]),
+    "names that are numbers": ("2019,2020,2021\n1.5,2,3\n4,5,6.5\n7,9,8\n", [[1.5, 2, 3], [4, 5, 6.5], [7, 9, 8]]),
 }
 
 
@@ -227,7 +236,7 @@ def test_the_command_that_is_advised_mends_a_copy_and_leaves_every_file_as_it_is
     taken.write_text("mine")
     told = refusal(path, text)
     subprocess.run(["sh", "-c", re.split(r"This [\w ]+: ", told)[1]], check=True)
-    assert path.read_text() == text.replace("\r", "\n")
+    assert path.read_text(encoding="utf-8") == text.replace("\r", "\n")
     assert taken.read_text() == "mine"
     assert read_text_table(tmp_path / "my lab's-numbers-3.csv").arrays["observations"].tolist() == values
 
@@ -292,8 +301,8 @@ def test_all_faults_of_a_table_are_said_together(tmp_path: Path) -> None:
     told = refusal(path, "date;a;b\nx;1,5;2\ny;;3,5\nz;inf;<1\nu;1;2\n")
     assert told.split("\n") == [
         "line 2: column 'date' holds text ('x'), and only numbers are read. Leave that column out.",
-        "  line 2: column 'a' holds '1,5', with a decimal comma: write decimal points. 2 values have one: 1 in column "
-        "'a', 1 in column 'b'.",
+        "  line 2: column 'a' holds '1,5', with a decimal comma: write decimal points. 2 values have a comma: 1 in "
+        "column 'a', 1 in column 'b'.",
         "  line 3: column 'a' has no value. Fill it in (by what is between its neighbours, with the lines of "
         "docs/your-data.md, Missing values), or cut the recording there.",
         "  line 4: column 'b' holds text ('<1'), and only numbers are read. 1 of its 4 values is text: write a number "
@@ -308,7 +317,7 @@ def test_all_faults_of_a_table_are_said_together(tmp_path: Path) -> None:
 def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cut.csv.gz"
     path.write_bytes(gzip.compress(b"1,2\n" * 100)[:-9])
-    with pytest.raises(DataError, match=r"cut\.csv\.gz: it cannot be read \(EOFError"):
+    with pytest.raises(DataError, match=r"cut\.csv\.gz: this file is damaged: .* and ends too early\. Copy or save it"):
         ArrayFile(path).headers()
 
 

@@ -1,32 +1,26 @@
 """What is wrong with the cells of a table of text, counted over the whole of it, and what mends it.
 
-A command that is advised never writes to a file that is there. Knows nothing of how a table is read.
+Knows nothing of how a table is read.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import attrs
+import numpy as np
 
 from jepa_core.errors import DataError
-from jepa_core.plain_files import open_plain
 from jepa_core.visible_text import clean
 from jepa_plugins.arrays.names import TASKS, is_of_rows
-from jepa_plugins.data_path import GZIP
+from jepa_plugins.arrays.table_copies import Change, Form, command
+from jepa_plugins.arrays.table_numbers import DECIMAL_COMMA, NO_VALUE, NUMBER, THOUSAND_OR_COMMA, parted
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
-DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
-NO_VALUE = frozenset({"", "na", "n/a", "nan", "-nan", "null", "none", "?", "-"})
-"""What stands for a value that is missing, in small letters."""
+LARGEST = float(np.finfo(np.float32).max)
+"""What is observed becomes float32."""
 
-_MISSING, _COMMA, _TEXT, _INFINITE = "missing", "comma", "text", "infinite"
+_MISSING, _COMMA, _PARTED, _TEXT, _INFINITE, _LARGE = "missing", "comma", "parted", "text", "infinite", "large"
 
 _MOST_NAMED = 3
 """Columns that are named of many."""
@@ -36,18 +30,6 @@ _MOST_TEXTS = 3
 
 _STEPS_OF_A_TASK = 2
 """At least, on average, where a text may tell recordings apart: a time or a remark changes with the line."""
-
-_LOOKED_AT_ONCE = 1 << 20
-
-
-@attrs.frozen
-class Form:
-    """How a table is written."""
-
-    path: Path
-    separator: str | None
-    """None for blanks."""
-    encoding: str
 
 
 @attrs.define
@@ -78,6 +60,10 @@ class CellFaults:
     def __init__(self, form: Form, names: Sequence[str], num_columns: int) -> None:
         self._form, self._names, self._num_columns = form, names, num_columns
         self._found: dict[tuple[str, int], _Found] = {}
+        self._parting: set[str] = set()
+        """What surely parts thousands somewhere."""
+        self._has_decimal_commas = False
+        """Some commas surely stand before decimals."""
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -87,12 +73,28 @@ class CellFaults:
         is_faulty = False
         for index, cell in enumerate(cells):
             kind = _kind(cell)
+            if kind == _LARGE and self._is_of_rows(index):  # these are not float32
+                continue
+            if kind in (_COMMA, _PARTED):
+                self._look_at_commas(cell)
             if kind:
                 is_faulty = True
                 if (kind, index) not in self._found:
                     self._found[kind, index] = _Found(line, cell)
                 self._found[kind, index].add(cell)
         return is_faulty
+
+    def add_blank(self, line: int, count: int) -> None:
+        """Lines of nothing but separators, the first of them given."""
+        for _ in range(count):
+            self.add([""] * self._num_columns, line)
+
+    def _look_at_commas(self, cell: str) -> None:
+        found = parted(cell)
+        if found:
+            self._parting.add(found.group)
+        has_comma = found.decimal == "," if found else not THOUSAND_OR_COMMA.fullmatch(cell)
+        self._has_decimal_commas |= has_comma
 
     def error(self, num_rows: int, also: str = "") -> DataError:
         """All of them, the first line first.
@@ -101,7 +103,8 @@ class CellFaults:
             num_rows: lines of values that were looked at.
             also: a fault of another kind, at which reading ended.
         """
-        missing, commas, texts, infinite = (self._of(kind) for kind in (_MISSING, _COMMA, _TEXT, _INFINITE))
+        kinds = (_MISSING, _COMMA, _PARTED, _TEXT, _INFINITE, _LARGE)
+        missing, commas, with_thousands, texts, infinite, large = (self._of(kind) for kind in kinds)
         of_rows = {index for index in texts if self._is_of_rows(index)}
         without_number = {index for index in {*missing, *texts} - of_rows if self._lacks_numbers(index, num_rows)}
         empty = {index: missing[index] for index in missing if index in without_number and index not in texts}
@@ -114,18 +117,40 @@ class CellFaults:
             *self._of_few({index: texts[index] for index in texts if index not in of_rows | words.keys()}, num_rows),
             *self._of_gaps(gaps, num_rows),
             *self._of_commas(commas),
+            *self._of_thousands(with_thousands),
             *self._of_infinite(infinite),
+            *self._of_large(large),
         ]
         sentences.sort(key=lambda each: each[0])
         left_out = words.keys() | empty.keys()
         told = [f"line {line}: {sentence}" for line, sentence in sentences] + [also] * bool(also)
-        command = self._command(left_out, has_commas=bool(commas))
-        if command and len(told) > 1:
-            done = ["leaves out what has no numbers"] * bool(left_out) + ["writes decimal points"] * bool(commas)
-            told.append(f"This {' and '.join(done)}: {command}")
-        elif command:
-            told[0] += f" This does it: {command}"
-        return DataError(f"{self._form.path}, " + "\n  ".join(told))
+        return DataError(f"{self._form.path}, " + "\n  ".join(_with_command(told, self._remedy(left_out))))
+
+    def _remedy(self, left_out: Iterable[int]) -> str:
+        """The command that mends it, with what it does; two where it hangs on what is meant; empty where none does."""
+        cut = frozenset(left_out)
+        does = ["leaves out what has no numbers"] * bool(cut)
+        has_commas, removed = bool(self._of(_COMMA)) or self._has_decimal_commas, "".join(sorted(self._parting))
+        if "," in removed and self._has_decimal_commas:
+            return ""
+        if self._is_undecided and has_commas:
+            either, other = (
+                command(
+                    self._form, self._num_columns, Change(left_out=cut, removed=removed + char, has_commas=not char)
+                )
+                for char in ("", ",")
+            )
+            return f"For a decimal comma: {either}\n  For thousands: {other}" if either and other else ""
+        does += ["joins thousands"] * bool(removed)
+        has_commas = has_commas and "," not in removed
+        does += ["writes decimal points"] * has_commas
+        typed = command(self._form, self._num_columns, Change(left_out=cut, removed=removed, has_commas=has_commas))
+        return f"This {' and '.join(does)}: {typed}" if typed else ""
+
+    @property
+    def _is_undecided(self) -> bool:
+        """Whether nothing says what commas stand for."""
+        return not self._has_decimal_commas and "," not in self._parting
 
     def _of(self, kind: str) -> dict[int, _Found]:
         return {index: found for (its, index), found in sorted(self._found.items()) if its == kind}
@@ -220,11 +245,30 @@ class CellFaults:
             return
         index, first = min(columns.items(), key=lambda each: (each[1].line, each[0]))
         total = sum(found.count for found in columns.values())
-        counted = f" {total:,} values have one: {self._counted(columns)}." if total > 1 else ""
-        yield (
-            first.line,
-            f"{self._column(index)} holds {first.cell!r}, with a decimal comma: write decimal points.{counted}",
-        )
+        counted = f" {total:,} values have a comma: {self._counted(columns)}." if total > 1 else ""
+        if "," in self._parting:
+            what = ", with its thousands parted by a comma: write them without"
+            if self._has_decimal_commas:
+                what = (
+                    ", and commas part thousands in this table and stand before decimals, too: write points for these"
+                )
+        elif self._is_undecided:
+            thousand, point = first.cell.replace(",", ""), first.cell.replace(",", ".")
+            what = f", {thousand} or, with a decimal comma, {point}: write which it is"
+        else:
+            what = ", with a decimal comma: write decimal points"
+        yield first.line, f"{self._column(index)} holds {first.cell!r}{what}.{counted}"
+
+    def _of_thousands(self, columns: Mapping[int, _Found]) -> Iterable[tuple[int, str]]:
+        if not columns:
+            return
+        index, first = min(columns.items(), key=lambda each: (each[1].line, each[0]))
+        total = sum(found.count for found in columns.values())
+        counted = f" {total:,} values are so: {self._counted(columns)}." if total > 1 else ""
+        how = parted(first.cell)
+        assert how is not None
+        told = f"{self._column(index)} holds {first.cell!r}, with its thousands parted: write {how.plain(first.cell)}."
+        yield first.line, told + counted
 
     def _of_infinite(self, columns: Mapping[int, _Found]) -> Iterable[tuple[int, str]]:
         if not columns:
@@ -233,6 +277,18 @@ class CellFaults:
         total = sum(found.count for found in columns.values())
         counted = f" {total:,} values are none: {self._counted(columns)}." if total > 1 else ""
         yield first.line, f"{self._column(index)} holds {first.cell}, which is no finite number.{counted}"
+
+    def _of_large(self, columns: Mapping[int, _Found]) -> Iterable[tuple[int, str]]:
+        if not columns:
+            return
+        index, first = min(columns.items(), key=lambda each: (each[1].line, each[0]))
+        total = sum(found.count for found in columns.values())
+        counted = f" {total:,} values are larger: {self._counted(columns)}." if total > 1 else ""
+        yield (
+            first.line,
+            f"{self._column(index)} holds {first.cell}, and the largest number that float32 holds is {LARGEST:.2g}. "
+            f"Correct it, or divide the column.{counted}",
+        )
 
     def _counted(self, columns: Mapping[int, _Found]) -> str:
         most = sorted(columns.items(), key=lambda each: (-each[1].count, each[0]))
@@ -249,67 +305,25 @@ class CellFaults:
         name = self._names[index] if self._names else ""
         return f"column {clean(name, 40)!r}" if name else f"column {index + 1}"
 
-    def _command(self, left_out: Iterable[int], *, has_commas: bool) -> str:
-        """What to type, for a shell; empty where nothing can be, or no command does it rightly."""
-        form = self._form
-        kept = [index for index in range(self._num_columns) if index not in set(left_out)]
-        cuts = len(kept) < self._num_columns
-        # A comma that also parts columns is not to be exchanged.
-        if not (cuts or has_commas) or (has_commas and form.separator == ","):
-            return ""
-        if form.encoding == "utf-16" or not kept or (cuts and form.separator is None):
-            return ""
-        source, target = shlex.quote(os.fspath(form.path)), shlex.quote(_new_name(form.path))
-        is_packed, is_plain = _looked_through(form.path)
-        if is_packed:
-            return ""
-        if not cuts:
-            return f"tr , . < {source} > {target}"
-        assert form.separator is not None
-        pointed = " | tr , ." if has_commas else ""
-        if is_plain:
-            flag = "" if form.separator == "\t" else f" -d{shlex.quote(form.separator)}"
-            return f"cut{flag} -f{','.join(str(index + 1) for index in kept)} {source}{pointed} > {target}"
-        parted = json.dumps(form.separator)
-        code = (
-            f"import csv, sys; rows = csv.reader(open(sys.argv[1], newline=\"\", encoding=\"{form.encoding}\"), "
-            f"delimiter={parted}, skipinitialspace=True); csv.writer(sys.stdout, delimiter={parted})"
-            f".writerows([row[i] for i in {kept} if i < len(row)] for row in rows)"
-        )  # fmt: skip
-        return f"python3 -c {shlex.quote(code)} {source}{pointed} > {target}"
+
+def _with_command(told: list[str], remedy: str) -> list[str]:
+    """What is wrong, with what mends it: behind a single sentence where it is about nothing else."""
+    if not remedy:
+        return told
+    if len(told) > 1 or "\n" in remedy:
+        return [*told, remedy]
+    return [f"{told[0]} This does it: {remedy.partition(': ')[2]}"]
 
 
 def _kind(cell: str) -> str:
     """What is wrong with a cell; empty where it is a number."""
     is_number = NUMBER.fullmatch(cell)
-    if is_number and math.isfinite(float(cell)):  # as most cells are
+    if is_number and abs(float(cell)) <= LARGEST:  # as most cells are
         return ""
     if cell.lower() in NO_VALUE:
         return _MISSING
     if is_number:
-        return _INFINITE
+        return _LARGE if math.isfinite(float(cell)) else _INFINITE
+    if parted(cell):
+        return _PARTED
     return _COMMA if DECIMAL_COMMA.fullmatch(cell) else _TEXT
-
-
-def _new_name(path: Path) -> str:
-    """A file that is not there: named after a table, in the working folder, where what is advised is typed."""
-    stem = re.sub(r"-numbers(-\d+)?$", "", path.stem)
-    number = 1
-    while True:
-        target = f"{stem}-numbers{f'-{number}' if number > 1 else ''}{path.suffix}"
-        if not os.path.lexists(target):
-            return target
-        number += 1
-
-
-def _looked_through(path: Path) -> tuple[bool, bool]:
-    """Whether a table is packed, and whether its columns can be cut at every separator: no quotes, lines that end as
-    those of Unix or Windows do."""
-    has_quotes = has_lines = False
-    with open_plain(path, follow_links=True) as file:
-        start = chunk = file.read(_LOOKED_AT_ONCE)
-        while chunk:
-            has_quotes |= b'"' in chunk
-            has_lines |= b"\n" in chunk
-            chunk = file.read(_LOOKED_AT_ONCE)
-    return start.startswith(GZIP), has_lines and not has_quotes

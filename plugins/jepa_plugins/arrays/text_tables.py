@@ -19,7 +19,7 @@ from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import attrs
 import numpy as np
@@ -27,8 +27,11 @@ import numpy as np
 from jepa_core.errors import DataError
 from jepa_plugins.arrays.names import OBSERVATIONS, is_of_rows
 from jepa_plugins.arrays.table_columns import Columns, Doubles
-from jepa_plugins.arrays.table_faults import DECIMAL_COMMA, NO_VALUE, NUMBER, CellFaults, Form
-from jepa_plugins.data_path import BYTE_ORDER_MARK, opened, reason
+from jepa_plugins.arrays.table_copies import Form, without_first_line
+from jepa_plugins.arrays.table_faults import LARGEST, CellFaults
+from jepa_plugins.arrays.table_lines import BlankLines, Lines, count_alike, count_up
+from jepa_plugins.arrays.table_numbers import NO_VALUE, is_number
+from jepa_plugins.data_path import BYTE_ORDER_MARK, damage_in, opened, reason
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 
@@ -38,8 +41,10 @@ _LOOKED_AT = 1 << 16
 _BLOCK = 1 << 14
 """Lines that are made numbers at once."""
 
-_LONGEST_LINE = 1 << 24
 _MOST_LINES_OF_NAMES = 10
+
+_SHOWN = 4
+"""Cells of a line that are said."""
 
 _OF_INDEX = ("", "Unnamed: 0")
 """Names of the column that pandas puts before a table, and that counts its rows."""
@@ -69,16 +74,20 @@ def read_text_table(path: Path) -> TextTable:
         now = path.stat()
         return _read(path, (now.st_ino, now.st_size, now.st_mtime_ns))
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{path}: it cannot be read ({type(error).__name__}: {reason(error)}). Save it anew."
-        ) from error
+        raise DataError(damage_in(path) or f"{path}: it cannot be read ({reason(error)}). Save it anew.") from error
+    except DataError as error:
+        # What is unpacked from a damaged file is no table, and what is wrong with it misleads.
+        damage = damage_in(path)
+        if damage:
+            raise DataError(damage) from error
+        raise
 
 
 @lru_cache(maxsize=1)
 def _read(path: Path, _signature: tuple[int, ...]) -> TextTable:
     form = _form(path)
     with opened(path) as packed, io.TextIOWrapper(packed, encoding=form.encoding, errors="replace") as file:
-        return _Reading(form, _Lines(path, file)).table()
+        return _Reading(form, Lines(path, file)).table()
 
 
 def _form(path: Path) -> Form:
@@ -116,27 +125,10 @@ def _separator(lines: Sequence[str]) -> str | None:
     return next(iter(used), None)
 
 
-class _Lines:
-    """Lines of a file; `number` is that of the newest."""
-
-    def __init__(self, path: Path, file: IO[str]) -> None:
-        self._path, self._file = path, file
-        self.number = 0
-
-    def __iter__(self) -> Iterator[str]:
-        while text := self._file.readline(_LONGEST_LINE + 1):
-            self.number += 1
-            if len(text) > _LONGEST_LINE:
-                raise DataError(
-                    f"{self._path}, line {self.number}: it has more than {_LONGEST_LINE:,} characters, as no table has."
-                )
-            yield text
-
-
 class _Reading:
     """One pass over a table."""
 
-    def __init__(self, form: Form, lines: _Lines) -> None:
+    def __init__(self, form: Form, lines: Lines) -> None:
         self._form, self._lines = form, lines
         self._path, self._separator = form.path, form.separator
         self._names: list[str] = []
@@ -144,6 +136,11 @@ class _Reading:
         self._ends_open = False
         """Whether lines end with a separator, behind which nothing comes."""
         self._faults = CellFaults(form, (), 0)
+        self._blank = BlankLines(form.path)
+        self._separators = BlankLines(form.path)
+        """Lines of separators alone: steps without a value."""
+        self._first_line: tuple[int, tuple[str, ...]] = 0, ()
+        """The number of the first line of numbers, and its cells where no names stand above it."""
 
     def table(self) -> TextTable:
         """
@@ -170,18 +167,52 @@ class _Reading:
             with np.errstate(over="ignore"):  # what float32 does not hold is refused as all such numbers are
                 observed.append(numbers[:, kept].astype(np.float32))
             told.append(numbers[:, of_rows])
+        if self._separators.num:
+            self._faults.add_blank(self._separators.first, self._separators.num)
+            self._num_rows += self._separators.num
         if self._faults:
             raise self._faults.error(self._num_rows)
         whole = np.concatenate(observed)
-        notes: tuple[str, ...] = ()
+        notes = self._notes(whole)
         if may_count and len(kept) > 1 and columns.counts_rows(0):
             whole, kept = np.ascontiguousarray(whole[:, 1:]), kept[1:]
             called = f"called {self._names[0]!r}, which" if self._names[0] else "which has no name and"
-            notes = (f"not read: the first column, {called} counts the rows",)
+            notes = (*notes, f"not read: the first column, {called} counts the rows")
         arrays = {OBSERVATIONS: whole}
         for name, column in zip((self._names[index] for index in of_rows), np.concatenate(told).T, strict=True):
             arrays[name] = _as_whole_numbers(column) if column.size else column
         return TextTable(arrays, (*notes, *columns.notes(kept)))
+
+    def _notes(self, observed: np.ndarray[Any, Any]) -> tuple[str, ...]:
+        """What the user should know of the lines, of which (rows, columns) are observed.
+
+        Raises:
+            DataError: the first one is rather names.
+        """
+        notes = []
+        line, cells = self._first_line
+        if count_up(cells) and not count_alike(observed):
+            are_decimals = bool((observed[1:] != np.floor(observed[1:])).any())
+            said = (
+                f"line {line} holds {', '.join(cells[:_SHOWN])}{', …' if len(cells) > _SHOWN else ''}, which count up"
+            )
+            # Of two numbers in a row, as of a sine and a cosine at 0, that may be so by chance.
+            if are_decimals and len(cells) > 2:
+                command = without_first_line(self._form) if line == 1 else ""
+                raise DataError(
+                    f"{self._path}: {said}, and the lines below do not. If they are names, leave that line out, or "
+                    "begin each with a letter; if they are values, write a line of names above it."
+                    + (f" This leaves it out: {command}" if command else "")
+                )
+            if are_decimals or len(cells) > 2:
+                notes.append(f"{said}, and is read as values; if they are names, begin each with a letter")
+        if self._blank.num:
+            are = "1 line" if self._blank.num == 1 else f"{self._blank.num:,} lines"
+            notes.append(
+                f"left out: {are} with nothing in {'it' if self._blank.num == 1 else 'them'}, from line "
+                f"{self._blank.first} on; where that is a step without values or the end of a recording, mend the table"
+            )
+        return tuple(notes)
 
     def _first(self, texts: Iterator[str]) -> Doubles:
         """The first line of numbers; names that stand before it are kept.
@@ -194,6 +225,7 @@ class _Reading:
         for line in map(self._without_mark, self._cells(texts)):
             starts, ends = ends + 1, self._lines.number
             if not any(line):
+                self._blank.add(starts)
                 continue
             if _are_names(line, may_be_numbers=not before):
                 before.append((starts, line))
@@ -211,6 +243,8 @@ class _Reading:
                     )
                 self._names = names
             self._faults = CellFaults(self._form, self._names, self._num_columns)
+            self._blank = BlankLines(self._path)  # those above the values say nothing
+            self._first_line = starts, () if before else tuple(cells)
             return np.array([self._row(cells, starts)])
         raise DataError(f"{self._path}: there is no line of numbers in it, a value for each column.")
 
@@ -257,15 +291,34 @@ class _Reading:
                 numbers = np.loadtxt(texts, delimiter=self._separator, quotechar='"', comments=None, ndmin=2)
         except ValueError:
             numbers = np.empty((0, 0))
-        if numbers.shape[1] == self._num_columns and np.isfinite(numbers).all():
+        starts = self._lines.number - len(block) + 1
+        if numbers.shape[1] == self._num_columns and (np.abs(numbers) <= LARGEST).all():
             self._num_rows += len(numbers)
+            self._look_for_blanks(block, starts, num_rows=len(numbers))
             return numbers
-        rows, starts = [], self._lines.number - len(block) + 1
+        rows = []
         for cells in self._cells(self._counted_off(block, starts)):
             if any(cells):
+                self._blank.values_follow()
+                self._separators.values_follow()
                 rows.append(self._row(cells, starts))
+            else:
+                (self._separators if len(cells) > 1 else self._blank).add(starts)
             starts = self._line + 1  # a text in quotes may go over several lines
         return np.array(rows).reshape(-1, self._num_columns)
+
+    def _look_for_blanks(self, block: Sequence[str], start: int, *, num_rows: int) -> None:
+        """In lines that are numbers, as far as they are not blank."""
+        if num_rows == len(block):
+            self._blank.values_follow()
+            self._separators.values_follow()
+            return
+        for number, text in enumerate(block, start):
+            if text.strip():
+                self._blank.values_follow()
+                self._separators.values_follow()
+            else:
+                self._blank.add(number)
 
     def _counted_off(self, block: Sequence[str], start: int) -> Iterator[str]:
         """Lines that have been read; `_line` is the number of the newest that was taken."""
@@ -299,7 +352,7 @@ class _Reading:
 def _are_names(cells: Sequence[str], *, may_be_numbers: bool) -> bool:
     """Whether a line says what columns are, as names or units: no number stands in it, nor nothing at all. The first
     line may have the numbers of columns, as pandas writes them, beside a name or an empty one for the index."""
-    numbers = [cell for cell in cells if NUMBER.fullmatch(cell) or DECIMAL_COMMA.fullmatch(cell)]
+    numbers = [cell for cell in cells if is_number(cell)]
     if not numbers:
         return not all(cell.lower() in NO_VALUE for cell in cells)
     are_counted = any(numbers == [str(start + index) for index in range(len(numbers))] for start in (0, 1))

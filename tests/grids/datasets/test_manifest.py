@@ -162,7 +162,7 @@ def test_files_that_are_missing_empty_or_damaged_are_named(tmp_path: Path) -> No
         build(write(tmp_path / "empty.jsonl"))
     damaged = write(tmp_path / "damaged.jsonl.gz", frames(1, 2, 3, 4))
     damaged.write_bytes(damaged.read_bytes()[:-12])
-    with pytest.raises(DataError, match=r"damaged\.jsonl\.gz cannot be read"):
+    with pytest.raises(DataError, match=r"damaged\.jsonl\.gz: this file is damaged: .* and ends too early"):
         build(damaged)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 
 from jepa_core.errors import DataError
-from jepa_plugins.data_path import BYTE_ORDER_MARK, opened, reason, require_there
+from jepa_plugins.data_path import BYTE_ORDER_MARK, damage_in, opened, reason, require_there
 from jepa_plugins.grids.datasets.packing import Grid, read_grid
 
 Pair = tuple[Grid, Grid]
@@ -114,7 +114,8 @@ def _read_task(file: Path) -> ArcTask:
         return ArcTask(file.stem, *(tuple(_known_pairs(content, part)) for part in ("train", "test")))
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise DataError(
-            f'{file} is not an ARC task: {reason(error)}. Mend it or take it out. A task is {{"train": [PAIR, …], '
+            damage_in(file)
+            or f'{file} is not an ARC task: {reason(error)}. Mend it or take it out. A task is {{"train": [PAIR, …], '
             '"test": [PAIR, …]}, a pair {"input": GRID, "output": GRID}, a grid a list of rows of colours 0–9.'
         ) from error
 

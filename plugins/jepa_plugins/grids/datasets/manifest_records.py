@@ -15,7 +15,7 @@ import attrs
 import orjson
 
 from jepa_core.errors import DataError
-from jepa_plugins.data_path import BYTE_ORDER_MARK, opened, reason, require_there
+from jepa_plugins.data_path import BYTE_ORDER_MARK, damage_in, opened, reason, require_there
 from jepa_plugins.grids.datasets.packing import Grid, read_grid
 
 
@@ -48,7 +48,7 @@ def read_records(path: Path, limit: int | None) -> list[Record]:
                 faults.append(f"{path}:{number}: {error}")
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f"{path} cannot be read: {reason(error)}. data.path must be a JSONL file, plain or .gz."
+            damage_in(path) or f"{path} cannot be read: {reason(error)}. data.path must be a JSONL file, plain or .gz."
         ) from error
     if faults:
         raise DataError(
