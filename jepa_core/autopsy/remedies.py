@@ -11,8 +11,9 @@ from jepa_core.autopsy.examining import Autopsy
 from jepa_core.errors import RecipeError
 from jepa_core.rollback.cause import Cause
 from jepa_core.rollback.going_on import no_recipe, resume_command
-from jepa_core.rollback.lineage import read_lineage, successor_of
+from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.plan import flags_of, rollback_command
+from jepa_core.rollback.successor import successor_of
 from jepa_core.rollback.ways_back import after_non_finite, healthy
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.lock import is_locked

@@ -17,7 +17,8 @@ from jepa_core.presentation.checkpoints_table import RunCheckpoints, checkpoints
 from jepa_core.presentation.terminal import console_for, progress_on
 from jepa_core.rollback.cause import find_cause
 from jepa_core.rollback.going_on import no_recipe
-from jepa_core.rollback.lineage import read_lineage, successor_of
+from jepa_core.rollback.lineage import read_lineage
+from jepa_core.rollback.successor import successor_of
 from jepa_core.run_directory.kept_checkpoints import (
     FEWEST,
     KeptCheckpoint,

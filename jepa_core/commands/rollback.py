@@ -95,8 +95,8 @@ def rollback(
     from jepa_core.presentation.terminal import console_for
     from jepa_core.registry import chosen_plugins
     from jepa_core.rollback.change import changes_of
-    from jepa_core.rollback.lineage import refuse_rolled_back
     from jepa_core.rollback.planning import plan_rollback
+    from jepa_core.rollback.successor import refuse_rolled_back
     from jepa_core.run_directory.recorded_files import check_same_files
     from jepa_core.run_directory.settled import is_scripted, settled
 

@@ -27,7 +27,7 @@ from jepa_core.launching import (
     restarted_run,
 )
 from jepa_core.presentation.shown_training import audit_command, run_command, train_and_show
-from jepa_core.rollback.lineage import refuse_marked
+from jepa_core.rollback.successor import refuse_marked
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import RUNS_DIR, find_run
 from jepa_core.run_directory.recorded_files import typed_flags

@@ -13,7 +13,7 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.json_text import print_json
 from jepa_core.presentation.terminal import console_for
 from jepa_core.presentation.verdict_table import verdict_table
-from jepa_core.rollback.lineage import successor_of
+from jepa_core.rollback.successor import successor_of
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, typed_name

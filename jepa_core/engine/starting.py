@@ -25,7 +25,8 @@ from jepa_core.engine.parallel import RankLostError
 from jepa_core.engine.run_state import why_not
 from jepa_core.errors import CheckpointError, RunDirectoryError
 from jepa_core.recipes.tables import Recipe
-from jepa_core.rollback.lineage import Lineage, read_lineage, refuse_rolled_back
+from jepa_core.rollback.lineage import Lineage, read_lineage
+from jepa_core.rollback.successor import refuse_rolled_back
 from jepa_core.run_directory.layout import CHECKPOINTS, RECIPE
 from jepa_core.run_directory.lock import DirectoryLostError
 from jepa_core.run_directory.naming import create_run

@@ -21,8 +21,9 @@ import orjson
 
 from jepa_core.errors import CheckpointError, RunDirectoryError
 from jepa_core.plain_files import open_plain, read_plain
-from jepa_core.rollback.lineage import Lineage, mark_rolled_back, read_lineage, refuse_rolled_back, write_lineage
+from jepa_core.rollback.lineage import Lineage, read_lineage, write_lineage
 from jepa_core.rollback.planning import Rollback
+from jepa_core.rollback.successor import mark_rolled_back, refuse_rolled_back
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.events import event_from_json, is_shallow

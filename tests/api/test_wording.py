@@ -21,7 +21,7 @@ from jepa_core.errors import DeviceError
         ("Choose another place with --runs-dir.", "Choose another place with runs_dir."),
         ("given again: --plugin a/b.py", 'given again: plugins=["a/b.py"]'),
         ("--plugin n: expected a file", 'plugins=["n"]: expected a file'),
-        ("To resume that: jepa run --resume runs/a-2", 'To resume that: jepa.resume("runs/a-2")'),
+        ("Go on with: jepa run --resume runs/a-2", 'Go on with: jepa.resume("runs/a-2")'),
         ("my--force.npz and plain text stay", "my--force.npz and plain text stay"),
     ],
 )

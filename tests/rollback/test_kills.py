@@ -15,8 +15,9 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
 from jepa_core.rollback.child import make_child
-from jepa_core.rollback.lineage import read_lineage, refuse_rolled_back
+from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.planning import Rollback, plan_rollback
+from jepa_core.rollback.successor import refuse_rolled_back
 from jepa_core.run_directory.naming import runs_in
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.stored_checkpoints import stored_checkpoints

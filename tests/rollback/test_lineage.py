@@ -14,8 +14,9 @@ from jepa_core.cli import main
 from jepa_core.errors import CheckpointError, RunDirectoryError
 from jepa_core.registry import installed
 from jepa_core.rollback.child import make_child
-from jepa_core.rollback.lineage import Lineage, parent_of, refuse_rolled_back, successor_of
+from jepa_core.rollback.lineage import Lineage, parent_of
 from jepa_core.rollback.planning import plan_rollback
+from jepa_core.rollback.successor import refuse_rolled_back, successor_of
 from jepa_core.run_directory.naming import find_run, runs_in
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.status import Status, write_status
