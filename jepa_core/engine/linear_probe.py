@@ -44,6 +44,9 @@ _SMALLEST = 1e-300
 _TOLERANCE = 1e-6
 """Of the mean loss's gradient, at which a logistic regression is fitted: coefficients are then good to about 1e-3."""
 
+_CHOOSING_TOLERANCE = 1e-4
+"""Where only the most likely class counts, as scikit-learn has it: shares are then good to about 1e-3."""
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class LinearMaps:
@@ -80,7 +83,8 @@ def held_out_classes(features: Tensor, classes: Tensor, folds: Tensor) -> Tensor
     """
     features, is_finite = _usable(features)
     is_held_out = folds == folds.unique()[:, None]
-    logits = fit_logistic(features, classes, int(classes.max()) + 1, ~is_held_out)(features)
+    maps = fit_logistic(features, classes, int(classes.max()) + 1, ~is_held_out, tolerance=_CHOOSING_TOLERANCE)
+    logits = maps(features)
     predicted = logits.argmax(2).gather(0, is_held_out.long().argmax(0)[None])[0]
     return predicted.masked_fill(~is_finite, -1)
 
@@ -103,7 +107,9 @@ def held_out_numbers(features: Tensor, numbers: Tensor, folds: Tensor) -> Tensor
     return torch.where(is_finite, predicted, numbers.mean())
 
 
-def fit_logistic(features: Tensor, classes: Tensor, num_classes: int, fitted: Tensor) -> LinearMaps:
+def fit_logistic(
+    features: Tensor, classes: Tensor, num_classes: int, fitted: Tensor, *, tolerance: float = _TOLERANCE
+) -> LinearMaps:
     """M multinomial logistic regressions by Newton's method, side by side: a device is asked once, not M times.
 
     Each direction is found by conjugate gradients, the more exactly the nearer the end is (Dembo and Steihaug 1983).
@@ -114,56 +120,49 @@ def fit_logistic(features: Tensor, classes: Tensor, num_classes: int, fitted: Te
         classes: (V,) int64 below `num_classes`. One that no fitted sequence has is never predicted.
         num_classes: K.
         fitted: (M, V) bool: the sequences that each is fitted to, and by which its features are standardised.
+        tolerance: of the mean loss's gradient, at which they are fitted.
     """
-    # About their common mean, so that folding a fold's own into the bias costs no digits.
-    centre = features.mean(0)
-    features = features - centre
     chosen = F.one_hot(classes, num_classes).to(features)
-    mean, scale = (statistic[:, :, None] for statistic in _statistics(features, fitted, centre))
+    mean, scale = (statistic[:, None] for statistic in _statistics(features, fitted))
+    # (M, V, F + 1), the last column being the bias's.
+    inputs = F.pad((features - mean) / scale, (0, 1), value=1.0)
     share = (fitted / fitted.sum(1, keepdim=True).to(features))[:, :, None]
     # Of every coefficient but the bias.
-    penalty = F.pad((LOGISTIC_PENALTY * share.amax(1, keepdim=True)).expand(mean.shape), (0, 0, 0, 1))
+    penalty = F.pad((LOGISTIC_PENALTY * share.amax(1, keepdim=True)).expand(-1, features.shape[1], 1), (0, 0, 0, 1))
     absent = (share.transpose(1, 2) @ chosen) == 0
     first = 1 if num_classes == 2 else 0
 
-    def unscaled(weights: Tensor) -> tuple[Tensor, Tensor]:
-        slopes = weights[:, :-1] / scale
-        return slopes, weights[:, -1:] - (mean * slopes).sum(1, keepdim=True)
-
     def logits_of(weights: Tensor) -> Tensor:
-        slopes, bias = unscaled(weights)
-        logits = torch.einsum("vf,mfk->mvk", features, slopes) + bias
-        return F.pad(logits, (first, 0)) if first else logits
+        return F.pad(inputs @ weights, (first, 0)) if first else inputs @ weights
 
     def back(logits: Tensor) -> Tensor:
         """The transpose of `logits_of`."""
-        logits = logits[:, :, first:]
-        total = logits.sum(1, keepdim=True)
-        return torch.cat([(torch.einsum("vf,mvk->mfk", features, logits) - mean * total) / scale, total], dim=1)
+        return inputs.transpose(1, 2) @ logits[:, :, first:]
 
     def looked_at(weights: Tensor) -> tuple[Tensor, Tensor]:
         log_shares = logits_of(weights).masked_fill(absent, _NEVER).log_softmax(2)
         misfit = (share * chosen * log_shares).sum((1, 2), keepdim=True)
         return log_shares, _dot(penalty * weights, weights) / 2 - misfit
 
-    weights = features.new_zeros(len(fitted), features.shape[1] + 1, num_classes - first)
+    weights = features.new_zeros(len(fitted), inputs.shape[2], num_classes - first)
     log_shares, losses = looked_at(weights)
     for _ in range(_MOST_STEPS):
         shares = log_shares.exp()
         gradient = back((shares - chosen) * share) + penalty * weights
-        if gradient.abs().max() <= _TOLERANCE:
+        if gradient.abs().max() <= tolerance:
             break
 
         def curved(change: Tensor, shares: Tensor = shares, weighed: Tensor = share * shares) -> Tensor:
             """The second derivative times a change of the weights."""
             moved = logits_of(change)
-            return back(weighed * (moved - (shares * moved).sum(2, keepdim=True))) + penalty * change
+            return back(weighed * (moved - (shares * moved).sum(2, keepdim=True))).addcmul_(penalty, change)
 
         direction = _conjugate_gradients(curved, -gradient)
         weights, log_shares, losses = _downhill(looked_at, weights, losses, direction, _dot(gradient, direction))
-    slopes, bias = unscaled(weights)
-    bias = F.pad(bias - centre @ slopes[:, None], (first, 0)).masked_fill(absent, _NEVER)
-    return LinearMaps(weights=F.pad(slopes, (first, 0)), bias=bias[:, 0])
+    slopes = weights[:, :-1] / scale.transpose(1, 2)
+    bias = weights[:, -1] - (mean @ slopes)[:, 0]
+    bias = F.pad(bias, (first, 0)).masked_fill(absent[:, 0], _NEVER)
+    return LinearMaps(weights=F.pad(slopes, (first, 0)), bias=bias)
 
 
 def _conjugate_gradients(curved: Callable[[Tensor], Tensor], goal: Tensor) -> Tensor:
@@ -228,12 +227,12 @@ def _usable(features: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(is_finite[:, None], features.double(), 0.0), is_finite
 
 
-def _statistics(features: Tensor, fitted: Tensor, centre: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
-    """Means and standard deviations (M, F) over the `fitted` (M, V) of features (V, F), which were taken from `centre`.
+def _statistics(features: Tensor, fitted: Tensor) -> tuple[Tensor, Tensor]:
+    """Means and standard deviations (M, F) over the `fitted` (M, V) of features (V, F).
 
     A feature that varies by rounding alone says nothing: its deviation is infinite, which makes its coefficients 0.
     """
     mean = torch.stack([features[rows].mean(0) for rows in fitted])
     std = torch.stack([features[rows].std(0, correction=0) for rows in fitted])
-    rounding = ROUNDING * (std.square() + (mean + centre).square()).sqrt()
+    rounding = ROUNDING * (std.square() + mean.square()).sqrt()
     return mean, torch.where(std > rounding, std, torch.inf)
