@@ -96,15 +96,16 @@ class EmaVq(nn.Module):
     @torch.no_grad()
     def initialise(self, sample: Tensor) -> None:
         """Start the codebook from real tokens (K, D) of training contexts."""
-        for group, rows in enumerate(self._split(sample.float())):
-            if self.config.initial == "kmeans++":
-                codes, counts = k_means(rows, self.config.codes)
-            else:
-                codes = rows[torch.randint(len(rows), (self.config.codes,), device=rows.device)]
-                counts = torch.ones_like(codes[:, 0])
-            self.codebook[group] = codes
-            # A code that starts unused keeps its place until its average has decayed.
-            self.ema_counts[group] = counts.clamp(min=1)
+        rows = self._split(sample.float())
+        if self.config.initial == "kmeans++":
+            codes, counts = k_means(rows, self.config.codes)
+        else:
+            chosen = torch.randint(rows.shape[1], self.codebook.shape[:2], device=rows.device)
+            codes = rows.gather(1, chosen[..., None].expand_as(self.codebook))
+            counts = torch.ones_like(self.ema_counts)
+        self.codebook.copy_(codes)
+        # A code that starts unused keeps its place until its average has decayed.
+        self.ema_counts.copy_(counts.clamp(min=1))
         self.ema_sums.copy_(self.codebook * self.ema_counts[..., None])
 
     def forward(self, values: Tensor, mask: Tensor, *, collect: bool) -> Quantized:

@@ -15,17 +15,17 @@ ROWS_PER_CENTRE = 10
 
 
 def k_means(rows: Tensor, num_centres: int, iterations: int = 5) -> tuple[Tensor, Tensor]:
-    """Centres (K, d) of rows (R, d), and how many of the rows looked at are nearest to each, (K,).
+    """Centres (G, K, d) of G groups of rows (G, R, d), and how many of the rows looked at are nearest to each, (G, K).
 
-    Looks at a random subset of ten times as many rows as centres. With fewer distinct rows than centres some
-    centres coincide, and their count is zero.
+    Looks at a random subset of ten times as many rows as centres, the same of every group. With fewer distinct rows
+    than centres some centres coincide, and their count is zero.
     """
-    order = torch.randperm(len(rows), device=rows.device)
-    sample = rows[order[: ROWS_PER_CENTRE * num_centres]].float()
+    order = torch.randperm(rows.shape[1], device=rows.device)
+    sample = rows[:, order[: ROWS_PER_CENTRE * num_centres]].float()
     centres = _seeds(sample, num_centres)
     for _ in range(iterations):
         counts, sums = _assigned(sample, centres)
-        centres = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], centres)
+        centres = torch.where(counts[..., None] > 0, sums / counts.clamp(min=1)[..., None], centres)
     return centres, _assigned(sample, centres)[0]
 
 
@@ -33,24 +33,24 @@ def _seeds(rows: Tensor, num_centres: int) -> Tensor:
     """k-means++: each next seed is a row drawn with probability proportional to its squared distance from the seeds."""
     # One pass over the rows for each seed: |x − s|² = |x|² − 2 x·s + |s|².
     squares = rows.square().sum(-1)
-    chosen: list[Tensor] = []
+    seeds: list[Tensor] = []
     distance = torch.ones_like(squares)
     for _ in range(num_centres):
         # Rows at distance zero have weight zero; when all have, the small addend makes the draw uniform.
         weight = distance + torch.finfo(distance.dtype).tiny
         # The largest of weight / exponential draw falls on each row in proportion to its weight (Gumbel-max).
-        drawn = (weight.log() - _exponential_like(weight).log()).argmax(keepdim=True)
-        to_drawn = (squares - 2 * (rows @ rows[drawn][0]) + squares[drawn]).clamp(min=0)
-        distance = torch.minimum(distance, to_drawn) if chosen else to_drawn
-        chosen.append(drawn)
-    return rows[torch.cat(chosen)]
+        drawn = (weight.log() - _exponential_like(weight).log()).argmax(1, keepdim=True)
+        seed = rows.gather(1, drawn[..., None].expand(-1, -1, rows.shape[2]))
+        to_seed = (squares - 2 * (rows @ seed.mT)[..., 0] + squares.gather(1, drawn)).clamp(min=0)
+        distance = torch.minimum(distance, to_seed) if seeds else to_seed
+        seeds.append(seed)
+    return torch.cat(seeds, 1)
 
 
 def _assigned(rows: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
-    """Number (K,) and sum (K, d) of the rows nearest to each centre."""
-    nearest = nearest_codes(rows[None], centres[None])
-    counts, sums = code_sums(rows[None], nearest, torch.ones_like(rows[:, 0]), len(centres))
-    return counts[0], sums[0]
+    """Number (G, K) and sum (G, K, d) of the rows nearest to each centre."""
+    nearest = nearest_codes(rows, centres)
+    return code_sums(rows, nearest, torch.ones_like(rows[0, :, 0]), centres.shape[1])
 
 
 def _exponential_like(values: Tensor) -> Tensor:
