@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -103,7 +104,12 @@ class Compiling:
 def cache_folder() -> Path:
     """Where compiled steps are kept between runs: in the user's cache, or where torch is told to."""
     chosen = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
-    return Path(chosen) if chosen else user_cache_path("jepa-core") / "compiled"
+    return user_cache_path("jepa-core") / "compiled" if chosen is None or _is_torchs_own(Path(chosen)) else Path(chosen)
+
+
+def _is_torchs_own(folder: Path) -> bool:
+    """Whether torch has chosen it, as it does where its compiler is imported by anyone: among temporary files."""
+    return folder.parent == Path(tempfile.gettempdir()) and folder.name.startswith("torchinductor_")
 
 
 def keep_compiled() -> None:
@@ -113,7 +119,7 @@ def keep_compiled() -> None:
     folder = cache_folder()
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
     # Without these in its list torch keeps no step that switches autocast off for a loss, and traces it anew for long.
     # Their arguments are part of the step that is kept, so that another number format is another step.
     config.unsafe_marked_cacheable_functions |= dict.fromkeys(CACHEABLE, "1")

@@ -131,3 +131,19 @@ print(json.dumps([str(found.dtype), counters["aot_autograd"]["autograd_cache_hit
         ["torch.bfloat16", 0], ["torch.float32", 0], ["torch.bfloat16", 1], ["torch.float32", 1],
     ]  # fmt: skip
     assert any(cache.iterdir())
+
+
+def test_compiled_steps_are_kept_in_the_users_cache_where_the_next_process_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    program = """
+from jepa_core.engine.compiling import cache_folder, keep_compiled
+before = cache_folder()
+keep_compiled()
+from torch._inductor.runtime.cache_dir_utils import cache_dir
+print(before, cache_folder(), cache_dir(), sep="\\n")
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines() == [str(tmp_path / "jepa-core" / "compiled")] * 3
