@@ -28,6 +28,7 @@ class OneLine(Widget):
         self._make = make
         self._look = look
         self._line = Line()
+        self._made_for = 0
 
     @property
     def text(self) -> str:
@@ -44,12 +45,15 @@ class OneLine(Widget):
         self._redraw(force=True)
 
     def _redraw(self, *, force: bool) -> None:
-        made = self._make(self.size.width).fitted(self.size.width)
+        self._made_for = self.size.width
+        made = self._make(self._made_for).fitted(self._made_for)
         if force or made != self._line:
             self._line = made
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
+        if self._made_for != self.size.width:
+            self.call_later(self._redraw, force=True)  # its first size may be no news: see `FramedLines.render_line`
         return to_strip(self._line, self._look) if y == 0 else Strip.blank(self.size.width)
 
 

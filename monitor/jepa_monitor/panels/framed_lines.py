@@ -65,6 +65,8 @@ class FramedLines(Widget, can_focus=True):
         self._title = title
         self._look: Look | None = None
         self._content = Content()
+        self._drawn_in = Size(0, 0)
+        """The room that the content was made for."""
         self._top = 0
         self._is_following = self.FOLLOWS
 
@@ -78,7 +80,7 @@ class FramedLines(Widget, can_focus=True):
         room = self._room
         if self._look is None or room.width <= 0 or room.height <= 0:
             return
-        self._content = self.draw(room.width, room.height, self._look)
+        self._content, self._drawn_in = self.draw(room.width, room.height, self._look), room
         cursor = self._content.cursor
         if cursor is not None:
             self._top = min(max(self._top, cursor - self._num_rows + 1), cursor)
@@ -135,6 +137,10 @@ class FramedLines(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One row of the widget."""
+        if self._drawn_in != self._room and y == 0:
+            # Textual does not tell every new widget its first size: where something asked for the layout meanwhile, the
+            # size is no news any more. What would stay empty then is drawn when it is painted.
+            self.call_later(self.redraw)
         width, height = self.size
         if self._look is None or width < 4 or height < 2:
             return Strip.blank(width)
