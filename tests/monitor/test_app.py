@@ -94,7 +94,7 @@ async def test_a_rollback_that_fires_shows_a_flag_and_its_key_and_opens_nothing(
         await until(pilot, lambda: "rollback ▲ B press r" in run_screen(pilot).lines()[1])
         await pilot.press(*"d")
         assert pilot.app.screen is run_screen(pilot)
-        assert pilot.app.screen.query_one(FilterBar).value == "grad"
+        assert pilot.app.screen.query_one(FilterBar).input.value == "grad"
 
 
 @awaited

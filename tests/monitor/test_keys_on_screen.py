@@ -38,6 +38,9 @@ async def filters(pilot: Pilot[None]) -> None:
     await until(pilot, lambda: pilot.app.screen.query(FilterBar))
     await pilot.press(*"rank")
     await until(pilot, lambda: run_screen(pilot).board.titles == ("rank",))
+    last_row = screen_text(pilot.app).splitlines()[-1]
+    assert last_row.startswith(" /rank ")
+    assert last_row.rstrip().endswith("enter keep  esc as before")
     await pilot.press("enter")
     await until(pilot, lambda: not pilot.app.screen.query(FilterBar))
     assert display(pilot).filter == "rank"

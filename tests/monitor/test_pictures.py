@@ -93,7 +93,7 @@ def test_with_a_filter_being_typed(troubled: Path, snap_compare: Compare) -> Non
     async def run_before(pilot: Pilot[None]) -> None:
         await after("slash")(pilot)
         await until(pilot, lambda: pilot.app.screen.query(FilterBar))
-        pilot.app.screen.query_one(FilterBar).cursor_blink = False
+        pilot.app.screen.query_one(FilterBar).input.cursor_blink = False
         await pilot.press(*"rank|lr")
         await pilot.pause(0.1)
 

@@ -322,7 +322,6 @@ class RunScreen(MonitorScreen):
             bar = FilterBar(self._board.display_choice.filter, "regular expression over names of metrics")
             self.mount(bar, before=self._keys)
             self._keys.display = False
-            bar.focus()
 
     def on_filter_bar_filtered(self, message: FilterBar.Filtered) -> None:
         self._filter_problem = message.problem

@@ -67,7 +67,10 @@ def tick_labels(ticks: Sequence[float], *, log: bool = False, percent: bool = Fa
     gaps = [right - left for left, right in pairwise(shown)]
     step = 0.0 if log else min((gap for gap in gaps if gap > 0), default=0.0)
     suffix = " %" if percent else ""
-    return [_label(value, step) + suffix for value in shown]
+    sizes = [abs(value) for value in shown if value]
+    # Small ones are written alike: 1e-3 beside 9e-4, not 0.0010.
+    is_small = bool(sizes) and min(sizes) < _SMALLEST_PLAIN and max(sizes) < 10 * _SMALLEST_PLAIN and not log
+    return [_label(value, step, is_small=is_small) + suffix for value in shown]
 
 
 def _multiples(low: float, high: float, mantissa: int, exponent: int) -> tuple[int, int]:
@@ -82,9 +85,9 @@ def _times_power(value: float, exponent: int) -> float:
     return value / 10.0**-exponent if exponent < 0 else value * 10.0**exponent
 
 
-def _label(value: float, step: float) -> str:
+def _label(value: float, step: float, *, is_small: bool) -> str:
     size = abs(value)
-    if size >= _PREFIXED_BELOW or 0 < size < _SMALLEST_PLAIN:
+    if size >= _PREFIXED_BELOW or 0 < size < _SMALLEST_PLAIN or (is_small and size):
         mantissa, _, exponent = f"{value:.1e}".partition("e")
         text = f"{mantissa.removesuffix('.0')}e{int(exponent)}"
     elif size >= _PLAIN_BELOW:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.message import Message
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from jepa_monitor.display import filter_pattern
 
+_HINTS = "enter keep  esc as before"
 
-class FilterBar(Input):
+
+class FilterBar(Horizontal):
     """Over the key line while it is there."""
 
     DEFAULT_CSS = """
-    FilterBar, FilterBar:focus { height: 1; border: none; padding: 0 1; background: $surface; }
-    FilterBar.-wrong { color: $error; }
+    FilterBar { height: 1; background: $surface; }
+    FilterBar > Static { width: auto; padding: 0 0 0 1; color: $accent; text-style: bold; }
+    FilterBar > #hints { padding: 0 1; color: $text-muted; text-style: none; }
+    FilterBar > Input, FilterBar > Input:focus {
+        height: 1; width: 1fr; border: none; padding: 0; background: $surface; background-tint: $foreground 0%;
+    }
+    FilterBar.-wrong > Input { color: $error; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "give_up", "leave the filter as it was", show=False)]
 
@@ -32,8 +41,17 @@ class FilterBar(Input):
             """Whether the person has done with typing."""
 
     def __init__(self, text: str, placeholder: str) -> None:
-        super().__init__(text, placeholder=placeholder, select_on_focus=False, compact=True)
+        super().__init__()
+        self.input = Input(text, placeholder=placeholder, select_on_focus=False, compact=True)
         self._before = text
+
+    def compose(self) -> ComposeResult:
+        yield Static("/", markup=False)
+        yield self.input
+        yield Static(_HINTS, markup=False, id="hints")
+
+    def on_mount(self) -> None:
+        self.input.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

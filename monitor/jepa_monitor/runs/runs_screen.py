@@ -311,7 +311,6 @@ class RunsScreen(MonitorScreen):
             bar = FilterBar(self._filter, "regular expression over names, recipes, states, verdicts and tags")
             self.mount(bar, before=self._keys)
             self._keys.display = False
-            bar.focus()
 
     def on_filter_bar_filtered(self, message: FilterBar.Filtered) -> None:
         self._problem = message.problem
