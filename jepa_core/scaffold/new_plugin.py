@@ -87,9 +87,15 @@ class NewPlugin:
         return Template(text).substitute(
             family=self.family,
             name=self.name,
-            camel="".join(word.capitalize() for word in self.name.split("_")),
+            config=self._class_name("config"),
+            component=self._class_name(self.family),
             distribution=self.distribution,
             package=self.package,
             hook=FAMILIES[self.family],
             override=self.override,
         )
+
+    def _class_name(self, word: str) -> str:
+        """The name in capitals with the word at its end, once."""
+        words = self.name.split("_")
+        return "".join(each.capitalize() for each in (words if words[-1] == word else [*words, word]))

@@ -138,3 +138,19 @@ def test_the_quickstart_it_writes_is_the_shipped_one() -> None:
     template = (Path(inspect.getfile(NewPlugin)).parent / "quickstart.toml.txt").read_text(encoding="utf-8")
     shipped = Path(__file__).parents[2] / "recipes" / "quickstart.toml"
     assert tomllib.loads(template) == tomllib.loads(shipped.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", ["lab_{family}", "{family}", "lab", "tensor", "lab_config", "lab_{family}_2"])
+def test_its_classes_say_the_family_once_and_hide_nothing_that_is_imported(family: str, name: str) -> None:
+    plugin = NewPlugin(family=family, name=name.format(family=family))
+    tree = ast.parse(plugin.contents()[plugin.component_path])
+    classes = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    imported = {each.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for each in node.names}
+    assert len(set(classes)) == len(classes)
+    assert imported.isdisjoint(classes)
+    assert not any(word * 2 in each for each in classes for word in (family.capitalize(), "Config"))
+    assert classes[0].endswith("Config")
+    (imports,) = [node for node in ast.walk(ast.parse(plugin.contents()[f"{plugin.package}/__init__.py"]))
+                  if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(plugin.package)]  # fmt: skip
+    assert [each.name for each in imports.names] == [classes[0]]
