@@ -9,18 +9,18 @@ from typing import Any
 from jepa_core.autopsy.death import Kind
 from jepa_core.autopsy.examining import Autopsy
 from jepa_core.errors import RecipeError
-from jepa_core.rollback.cause import Cause
 from jepa_core.rollback.going_on import no_recipe, resume_command
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.plan import flags_of, rollback_command
 from jepa_core.rollback.successor import successor_of
-from jepa_core.rollback.ways_back import after_non_finite, healthy
+from jepa_core.rollback.ways_back import after_non_finite
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.naming import typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.settled import REAL, settled
+from jepa_core.shell_words import typed_path
 
 _READ_THE_RECIPE = ("run", "rollback", "check")
 
@@ -115,8 +115,7 @@ class _Commands:
         scenario, change = aborts[-1].name.partition(" ")[2], aborts[-1].evidence.get("set")
         if aborts[-1].evidence.get("fault"):
             yield f"jepa check {self._typed}", "the rule with its figures"
-            checkpoint, _ = healthy(self._run, Cause(name=scenario, event=aborts[-1], rule=None).first_sign)
-            command = rollback_command(self._run, to=checkpoint.step if checkpoint else 0)
+            command = rollback_command(self._run, scenario=scenario)
             yield f"{command} --set KEY=VALUE", "say with which change: the rule's own cannot be made"
         elif isinstance(change, dict) and change:
             yield (
@@ -155,7 +154,7 @@ class _Commands:
 
     def _anew(self, changes: Mapping[str, Any]) -> str:
         flags = [f"--set {shlex.quote(flag)}" for flag in flags_of(changes)]
-        return " ".join([f"jepa run {shlex.quote(str(self._run / RECIPE))}", *flags]) + self._plugins
+        return " ".join([f"jepa run {typed_path(self._run / RECIPE)}", *flags]) + self._plugins
 
 
 def _nested(settings: Mapping[str, int]) -> dict[str, Any]:

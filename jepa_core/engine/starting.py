@@ -6,7 +6,6 @@ And what becomes of the run directory when it fails.
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +33,7 @@ from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.status import ALIVE
 from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified
 from jepa_core.run_directory.writing import RunWriter
+from jepa_core.shell_words import typed_path
 
 _MOST_STEPS = 10_000_000
 """Steps of which it is looked which rows are missing."""
@@ -76,7 +76,7 @@ class Resumption:
         )
         if newest.checkpoint is None and not (lineage is not None and lineage.step == 0 and not newest.faults):
             found = "\n".join(f"  {fault}" for fault in newest.faults) or "  there is none"
-            anew = f"jepa run {shlex.quote(str(run / RECIPE))}{plugin_flags(run)}"
+            anew = f"jepa run {typed_path(run / RECIPE)}{plugin_flags(run)}"
             raise CheckpointError(
                 f"{run} cannot be resumed: no checkpoint in it can be used.\n{found}\nStart a new run: {anew}"
             )

@@ -14,6 +14,11 @@ from jepa_core.recorded_numbers import decode_number
 from jepa_core.rollback.plan import RollbackPlan
 from jepa_core.visible_text import clean
 
+GOES_BACK = "goes back to"
+"""The widest label."""
+LONGEST_COMMAND = 4000
+"""Characters."""
+
 
 def rollback_table(run: str, plan: RollbackPlan) -> RenderableType:
     """The whole plan."""
@@ -24,7 +29,9 @@ def rollback_table(run: str, plan: RollbackPlan) -> RenderableType:
     if plan.scenario:
         heading.append(f": {clean(plan.scenario)}", style="bold")
         heading.append(f" · {clean(plan.title)}" if plan.title != plan.scenario else "")
-    return Group(heading, table)
+    # Outside of the table, which would break it: it is copied as it stands.
+    command = Text(f"  {'command':<{len(GOES_BACK)}}   ", style="dim", no_wrap=True, overflow="ignore")
+    return Group(heading, table, command.append(clean(plan.command, LONGEST_COMMAND), style="not dim cyan"))
 
 
 def _lines(plan: RollbackPlan) -> Iterator[tuple[str, Text]]:
@@ -43,14 +50,13 @@ def _lines(plan: RollbackPlan) -> Iterator[tuple[str, Text]]:
     if plan.advice:
         yield "advice", Text(clean(plan.advice))
     step = plan.checkpoint_step
-    yield "goes back to", Text("the start" if step is None else f"the checkpoint of step {step}", style="bold")
+    yield GOES_BACK, Text("the start" if step is None else f"the checkpoint of step {step}", style="bold")
     if plan.use:
         yield "recipe", Text(f"{clean(plan.use)}, whole; data, seed and rules stay", style="bold")
     for index, change in enumerate(plan.changes_in_words):
         yield "" if index else "changes", Text(clean(change), style="bold")
     for note in plan.notes:
         yield "note", Text(clean(note), style="yellow")
-    yield "command", Text(clean(plan.command), style="cyan")
 
 
 def _row(row: Mapping[str, Any]) -> str:

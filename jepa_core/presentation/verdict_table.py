@@ -257,7 +257,7 @@ def _findings(verdict: Verdict) -> Iterator[RenderableType]:
         table.add_row(Text(f"    {mark}", style=style), _finding(finding))
     more = len(verdict.findings) - MOST_FINDINGS
     if more > 0:
-        table.add_row("", Text(f"… and {more} more: jepa check {clean(verdict.run)}", style="dim"))
+        table.add_row("", Text(f"… and {more} more, which jepa check shows", style="dim"))
     yield table
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from jepa_core.errors import CheckpointError
@@ -12,6 +11,7 @@ from jepa_core.run_directory.naming import typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.stored_checkpoints import stored_checkpoints
+from jepa_core.shell_words import typed_path
 
 
 def resume_command(run: Path) -> str:
@@ -39,7 +39,7 @@ def going_on(run: Path) -> str:
         can_resume = False
     if can_resume:
         return f"Go on with: {resume_command(run)}"
-    anew = f"jepa run {shlex.quote(str(run / RECIPE))}{plugin_flags(run)}"
+    anew = f"jepa run {typed_path(run / RECIPE)}{plugin_flags(run)}"
     return f"It has no checkpoint to go on from. Begin anew with: {anew}"
 
 

@@ -13,27 +13,22 @@ from typing import Any, Protocol
 
 import attrs
 
-from jepa_core.errors import CheckpointError, JepaError, RecipeError, RunDirectoryError
+from jepa_core.errors import JepaError, RecipeError, RunDirectoryError
 from jepa_core.recipes.difference import Change
-from jepa_core.recipes.faults import RecipeFaultsError
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.registry import Registry
 from jepa_core.rollback.change import changed_recipe, refuse_other_data
 from jepa_core.rollback.child import Child, make_child
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.plan import change_in_words, rollback_command
-from jepa_core.rollback.planning import Rollback, WhyNot, plan_rollback
+from jepa_core.rollback.planning import Rollback, WhyNot, on_one_line, plan_rollback
 from jepa_core.rollback.requests import PendingRequest, RequestAnswer, close_request, pending_requests
 from jepa_core.rollback.ways_back import after_non_finite, healthy
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.status import HEARTBEAT_SECONDS
 from jepa_core.run_directory.writing import RunWriter
-from jepa_core.visible_text import clean
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Finding, Firing, Severity
-
-LONGEST_FAULT = 400
-"""Characters of why a change cannot be made."""
 
 
 class Tell(Protocol):
@@ -131,16 +126,16 @@ class RollbackOrders:
             changes = self._changes(firing)
         except JepaError as error:
             # Without a recipe of the run there is no change of it at all.
-            by_hand = "" if isinstance(error, RunDirectoryError) else self._by_hand(firing)
-            return RollbackFlag((), by_hand, fault=_on_one_line(error))
+            another = "" if isinstance(error, RunDirectoryError) else f"{command} --set KEY=VALUE"
+            return RollbackFlag((), another, fault=on_one_line(error))
         if not changes and not firing.use:
             # The change is in the recipe already: another has to be given.
             command = f"{command} --set KEY=VALUE"
         return RollbackFlag(tuple(map(change_in_words, changes)), command)
 
     def remedy(self, finding: Finding) -> str:
-        """The rollback that makes the change of a rule's finding, with the change behind it; empty where it has none,
-        or it cannot be made."""
+        """The rollback that makes the change of a rule's finding, with the change behind it, or the one with another
+        change where that cannot be made; empty where it has none."""
         rule = finding.name.partition(" ")[2]
         firing = Firing(
             name=rule,
@@ -152,15 +147,11 @@ class RollbackOrders:
             first_sign=decode_number(finding.evidence.get("first_sign")),
         )
         flag = self.flag(firing) if rule and not finding.name.startswith("audit ") else None
-        return f"{flag.command}  # {', '.join(flag.changes)}" if flag and flag.changes and not flag.fault else ""
-
-    def _by_hand(self, firing: Firing) -> str:
-        """The command without the rule's name, with which its change would be made, too."""
-        try:
-            checkpoint, _ = healthy(self._run, firing.first_sign)
-        except CheckpointError:
-            checkpoint = None
-        return f"{rollback_command(self._run, to=checkpoint.step if checkpoint else 0)} --set KEY=VALUE"
+        if flag is None or not flag.command:
+            return ""
+        if flag.fault:
+            return f"{flag.command}  # the rule's own change cannot be made: {flag.fault}"
+        return f"{flag.command}  # {', '.join(flag.changes)}" if flag.changes else ""
 
     def _changes(self, firing: Firing) -> tuple[Change, ...]:
         """What a firing's change would do to the recipe.
@@ -261,11 +252,3 @@ class RollbackOrders:
         close_request(pending.path, RequestAnswer(accepted=False, message=message))
         told = f"The request {pending.path.name} was refused: {message}"
         self._tell("request refused", "warning", told, step=step)
-
-
-def _on_one_line(error: JepaError) -> str:
-    """Of faults of a recipe what each is, without its place: that is in a rule, which no file has any more."""
-    said = str(error)
-    if isinstance(error, RecipeFaultsError):
-        said = "; ".join(" ".join(filter(None, [fault.key, fault.message])) for fault in error.faults)
-    return clean(" ".join(said.split()), LONGEST_FAULT).rstrip(".")

@@ -5,8 +5,9 @@ Knows nothing of components, so that the monitor can have it without torch.
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from jepa_core.recipes.writing import toml_key, value_to_toml
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.naming import typed_name
 from jepa_core.run_directory.recorded_files import plugin_flags
+from jepa_core.shell_words import typed_flag
+
+_STEP = re.compile(r"[0-9]{1,18}")
 
 
 @attrs.frozen(kw_only=True)
@@ -87,12 +91,20 @@ def rollback_command(
 ) -> str:
     """What to type for a rollback, now or later: a shortened name may come to mean other runs too. With the local
     plugins that the run was made with."""
-    words = ["--scenario", scenario] if scenario else []
-    words += ["--to", str(to)] if to is not None else []
-    words += ["--use", use] if use else []
-    for flag in flags_of(changes or {}):
-        words += ["--set", flag]
-    return " ".join(["jepa rollback", typed_name(run), *map(shlex.quote, words)]) + plugin_flags(run)
+    given = [("--scenario", scenario), ("--to", "" if to is None else str(to)), ("--use", use)]
+    given += [("--set", flag) for flag in flags_of(changes or {})]
+    words = [typed_flag(flag, value) for flag, value in given if value]
+    return " ".join(["jepa rollback", typed_name(run), *words]) + plugin_flags(run)
+
+
+def flagged_command(run: Path, scenario: str, evidence: Mapping[str, Any]) -> str:
+    """What to type after a rule has fired, by what the event of it says; empty where nothing can be. Nothing of that
+    is in it but a step: it may be a stranger's."""
+    recorded = evidence.get("command", "jepa rollback")
+    words = recorded.split() if isinstance(recorded, str) else []
+    to = next((int(word) for before, word in pairwise(words) if before == "--to" and _STEP.fullmatch(word)), None)
+    command = rollback_command(run, scenario="" if to is not None else scenario, to=to)
+    return f"{command}{' --set KEY=VALUE' if 'KEY=VALUE' in words else ''}" if words else ""
 
 
 def flags_of(changes: Mapping[str, Any]) -> list[str]:

@@ -7,22 +7,33 @@ one function. "Healthy" is a checkpoint before the first sign of what fired, not
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from jepa_core.errors import RecipeError
+from jepa_core.errors import JepaError, RecipeError
+from jepa_core.recipes.faults import RecipeFaultsError
 from jepa_core.recipes.reading import LoadedRecipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry
 from jepa_core.rollback.cause import NON_FINITE, Cause, find_cause
-from jepa_core.rollback.change import changed_recipe, merged_changes, refuse_other_data, refuse_trained_out
+from jepa_core.rollback.change import (
+    ChangedRecipe,
+    changed_recipe,
+    merged_changes,
+    refuse_other_data,
+    refuse_trained_out,
+)
 from jepa_core.rollback.plan import RollbackPlan, rollback_command
 from jepa_core.rollback.ways_back import gentler, healthy, up_to
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
-from jepa_core.visible_text import visible
+from jepa_core.visible_text import clean, visible
+
+LONGEST_FAULT = 400
+"""Characters of why a change cannot be made."""
 
 WhyNot = Callable[[Checkpoint | None, Recipe], str | None]
 """Says why a run of a recipe cannot go on from a checkpoint that another's run wrote, or with None for the checkpoint
@@ -61,7 +72,7 @@ def plan_rollback(
             that has fired, else what stopped the run. With `to` and a change given it may be none at all.
         to: go back to the newest checkpoint up to this step; 0 begins anew. When not given, to the newest before the
             first sign of what fired.
-        set: recipe values to change, on top of the rule's own.
+        set: recipe values to change, on top of the rule's own; alone where that cannot be made, which a note says.
         use: another recipe instead of the rule's own change.
         why_not: is asked before anything is stopped or made for it.
 
@@ -77,22 +88,27 @@ def plan_rollback(
     by_hand = to is not None and bool(set or use) and not scenario
     required = to is None or bool(scenario)
     cause = None if by_hand else find_cause(reader, reader.recipe(), scenario, required=required)
-    changes = dict(set or {}) if use or cause is None else merged_changes(cause.set, set or {})
+    own = {} if use or cause is None else cause.set
     used = use or (cause.use if cause else "")
-    refuse_other_data(changes)
+    changes = merged_changes(own, set or {})
     if cause is not None and cause.name == NON_FINITE and not changes and not used and to is None:
         changes = gentler(reader.recipe())
     if not changes and not used and to is None:
         raise RecipeError(_no_change(run, cause))
     first_sign = cause.first_sign if cause else None
-    changed = changed_recipe(run, registry, set=changes, use=used)
-    recipe = changed.loaded.recipe
-    checkpoint, notes = healthy(run, first_sign) if to is None else up_to(run, to)
+    prepare = partial(_prepared, run, registry, first_sign=first_sign, to=to, why_not=why_not)
+    left_out = ()
+    try:
+        prepared = prepare(changes, used)
+    except RecipeError as error:
+        if use or not set or not (own or used):
+            raise
+        # Who gives another change is not kept from it by one that a rule names in vain.
+        changes, used = dict(set), ""
+        prepared = prepare(changes, used)
+        left_out = (f"the change that {visible(cause.name if cause else '')} names is left out: {on_one_line(error)}",)
+    changed, checkpoint, notes = prepared.changed, prepared.checkpoint, (*left_out, *prepared.notes)
     step = checkpoint.step if checkpoint else None
-    if step:
-        refuse_trained_out(run, step, recipe.train)
-    if fault := why_not(checkpoint, recipe):
-        raise RecipeError(_untrainable(checkpoint, fault))
     if not changed.changes and not used and to is None:
         raise RecipeError(_no_change(run, cause, in_force=True))
     same = () if changed.changes else ("the recipe stays as it is: the same is trained again from there",)
@@ -114,6 +130,49 @@ def plan_rollback(
         notes=(*notes, *same, *changed.notes),
     )
     return Rollback(parent=run, plan=plan, checkpoint=checkpoint, recipe=changed.loaded, left_out=changed.notes)
+
+
+@attrs.frozen
+class _Prepared:
+    changed: ChangedRecipe
+    checkpoint: Checkpoint | None
+    notes: tuple[str, ...]
+    """Of the checkpoint."""
+
+
+def _prepared(
+    run: Path,
+    registry: Registry,
+    changes: Mapping[str, Any],
+    used: str,
+    *,
+    first_sign: float | None,
+    to: int | None,
+    why_not: WhyNot,
+) -> _Prepared:
+    """The recipe with a change, and the checkpoint from which it can be trained.
+
+    Raises:
+        RecipeError: the change cannot be one of a rollback, or it makes no recipe that can be trained from there.
+        CheckpointError: no checkpoint up to `to` can be used.
+    """
+    refuse_other_data(changes)
+    changed = changed_recipe(run, registry, set=changes, use=used)
+    recipe = changed.loaded.recipe
+    checkpoint, notes = healthy(run, first_sign) if to is None else up_to(run, to)
+    if checkpoint is not None and checkpoint.step:
+        refuse_trained_out(run, checkpoint.step, recipe.train)
+    if fault := why_not(checkpoint, recipe):
+        raise RecipeError(_untrainable(checkpoint, fault))
+    return _Prepared(changed, checkpoint, notes)
+
+
+def on_one_line(error: JepaError) -> str:
+    """Of faults of a recipe what each is, without its place: that is in a rule, which no file has any more."""
+    said = str(error)
+    if isinstance(error, RecipeFaultsError):
+        said = "; ".join(" ".join(filter(None, [fault.key, fault.message])) for fault in error.faults)
+    return clean(" ".join(said.split()), LONGEST_FAULT).rstrip(".")
 
 
 def _untrainable(checkpoint: Checkpoint | None, fault: str) -> str:

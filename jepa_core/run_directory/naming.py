@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shlex
 import shutil
 import socket
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -23,6 +22,7 @@ from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock, local_time
 from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, ENVIRONMENT, STATUS, is_run
 from jepa_core.run_directory.status import process_lives, read_status
 from jepa_core.run_directory.watched_file import Signature, signature
+from jepa_core.shell_words import typed_path
 
 RUNS_DIR = Path("runs")
 """Where runs lie unless said otherwise, below the working directory."""
@@ -257,7 +257,7 @@ def typed_name(run: Path) -> str:
     read as a flag or a home is given as a path.
     """
     typed = run.name if run.parent == RUNS_DIR and not run.name.startswith(("-", "~")) else str(run)
-    return shlex.quote(f"./{typed}" if typed.startswith(("-", "~")) else typed)
+    return typed_path(typed)
 
 
 def _not_found(text: str, runs_dir: Path, runs: Sequence[Path]) -> str:

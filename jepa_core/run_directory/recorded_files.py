@@ -11,9 +11,10 @@ from typing import Any
 
 from jepa_core.discovery.choice import FLAG
 from jepa_core.discovery.source import LocalFile, installed_plugins
-from jepa_core.errors import PluginError
+from jepa_core.errors import PluginError, RunDirectoryError
 from jepa_core.run_directory.naming import beside
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.shell_words import typed_flag
 
 KEY = "plugin_files"
 KEPT_OUT = "kept_out"
@@ -34,7 +35,7 @@ def recorded_plugins(files: Iterable[LocalFile], kept_out: Iterable[str]) -> dic
 def typed_flags(files: Iterable[Path], kept_out: Iterable[str]) -> list[str]:
     """Flags for plugins as they have to be given again."""
     return [
-        *(f"--plugin {shlex.quote(str(file))}" for file in files),
+        *(typed_flag("--plugin", str(file)) for file in files),
         *(f"{FLAG} {shlex.quote(name)}" for name in kept_out),
     ]
 
@@ -45,15 +46,17 @@ def plugin_flags(*runs: Path) -> str:
     below the working folder is named from there if the run is, too. One that lies in a run directory is not named: it
     may be a stranger's, and would be run. A plugin to keep out is named as long as it is installed.
     """
-    recorded = [(run, RunReader(run).environment()) for run in runs]
+    recorded = [(run, _environment(run)) for run in runs]
     entries = [(run, entry) for run, environment in recorded for entry in _listed(environment, KEY)]
     paths = [(run, entry.get("path")) for run, entry in entries if isinstance(entry, dict)]
     flags = [_flag(path, run) for run, path in paths if isinstance(path, str) and path]
-    names = {name for _, environment in recorded for name in _listed(environment, KEPT_OUT) if isinstance(name, str)}
-    # Looking what is installed takes longer than all else, and one that is not would be refused.
-    there = {plugin.name for plugin in installed_plugins()} if names else set()
-    flags += [f" {FLAG} {shlex.quote(name)}" for name in sorted(names & there)]
+    flags += [f" {typed_flag(FLAG, name)}" for name in _kept_out(environment for _, environment in recorded)]
     return "".join(dict.fromkeys(flags))
+
+
+def kept_out_flags(run: Path) -> list[str]:
+    """Those of them, as arguments, that run no code."""
+    return [f"{FLAG}={name}" for name in _kept_out([_environment(run)])]
 
 
 def with_plugin_flags(command: str, run: Path) -> str:
@@ -68,6 +71,19 @@ def with_plugin_flags(command: str, run: Path) -> str:
     return f"{typed}{plugin_flags(run)}{comment}{why}"
 
 
+def _environment(run: Path) -> Mapping[str, Any]:
+    try:
+        return RunReader(run).environment()
+    except RunDirectoryError:
+        return {}  # it is gone by now
+
+
+def _kept_out(environments: Iterable[Mapping[str, Any]]) -> list[str]:
+    names = {name for each in environments for name in _listed(each, KEPT_OUT) if isinstance(name, str)}
+    # Looking what is installed takes longer than all else, and one that is not would be refused.
+    return sorted(names & {plugin.name for plugin in installed_plugins()}) if names else []
+
+
 def _listed(environment: Mapping[str, Any], key: str) -> list[Any]:
     found = environment.get(key)
     return found if isinstance(found, list) else []
@@ -78,7 +94,7 @@ def _flag(path: str, run: Path) -> str:
     if not file.is_absolute() or file.resolve().is_relative_to(beside(run).resolve()):
         return " --plugin FILE"
     typed = file.relative_to(here) if not run.is_absolute() and file.is_relative_to(here) else file
-    return f" --plugin {shlex.quote(str(typed))}"
+    return f" {typed_flag('--plugin', str(typed))}"
 
 
 def check_same_files(run: Path, files: Sequence[LocalFile]) -> None:

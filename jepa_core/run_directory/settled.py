@@ -10,7 +10,8 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.run_directory.naming import typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_files import plugin_flags
-from jepa_core.visible_text import clean
+from jepa_core.shell_words import typed_flag
+from jepa_core.visible_text import clean, visible
 
 SCRIPTED = "scripted"
 """In environment.json of the runs of `jepa demo`: true."""
@@ -58,7 +59,14 @@ def settled(run: Path) -> Settled | None:
     if reader.state() == "aborted" and verdict.ending == "abort":
         return Settled(
             why=f"was ended by an abort rule, which would end it again: {clean(verdict.cause)}",
-            remedy=f"To go back to before that with a change: jepa rollback {name} --set KEY=VALUE{plugin_flags(run)}",
+            remedy=f"To go back to before that with a change: jepa rollback {name}{_of_abort(reader)} --set KEY=VALUE"
+            f"{plugin_flags(run)}",
             exit_code=verdict.exit_code,
         )
     return None
+
+
+def _of_abort(run: RunReader) -> str:
+    """The flag that names the rule, without which the change of another rule that fired would be made, too."""
+    names = [event.name.partition(" ")[2] for event in run.events() if event.name.startswith("abort ")]
+    return f" {typed_flag('--scenario', visible(names[-1]))}" if names else ""

@@ -6,12 +6,12 @@ More epochs are only advised where nothing critical was found and retrieval stil
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
 
+from jepa_core.shell_words import typed_flag, typed_path
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.judgement import Judgement
@@ -32,7 +32,8 @@ class Ended:
     findings: Sequence[Finding]
     """The most severe first."""
     remedy_of: Callable[[Finding], str]
-    """The rollback that makes a finding's own change, with what it changes behind it; empty where there is none."""
+    """The rollback that makes a finding's own change, with what it changes behind it, or with KEY=VALUE where that
+    cannot be made; empty where there is none."""
     is_below_null: bool
     """Whether retrieval was found to be not above the strongest null."""
     is_stopped: bool
@@ -57,8 +58,8 @@ class Ended:
             shown = "the best checkpoint with its probes" if has_labels else "the best checkpoint beside every null"
             return f"jepa eval {self.name}{self.flags}  # {shown}; on other data with --set data.…"
         if baseline.run:
-            recipes = shlex.join([f"{baseline.path}/recipe.toml", f"{self.run}/recipe.toml"])
-            return f"jepa recipe diff {recipes}{self.flags}  # what was changed"
+            theirs = typed_path(f"{baseline.path}/recipe.toml")
+            return f"jepa recipe diff {theirs} {self._recipe}{self.flags}  # what was changed"
         return self._look()
 
     def _look(self) -> str:
@@ -69,7 +70,7 @@ class Ended:
         fired = [finding for finding in self.findings if finding.name.split()[0] in RULES]
         for finding in fired:
             remedy = self.remedy_of(finding) if finding.set else ""
-            if remedy:
+            if remedy and "KEY=VALUE" not in remedy:
                 return remedy
         rise = self.judge.retrieval
         if not rise.is_over:
@@ -89,11 +90,11 @@ class Ended:
         kind, _, rule = finding.name.partition(" ")
         why = ": ".join(filter(None, (finding.title.removesuffix("."), finding.advice)))
         if kind in RULES:
-            return f"jepa rollback {self.name} --scenario {shlex.quote(rule)} --set KEY=VALUE{self.flags}  # {why}"
+            return f"jepa rollback {self.name} {typed_flag('--scenario', rule)} --set KEY=VALUE{self.flags}  # {why}"
         if kind == "audit":
             return f"jepa audit {self._recipe}{self.flags}  # {why}"
         return f"jepa monitor {self.name} --once  # {why}"
 
     @property
     def _recipe(self) -> str:
-        return shlex.quote(f"{self.run}/recipe.toml")
+        return typed_path(f"{self.run}/recipe.toml")

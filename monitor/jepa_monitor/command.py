@@ -131,7 +131,7 @@ def _print_text(source: Path, *, ascii_only: bool, has_colour: bool) -> None:
     console = console_for()
     console.no_color = console.no_color or not has_colour
     text = _text(source)
-    console.print(InAscii(text) if ascii_only else text)
+    console.print(InAscii(text) if ascii_only else text, crop=False)
 
 
 def _text(source: Path) -> RenderableType:

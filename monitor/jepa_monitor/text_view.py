@@ -13,12 +13,13 @@ from rich.text import Text
 from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, flags_of, moment_of
 from jepa_core.presentation.null_lines import null_title
+from jepa_core.presentation.rollback_table import LONGEST_COMMAND
 from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.runs_table import state_text
 from jepa_core.presentation.verdict_table import headline
 from jepa_core.presentation.wrapping import FirstFitting, Hanging
 from jepa_core.recorded_numbers import decode_number
-from jepa_core.rollback.plan import rollback_command
+from jepa_core.rollback.plan import flagged_command
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.events import Event
 from jepa_core.visible_text import clean
@@ -217,13 +218,16 @@ def text_firings(view: RunView) -> Iterator[Text]:
         yield line.append(moment_of(firing), style="dim").append(f"   {clean(firing.message)}")
         yield from _indented(_evidence(firing.evidence.get("rows")), "dim")
         yield from _indented([firing.advice], "dim")
-        yield from _indented([remedy(firing, view)], "cyan")
+        if typed := remedy(firing, view):
+            yield Text(f"    {clean(typed, LONGEST_COMMAND)}", style="cyan", no_wrap=True, overflow="ignore")
 
 
 def remedy(firing: Firing, view: RunView) -> str:
     """What to type about a firing; empty where nothing is known."""
     if firing.kind == "rollback" and view.state != "rolled_back":
-        return rollback_command(Path(view.path))
+        # The trainer has tried the change, and said in its event what works.
+        told = [event.evidence for event in view.events if event.name == f"rollback {firing.name}"]
+        return flagged_command(Path(view.path), firing.name, told[-1] if told else {})
     return flags_of(firing.set) or (f"--use {firing.use}" if firing.use else "")
 
 

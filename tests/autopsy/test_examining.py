@@ -326,7 +326,7 @@ def test_a_rule_whose_change_cannot_be_made_is_gone_back_for_without_it(tmp_path
     run = ended(tmp_path, "aborted", "abort collapse", "usage < 0.05", exit_code=3, **change, fault="train.epochs")
     check, rollback = next_commands(examine(run))
     assert check == f"jepa check {run}"
-    assert rollback == f"jepa rollback {run} --to 6 --set KEY=VALUE"
+    assert rollback == f"jepa rollback {run} --scenario collapse --set KEY=VALUE"
 
 
 def test_a_run_without_its_recipe_is_neither_resumed_nor_rolled_back(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -25,8 +26,21 @@ from tests.conftest import TINY
 PARTS = Path(__file__).parents[1] / "engine" / "failing_parts.py"
 _COMMAND = re.compile(r"\bjepa (?:run|rollback|eval|monitor|verdict|autopsy|check|checkpoints|recipe) .*")
 _ENDS = re.compile(r"  +| #")
-SAYING = ("autopsy", "checkpoints", "verdict")
-"""Commands that print what to type next."""
+SAYING: tuple[tuple[str, ...], ...] = (
+    ("autopsy",), ("checkpoints",), ("verdict",), ("monitor", "--once"), ("run", "--resume"), ("rollback",),
+)  # fmt: skip
+"""Commands that print what to type next; the last two only where they refuse to do anything."""
+
+END = "watch.abort=[{id='--end', when='step > 3'}]"
+"""A rule that stops a run, whose name reads as a flag."""
+STOPPED = {
+    "stopped": "",
+    "stopped, where a rule's change can be made": "set={optimizer={lr=1e-4}}",
+    "stopped, where it is in the recipe already": "set={train={seed=3}}",
+    "stopped, where it makes no model": "set={aggregator={kind='attention_pool', heads=3}}",
+    "stopped, where it is a recipe for other data": "use='digits'",
+}
+"""The change of a rollback rule that fires before a run is stopped."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +53,7 @@ class Made:
     not_finite: Path
     rolled_back: Path
     child: Path
+    stopped: dict[str, Path]
     said: str
 
 
@@ -67,6 +82,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     must = "watch.must=[{id='high', when='val.retrieval.mrr > 2'}]"
     must_failed = train("--set", must, code=4)
     not_finite = train(breaks_after=4, code=3)
+    stopped = {}
+    for name, change in STOPPED.items():
+        rule = f"watch.rollback=[{{id='far', when='step > 2', {change}}}]"
+        stopped[name] = train("--set", END, *(["--set", rule] if change else []), code=3)
     rolled_back = shutil.copytree(not_finite, runs / "parent")
     change = ["--set", "aggregator.kind=mean", "--plugin", str(plugin)]
     ended = called(["rollback", str(rolled_back), "--scenario", "non-finite", *change])
@@ -75,7 +94,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     assert status is not None
     return Made(
         folder=folder, finished=finished, must_failed=must_failed, not_finite=not_finite, rolled_back=rolled_back,
-        child=runs / status.child, said=said,
+        child=runs / status.child, stopped=stopped, said=said,
     )  # fmt: skip
 
 
@@ -110,6 +129,7 @@ ENDS: dict[str, Callable[[Made, Path], Path]] = {
     "interrupted": lambda made, folder: left(made, folder, state="interrupted"),
     "a full disk": lambda made, folder: left(made, folder, "write failed", state="running"),
     "failed": lambda made, folder: left(made, folder, "failed", state="failed"),
+    **{name: partial(lambda made, _, name: made.stopped[name], name=name) for name in STOPPED},
 }
 
 
@@ -138,10 +158,15 @@ def test_what_is_said_to_type_next_works(made: Made, tmp_path: Path, end: str) -
     folder = tmp_path / "two words"
     folder.mkdir()
     run, commands = ENDS[end](made, folder), list[list[str]]()
-    for saying in SAYING:
-        commands += [each for each in printed(called([saying, str(run)]).said) if each not in commands]
+    plugin = ["--plugin", str(made.folder / "parts.py")]
+    for name, *flags in SAYING:
+        if name == "run" and end not in ("finished", "a must failed", "rolled back", *STOPPED):
+            continue  # it would go on
+        given = [*plugin, "--dry-run"] if name == "rollback" else plugin if name == "run" else []
+        ended = called([name, *flags, str(run), *given])
+        commands += [each for each in printed(ended.said) if each not in commands and "STEP" not in each]
     assert commands
-    assert not (end in ("finished", "a must failed") and any(each[0] == "rollback" for each in commands))
+    assert end not in STOPPED or len([each for each in commands if each[0] == "rollback"]) > 1
     for command in sorted(commands, key=lambda each: each[0] == "run"):
         worked(command)
 
@@ -159,5 +184,6 @@ def test_a_run_after_a_recipes_fault_is_not_resumed(made: Made, tmp_path: Path) 
 def test_what_a_run_says_at_its_end_works(made: Made) -> None:
     commands = [each for each in printed(made.said) if each[0] in ("eval", "rollback")]
     assert {each[0] for each in commands} == {"eval", "rollback"}
+    assert any("--scenario=--end" in each for each in commands)
     for command in commands:
         worked(command)

@@ -385,7 +385,7 @@ def test_an_aborted_run_says_how_to_go_back_instead_of_ending_again(
     assert runs("run", "--resume", parent) == 3
     out = capsys.readouterr().out
     assert "was ended by an abort rule, which would end it again: enough" in out
-    assert f"jepa rollback {parent} --set KEY=VALUE" in out
+    assert f"jepa rollback {parent} --scenario enough --set KEY=VALUE" in out
     assert runs.rollback(parent) == 2
     assert "enough fired in" in capsys.readouterr().err
     assert runs.rollback(parent, "--set", "watch.abort=[{id='enough', when='step > 99'}]") == 0

@@ -17,7 +17,7 @@ from jepa_core.cli import main
 from jepa_core.errors import PluginError
 from jepa_core.presentation.training_screen import TrainingScreen
 from jepa_core.registry import PluginChoice, discover, installed
-from jepa_core.run_directory.recorded_files import plugin_flags, with_plugin_flags
+from jepa_core.run_directory.recorded_files import kept_out_flags, plugin_flags, with_plugin_flags
 from tests.plugins.distributions import COMPONENT, PREFIX, SitePackages, on_the_path
 
 Jepa = Callable[..., int]
@@ -188,6 +188,7 @@ def test_commands_on_a_run_keep_out_what_its_last_command_kept_out_as_long_as_it
     site.put("other", "raise SystemExit(1)")
     plugin = f" --plugin {local_file}"
     assert plugin_flags(interrupted_run) == f"{plugin} --no-plugin bad"
+    assert kept_out_flags(interrupted_run) == ["--no-plugin=bad"]
     command = "jepa eval mine --no-plugin bad  # why"
     assert with_plugin_flags(command, interrupted_run) == f"jepa eval mine{plugin} --no-plugin bad  # why"
     rolled_back = ("--to", "1", "--set", "train.clip_norm=2", "--plugin", local_file, "--no-plugin", "other")

@@ -8,9 +8,9 @@ from jepa_core.presentation.rollback_table import rollback_table
 from jepa_core.rollback.plan import RollbackPlan
 
 
-def shown(plan: RollbackPlan) -> str:
-    console = Console(file=StringIO(), width=200)
-    console.print(rollback_table("optimized-2026", plan))
+def shown(plan: RollbackPlan, width: int = 200) -> str:
+    console = Console(file=StringIO(), width=width)
+    console.print(rollback_table("optimized-2026", plan), soft_wrap=True)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -35,3 +35,11 @@ def test_a_row_without_a_figure_is_left_out() -> None:
 
 def test_a_plan_without_a_baseline_says_nothing_of_one() -> None:
     assert "baseline" not in shown(RollbackPlan(evidence={"baseline": "hostile"}))
+
+
+def test_the_command_is_one_line_on_any_terminal() -> None:
+    command = f"jepa rollback {'a' * 60} --set {'b' * 600} --plugin mine.py"
+    plan = RollbackPlan(scenario="A", command=command, checkpoint_step=3)
+    last, before = (shown(plan, width=60).splitlines()[number] for number in (-1, -2))
+    assert last == f"  command        {command}"
+    assert before == "  goes back to   the checkpoint of step 3"

@@ -225,7 +225,7 @@ def test_of_many_findings_the_first_are_shown_and_where_the_others_are() -> None
     text = plain(verdict)
     assert "f7 it is" in text
     assert "f8 it is" not in text
-    assert f"… and 3 more: jepa check {RUN.name}" in text
+    assert "… and 3 more, which jepa check shows" in text
 
 
 def test_a_long_finding_stays_within_its_column() -> None:

@@ -57,5 +57,5 @@ def test_a_rule_with_such_a_change_only_flags_and_training_goes_on(whole: Path) 
     assert "\n" not in told[0]
     assert RunReader(whole).state() == "finished"
     (fired,) = [event for event in RunReader(whole).events() if event.name == "rollback R"]
-    assert fired.evidence["command"] == f"jepa rollback {whole} --to 3 --set KEY=VALUE"
+    assert fired.evidence["command"] == f"jepa rollback {whole} --scenario R --set KEY=VALUE"
     assert "heads must divide" in fired.evidence["fault"]

@@ -12,6 +12,7 @@ import pytest
 from jepa_core.errors import CheckpointError, JepaError, RecipeError
 from jepa_core.recipes.difference import Change
 from jepa_core.recipes.reading import load_recipe
+from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.rollback.change import changes_of
 from jepa_core.rollback.orders import RollbackOrders
@@ -19,6 +20,7 @@ from jepa_core.rollback.plan import RollbackPlan, flags_of
 from jepa_core.rollback.planning import plan_rollback
 from jepa_core.rollback.ways_back import after_non_finite
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Firing
@@ -245,7 +247,7 @@ def test_a_firing_without_a_change_has_no_flag_and_one_in_force_asks_for_another
     [
         ({"aggregator": {"kind": "mean"}}, "aggregator.kind attention → mean"),
         ({"aggregator": {"kind": "attention"}}, ""),
-        ({"aggregator": {"kind": "absent"}}, ""),
+        ({"aggregator": {"kind": "absent"}}, "the rule's own change cannot be made: aggregator.kind"),
         ({}, ""),
     ],
 )
@@ -254,8 +256,9 @@ def test_a_finding_has_a_remedy_where_its_change_makes_another_recipe(
 ) -> None:
     orders = RollbackOrders(run, installed, lambda *_told, **_more: None, at_most=None)
     found = finding_of(firing(set=change, kind="scenario"))
-    command = f"jepa rollback {run} --scenario A"
-    assert orders.remedy(found) == (f"{command}  # {comment}" if comment else "")
+    command = f"jepa rollback {run} --scenario A{' --set KEY=VALUE' if 'cannot' in comment else ''}"
+    assert orders.remedy(found).startswith(f"{command}  # {comment}" if comment else "")
+    assert bool(orders.remedy(found)) == bool(comment)
     assert orders.remedy(attrs.evolve(found, name="audit A")) == ""
 
 
@@ -266,29 +269,34 @@ def test_a_finding_has_a_remedy_where_its_change_makes_another_recipe(
         ({"set": {"train": {"epochs": -1}, "encoder": {"dim": "x"}}}, "encoder.dim"),
         ({"set": {"data": {"num_sequences": 7}}}, "A rollback goes on with the data that its run began with"),
         ({"set": {}, "use": "absent"}, "absent"),
-        ({"set": {"aggregator": {"kind": "attention"}}}, "no such model"),
+        ({"set": {"aggregator": {"kind": "mean"}}}, "no such model"),
     ],
 )
 def test_a_change_that_cannot_be_made_is_no_command_but_one_for_another_change(
     run: Path, rule: dict[str, Any], fault: str
 ) -> None:
-    model_fault = fault if fault == "no such model" else None
-    orders = RollbackOrders(
-        run, installed, lambda *_told, **_more: None, at_most=None, why_not=lambda _checkpoint, _recipe: model_fault
-    )
+
+    def why_not(_checkpoint: Checkpoint | None, recipe: Recipe) -> str | None:
+        return "no such model" if getattr(recipe.aggregator, "kind", "") == "mean" else None
+
+    orders = RollbackOrders(run, installed, lambda *_told, **_more: None, at_most=None, why_not=why_not)
     fire(run, fired := firing(**rule))
     flag = orders.flag(fired)
     assert flag is not None
-    assert (flag.changes, flag.command) == ((), f"jepa rollback {run} --to 6 --set KEY=VALUE")
+    assert (flag.changes, flag.command) == ((), f"jepa rollback {run} --scenario A --set KEY=VALUE")
     assert fault in flag.fault
     assert "\n" not in flag.fault
     assert flag.describe() == f"{flag.command}  (the rule's own change cannot be made: {flag.fault})"
     decision = Decision(rollback=fired)
     assert orders.next_command(decision, "finished").startswith(f"{flag.command}  # the rule's own change cannot be")
-    # With the rule's name its change would come, too.
     with pytest.raises(JepaError):
-        planned(run, scenario="A", set={"train": {"clip_norm": 1.0}}, why_not=lambda _checkpoint, _recipe: model_fault)
-    assert planned(run, to=6, set={"train": {"clip_norm": 1.0}}).checkpoint_step == 6
+        planned(run, scenario="A", why_not=why_not)
+    other = planned(run, scenario="A", set={"train": {"clip_norm": 1.0}}, why_not=why_not)
+    assert (other.checkpoint_step, other.set, other.use) == (6, {"train": {"clip_norm": 1.0}}, "")
+    assert other.notes[0].startswith("the change that A names is left out: ")
+    assert fault in other.notes[0]
+    with pytest.raises(JepaError, match="clip_norm"):
+        planned(run, scenario="A", set={"train": {"clip_norm": "x"}}, why_not=why_not)
 
 
 def test_of_a_run_without_a_recipe_nothing_is_said_to_be_typed(run: Path) -> None:

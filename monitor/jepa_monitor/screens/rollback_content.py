@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jepa_core.presentation.figures import figure_text
 from jepa_core.recorded_numbers import decode_number
+from jepa_core.rollback.plan import rollback_command
 from jepa_core.rollback.requests import PendingRequest, RequestAnswer
-from jepa_core.run_directory.naming import typed_name
 from jepa_core.watch.findings import Firing
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
@@ -54,7 +53,7 @@ def _no_way_back(view: RunView, width: int) -> Iterator[Line]:
         return
     names = " and ".join(foreign(name, 40) for name in found)
     yield from wrapped(f"{names} fired, without a change of its own. Go back with one of yours:", width)
-    command = f"jepa rollback {typed_name(Path(view.path))} --scenario {shlex.quote(found[-1])} --set KEY=VALUE"
+    command = f"{rollback_command(Path(view.path), scenario=found[-1])} --set KEY=VALUE"
     yield from wrapped(foreign(command, COMMAND_LIMIT), width, tone="accent", indent=_INDENT)
 
 

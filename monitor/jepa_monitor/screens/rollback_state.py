@@ -15,7 +15,7 @@ from typing import Literal
 import attrs
 
 from jepa_core.errors import JepaError
-from jepa_core.rollback.plan import RollbackPlan
+from jepa_core.rollback.plan import RollbackPlan, rollback_command
 from jepa_core.rollback.requests import (
     PendingRequest,
     RequestAnswer,
@@ -24,6 +24,7 @@ from jepa_core.rollback.requests import (
     pending_requests,
     write_request,
 )
+from jepa_core.run_directory.recorded_files import kept_out_flags
 from jepa_core.run_directory.status import ALIVE
 from jepa_core.watch.findings import Firing
 from jepa_monitor.model.run_view import RunView
@@ -114,7 +115,7 @@ def planned_by_command(run: Path, scenario: str) -> RollbackPlan:
     """
     named = str(run) if run.is_absolute() else f"./{run}"
     command = [sys.executable, "-P", "-m", "jepa_core", "rollback", named]
-    asked = [*command, f"--scenario={scenario}", "--dry-run", "--json"]
+    asked = [*command, f"--scenario={scenario}", "--dry-run", "--json", *kept_out_flags(run)]
     try:
         answer = subprocess.run(
             asked, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE_SECONDS, check=False
@@ -136,6 +137,9 @@ def look(run: Path, scenario: str, before: Standing, planner: Planner) -> Findin
         plan = planner(run, scenario)
     except JepaError as error:
         problem = str(error)
+        if "--plugin" in (command := rollback_command(run, scenario=scenario)):
+            # Whose code that is, whoever types it knows.
+            problem = f"{problem}\nIn a shell: {command}"
     return Findings(scenario=scenario, plan=plan, problem=problem, standing=look_for_answers(run, before))
 
 

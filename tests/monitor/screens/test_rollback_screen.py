@@ -293,3 +293,19 @@ def test_what_the_command_refuses_is_said_in_its_words(tmp_path: Path) -> None:
     run = run_with_firing(tmp_path)
     with pytest.raises(JepaError, match=r"^'--x' has not fired in mine-20261122-214501"):
         planned_by_command(run, "--x")
+
+
+def test_of_a_run_made_with_a_plugin_file_the_command_that_has_it_is_given_to_be_typed(tmp_path: Path) -> None:
+    """The monitor runs no code that a run directory names."""
+    (tmp_path / "runs").mkdir()
+    run, plugin = run_with_firing(tmp_path / "runs"), tmp_path / "parts.py"
+    plugin.write_text(f"raise SystemExit({str(plugin)!r})")
+    environment = run / "environment.json"
+    recorded = orjson.loads(environment.read_bytes()) if environment.exists() else {}
+    files = [{"path": str(plugin), "sha256": "0" * 64}]
+    environment.write_bytes(orjson.dumps({**recorded, "plugin_files": files}))
+    found = look(run, "B", NOTHING_ASKED, planned_by_command)
+    flags = f"--scenario B --plugin {plugin}"
+    assert found.plan is None
+    assert "was made with a local plugin" in found.problem
+    assert f"\nIn a shell: jepa rollback {run} {flags}" in found.problem
