@@ -85,7 +85,8 @@ def check(
     reader = RunReader(find_run(run, runs_dir)) if file is None else None
     chosen = _rules_of_recipe(rules, plugin, no_plugin) if rules else _recorded_rules(reader)
     fingerprint = str(reader.environment().get("data_fingerprint", "")) if reader else ""
-    baseline = resolve_baseline(chosen.baseline, reader.path.parent if reader else runs_dir, fingerprint)
+    own, folder = (reader.path.name, reader.path.parent) if reader else ("", runs_dir)
+    baseline = resolve_baseline(chosen.baseline, folder, fingerprint, own=own)
     path = file or Path(reader.path if reader else "") / METRICS
     rows = RecordedRows(path, follow_links=file is not None)
     is_over = reader is None or reader.state() == "finished"

@@ -38,7 +38,7 @@ from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
 from jepa_core.run_directory.layout import rank_metrics
 from jepa_core.run_directory.lock import DirectoryLostError
-from jepa_core.run_directory.naming import beside, typed_name
+from jepa_core.run_directory.naming import beside, placed, typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.writing import RunWriter
@@ -144,7 +144,7 @@ def _led(
         observers.build(recipe.observers.values(), path, resume_at)
         tell_stage("reading data")
         dataset = built_dataset(recipe)
-        baseline = resolve_baseline(recipe.watch.baseline, beside(path), dataset.fingerprint)
+        baseline = resolve_baseline(recipe.watch.baseline, beside(path), dataset.fingerprint, own=placed(path).name)
         registry = registry or installed()
         session = _Session(
             loaded, dataset, compute, writer, crew, baseline=baseline, registry=registry, observers=observers,

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 import attrs
 
 from jepa_core.errors import RunDirectoryError
-from jepa_core.run_directory.naming import RUNS_DIR, run_named, runs_in
+from jepa_core.run_directory.naming import LATEST, RUNS_DIR, run_named, runs_in
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.visible_text import clean
 from jepa_core.watch.baseline import BaselineValues, series_of
@@ -29,7 +29,7 @@ class ResolvedBaseline:
 
 
 def resolve_baseline(
-    baseline: Baseline | None, runs_dir: Path = RUNS_DIR, data_fingerprint: str = ""
+    baseline: Baseline | None, runs_dir: Path = RUNS_DIR, data_fingerprint: str = "", *, own: str = ""
 ) -> ResolvedBaseline:
     """Find the baseline's figures. Never fails: a baseline that is not there is a reason in words.
 
@@ -37,10 +37,12 @@ def resolve_baseline(
         baseline: the recipe's `watch.baseline` table.
         runs_dir: where runs are looked for: the folder that the run lies in.
         data_fingerprint: of this run's data; a run of the baseline's recipe on other data does not count.
+        own: name of the run that is compared. It is no baseline of its own, and by the latest it means one that began
+            before it.
     """
     if baseline is None:
         return ResolvedBaseline(values=None, reason="", baseline=None)
-    run, reason = _find(baseline, runs_dir, data_fingerprint)
+    run, reason = _find(baseline, runs_dir, data_fingerprint, own)
     if run is not None:
         return _of_run(baseline, run, data_fingerprint)
     if baseline.figures and not _is_of(baseline.data, data_fingerprint):
@@ -64,13 +66,13 @@ def _is_of(fingerprint: str, data_fingerprint: str) -> bool:
     return is_start or fingerprint == data_fingerprint
 
 
-def _find(baseline: Baseline, runs_dir: Path, data_fingerprint: str) -> tuple[RunReader | None, str]:
+def _find(baseline: Baseline, runs_dir: Path, data_fingerprint: str, own: str) -> tuple[RunReader | None, str]:
     if baseline.run:
-        return _called(baseline.run, runs_dir)
+        return _called(baseline.run, runs_dir, own)
     if not baseline.recipe:
         return None, ""
     on_other_data = 0
-    for path in reversed(runs_in(runs_dir)):
+    for path in reversed([run for run in runs_in(runs_dir) if run.name != own]):
         reader = RunReader(path)
         if not _is_finished(reader, baseline.recipe):
             continue
@@ -84,12 +86,17 @@ def _find(baseline: Baseline, runs_dir: Path, data_fingerprint: str) -> tuple[Ru
     )
 
 
-def _called(text: str, runs_dir: Path) -> tuple[RunReader | None, str]:
+def _called(text: str, runs_dir: Path, own: str) -> tuple[RunReader | None, str]:
     """The run of a name. Of a path, which earlier versions recorded, the last part counts: who reads a stranger's run
     is led to no other folder by it."""
     name = PurePath(text).name
+    if name == LATEST:
+        runs = runs_in(runs_dir)
+        before = runs[: next((place for place, run in enumerate(runs) if run.name == own), len(runs))]
+        reason = f"watch.baseline.run is {LATEST!r}, and no run in {runs_dir}/ began before this one"
+        return (RunReader(before[-1]), "") if before else (None, reason)
     try:
-        return RunReader(run_named(name, runs_dir)), ""
+        return RunReader(run_named(name, runs_dir, without=own)), ""
     except RunDirectoryError as error:
         why = str(error).splitlines()[0]
         alone = f"watch.baseline.run is {clean(text, 200)!r}, of which the name counts: a baseline lies beside its run"

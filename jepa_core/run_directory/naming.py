@@ -208,13 +208,14 @@ def find_run(text: str, runs_dir: Path = RUNS_DIR) -> Path:
     return run_named(text, runs_dir)
 
 
-def run_named(text: str, runs_dir: Path) -> Path:
-    """The same without paths: of a name that may be a stranger's word, and leads to no other folder.
+def run_named(text: str, runs_dir: Path, *, without: str = "") -> Path:
+    """The same without paths: of a name that may be a stranger's word, and leads to no other folder. The run of the
+    name `without` is not meant.
 
     Raises:
         RunDirectoryError: no run is meant, or more than one.
     """
-    runs = runs_in(runs_dir)
+    runs = [run for run in runs_in(runs_dir) if run.name != without]
     if text == LATEST and runs:
         return runs[-1]
     meant = runs_meant(text, runs)

@@ -84,7 +84,10 @@ class Baseline:
     """What the run is compared with: one of `recipe`, `run`, `figures`."""
 
     recipe: str = setting("a recipe's name: its newest finished run on the same data", default="")
-    run: str = setting("a run beside it: its name, the start of it, or the time in it", default="")
+    run: str = setting(
+        "a run beside it: its name, the start of it, or the time in it, or latest: the newest that began before",
+        default="",
+    )
     figures: Mapping[str, float] = setting("metric → value at the end", factory=dict)
     data: str = setting("fingerprint of the data that the figures were measured on", default="")
     name: str = setting("what to call it in the verdict", default="")

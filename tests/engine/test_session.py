@@ -730,3 +730,15 @@ def test_the_baseline_that_was_found_is_written_into_the_recipe(sessions: Sessio
     verdict = sessions.resume(stopped).verdict
     assert verdict is not None
     assert verdict.baseline_run == other.path.name
+
+
+def test_the_latest_run_is_a_baseline_and_never_the_run_itself(sessions: Sessions) -> None:
+    alone = sessions.start("watch.baseline.run=latest")
+    assert alone.verdict is not None
+    assert alone.verdict.outcome == "no baseline"
+    other = sessions.start("watch.baseline.run=latest", "train.seed=4")
+    recorded = tomllib.loads((other.path / "recipe.toml").read_text())["watch"]["baseline"]
+    assert recorded == {"name": "tiny", "run": alone.path.name}
+    # What was found holds on.
+    sessions.start("train.seed=5")
+    assert sessions.resume(other.path).verdict == other.verdict

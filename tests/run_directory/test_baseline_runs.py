@@ -71,6 +71,31 @@ def test_what_was_resolved_resolves_to_the_same_run_again(tmp_path: Path) -> Non
     assert resolve_baseline(first.baseline, tmp_path, "data-1").values == first.values
 
 
+def test_the_latest_is_the_newest_run_that_began_before_the_one_that_is_compared(tmp_path: Path) -> None:
+    before, own, after = (
+        record_run(tmp_path / name, ROWS, started=1.0 + at) for at, name in enumerate(("a", "b", "c"))
+    )
+    resolved = resolve_baseline(Baseline(run="latest"), tmp_path, "data-1", own=own.name)
+    assert resolved.values is not None
+    assert resolved.values.run == before.name
+    assert resolved.baseline == Baseline(run="a", name="mine")
+    first = resolve_baseline(Baseline(run="latest"), tmp_path, "data-1", own=before.name)
+    assert first.values is None
+    assert first.reason == f"watch.baseline.run is 'latest', and no run in {tmp_path}/ began before this one"
+    of_a_file = resolve_baseline(Baseline(run="latest"), tmp_path, "data-1").values
+    assert of_a_file is not None
+    assert of_a_file.run == after.name
+
+
+@pytest.mark.parametrize("baseline", [Baseline(run="mine"), Baseline(run="mine-2"), Baseline(recipe="mine")])
+def test_no_run_is_its_own_baseline(tmp_path: Path, baseline: Baseline) -> None:
+    own = record_run(tmp_path / "mine-2", ROWS)
+    assert resolve_baseline(baseline, tmp_path, "data-1", own=own.name).values is None
+    other = record_run(tmp_path / "mine-1", ROWS)
+    found = resolve_baseline(baseline, tmp_path, "data-1", own=own.name).values
+    assert (found.run if found else None) == (None if baseline.run == own.name else other.name)
+
+
 def test_figures_of_other_data_are_not_compared_with() -> None:
     baseline = Baseline(name="theirs", figures={"val.retrieval.mrr": 0.35}, data="data-2")
     resolved = resolve_baseline(baseline, data_fingerprint="data-1")

@@ -51,7 +51,7 @@ def rules_in_force(run: Path, recipe: Mapping[str, Any], environment: Mapping[st
     """Read them, and the rows of the baseline's run, which is looked for beside `run`."""
     recorded = recorded_watch(recipe)
     fingerprint = str(environment.get("data_fingerprint", ""))
-    baseline = resolve_baseline(recorded_baseline(recorded.watch), run.parent, fingerprint)
+    baseline = resolve_baseline(recorded_baseline(recorded.watch), run.parent, fingerprint, own=run.name)
     return RulesInForce(
         watch=recorded.watch,
         metrics={metric.name: metric for metric in recorded_metrics(recipe)},
