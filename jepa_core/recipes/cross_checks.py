@@ -53,6 +53,9 @@ class CrossChecks:
             found += _baseline_problems(watch.baseline, metrics)
         for index, rollback in enumerate(watch.rollback):
             found += self._rollback_problems(rollback, (_WATCH, "rollback", index))
+        for index, scenario in enumerate(watch.scenario):
+            if not scenario.of:
+                found += self._change_problems(scenario.set, (_WATCH, "scenario", index, "set"))
         if "resolved" not in self.merged.table:
             found += scenario_problems(watch.scenarios, self.registry)
         return found
@@ -73,15 +76,31 @@ class CrossChecks:
             yield Problem(path=(*path, "use"), message="give either set or use: use replaces the whole recipe")
         if rollback.use and "resolved" not in self.merged.table:
             yield from self._use_problems(rollback.use, (*path, "use"))
-        if "extends" in rollback.set:
+        change = dict(rollback.set)
+        if "data" in change and "resolved" not in self.merged.table:
+            # A run that was recorded with such a rule is read, and resumed, all the same.
+            message = (
+                "a rollback goes on with the data that its run began with, so it cannot change them: for other data "
+                "begin a new run"
+            )
+            yield from (
+                Problem(path=(*path, "set", *key), message=message, at_key=True)
+                for key in _leaves({"data": change.pop("data")})
+            )
+        yield from self._change_problems(change, (*path, "set"))
+
+    def _change_problems(self, change: Mapping[str, Any], path: KeyPath) -> Iterator[Problem]:
+        """What a change of the recipe does not make a recipe for."""
+        if not change:
+            return
+        if "extends" in change:
             message = "extends is for files; use = NAME takes another recipe whole"
-            yield Problem(path=(*path, "set", "extends"), message=message, at_key=True)
-        if rollback.set:
-            changed = self.merged.with_changes(dict(rollback.set))
-            known = {(problem.path, problem.message) for problem in self.structured.problems}
-            for problem in structure_recipe(changed, path=self.path, registry=self.registry).problems:
-                if (problem.path, problem.message) not in known:
-                    yield attrs.evolve(problem, path=(*path, "set", *_shared(problem.path, rollback.set)))
+            yield Problem(path=(*path, "extends"), message=message, at_key=True)
+        changed = self.merged.with_changes(dict(change))
+        known = {(problem.path, problem.message) for problem in self.structured.problems}
+        for problem in structure_recipe(changed, path=self.path, registry=self.registry).problems:
+            if (problem.path, problem.message) not in known:
+                yield attrs.evolve(problem, path=(*path, *_shared(problem.path, change)))
 
     def _use_problems(self, name: str, path: KeyPath) -> Iterator[Problem]:
         siblings, shipped = (recipe_names(folder) for folder in (self.path.parent, shipped_recipes()))
@@ -275,6 +294,14 @@ def _undeclared(names: Iterable[str], metrics: Metrics) -> list[str]:
 
 def _names(metrics: Metrics) -> list[str]:
     return [metric.name for metric in metrics or ()]
+
+
+def _leaves(changes: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+    if isinstance(changes, Mapping) and changes:
+        for key, value in changes.items():
+            yield from _leaves(value, (*path, key))
+    else:
+        yield path
 
 
 def _shared(path: KeyPath, changes: Mapping[str, Any]) -> KeyPath:

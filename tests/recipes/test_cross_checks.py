@@ -220,6 +220,24 @@ def test_a_rollbacks_change_must_make_a_recipe(tmp_path: Path) -> None:
     assert faults[0].where.endswith("small.toml:11:31")
 
 
+def test_a_rollback_cannot_change_the_data_it_goes_on_with(tmp_path: Path) -> None:
+    change = "set = { data = { num_sequences = 7, side = 9 }, aggregator = { kind = 'mean' } }"
+    faults = faults_of(write(tmp_path, "small", MINIMAL + ROLLBACK.format(change)))
+    assert [fault.key for fault in faults] == [
+        "watch.rollback[a].set.data.num_sequences",
+        "watch.rollback[a].set.data.side",
+    ]
+    assert all("a rollback goes on with the data that its run began with" in fault.message for fault in faults)
+    # What is for a new run may be: a scenario takes nothing back.
+    scenario = (MINIMAL + ROLLBACK.format("set = { data = { kind = 'other_grids' } }")).replace("rollback", "scenario")
+    assert load(write(tmp_path, "other", scenario)).recipe.watch.scenario[0].id == "a"
+
+
+def test_a_scenarios_change_must_make_a_recipe(tmp_path: Path) -> None:
+    text = ROLLBACK.replace("rollback", "scenario").format("set = { train = { epoch = 3 } }")
+    assert only_fault(write(tmp_path, "small", MINIMAL + text)).key == "watch.scenario[a].set.train.epoch"
+
+
 def test_a_rollbacks_change_drops_the_old_kinds_fields_too(tmp_path: Path) -> None:
     text = MINIMAL + '[aggregator]\nkind = "attention"\nheads = 4\n'
     change = 'set = { aggregator = { kind = "mean" } }'
