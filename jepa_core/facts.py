@@ -38,6 +38,9 @@ class DatasetFacts:
 
     seed: int
     """The run's seed; a dataset's own seed fields take precedence for what they name."""
+    space: Any = None
+    """The space of the weights that the data is for, where they are trained already: what a dataset makes of its own
+    training data, such as means to standardise by, is taken from there. None for a new run, and for one resumed."""
 
 
 @attrs.frozen(kw_only=True)

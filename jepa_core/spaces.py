@@ -35,7 +35,7 @@ class SpaceAudit:
 
 @runtime_checkable
 class Space(Protocol):
-    """One kind of observations: a frozen attrs class whose fields are whole numbers, compared by value."""
+    """One kind of observations: a frozen attrs class of numbers, texts and tuples of them, compared by value."""
 
     kind: ClassVar[str]
     """Such as "grid"."""
@@ -110,6 +110,20 @@ class HasPictures(Protocol):
         ...
 
 
+@runtime_checkable
+class HasScales(Protocol):
+    """A space of observations that its dataset may have standardised."""
+
+    @property
+    def standardised(self) -> tuple[tuple[float, float], ...]:
+        """Mean and standard deviation of each channel; empty where observations are as they were given."""
+        ...
+
+    def scaled(self, observations: Observations) -> Observations:
+        """Observations (…) in the units of the data, brought to these scales."""
+        ...
+
+
 def require(kept: bool, message: str) -> None:
     """
     Raises:
@@ -125,8 +139,18 @@ def shape_text(shape: Sequence[int]) -> str:
 
 
 def space_state(space: Space) -> dict[str, Any]:
-    """For a checkpoint: `kind`, and the numbers that the space is made of."""
-    return {"kind": space.kind, **attrs.asdict(cast(attrs.AttrsInstance, space))}
+    """For a checkpoint: `kind`, and the numbers that the space is made of; what is empty by default is left out."""
+    state: dict[str, Any] = {"kind": space.kind}
+    for field in attrs.fields(type(cast(attrs.AttrsInstance, space))):
+        value = getattr(space, field.name)
+        if value != () or field.default is attrs.NOTHING:
+            state[field.name] = _as_read(value)
+    return state
+
+
+def _as_read(value: Any) -> Any:
+    """Tuples as lists, as JSON gives them back: a resumed run compares the two."""
+    return [_as_read(item) for item in value] if isinstance(value, tuple) else value
 
 
 def space_of(state: Mapping[str, Any], space_class: type[Space]) -> Space:

@@ -18,7 +18,7 @@ from jepa_core.api.process import undisturbed
 from jepa_core.api.recipes import flags_of
 from jepa_core.api.runs import RunLike, directory_of
 from jepa_core.api.wording import in_python_words
-from jepa_core.contracts import SequenceDataset, Sequences, Space
+from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
 from jepa_core.engine.checkpoint_embedding import about_of, embedder_of
 from jepa_core.engine.embedding import MEANINGS
 from jepa_core.engine.embedding_files import Array, EmbeddingFile
@@ -29,6 +29,7 @@ from jepa_core.recipes.layers import override_layers
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR
+from jepa_core.spaces import HasScales
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -164,7 +165,7 @@ class Model:
         Args:
             observations: S sequences of T observations of context, or T + 1 with the one to predict: a split of
                 `data()`, or tensors or arrays by name, (S, T or T+1, …) each; of a space with one tensor, such as
-                images, that alone.
+                images, that alone. Where data.standardise was set, arrays are in the units of the data.
             arrays: which of state, prediction, target, tokens, mask and codes; all that there are when not given.
             batch_size: sequences at a time; a training batch when not given, on a GPU four.
 
@@ -178,6 +179,8 @@ class Model:
         """
         embedder = embedder_of(self.opened, batch_size)
         given = embedder.fitted(observations_of(observations, self.space))
+        if isinstance(self.space, HasScales) and not isinstance(observations, Sequences | Observations):
+            given = self.space.scaled(given)  # a split is standardised already
         places = next(iter(given.tensors.values())).shape[1]
         names = embedder.names(names_of(arrays), has_target=places > self.context_length)
         parts = list(embedder.embed(given, names))

@@ -8,7 +8,13 @@ import attrs
 
 from jepa_core.audit.bench import Bench
 from jepa_core.audit.budget import run_findings
-from jepa_core.audit.data_audit import candidate_findings, comes_split, identical_context, split_faults
+from jepa_core.audit.data_audit import (
+    candidate_findings,
+    comes_split,
+    identical_context,
+    scale_findings,
+    split_faults,
+)
 from jepa_core.audit.effect_audit import ROUNDING, no_time_reason
 from jepa_core.audit.effect_findings import aggregator_finding, aggregator_matters
 from jepa_core.audit.fields import without_what_is_set
@@ -44,6 +50,7 @@ def brief_audit(
     findings += split_faults(dataset, MOST_SEQUENCES, official=comes_split(recipe.data))
     findings += candidate_findings(dataset, recipe.data)
     findings += run_findings(recipe, dataset)
+    findings += scale_findings(recipe, dataset)
     length = dataset.train.num_places - 1
     reason = no_time_reason(length, identical)
     in_doubt = recipe.aggregator.kind != AverageConfig.kind
@@ -76,7 +83,7 @@ def _of_first_batch(
         if moved > ROUNDING:
             name = f"aggregator {recipe.aggregator.kind}"
             row = EffectRow(kind="part", name=name, without="mean", verdict="effect", embeddings=moved)
-            findings.append(aggregator_matters(row))
+            findings.append(aggregator_matters(row, num_steps=0))
     if time.perf_counter() > deadline:
         return findings
     shares = bench.shares()

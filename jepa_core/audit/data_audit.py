@@ -17,6 +17,7 @@ from jepa_core.engine.nulls import ChosenNulls, rank_nulls
 from jepa_core.engine.retrieval import CandidateList
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
+from jepa_core.spaces import HasScales
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.nulls import FEWEST_CANDIDATES, FEWEST_TASKS, RankedNulls
 
@@ -24,6 +25,8 @@ MOST_SEQUENCES = 100_000
 """Sequences of a split that are looked at."""
 
 RETRIEVAL_SEQUENCES = 1000
+
+SCALE_SEQUENCES = 2000
 
 MUCH_SHARED = 0.02
 """Share of validation that is in training too from which even an official split is warned of."""
@@ -69,6 +72,15 @@ def _identical(keys: Tensor) -> float:
     return float((keys[:, 1:-1] == keys[:, :1]).all(1).float().mean())
 
 
+def scale_findings(recipe: Recipe, dataset: SequenceDataset) -> Iterator[Finding]:
+    """What is wrong with the first training sequences where a space may be standardised: a run may come to nothing by
+    it, and it is seen at once."""
+    if isinstance(dataset.space, HasScales):
+        observations = _head(dataset.train, SCALE_SEQUENCES).observations
+        found = dataset.space.audit(observations, recipe.encoder).findings
+        yield from (finding for finding in found if finding.severity != "info")
+
+
 def _head(sequences: Sequences, count: int) -> Sequences:
     """The first `count` sequences."""
     return sequences.rows(slice(count))
@@ -89,7 +101,8 @@ def split_faults(dataset: SequenceDataset, most: int, *, official: bool = False)
         _joined(dataset.space.keys(part.observations[:most])) for part in (dataset.train, dataset.validation)
     )
     across = float(torch.isin(validation, train).float().mean())
-    yield from _split_findings(_shared_tasks(dataset), across, official)
+    is_part = most < max(len(dataset.train), len(dataset.validation))
+    yield from _split_findings(_shared_tasks(dataset), across, official, looked_at=most if is_part else None)
 
 
 def comes_split(config: ComponentConfig) -> bool:
@@ -149,7 +162,11 @@ def _shared_tasks(dataset: SequenceDataset) -> int:
     return int(torch.isin(dataset.validation.tasks.unique(), dataset.train.tasks.unique()).sum())
 
 
-def _split_findings(shared_tasks: int, across_splits: float, official: bool) -> Iterator[Finding]:
+def _split_findings(
+    shared_tasks: int, across_splits: float, official: bool, looked_at: int | None
+) -> Iterator[Finding]:
+    """`looked_at` says how many sequences of each split are known, where these are not all."""
+    first = "" if looked_at is None else f"first {looked_at:,} "
     if shared_tasks:
         yield Finding(
             name="tasks on both sides",
@@ -162,7 +179,8 @@ def _split_findings(shared_tasks: int, across_splits: float, official: bool) -> 
         yield Finding(
             name="duplicates across splits",
             severity="info" if official and across_splits < MUCH_SHARED else "warning",
-            message=f"{100 * across_splits:.1f} % of the validation sequences are in training too"
+            message=f"{100 * across_splits:.1f} % of the {first}validation sequences are "
+            + (f"among the {first}of training too" if first else "in training too")
             + (", as the data came split." if official else "."),
             evidence={"share": across_splits},
             advice="Figures on this split are comparable with others' on it, and too good by as much."
@@ -173,7 +191,9 @@ def _split_findings(shared_tasks: int, across_splits: float, official: bool) -> 
 
 def data_findings(figures: DataFigures, *, official: bool = False) -> Iterator[Finding]:
     """What is wrong with the data, or worth knowing; `official` says that it came split."""
-    yield from _split_findings(figures.shared_tasks, figures.across_splits, official)
+    is_part = figures.audited_sequences < figures.train_sequences + figures.validation_sequences
+    looked_at = MOST_SEQUENCES if is_part else None
+    yield from _split_findings(figures.shared_tasks, figures.across_splits, official, looked_at)
     if figures.identical_context > 0:
         yield _identical_context_finding(figures)
     if figures.target_in_context > 0.05:

@@ -9,6 +9,7 @@ import attrs
 
 from jepa_core.audit.fields import with_value
 from jepa_core.audit.report import EffectRow
+from jepa_core.audit.trial import NUM_STEPS
 from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.findings import Finding
 
@@ -21,7 +22,7 @@ def effect_findings(rows: Iterable[EffectRow], recipe: Recipe, losses_found: set
     aggregator = next((row for row in rows if row.name.startswith("aggregator ")), None)
     for row in rows:
         if row is aggregator:
-            yield aggregator_finding(row, recipe) if row.verdict == "none" else aggregator_matters(row)
+            yield aggregator_finding(row, recipe) if row.verdict == "none" else aggregator_matters(row, NUM_STEPS)
         elif row.verdict == "none" and row.kind == "part" and row.name == "context order":
             if aggregator is not None and aggregator.verdict != "none":
                 yield order_finding(row)
@@ -54,13 +55,14 @@ def aggregator_finding(row: EffectRow, recipe: Recipe) -> Finding:
     )
 
 
-def aggregator_matters(row: EffectRow) -> Finding:
-    """It does."""
+def aggregator_matters(row: EffectRow, num_steps: int) -> Finding:
+    """It does, after so many steps: an untrained model shows another figure than one that has been trained a little."""
+    when = f"after {num_steps} steps" if num_steps else "untrained"
     return Finding(
         name="aggregator matters",
         severity="info",
         message=f"The {row.name} matters on this data: context embeddings move {100 * row.embeddings:.1f} % "
-        "when a mean takes its place.",
+        f"with a mean in its place, {when}.",
         evidence=_evidence(row),
     )
 

@@ -81,8 +81,11 @@ def _evolved(config: Any, name: str, value: Any) -> Any:
 
 
 def without_what_is_set(finding: Finding, recipe: Recipe) -> Finding:
-    """The finding, advising nothing that the recipe has already."""
-    return attrs.evolve(finding, set=_news(finding.set, recipe_table(recipe)))
+    """The finding, advising nothing that the recipe has already, nor what its dataset has no setting for: a space does
+    not know whose it is."""
+    news = _news(finding.set, recipe_table(recipe))
+    of_data = {key: value for key, value in news.pop("data", {}).items() if hasattr(recipe.data, key)}
+    return attrs.evolve(finding, set=news | ({"data": of_data} if of_data else {}))
 
 
 def _news(changes: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import attrs
 from jepa_core.contracts import SequenceDataset, Sequences, Space
 from jepa_core.errors import CheckpointError, DataError
 from jepa_core.facts import Role, frames
-from jepa_core.spaces import space_of, space_state
+from jepa_core.spaces import HasScales, space_of, space_state
 
 
 @attrs.frozen(kw_only=True)
@@ -68,8 +68,8 @@ class DataShape:
                 "Resume with the data it was trained on, or start a new run."
             )
 
-    def fitted(self, sequences: Sequences) -> Sequences:
-        """Other data in this space.
+    def fitted(self, sequences: Sequences, space: Space | None = None) -> Sequences:
+        """Other data in this space; `space` is what its dataset says that it is of.
 
         Raises:
             DataError: the context has another length, or an observation does not fit.
@@ -80,7 +80,10 @@ class DataShape:
                 f"The weights take {self.context_length} observations of context, and this data gives {length}. "
                 f"Where the dataset allows it: --set data.context_length={self.context_length}"
             )
-        return dataclasses.replace(sequences, observations=self.space.fitted(sequences.observations))
+        observations = self.space.fitted(sequences.observations)
+        if isinstance(self.space, HasScales) and not (isinstance(space, HasScales) and space.standardised):
+            observations = self.space.scaled(observations)
+        return dataclasses.replace(sequences, observations=observations)
 
     def describe(self) -> str:
         """In words."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jepa_core.contracts import SequenceDataset
+from jepa_core.contracts import SequenceDataset, Space
 from jepa_core.dataset_checks import check_dataset
 from jepa_core.engine.building import REMEDY, origin_of
 from jepa_core.engine.interruption import StoppedBeforeTraining
@@ -11,8 +11,8 @@ from jepa_core.facts import DatasetFacts
 from jepa_core.recipes.tables import Recipe
 
 
-def built_dataset(recipe: Recipe) -> SequenceDataset:
-    """The data that the recipe's `data` table names.
+def built_dataset(recipe: Recipe, space: Space | None = None) -> SequenceDataset:
+    """The data that the recipe's `data` table names; `space` is that of the weights which it is for, once trained.
 
     Raises:
         DataError: the dataset fails, or gives sequences that nothing could be trained on; with its name, where it comes
@@ -21,7 +21,7 @@ def built_dataset(recipe: Recipe) -> SequenceDataset:
     """
     config = recipe.data
     try:
-        dataset: SequenceDataset = config.build(DatasetFacts(seed=recipe.train.seed))
+        dataset: SequenceDataset = config.build(DatasetFacts(seed=recipe.train.seed, space=space))
         check_dataset(dataset, config.space)
     except (JepaError, StoppedBeforeTraining):
         raise

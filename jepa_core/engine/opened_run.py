@@ -53,8 +53,10 @@ class OpenedRun:
         Raises:
             JepaError: it cannot be built, or does not fit.
         """
-        given, shape = built_dataset(self.recipe), self.model.shape
-        return dataclasses.replace(given, train=shape.fitted(given.train), validation=shape.fitted(given.validation))
+        shape = self.model.shape
+        given = built_dataset(self.recipe, shape.space)
+        train, validation = (shape.fitted(split, given.space) for split in (given.train, given.validation))
+        return dataclasses.replace(given, train=train, validation=validation)
 
 
 def faults_told(

@@ -141,9 +141,13 @@ def test_a_long_recording_of_the_page_is_mapped_and_makes_views(folder: Path) ->
 
 def test_a_note_on_the_page_is_what_the_dataset_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    (notes,) = (block for language, block in BLOCKS if language == "text" and block.startswith("  · "))
+    notes, of_scales = (block for language, block in BLOCKS if language == "text" and block.startswith("  · "))
     dataset = ArraysConfig(path="pendulums.npz", observed_as="vectors").build(DatasetFacts(seed=0))
     assert notes == "".join(f"  · {note}\n" for note in dataset.notes)
+    far = np.load("springs.npz")["observations"] * [0.5, 300] + [1013, 0]
+    np.savez("far.npz", observations=far.astype(np.float32))
+    *_, told = ArraysConfig(path="far.npz", length=16).build(DatasetFacts(seed=0)).notes
+    assert of_scales == f"  · {told}\n"
 
 
 def test_every_shape_that_is_read_is_in_the_table() -> None:

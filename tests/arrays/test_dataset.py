@@ -105,7 +105,7 @@ def test_ready_sequences_are_split_whole_and_the_last_places_count(tmp_path: Pat
 
 def test_a_recording_is_split_in_time_with_a_gap(tmp_path: Path) -> None:
     steps = np.arange(1000, dtype=np.float32)[:, None]
-    dataset = built(saved(tmp_path, steps), length=8, stride=3, context_length=2)
+    dataset = built(saved(tmp_path, steps), length=8, stride=3, context_length=2, standardise=False)
     train, validation = dataset.train.observations["values"], dataset.validation.observations["values"]
     assert train[5].flatten().tolist() == list(range(15, 39))
     assert train.max() < validation.min()

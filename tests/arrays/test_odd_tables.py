@@ -121,8 +121,8 @@ def test_what_a_comma_means_is_asked_where_nothing_says_it(tmp_path: Path, monke
         "comma: 2 in column 'a'."
     )
     for line, beginning, values in (
-        (point, "  For a decimal comma: ", [[1, 2], [12.345, 3]]),
-        (thousand, "  For thousands: ", [[1000, 2], [12345, 3]]),
+        (point, "  For a decimal comma: ", [[1.0, 2.0], [12.345, 3.0]]),
+        (thousand, "  For thousands: ", [[1000.0, 2.0], [12345.0, 3.0]]),
     ):
         assert line.startswith(beginning)
         subprocess.run(["sh", "-c", line.removeprefix(beginning)], check=True)

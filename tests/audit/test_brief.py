@@ -32,6 +32,8 @@ def test_sound_recipes_are_told_what_is_in_order(tiny_recipe: RecipeMaker) -> No
     findings = brief_audit(recipe, data_of(recipe), COMPUTE, 60.0)  # whatever else this machine does
     assert {finding.name for finding in findings} == {"aggregator matters", "losses reach the encoder"}
     assert {finding.severity for finding in findings} == {"info"}
+    (matters,) = (finding for finding in findings if finding.name == "aggregator matters")
+    assert matters.message.endswith("with a mean in its place, untrained.")
 
 
 def test_copies_and_dead_losses_come_first(tiny_recipe: RecipeMaker) -> None:

@@ -9,6 +9,7 @@ import attrs
 import pytest
 import torch
 
+from jepa_core.audit import data_audit
 from jepa_core.audit.auditing import audit_recipe
 from jepa_core.audit.brief import brief_audit
 from jepa_core.audit.data_audit import (
@@ -70,6 +71,26 @@ def test_a_leak_of_a_split_that_came_so_is_information(tiny_recipe: RecipeMaker)
         assert [finding.severity for finding in split_faults(leaky, 5000, official=official)] == [severity]
     assert comes_split(load_recipe(RECIPES / "quickstart.toml", registry=installed()).recipe.data)
     assert not comes_split(tiny_recipe().data)
+
+
+def test_a_leak_that_is_looked_for_in_a_part_of_the_data_says_so(
+    tiny_recipe: RecipeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tiny_recipe("data.num_sequences=1200")
+    leaky = leaking(data_of(recipe))
+    num = len(leaky.validation)
+    few, all_of_it = (
+        [finding.message for finding in split_faults(leaky, most) if finding.name == "duplicates across splits"]
+        for most in (num, 5000)
+    )
+    share = f"{100 * 2 / num:.1f} % of the"
+    assert few == [f"{share} first {num:,} validation sequences are among the first {num:,} of training too."]
+    assert all_of_it == [f"{share} validation sequences are in training too."]
+    told = []
+    for most in (num, 5000):
+        monkeypatch.setattr(data_audit, "MOST_SEQUENCES", most)
+        told += [f.message for f in data_findings(audit_data(recipe, leaky, with_retrieval=False))]
+    assert {*few, *all_of_it} <= set(told)
 
 
 @pytest.mark.parametrize(("count", "severity"), [(1, "critical"), (19, "warning"), (20, None)])

@@ -126,6 +126,7 @@ def test_constant_channels_and_very_different_scales_are_found() -> None:
     assert unequal.name == "unequal channels"
     assert "channel 2 has a standard deviation of" in unequal.message
     assert "Standardise" in unequal.advice
+    assert unequal.set == {"data": {"standardise": True}}
     assert audit.lines[0] == ("series", "2 steps")
     assert audit.figures["std.minimum"] == 0
 
@@ -138,6 +139,7 @@ def test_channels_that_vary_little_beside_their_mean_are_found() -> None:
     assert (far.name, far.severity) == ("channels far from zero", "warning")
     assert "2 of 4 channels vary little beside their mean: channel 1 is 1013 on average" in far.message
     assert "Standardise" in far.advice
+    assert far.set == {"data": {"standardise": True}}
 
 
 def test_scales_within_a_hundredfold_are_no_finding() -> None:
@@ -158,3 +160,12 @@ def test_values_whose_squares_float32_does_not_hold_are_critical(scale: float, t
     assert re.search(told, finding.message)
     usual = audited_values(drawn(6, 3, 2), "vectors", "2 numbers", "dimension")
     assert not usual.findings
+
+
+def test_of_standardised_channels_values_are_told_as_they_were_given() -> None:
+    values = drawn(50, 2, 2)
+    values[..., 1] = 0.0
+    audit = audited_values(values, "series", "2 steps", "channel", ((5.0, 2.0), (7.3, 1.0)))
+    (constant,) = audit.findings
+    assert "channel 1 is always 7.3." in constant.message
+    assert audit.lines[0] == ("series", "2 steps · each channel standardised by what trains")

@@ -28,13 +28,16 @@ from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_core.task_split import TaskSplit
+from jepa_plugins.arrays.files import Header
 from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading
 from jepa_plugins.arrays.rows import Rows
 from jepa_plugins.arrays.source import Source
+from jepa_plugins.arrays.standardising import Standardising, standardising
 from jepa_plugins.arrays.understood import Understood
 from jepa_plugins.arrays.windows import Cut, stretches, within_one
 from jepa_plugins.images.space import ImageSpace
 from jepa_plugins.series.space import SeriesSpace
+from jepa_plugins.vectors.scales import Scales, scaled
 from jepa_plugins.vectors.space import VectorSpace
 
 _SPACES: Mapping[str, type[Space]] = {"images": ImageSpace, "series": SeriesSpace, "vectors": VectorSpace}
@@ -77,6 +80,11 @@ class ArraysConfig:
         below=1,
     )
     split_seed: int = setting("decides which tasks validate", default=13, at_least=0)
+    standardise: bool | None = setting(
+        "of series and vectors: whether each channel is brought to mean 0 and standard deviation 1, by those of what "
+        "trains, which the run keeps for all data; by default where their scales need it, and said",
+        default=None,
+    )
 
     @classmethod
     def example(cls, folder: Path) -> ArraysConfig:
@@ -102,7 +110,7 @@ class ArraysConfig:
         """
         return self._source().understood.notes()
 
-    def build(self, facts: DatasetFacts) -> SequenceDataset:  # noqa: ARG002  # the same data under every run's seed
+    def build(self, facts: DatasetFacts) -> SequenceDataset:
         """The arrays as sequences.
 
         Raises:
@@ -111,13 +119,12 @@ class ArraysConfig:
         """
         source = self._source()
         observed, rows, digest = source.loaded(TaskSplit(share=self.validation_share, seed=self.split_seed))
-        if source.reading.holds == "sequences":
-            split = _of_sequences(self._last_places(source, observed), rows)
-        elif source.reading.holds == "recordings":
-            split = _of_recordings(self._cut(source, observed), observed, rows)
-        else:
-            split = self._of_recording(source, observed, rows)
-        space = _space_of(source.reading, observed, self.length)
+        split = self._split(source, observed, rows)
+        done = self._standardising(source, observed, rows, split, facts.space)
+        scales = done.scales
+        if scales:
+            split = self._split(source, scaled(observed, scales), rows)
+        space = _space_of(source.reading, observed, self.length, scales)
         name = "pixels" if source.reading.observed_as == "images" else "values"
         train, validation = (
             Sequences(observations=Observations({name: part.observed}), tasks=part.tasks, labels=part.labels)
@@ -130,9 +137,45 @@ class ArraysConfig:
             validation=validation,
             task_names=split.task_names,
             description=f"{num_sequences:,} sequences of {source.file.path.name}, {num_tasks:,} tasks",
-            fingerprint=self._fingerprint(digest, source.reading, rows, (train, validation)),
-            notes=(*source.notes, *self._left_out(source.understood), *rows.notes),
+            fingerprint=self._fingerprint(digest, source.reading, rows, (train, validation), scales),
+            notes=(
+                *source.notes,
+                *self._left_out(source.understood),
+                *self._without_effect(source.reading, rows),
+                *rows.notes,
+                *filter(None, [done.note]),
+            ),
         )
+
+    def _split(self, source: Source, observed: Tensor, rows: Rows) -> _Split:
+        if source.reading.holds == "sequences":
+            return _of_sequences(self._last_places(source, observed), rows)
+        if source.reading.holds == "recordings":
+            return _of_recordings(self._cut(source, observed), observed, rows)
+        return self._of_recording(source, observed, rows)
+
+    def _standardising(
+        self, source: Source, observed: Tensor, rows: Rows, split: _Split, trained: Space | None
+    ) -> Standardising:
+        """By what trains, each step counted once; `trained` is the space of the weights that the data is for.
+
+        Raises:
+            DataError: images are to be standardised.
+        """
+        if source.reading.observed_as == "images":
+            if self.standardise:
+                raise source.misfit(
+                    "data.standardise is for series and vectors, and images stay bytes 0–255 or brightness in 0 … 1. "
+                    "Leave it out."
+                )
+            return Standardising()
+        is_single, trains = source.reading.holds == "recording", ~rows.validates
+        if is_single and not (rows.has_tasks or rows.has_split):
+            end = self._cut(source, observed).num_steps(len(split.train.observed))
+            trains = torch.arange(observed.shape[1]) < end
+        noun = "channel" if source.reading.observed_as == "series" else "dimension"
+        values = observed[0] if is_single else observed
+        return standardising(self.standardise, values, trains, noun=noun, trained=trained)
 
     def _left_out(self, understood: Understood) -> tuple[str, ...]:
         """That of ready sequences not every observation is used."""
@@ -145,11 +188,40 @@ class ArraysConfig:
         )
 
     def _source(self) -> Source:
-        return Source.of(self.path, self.observed_as, self.holds)
+        return Source.of(self.path, self.observed_as, self.holds, self._is_cut)
 
-    def _fingerprint(self, digest: str, reading: Reading, rows: Rows, splits: tuple[Sequences, Sequences]) -> str:
-        """Of what the file holds, how it is read and cut, and the split: what sequences have in common is read once."""
-        how = f"{digest} {reading.text()} {self.stride}"
+    def _is_cut(self, header: Header, reading: Reading) -> bool:
+        """Whether the recipe says a stride, and recordings (R, time, …) have more steps than a sequence."""
+        span = (self.context_length + 1) * (self.length if reading.observed_as == "series" else 1)
+        return self.stride is not None and header.shape[1] > span
+
+    def _without_effect(self, reading: Reading, rows: Rows) -> tuple[str, ...]:
+        """Settings that the recipe says, and that nothing is done with, a line each."""
+        is_cut, split = reading.holds != "sequences", "the file has its own split"
+        in_time = "a single recording without tasks is split in time"
+        reasons = {
+            "stride": "" if is_cut else "it is for recordings, and these are ready sequences",
+            "length": "" if is_cut and reading.observed_as == "series" else "it is for recordings as series",
+            "validation_share": split if rows.has_split else "",
+            "split_seed": split
+            if rows.has_split
+            else in_time
+            if reading.holds == "recording" and not rows.has_tasks
+            else "",
+        }
+        fields = attrs.fields_dict(type(self))
+        return tuple(
+            f"data.{name} = {getattr(self, name)} has no effect: {reason}"
+            for name, reason in reasons.items()
+            if reason and getattr(self, name) != fields[name].default
+        )
+
+    def _fingerprint(
+        self, digest: str, reading: Reading, rows: Rows, splits: tuple[Sequences, Sequences], scales: Scales
+    ) -> str:
+        """Of what the file holds, how it is read, cut and scaled, and the split: what sequences have in common is read
+        once."""
+        how = f"{digest} {reading.text()} {self.stride}" + (f" {scales}" if scales else "")
         whole = hashlib.sha256(how.encode())
         for split in splits:
             whole.update(str([tuple(tensor.shape) for tensor in split.observations.tensors.values()]).encode())
@@ -226,15 +298,15 @@ class _Split:
     task_names: tuple[str, ...]
 
 
-def _space_of(reading: Reading, observed: Tensor, length: int) -> Space:
+def _space_of(reading: Reading, observed: Tensor, length: int, scales: Scales) -> Space:
     """Of observations with rows first, (rows, T+1 or E, …)."""
     shape = observed.shape[2:]
     if reading.observed_as == "images":
         return ImageSpace(channels=shape[0], height=shape[1], width=shape[2])
     if reading.observed_as == "vectors":
-        return VectorSpace(dim=shape[0])
+        return VectorSpace(dim=shape[0], standardised=scales)
     steps = shape[0] if reading.holds == "sequences" else length
-    return SeriesSpace(length=steps, channels=shape[-1])
+    return SeriesSpace(length=steps, channels=shape[-1], standardised=scales)
 
 
 def _of_sequences(observed: Tensor, rows: Rows) -> _Split:

@@ -6,6 +6,8 @@ Shapes: S sequences of T + 1 observations, R recordings of E steps.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 
 import attrs
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor
 
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.task_split import TaskSplit
-from jepa_plugins.arrays.files import ArrayFile
+from jepa_plugins.arrays.files import ArrayFile, Header
 from jepa_plugins.arrays.names import LABEL_PREFIX, OBSERVATIONS, ROW_ARRAYS, is_of_rows
 from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading
 from jepa_plugins.arrays.rows import STEP, Rows, check_types
@@ -41,8 +43,13 @@ class Source:
     notes: tuple[str, ...]
 
     @staticmethod
-    def of(path: str, observed_as: ObservedAs | None, holds: Holds | None) -> Source:
-        """By the headers alone.
+    def of(
+        path: str,
+        observed_as: ObservedAs | None,
+        holds: Holds | None,
+        is_cut: Callable[[Header, Reading], bool] = lambda _header, _reading: False,
+    ) -> Source:
+        """By the headers alone; `is_cut` as of `understand`.
 
         Raises:
             RecipeError, DataError: there is no such file, or nothing in it that can be read.
@@ -57,7 +64,8 @@ class Source:
                 f"{file.path}: the array {OBSERVATIONS!r} is missing; the file has {there}. Save it under that name: "
                 f"numpy.savez(FILE, {OBSERVATIONS}=…)."
             )
-        understood = understand(_where(file), headers[OBSERVATIONS], observed_as, holds)
+        header = headers[OBSERVATIONS]
+        understood = understand(_where(file), header, observed_as, holds, partial(is_cut, header))
         notes = (*understood.notes(), *file.notes())
         names = tuple(sorted(filter(is_of_rows, headers)))
         check_types(str(file.path), {name: headers[name] for name in names})

@@ -5,7 +5,7 @@ Whoever reads an array wrongly has to see that before anything else is blamed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -17,6 +17,11 @@ _FEW_STEPS = 32
 """A recording of no more steps, with many times as many channels, has rather been transposed."""
 
 _MANY_TIMES = 8
+
+_NOUNS = {"S": "sequence", "R": "recording", "L": "step", "C": "channel", "D": "number"}
+"""What the dimensions of shapes count."""
+
+_Reader = Callable[[ObservedAs | None, Holds | None], Reading | None]
 
 
 @attrs.frozen(kw_only=True)
@@ -32,17 +37,47 @@ class Understood:
         """Such as "observations (1000, 3) float32 are read as series, one recording (time, C)"."""
         return f"observations {self.header.shape} {self.header.dtype} are read as {self.reading.text()}"
 
+    def meaning(self) -> str:
+        """What each number of the shape counts, such as "that is 1,000 steps of 3 channels"."""
+        sizes = dict(zip(self.reading.dims, self.header.shape, strict=True))
+        counted = {name: _counted(sizes[name], noun) for name, noun in _NOUNS.items() if name in sizes}
+        if self.reading.observed_as == "images":
+            moment, of = "frame", f"{sizes['H']} × {sizes['W']} pixels"
+            if "C" in sizes:
+                of += f" with {counted['C']}"
+        else:
+            moment = "step" if self.reading.observed_as == "series" else "vector"
+            of = counted.get("C") or counted["D"]
+        if self.reading.holds == "sequences":
+            piece = f"{counted['S']} of {_counted(sizes['T+1'], 'observation')}"
+            return f"that is {piece}: each {counted['L']} of {of}" if "L" in sizes else f"that is {piece}: {of} each"
+        whole = f"{counted['R']} of " if "R" in sizes else ""
+        return f"that is {whole}{_counted(sizes['time'], moment)} of {of}"
+
     def notes(self) -> tuple[str, ...]:
-        """The sentence, and what to do if it is wrong, a line each; none where nothing was inferred."""
-        return (self.sentence(), *self.otherwise) if self.otherwise else ()
+        """The sentence, its numbers, and what to do if it is wrong, a line each; none where nothing was inferred."""
+        return (self.sentence(), self.meaning(), *self.otherwise) if self.otherwise else ()
 
     def doubt(self) -> str:
         """What errors end with that a wrong reading may have caused; empty where nothing was inferred."""
         return f" If they are something else: {'; '.join(self.otherwise)}." if self.otherwise else ""
 
 
-def understand(where: str, header: Header, observed_as: ObservedAs | None, holds: Holds | None) -> Understood:
-    """What an array is read as; `where` names it in errors.
+def understand(
+    where: str,
+    header: Header,
+    observed_as: ObservedAs | None,
+    holds: Holds | None,
+    is_cut: Callable[[Reading], bool] = lambda _: False,
+) -> Understood:
+    """What an array is read as.
+
+    Args:
+        where: names it in errors.
+        header: its shape and type.
+        observed_as: what the recipe says.
+        holds: likewise.
+        is_cut: whether the recipe says how recordings of a reading are cut: then they are no ready sequences.
 
     Raises:
         DataError: its type or its shape is none that can be read.
@@ -50,17 +85,28 @@ def understand(where: str, header: Header, observed_as: ObservedAs | None, holds
     _check_type(where, header)
     if 0 in header.shape:
         raise DataError(f"{where} are empty: their shape is {header.shape}. Give at least one sequence or recording.")
-    chosen = likeliest(header, observed_as, holds)
+
+    def read(observed_as: ObservedAs | None, holds: Holds | None) -> Reading | None:
+        likely = likeliest(header, observed_as, holds)
+        if holds is None and likely is not None and likely.holds == "sequences":
+            recordings = likeliest(header, observed_as, "recordings")
+            if recordings is not None and is_cut(recordings):
+                return recordings
+        return likely
+
+    chosen = read(observed_as, holds)
     if chosen is None:
         raise DataError(_unreadable(where, header, observed_as, holds))
     otherwise = [
         *_arranged_otherwise(header, chosen, observed_as),
-        *_said_otherwise(header, chosen, observed_as, holds),
+        *_said_otherwise(header, chosen, observed_as, holds, read),
     ]
     return Understood(header=header, reading=chosen, otherwise=tuple(otherwise))
 
 
-def _said_otherwise(header: Header, chosen: Reading, observed_as: ObservedAs | None, holds: Holds | None) -> list[str]:
+def _said_otherwise(
+    header: Header, chosen: Reading, observed_as: ObservedAs | None, holds: Holds | None, read: _Reader
+) -> list[str]:
     """For each other meaning the shortest settings that lead to it."""
     pairs = dict.fromkeys((r.observed_as, r.holds) for r in possible_readings(header, observed_as, holds))
     said = []
@@ -72,7 +118,7 @@ def _said_otherwise(header: Header, chosen: Reading, observed_as: ObservedAs | N
             (observed_as, other_holds),
             (other_observed, other_holds),
         ):
-            reading = likeliest(header, asked_observed, asked_holds)
+            reading = read(asked_observed, asked_holds)
             if reading is not None and (reading.observed_as, reading.holds) == (other_observed, other_holds):
                 changed = {
                     "observed_as": asked_observed if asked_observed != observed_as else None,
@@ -136,3 +182,7 @@ def _unreadable(where: str, header: Header, observed_as: ObservedAs | None, hold
         f"{shapes}\n"
         "Reshape the array, or say what it is with data.observed_as and data.holds."
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -39,6 +39,10 @@ class Cut:
         spans = recordings.unfold(1, self.span, self.stride).movedim(-1, 2)
         return spans.unflatten(2, (self.num_places, self.length)) if self.is_windowed else spans
 
+    def num_steps(self, num_windows: int) -> int:
+        """Steps from the first of so many sequences to the end of the last."""
+        return (num_windows - 1) * self.stride + self.span
+
     def shortage(self, num_steps: int, *, to_split: bool = False) -> str:
         """What is wrong where so many steps make no sequence, or where they are to be split no second one without a
         step in common; empty where they do."""

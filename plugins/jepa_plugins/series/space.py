@@ -15,6 +15,7 @@ from jepa_core.settings import setting
 from jepa_core.spaces import Edit, Fill, SpaceAudit
 from jepa_plugins.series.edits import edited
 from jepa_plugins.vectors.real_values import audited_values, check_values, keys_of, likeness
+from jepa_plugins.vectors.scales import Scales, as_scales, check_scales, scaled, scales_text
 
 
 @attrs.frozen(kw_only=True)
@@ -26,6 +27,12 @@ class SeriesSpace:
 
     length: int = setting("steps of a series", at_least=1, unit="steps")
     channels: int = setting("values at each step", at_least=1)
+    standardised: Scales = attrs.field(default=(), converter=as_scales)
+    """Mean and standard deviation that each channel has been standardised by."""
+
+    @standardised.validator
+    def _one_for_each_channel(self, _: Any, scales: Scales) -> None:
+        check_scales(scales, self.channels, "channel")
 
     @classmethod
     def examples(cls) -> tuple[Self, ...]:
@@ -49,7 +56,8 @@ class SeriesSpace:
 
     def describe(self) -> str:
         """In the plural."""
-        return f"series of {_counted(self.length, 'step')} with {_counted(self.channels, 'channel')}"
+        scales = f", standardised ({scales_text(self.standardised, 'channel')})" if self.standardised else ""
+        return f"series of {_counted(self.length, 'step')} with {_counted(self.channels, 'channel')}{scales}"
 
     def fitted(self, observations: Observations) -> Observations:
         """The same, (…, L, C): steps that were not recorded cannot be added.
@@ -66,6 +74,10 @@ class SeriesSpace:
                 "give the channels that the weights were trained on."
             )
         return observations
+
+    def scaled(self, observations: Observations) -> Observations:
+        """(…, L, C) in the units of the data to the same standardised; as they are where this space is not."""
+        return observations.map(lambda values: scaled(values, self.standardised))
 
     def keys(self, observations: Observations) -> Tensor:
         """(…, L, C) to (…) int64, of the bits of all numbers."""
@@ -95,7 +107,7 @@ class SeriesSpace:
     def audit(self, observations: Observations, encoder: Any) -> SpaceAudit:  # noqa: ARG002  # every encoder suits them
         """Length, channels, range, and each channel's mean and standard deviation, of (S, T+1, L, C)."""
         size = f"{_counted(self.length, 'step')} · {_counted(self.channels, 'channel')}"
-        return audited_values(observations["values"], "series", size, "channel")
+        return audited_values(observations["values"], "series", size, "channel", self.standardised)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -101,7 +101,8 @@ class LinearMap:
     """Predicts the target from the flattened context, by weights fitted in closed form."""
 
     def __init__(self, facts: NullFacts) -> None:
-        self._num_dims = len(attrs.fields(type(facts.space)))
+        self._num_dims = facts.space.sample(1)["values"].dim() - 1
+        """Of one observation."""
         self._map: RidgeMap | None = None
         self._scale = torch.ones(())
 

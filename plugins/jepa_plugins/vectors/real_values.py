@@ -5,7 +5,7 @@ Shapes: "…" leading dimensions, the others those of one observation, the last 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import attrs
 import torch
@@ -15,8 +15,12 @@ from jepa_core.observations import Observations
 from jepa_core.spaces import SpaceAudit, require, shape_text
 from jepa_core.watch.findings import Finding
 
-FAR_FROM_ZERO = 5.0
+FAR_FROM_ZERO = 3.0
 """A mean of more standard deviations than that hides what varies about it."""
+
+SMALL, LARGE = 0.1, 100.0
+"""Where the largest standard deviation of a channel is below, embeddings of a new network hardly differ; above, it
+learns slowly. Measured, as the next: docs/your-data.md, Scales."""
 
 MUCH_LARGER = 100.0
 """Ratio of the channels' standard deviations from which the smaller one hardly counts."""
@@ -26,6 +30,9 @@ SQUARES = 1e18
 
 NUMBERS_AT_ONCE = 1 << 22
 """Bounds copies in 64 bits: 32 MB."""
+
+_STANDARDISED = {"data": {"standardise": True}}
+"""What mends it, for datasets that have this setting."""
 
 _NAMED_CHANNELS = 3
 """Named in a sentence, of those it is about."""
@@ -115,16 +122,26 @@ class ChannelFigures:
     std: Tensor
 
     @staticmethod
-    def of(values: Tensor) -> ChannelFigures:
-        """Of values (S, …, C)."""
+    def of(values: Tensor, chosen: Tensor | None = None) -> ChannelFigures:
+        """Of values (S, …, C), or of the rows that `chosen` (S,) says; these are copied in parts alone."""
         dims = tuple(range(values.dim() - 1))
-        parts = parts_of(values)
-        count = max(1, values[..., 0].numel())
-        mean = torch.stack([part.sum(dims, dtype=torch.float64) for part in parts]).sum(0) / count
-        squares = [(part - mean).square().sum(dims) for part in parts]
+
+        def parts() -> Iterator[Tensor]:
+            whole = parts_of(values)
+            if chosen is None:
+                yield from whole
+                return
+            for part, its in zip(whole, chosen.split(len(whole[0])), strict=True):
+                if its.any():
+                    yield part if its.all() else part[its]
+
+        num_rows = len(values) if chosen is None else int(chosen.sum())
+        count = max(1, num_rows * values[:1, ..., 0].numel())
+        mean = torch.stack([part.sum(dims, dtype=torch.float64) for part in parts()]).sum(0) / count
+        squares = [(part - mean).square().sum(dims) for part in parts()]
         return ChannelFigures(
-            least=torch.stack([part.amin(dims) for part in parts]).amin(0).double(),
-            most=torch.stack([part.amax(dims) for part in parts]).amax(0).double(),
+            least=torch.stack([part.amin(dims) for part in parts()]).amin(0).double(),
+            most=torch.stack([part.amax(dims) for part in parts()]).amax(0).double(),
             mean=mean,
             std=(torch.stack(squares).sum(0) / count).sqrt(),
         )
@@ -135,8 +152,11 @@ class ChannelFigures:
         return self.least == self.most
 
 
-def audited_values(values: Tensor, label: str, size: str, noun: str) -> SpaceAudit:
-    """Of values (S, …, C), whose size is told in words; `noun` is what a channel is called."""
+def audited_values(
+    values: Tensor, label: str, size: str, noun: str, scales: Sequence[tuple[float, float]] = ()
+) -> SpaceAudit:
+    """Of values (S, …, C), whose size is told in words; `noun` is what a channel is called, `scales` are the means and
+    deviations that channels have been standardised by."""
     found = ChannelFigures.of(values)
     spreads = {"mean": _spread(found.mean), "std": _spread(found.std)}
     figures = {"least": float(found.least.min()), "most": float(found.most.max())}
@@ -145,18 +165,19 @@ def audited_values(values: Tensor, label: str, size: str, noun: str) -> SpaceAud
     return SpaceAudit(
         figures=figures,
         lines=(
-            (label, size),
+            (label, size + (f" · each {noun} standardised by what trains" if scales else "")),
             ("values", f"{figures['least']:.4g} … {figures['most']:.4g}"),
             *((f"{name} per {noun}", _text(spread)) for name, spread in spreads.items()),
         ),
-        findings=tuple(_findings(found, noun)),
+        findings=(*_constant(found, noun, scales), *scale_findings(found, noun)),
     )
 
 
-def _findings(found: ChannelFigures, noun: str) -> Iterator[Finding]:
+def _constant(found: ChannelFigures, noun: str, scales: Sequence[tuple[float, float]]) -> Iterator[Finding]:
     constant = found.is_constant.nonzero().flatten().tolist()
     if constant:
-        value = float(found.least[constant[0]])
+        mean, std = scales[constant[0]] if scales else (0.0, 1.0)
+        value = float(found.least[constant[0]]) * std + mean
         yield Finding(
             name=f"constant {noun}s",
             severity="warning",
@@ -165,6 +186,10 @@ def _findings(found: ChannelFigures, noun: str) -> Iterator[Finding]:
             evidence={"constant": len(constant), "of": len(found.mean), "first": constant[0]},
             advice="Leave them out of the data: they say nothing of what comes next.",
         )
+
+
+def scale_findings(found: ChannelFigures, noun: str) -> Iterator[Finding]:
+    """What standardising mends; `noun` is what a channel is called."""
     moving = (~found.is_constant).nonzero().flatten()
     stds = found.std[moving]
     yield from _beyond_squares(found, stds, noun)
@@ -178,6 +203,23 @@ def _findings(found: ChannelFigures, noun: str) -> Iterator[Finding]:
             evidence={"largest_std": float(stds.max()), "smallest_std": float(stds.min())},
             advice=f"Standardise the data, each {noun} by its mean and standard deviation in training: the small ones "
             "hardly count otherwise.",
+            set=_STANDARDISED,
+        )
+    elif len(moving) and not SMALL <= float(stds.max()) <= LARGE:
+        is_small = float(stds.max()) < SMALL
+        yield Finding(
+            name=f"{'small' if is_small else 'large'} {noun}s",
+            severity="warning",
+            message=f"The {noun}s vary {'little' if is_small else 'much'}: the largest standard deviation is "
+            f"{float(stds.max()):.3g}.",
+            evidence={"largest_std": float(stds.max())},
+            advice=f"Standardise the data, each {noun} by its mean and standard deviation in training: "
+            + (
+                "what hardly differs is hard to tell apart, and embeddings may all become one."
+                if is_small
+                else "a new network takes long to learn from large numbers."
+            ),
+            set=_STANDARDISED,
         )
     far = moving[found.mean[moving].abs() > FAR_FROM_ZERO * stds]
     if len(far):
@@ -190,6 +232,7 @@ def _findings(found: ChannelFigures, noun: str) -> Iterator[Finding]:
             evidence={"far": len(far), "of": len(found.mean), "first": first},
             advice=f"Standardise the data, each {noun} by its mean and standard deviation in training: what hardly "
             "differs is hard to tell apart, and embeddings may all become one.",
+            set=_STANDARDISED,
         )
 
 
@@ -206,6 +249,7 @@ def _beyond_squares(found: ChannelFigures, stds: Tensor, noun: str) -> Iterator[
         message=f"{told}: their squares are {'infinite' if is_huge else 'zero'} in float32, which training counts in.",
         evidence={"largest": largest},
         advice=f"Standardise the data, each {noun} by its mean and standard deviation in training.",
+        set=_STANDARDISED,
     )
 
 

@@ -15,6 +15,7 @@ from jepa_core.settings import setting
 from jepa_core.spaces import Edit, Fill, SpaceAudit
 from jepa_plugins.vectors.edits import edited
 from jepa_plugins.vectors.real_values import audited_values, check_values, keys_of, likeness
+from jepa_plugins.vectors.scales import Scales, as_scales, check_scales, scaled, scales_text
 
 
 @attrs.frozen(kw_only=True)
@@ -25,6 +26,12 @@ class VectorSpace:
     plural: ClassVar[str] = "vectors"
 
     dim: int = setting("numbers of a vector", at_least=1)
+    standardised: Scales = attrs.field(default=(), converter=as_scales)
+    """Mean and standard deviation that each dimension has been standardised by."""
+
+    @standardised.validator
+    def _one_for_each_dimension(self, _: Any, scales: Scales) -> None:
+        check_scales(scales, self.dim, "dimension")
 
     @classmethod
     def examples(cls) -> tuple[Self, ...]:
@@ -47,7 +54,8 @@ class VectorSpace:
 
     def describe(self) -> str:
         """In the plural."""
-        return f"vectors of {self.dim:,} number{'s' if self.dim > 1 else ''}"
+        scales = f", standardised ({scales_text(self.standardised, 'dimension')})" if self.standardised else ""
+        return f"vectors of {self.dim:,} number{'s' if self.dim > 1 else ''}{scales}"
 
     def fitted(self, observations: Observations) -> Observations:
         """The same, (…, D): numbers cannot be added or left out.
@@ -62,6 +70,10 @@ class VectorSpace:
                 "Give the numbers the weights were trained on, in the same order."
             )
         return observations
+
+    def scaled(self, observations: Observations) -> Observations:
+        """(…, D) in the units of the data to the same standardised; as they are where this space is not."""
+        return observations.map(lambda values: scaled(values, self.standardised))
 
     def keys(self, observations: Observations) -> Tensor:
         """(…, D) to (…) int64, of the bits of all numbers."""
@@ -86,4 +98,5 @@ class VectorSpace:
 
     def audit(self, observations: Observations, encoder: Any) -> SpaceAudit:  # noqa: ARG002  # every encoder suits them
         """Range, means and standard deviations of the numbers (S, T+1, D)."""
-        return audited_values(observations["values"], "vectors", f"{self.dim:,} numbers", "dimension")
+        size = f"{self.dim:,} numbers"
+        return audited_values(observations["values"], "vectors", size, "dimension", self.standardised)
