@@ -11,18 +11,28 @@ from jepa_core.visible_text import clean
 
 _MOST_DECIMALS = 6
 _LONGEST_UNIT = 24
+_SMALLEST_PLAIN = 1e-3
+"""Smaller figures are told with a power of ten."""
 
 
 def figure_text(value: float, unit: str = "", *, decimals: int | None = None) -> str:
-    """0.412 → "0.412", 0.141 in % → "14.1 %", 12.43 → "12.4", 30.0 → "30"; non-finite as nan, inf, −inf."""
+    """0.412 → "0.412", 0.141 in % → "14.1 %", 12.43 → "12.4", 30.0 → "30"; non-finite as nan, inf, −inf.
+
+    Two digits at least, so that a small learning rate is not told as another: 0.0005 → "5e−4".
+    """
     scaled = value * 100 if unit == "%" else value
+    if decimals is None and 0 < abs(scaled) < _SMALLEST_PLAIN:
+        return _power(scaled) + _suffix(unit)
     return _number(scaled, _decimals(scaled, unit) if decimals is None else decimals) + _suffix(unit)
 
 
 def limit_text(operator: str, limit: float, unit: str = "") -> str:
     """A limit with its sign, without digits that say nothing: "> 10 %"."""
     scaled = limit * 100 if unit == "%" else limit
-    number = _number(scaled, _limit_decimals(scaled) if 5e-4 <= abs(scaled) < 1e4 else _decimals(scaled, unit))
+    if 0 < abs(scaled) < _SMALLEST_PLAIN:
+        number = _power(scaled)
+    else:
+        number = _number(scaled, _limit_decimals(scaled) if 0 < abs(scaled) < 1e4 else _decimals(scaled, unit))
     whole, point, fraction = number.partition(".")
     shown = f"{whole}{point}{fraction.rstrip('0')}".rstrip(".") if "e" not in number else number
     return f"{clean(operator, 2)} {shown}{_suffix(unit)}".strip()
@@ -62,7 +72,8 @@ def _decimals(value: float, unit: str) -> int:
         return 1
     if float(value).is_integer():
         return 0
-    return 0 if size >= 1000 else 1 if size >= 10 else 2 if size >= 1 else 3
+    bounds = (1000, 10, 1, 0.01, _SMALLEST_PLAIN)
+    return next((decimals for decimals, bound in enumerate(bounds) if size >= bound), len(bounds))
 
 
 def _limit_decimals(value: float) -> int:
@@ -74,10 +85,14 @@ def _number(value: float, decimals: int) -> str:
     if not math.isfinite(value):
         return str(value).replace("-", "−")
     if value and (abs(value) < 10**-decimals / 2 or abs(value) >= 1e9):
-        text = f"{value:.2e}"
-    else:
-        text = f"{value or 0.0:,.{decimals}f}"  # zero has no sign
-    return text.replace("-", "−")
+        return _power(value)
+    return f"{value or 0.0:,.{decimals}f}".replace("-", "−")  # zero has no sign
+
+
+def _power(value: float) -> str:
+    """Three digits and a power of ten, without zeros that say nothing: "5.21e−4", "5e−4"."""
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}".replace("-", "−")
 
 
 def _reads_as(shown: str, limit: float, unit: str) -> bool:

@@ -19,6 +19,7 @@ from rich.table import Column
 from rich.text import Text
 
 from jepa_core.presentation.at_work import AtWork
+from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.long_run import LongRun
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.pace import Pace
@@ -38,6 +39,8 @@ AT_FIRST = 10.0
 _MARKS = {"info": ("·", "dim"), "warning": ("▲", "yellow"), "critical": ("✘", "red")}
 
 
+_SMALLEST_PLAIN = 1e-3
+"""A smaller loss would be all zeros in three decimals."""
 SLOW = 1.0
 """Seconds of a step from which the bar tells the steps, too: it moves too little to be seen."""
 
@@ -50,7 +53,7 @@ class _PaceColumn(ProgressColumn):
         self._pace = pace
 
     def render(self, _task: Task) -> Text:
-        steps = f"step {self._pace.done:,.2f}  " if (self._pace.seconds_per_step or 0) > SLOW else ""
+        steps = f"step {_steps_text(self._pace.done)}  " if (self._pace.seconds_per_step or 0) > SLOW else ""
         return Text(f"{steps}{self._pace.describe()}")
 
 
@@ -148,7 +151,7 @@ class TrainingScreen:
             if told := tell(left):
                 self.event("warning", told.message, told.advice)
         if not self._has_row and self._is_line_due():
-            self._show_line(epoch, f"{done:,.2f}", Text(self._pace.describe(), style="dim"))
+            self._show_line(epoch, _steps_text(done), Text(self._pace.describe(), style="dim"))
 
     def row(self, row: Mapping[str, float]) -> None:
         """Show a metrics row; a line of its own when it holds validation figures, or nothing was shown for a while, and
@@ -167,7 +170,7 @@ class TrainingScreen:
             figures = figures_line(self._latest, self._null)
             if not is_validation:
                 figures.append(f"{_BETWEEN}{self._pace.describe()}", style="dim")
-            self._show_line(row["epoch"], f"{row['step']:.0f}", figures)
+            self._show_line(row["epoch"], _steps_text(row["step"]), figures)
         self._has_row = True
 
     def _is_line_due(self) -> bool:
@@ -176,7 +179,7 @@ class TrainingScreen:
     def _show_line(self, epoch: float, step: str, figures: Text) -> None:
         """A line for the log, and for a console that is no terminal."""
         self._line_shown = self._clock()
-        line = Text(f"epoch {f'{epoch:.2f}'.rstrip('0').rstrip('.')}/{self._epochs}  step {step}  ")
+        line = Text(f"epoch {_without_zeros(f'{epoch:.2f}')}/{self._epochs}  step {step}  ")
         line.append_text(figures)
         self._log.print(line, soft_wrap=True)
         if not self._console.is_terminal:
@@ -207,6 +210,15 @@ class TrainingScreen:
         return f"epoch {min(max(1, math.ceil(epoch - 1e-9)), self._epochs)}/{self._epochs}"
 
 
+def _steps_text(steps: float) -> str:
+    """Steps that are done: a whole number where none is going on, such as "149", else two decimals at most."""
+    return _without_zeros(f"{steps:,.2f}")
+
+
+def _without_zeros(decimal: str) -> str:
+    return decimal.rstrip("0").rstrip(".")
+
+
 def _advice(part: str, style: str) -> Text:
     """What to do, or a command, which is copied and so stays in one piece."""
     shown = Text(part, style=f"{style} dim")
@@ -228,7 +240,8 @@ def figures_line(row: Mapping[str, float], null: str = "") -> Text:
 def _figures(row: Mapping[str, float], null: str) -> Iterator[Text]:
     """Each with its name."""
     for name, value in _loss_terms(row):
-        yield Text(f"{name.removeprefix('loss.').removesuffix('.raw')} {value:.3f}")
+        shown = f"{value:.3f}" if abs(value) >= _SMALLEST_PLAIN else figure_text(value)
+        yield Text(f"{name.removeprefix('loss.').removesuffix('.raw')} {shown}")
     if "rank.context" in row:
         yield Text(f"rank {row['rank.context']:.1f} / {row['rank.target']:.1f}")
     if "vq.usage" in row:

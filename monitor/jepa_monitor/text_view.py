@@ -68,7 +68,7 @@ def _head(view: RunView) -> Iterator[RenderableType]:
         line.append(f"   epoch {figure_text(view.epoch)}").append(
             f"/{figure_text(total_epochs)}" if total_epochs else ""
         )
-        line.append(f"   step {view.step:.0f}").append(f"/{total_steps}" if total_steps else "")
+        line.append(f"   step {view.step:,.0f}").append(f"/{total_steps:,}" if total_steps else "")
     rate = view.finals.get("throughput.samples_per_second")
     line.append("" if rate is None else f"   {figure_text(rate)} samples/s")
     if view.state in ("stale", "crashed") and view.heartbeat_age is not None:
@@ -197,7 +197,7 @@ def event_line(event: Event) -> Text:
     mark, style = SEVERITY_MARKS[event.severity]
     line = Text(local_time(event.time, "%H:%M:%S"), style="dim")
     line.append(f"  {mark} {clean(event.name, 40)}", style=style)
-    line.append("" if event.step is None else f" at step {event.step:.0f}", style="dim")
+    line.append("" if event.step is None else f" at step {event.step:,.0f}", style="dim")
     line.append(f"   {clean(event.message)}" if event.message else "")
     return line.append(f"   {clean(event.advice)}" if event.advice else "", style="dim")
 

@@ -83,7 +83,7 @@ def _wait(model: RunModel, until: Until, gives_up: float, teller: _Teller) -> Wa
                 if was_alive or view.state not in ALIVE:
                     return child_of(view) or waiting_is_over(view, until) or over
             if time_is_up:
-                message = f"the time is up, and {view.name} is {_state_in_words(view)} at step {view.step:.0f}"
+                message = f"the time is up, and {view.name} is {_state_in_words(view)} at step {view.step:,.0f}"
                 return WaitingIsOver(exit_code=EXIT_FAILED, message=message)
             time.sleep(POLL_SECONDS)
             view = model.refresh() or view
@@ -141,7 +141,7 @@ class _Teller:
     def begin(self, view: RunView) -> None:
         """Say which run; of the first one only what comes from now on is told."""
         if not self._json:
-            self._line(Text(f"watching {clean(view.name)}: {_state_in_words(view)}, step {view.step:.0f}"))
+            self._line(Text(f"watching {clean(view.name)}: {_state_in_words(view)}, step {view.step:,.0f}"))
         self._told = frozenset(key for key, _ in _happened(view)) if self._is_first_run else frozenset()
         self._is_first_run = False
 

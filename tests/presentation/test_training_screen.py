@@ -127,7 +127,25 @@ def test_on_a_terminal_the_bar_moves_with_micro_batches_and_tells_step_pace_and_
         shown.screen.progress(700, 700.25 / 48)
         shown.now = 30.0
         shown.screen.progress(700, 700.5 / 48)
-    assert "step 700.50  1 min 0 s a step, 12 h 19 min left" in shown.out
+    assert "step 700.5  1 min 0 s a step, 12 h 19 min left" in shown.out
+
+
+def test_a_step_between_two_is_a_whole_number() -> None:
+    shown = Shown(terminal=True, steps_done=700)
+    with shown.screen:
+        shown.screen.row({"step": 700.0, "epoch": 700 / 48})
+        shown.now = 7.0
+        shown.screen.progress(701, 701 / 48)
+        shown.now = 30.0
+        shown.screen.progress(702, 702 / 48)
+    assert "step 702  " in shown.out
+
+
+def test_a_small_loss_is_not_all_zeros() -> None:
+    assert (
+        figures_line({"loss.sigreg.raw": 4.25e-5, "loss.info_nce.raw": 5.2142}).plain
+        == "sigreg 4.25e−5   info_nce 5.214"
+    )
 
 
 def test_a_long_run_is_told_of_once_when_its_steps_have_shown_it() -> None:

@@ -94,10 +94,12 @@ def non_finite_line(found: NonFinite, view: RunView, width: int) -> Line:
     """The event in one line."""
     ranks = {event.evidence.get("rank") for event in view.events if event.name == "non-finite"} - {None}
     rank = f" on rank {min(map(str, ranks))}" if ranks else ""
+    is_so_still = not math.isfinite(view.finals.get(found.name, math.nan))
+    since = f"is {figure_text(found.value)} since" if is_so_still else f"was {figure_text(found.value)} first at"
     told = (f"{foreign(name, 30)} {figure_text(value)}" for name, value in found.finite)
     return line(
         Span(" ✘ ", "bad", is_bold=True),
-        Span(f"{foreign(found.name, 60)} is {figure_text(found.value)} since step {found.step:,.0f}{rank}", "bad"),
+        Span(f"{foreign(found.name, 60)} {since} step {found.step:,.0f}{rank}", "bad"),
         Span("   last finite: ", "dim") if found.finite else "",
         "   ".join(told),
     ).fitted(width)

@@ -25,6 +25,13 @@ def test_the_first_value_that_is_not_finite_is_told_with_the_last_finite_ones(tm
     assert notice_line(view, "", found, 120) == non_finite_line(found, view, 120)
 
 
+def test_a_value_that_is_finite_again_is_told_of_as_past(tmp_path: Path) -> None:
+    view = view_of(tmp_path / "mine", change=lambda row: row | ({"lr": math.inf} if row["step"] == 300 else {}))
+    found = NonFiniteWatch().observe(view.history)
+    assert found is not None
+    assert non_finite_line(found, view, 120).text.startswith(" ✘ lr was inf first at step 300   last finite: ")
+
+
 def test_the_watch_looks_at_new_values_alone_and_starts_again_when_rows_are_gone(tmp_path: Path) -> None:
     watch = NonFiniteWatch()
     good, bad = view_of(tmp_path / "a"), view_of(tmp_path / "b", change=lambda row: row | {"lr": math.nan})
