@@ -59,6 +59,7 @@ EVENTS = {
     "state not finite": "weights or other state are not finite, so no checkpoint was written",
     "non-finite": "a loss or gradient is not finite: the first bad tensor, its step and its rank",
     "skipped": "steps were skipped because a loss or gradient was not finite",
+    "data moved": "a resumed run was told where its data lies now; it is what the run began with",
     "rows missing": "rows of figures that the run had written are no longer there",
     "events missing": "events that the run had written are no longer there",
     "lines lost": "somebody deleted or replaced a file of lines while the run went on: it goes on in a new one",

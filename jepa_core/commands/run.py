@@ -36,6 +36,9 @@ from jepa_core.run_directory.settled import settled
 from jepa_core.run_directory.tags import checked_tags
 from jepa_core.visible_text import visible_lines
 
+MOVED = "data.path"
+"""What a run that is resumed may be told anew: the data there has to be what it began with."""
+
 
 def run(
     recipe: Annotated[str, Parameter(show_default=False)] = "",
@@ -71,7 +74,7 @@ def run(
         KEY=VALUE, such as train.epochs=3; may be repeated.
     resume
         Continue this run, a directory, the start of its name or the time in it, or latest, from its newest checkpoint
-        and with its own recipe.
+        and with its own recipe. Where its data lies elsewhere now: --set data.path=FILE.
     runs_dir
         The folder in which the run directory is made.
     auto_rollback
@@ -116,7 +119,7 @@ def run(
     console = console_for()
     source = path / RECIPE if path else find_recipe(recipe)
     flags = [*plugins, *([f"--device {device}"] if device != "auto" else [])]
-    loaded = load_recipe(source, overrides=() if path else overrides, registry=registry)
+    loaded = load_recipe(source, overrides=() if path and not resume else overrides, registry=registry)
     if num_ranks > 1:
         require_shares(loaded.recipe.train.batch_size, num_ranks)
         return launch(num_ranks, ["run", *_for_ranks(sys.argv[2:], device, on_cpu=processes > 1)])
@@ -195,12 +198,14 @@ def _run_to_resume(
         if not recipe:
             raise RecipeError("Which recipe? For example: jepa run quickstart")
         return None
-    if recipe or overrides:
-        settings = [f"--set {shlex.quote(text)}" for text in overrides] or ["--set KEY=VALUE"]
+    others = [text for text in overrides if text.partition("=")[0].strip() != MOVED]
+    if recipe or others:
+        settings = [f"--set {shlex.quote(text)}" for text in others] or ["--set KEY=VALUE"]
         flags = " ".join([*settings, *plugins])
         back = f"jepa rollback {shlex.quote(resume)} --to STEP {flags}"
         raise RecipeError(
-            f"--resume {resume} continues a run with its own recipe, so no recipe and no --set can be given with it.\n"
+            f"--resume {resume} continues a run with its own recipe, so no recipe can be given with it, and no --set "
+            f"but {MOVED}, where its data lies elsewhere now.\n"
             f"To go on from one of its checkpoints with a change: {back}\n"
             f"To begin anew with it: jepa run {shlex.quote(recipe) if recipe else 'RECIPE'} {flags}"
         )

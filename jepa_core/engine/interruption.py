@@ -20,6 +20,10 @@ SAVE = signal.SIGUSR1
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+STOPPING = "Stopping: the step under way is given up and a checkpoint written. Ctrl-C again ends at once, without one."
+"""What is said once a signal has asked for the end."""
+
+
 class StoppedBeforeTraining(SystemExit):
     """A stop signal came while there was nothing to save yet; `code` is the exit code."""
 

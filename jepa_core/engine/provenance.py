@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+import attrs
 
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.device import Compute, device_name, processor_model
 from jepa_core.errors import DataError
+from jepa_core.home import at_home
 from jepa_core.recipes.reading import LoadedRecipe
+from jepa_core.recipes.writing import recipe_to_toml
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.reading import RunReader
@@ -47,16 +52,30 @@ def write_provenance(
     writer.write_recipe(loaded.resolved(baseline.baseline))
 
 
-def kept_provenance(writer: RunWriter, loaded: LoadedRecipe, dataset: SequenceDataset) -> RankedNulls:
-    """A resumed run goes on with the data it began with, and with its nulls, which are given; plugins that are kept out
-    now are noted, so that the next command does so, too.
+@attrs.frozen
+class Kept:
+    """What a resumed run goes on with."""
+
+    nulls: RankedNulls
+    moved: str
+    """That its data lies elsewhere now, in words; empty where it does not."""
+
+
+def kept_provenance(writer: RunWriter, loaded: LoadedRecipe, dataset: SequenceDataset) -> Kept:
+    """A resumed run goes on with the data it began with, wherever that lies now, and with its nulls; plugins that are
+    kept out now are noted, so that the next command does so, too.
 
     Raises:
         DataError: it is other data now.
     """
     run = RunReader(writer.path)
     environment = run.environment()
-    recorded = environment.get("data_fingerprint")
+    recorded, moved = environment.get("data_fingerprint"), _moved(writer, loaded)
+    if moved and recorded is None:
+        raise DataError(
+            f"{run.path} cannot be resumed: it does not say which data it began with, so nobody can tell whether that "
+            f"lies at {loaded.data_path} now. Put it back where it was, or start a new run."
+        )
     if recorded is not None and recorded != dataset.fingerprint:
         raise DataError(
             f"{run.path} cannot be resumed: its data has changed since it began.\n"
@@ -64,4 +83,17 @@ def kept_provenance(writer: RunWriter, loaded: LoadedRecipe, dataset: SequenceDa
         )
     if environment and list(loaded.kept_out) != environment.get(KEPT_OUT, []):
         writer.write_environment({**environment, KEPT_OUT: list(loaded.kept_out)})
-    return run.nulls()
+    if moved:
+        table = run.recipe()
+        # Whatever comes next looks there, too.
+        writer.write_recipe(recipe_to_toml({**table, "data": {**table["data"], "path": loaded.data_path}}))
+        writer.event("data moved", "info", f"{moved[:1].upper()}{moved[1:]}.", evidence={"path": loaded.data_path})
+    return Kept(run.nulls(), moved)
+
+
+def _moved(writer: RunWriter, loaded: LoadedRecipe) -> str:
+    table = RunReader(writer.path).recipe().get("data")
+    before = table.get("path") if isinstance(table, dict) else None
+    if not before or not loaded.data_path or loaded.data_path == os.path.abspath(at_home(str(before))):  # noqa: PTH100  # as in the recipe
+        return ""
+    return f"the data lies at {loaded.data_path} now, and is what the run began with"

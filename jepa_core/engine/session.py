@@ -16,7 +16,7 @@ from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.ending import Ending, directory_lost
 from jepa_core.engine.fitting_state import StartedAnew
 from jepa_core.engine.following import follow, rank_rows, restored, set_aside
-from jepa_core.engine.interruption import Interruption
+from jepa_core.engine.interruption import STOPPING, Interruption
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.opening import Conclusion, Opening, OpenScreen
 from jepa_core.engine.parallel import device_of_rank, joined_crew, losses_told, require_equal_shares
@@ -48,10 +48,6 @@ from jepa_core.watch.judge import Judge
 from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.verdict import BestCheckpoint, Verdict, verdict_to_json
-
-STOPPING = "Stopping: the step under way is given up and a checkpoint written. Ctrl-C again ends at once, without one."
-"""What is said once a signal has asked for the end."""
-
 
 OpeningAudit = Callable[[Recipe, SequenceDataset, Compute], tuple[Finding, ...]]
 """Looks at a recipe and its data before a run's first step, and leaves nothing behind that the run could notice."""
@@ -204,6 +200,8 @@ class _Session:
         )
         self.lost_rows: LostRows | None = None
         """Of a run that goes on: rows that are no longer there."""
+        self.moved = ""
+        """That the data of a run that goes on lies elsewhere now."""
         self._not_saved = ""
         """Why a run whose directory is lost has no last checkpoint."""
 
@@ -224,12 +222,13 @@ class _Session:
         tell_stage("building the model")
         trainer = Trainer(self.loaded.recipe, self.dataset, self.compute, self.checkpoints, self.record, crew=self.crew)
         self.orders.settle = trainer.settle
-        recorded = None
+        kept = None
         if resumption is not None:
             # Before the nulls are ranked: on other data they reach other figures, which is not what is wrong.
-            recorded = kept_provenance(self.writer, self.loaded, self.dataset)
+            kept = kept_provenance(self.writer, self.loaded, self.dataset)
+            self.moved = kept.moved
         tell_stage("ranking nulls")
-        nulls = trainer.rank_nulls(ChosenNulls.of(self.loaded.recipe, self.registry), recorded)
+        nulls = trainer.rank_nulls(ChosenNulls.of(self.loaded.recipe, self.registry), kept and kept.nulls)
         if resumption:
             tell_stage("reading the checkpoint")
         anew = self._restore(trainer, resumption) if resumption else ()
@@ -320,7 +319,7 @@ class _Session:
             notes=(
                 *((f"rolled back {lineage.story[-1].describe()}", *lineage.notes) if lineage else ()),
                 *(part.describe() for part in anew),
-                *filter(None, [trainer.step.course.left_over()]),
+                *filter(None, [trainer.step.course.left_over(), self.moved]),
                 *self.loaded.notes,
                 *self.dataset.notes,
                 *([self.baseline.reason] if self.loaded.recipe.watch.baseline else []),

@@ -48,15 +48,23 @@ class LoadedRecipe:
     tags: tuple[str, ...] = ()
     """Words of the user's by which its run is found again; they change nothing."""
 
+    @property
+    def data_path(self) -> str:
+        """The whole of a data.path at which something is; empty where nothing is, and where the data has none."""
+        path = self.table["data"].get("path")
+        if not isinstance(path, str) or not path:
+            return ""
+        whole = os.path.abspath(at_home(path))  # noqa: PTH100  # links stay links
+        return whole if os.path.lexists(whole) else ""
+
     def resolved(self, baseline: Baseline | None = None) -> str:
         """The text of recipe.toml, with all metrics declared; `baseline` is what the recipe's was found to be.
 
         A data.path at which something is becomes the whole path: the run is read from other folders later.
         """
         table = dict(self.table)
-        path = table["data"].get("path")
-        if isinstance(path, str) and path and os.path.lexists(whole := os.path.abspath(at_home(path))):  # noqa: PTH100  # links stay links
-            table["data"] = {**table["data"], "path": whole}
+        if self.data_path:
+            table["data"] = {**table["data"], "path": self.data_path}
         if baseline is not None:
             found = {key: value for key, value in attrs.asdict(baseline).items() if value}
             table["watch"] = {**table["watch"], "baseline": found}

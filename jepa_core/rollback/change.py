@@ -132,6 +132,7 @@ def refuse_other_data(changes: Mapping[str, Any]) -> None:
         flag = flags_of({"data": changes["data"]})
         raise RecipeError(
             f"A rollback goes on with the data that its run began with, so {', '.join(flag) or 'data'} cannot be set.\n"
+            "Where that lies elsewhere now, say so in the run's recipe.toml, as data.path.\n"
             f"For other data start a new run: jepa run RECIPE --set {flag[0] if flag else 'data.KEY=VALUE'}"
         )
 

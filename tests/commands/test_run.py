@@ -276,7 +276,7 @@ def test_a_finished_run_without_its_verdict_is_judged_again(jepa: Jepa, folder: 
         (["nowhere.toml"], 2, "No recipe nowhere.toml: no such file"),
         (["tiny.toml", "--set", "train.epochs=0"], 2, "expected a whole number ≥ 1"),
         (["tiny.toml", "--set", "train.batch_size=500"], 2, "train.batch_size is 500, but there are only"),
-        (["tiny.toml", "--resume", "tiny"], 2, "no recipe and no --set can be given with it"),
+        (["tiny.toml", "--resume", "tiny"], 2, "no recipe can be given with it"),
         (["--resume", "tiny", "--set", "train.epochs=9"], 2, "jepa rollback tiny --to STEP --set train.epochs=9\n"),
         (["--resume", "tiny"], 1, "No run 'tiny': there are no runs in /"),
         (["tiny.toml", "--device", "tpu"], 1, "Use auto, cpu, cuda or cuda:N"),

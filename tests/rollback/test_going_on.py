@@ -16,6 +16,7 @@ import pytest
 
 from jepa_core.rollback.going_on import going_on
 from jepa_core.rollback.lineage import Lineage, write_lineage
+from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.status import read_status, write_status
 from tests.commands.reading import called
 from tests.run_directory.runs import record_run
@@ -131,7 +132,9 @@ def test_a_run_whose_recipe_is_deleted_while_it_trains_can_be_resumed_as_it_says
     )
 
 
-def test_a_resume_that_finds_no_data_leaves_the_run_interrupted(tmp_path: Path) -> None:
+@pytest.fixture
+def interrupted(tmp_path: Path) -> Path:
+    """A run on `x.npy` beside it that was stopped after its first checkpoint."""
     data, recipe = tmp_path / "x.npy", tmp_path / "series.toml"
     np.save(data, np.random.default_rng(0).normal(size=(160, 2)).astype(np.float32))
     recipe.write_text(
@@ -145,14 +148,61 @@ def test_a_resume_that_finds_no_data_leaves_the_run_interrupted(tmp_path: Path) 
     before = read_status(run)
     assert before is not None
     write_status(run, attrs.evolve(before, state="interrupted", exit_code=130))
-    data.rename(tmp_path / "moved.npy")
-    ended = called(["run", "--resume", str(run), "--device", "cpu"])
+    return run
+
+
+def stands_at(run: Path) -> tuple[str, int | None, int]:
+    status = read_status(run)
+    assert status is not None
+    return status.state, status.exit_code, status.total_steps
+
+
+def test_a_resume_that_finds_no_data_leaves_the_run_interrupted(interrupted: Path, tmp_path: Path) -> None:
+    before = stands_at(interrupted)
+    (tmp_path / "x.npy").rename(tmp_path / "moved.npy")
+    ended = called(["run", "--resume", str(interrupted), "--device", "cpu"])
     assert ended.code != 0
-    after = read_status(run)
-    assert after is not None
-    assert (after.state, after.exit_code, after.total_steps) == ("interrupted", 130, before.total_steps)
-    (tmp_path / "moved.npy").rename(data)
-    assert called(["run", "--resume", str(run), "--device", "cpu"]).code == 0
-    finished = read_status(run)
-    assert finished is not None
-    assert finished.state == "finished"
+    assert stands_at(interrupted) == before
+    (tmp_path / "moved.npy").rename(tmp_path / "x.npy")
+    assert called(["run", "--resume", str(interrupted), "--device", "cpu"]).code == 0
+    assert stands_at(interrupted)[0] == "finished"
+
+
+def test_a_run_whose_data_was_moved_goes_on_where_it_lies_now_and_everything_after_it_looks_there(
+    interrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.npy").rename(tmp_path / "moved.npy")
+    monkeypatch.chdir(tmp_path)
+    resume = ["run", "--resume", str(interrupted), "--device", "cpu"]
+    assert "Give another with --set data.path=" in called(resume).error
+    ended = called([*resume, "--set", "data.path=moved.npy"])
+    assert ended.code == 0, ended.said
+    said = f"the data lies at {tmp_path}/moved.npy now, and is what the run began with"
+    assert said in " ".join(ended.out.split())
+    (moved,) = [event.message for event in RunReader(interrupted).events() if event.name == "data moved"]
+    assert moved == f"{said.capitalize()[:4]}{said[4:]}."
+    assert RunReader(interrupted).recipe()["data"]["path"] == str(tmp_path / "moved.npy")
+    monkeypatch.chdir("/")
+    assert called(["eval", str(interrupted), "--device", "cpu"]).code == 0
+    assert called(["recipe", "check", f"{interrupted}/recipe.toml"]).code == 0
+
+
+def test_a_run_goes_on_with_no_other_data_and_nothing_else_is_set(interrupted: Path, tmp_path: Path) -> None:
+    recipe, before = (interrupted / "recipe.toml").read_bytes(), stands_at(interrupted)
+    np.save(tmp_path / "other.npy", np.random.default_rng(1).normal(size=(160, 2)).astype(np.float32))
+    resume, other = ["run", "--resume", str(interrupted), "--device", "cpu"], f"data.path={tmp_path}/other.npy"
+    for flags, said in (
+        (["--set", other], "its data has changed since it began"),
+        (["--set", other, "--set", "train.epochs=3"], "and no --set but data.path"),
+        (["--set", "data.stride=4"], "and no --set but data.path"),
+    ):
+        ended = called([*resume, *flags])
+        assert ended.code != 0
+        assert said in ended.error
+    (interrupted / "environment.json").unlink()
+    (tmp_path / "x.npy").rename(tmp_path / "moved.npy")
+    assert (
+        "does not say which data it began with" in called([*resume, "--set", f"data.path={tmp_path}/moved.npy"]).error
+    )
+    assert (interrupted / "recipe.toml").read_bytes() == recipe
+    assert stands_at(interrupted) == before
