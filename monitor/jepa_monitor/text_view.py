@@ -35,9 +35,10 @@ from jepa_monitor.model.beside_nulls import (
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.ranks_text import busy_text, losses_text, silence_text, straggler_text
 from jepa_monitor.risk_text import risk_remarks
+from jepa_monitor.sieves import sifted
 
 NUM_EVENTS = 8
-"""Newest events that are shown."""
+"""Newest events that are shown, of checkpoints the newest alone."""
 
 _FIGURE_COLUMNS = 3
 _LABEL = 26
@@ -188,17 +189,20 @@ def _unit(view: RunView, name: str) -> str:
 
 
 def _events(view: RunView) -> Iterator[Text]:
-    for event in view.events[-NUM_EVENTS:]:
+    for event in sifted(view.events, "without older checkpoints")[-NUM_EVENTS:]:
         yield event_line(event)
 
 
 def event_line(event: Event) -> Text:
-    """One event on one line."""
+    """One event on one line; name and step once, where the message says them too."""
     mark, style = SEVERITY_MARKS[event.severity]
-    line = Text(local_time(event.time, "%H:%M:%S"), style="dim")
-    line.append(f"  {mark} {clean(event.name, 40)}", style=style)
-    line.append("" if event.step is None else f" at step {event.step:,.0f}", style="dim")
-    line.append(f"   {clean(event.message)}" if event.message else "")
+    name, message = clean(event.name, 40), clean(event.message)
+    says_name = message.casefold().startswith(name.casefold())
+    says_step = event.step is None or f"step {event.step:.0f}" in message
+    line = Text(local_time(event.time, "%H:%M:%S"), style="dim").append(f"  {mark}", style=style)
+    line.append("" if says_name else f" {name}", style=style)
+    line.append("" if says_step else f" at step {event.step:,.0f}", style="dim")
+    line.append(f"{' ' if says_name else '   '}{message}" if message else "")
     return line.append(f"   {clean(event.advice)}" if event.advice else "", style="dim")
 
 

@@ -20,6 +20,7 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, moment_of
 from jepa_core.presentation.terminal import console_for
 from jepa_core.recorded_numbers import encode
+from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.layout import is_run
 from jepa_core.run_directory.lock import is_locked
@@ -31,6 +32,8 @@ from jepa_core.watch.findings import Firing
 from jepa_core.watch.verdict import EXIT_FINISHED, EXIT_MUST_FAILED, EXIT_STOPPED
 from jepa_monitor.model.run_model import RunModel, live_model
 from jepa_monitor.model.run_view import RunView
+from jepa_monitor.progress_text import age_text, seconds_left, whole_epoch
+from jepa_monitor.sieves import CHECKPOINT
 from jepa_monitor.snapshot import firing_to_json
 from jepa_monitor.text_view import event_line
 from jepa_monitor.until import Until
@@ -39,6 +42,8 @@ POLL_SECONDS = 0.1
 """Between two looks at the files."""
 CATCH_UP_SECONDS = 10.0
 """About the longest that the rows of a run are judged before the first look; the rest follows while waiting."""
+PROGRESS_SECONDS = 60.0
+"""Between two lines on how far the run is."""
 EXIT_FAILED = 1
 _EXIT_CODES = {"finished": EXIT_FINISHED, "aborted": EXIT_STOPPED, "failed": EXIT_FAILED, "interrupted": 130}
 """Of a run that did not leave its own."""
@@ -137,21 +142,28 @@ class _Teller:
         self._console = console_for()
         self._told: frozenset[object] = frozenset()
         self._is_first_run = True
+        self._step, self._said_at = 0.0, 0.0
 
     def begin(self, view: RunView) -> None:
         """Say which run; of the first one only what comes from now on is told."""
         if not self._json:
             self._line(Text(f"watching {clean(view.name)}: {_state_in_words(view)}, step {view.step:,.0f}"))
+        self._step, self._said_at = view.step, time.monotonic()
         self._told = frozenset(key for key, _ in _happened(view)) if self._is_first_run else frozenset()
         self._is_first_run = False
 
     def tell(self, view: RunView) -> None:
-        """What has happened since; a firing that the trainer tells of too, once."""
+        """What has happened since, and now and then how far the run is. A firing that the trainer tells of too, once;
+        of checkpoints JSON alone: there are many, and they are no news."""
         happened = dict(_happened(view))
         for key, what in happened.items():
-            if key not in self._told:
+            if key not in self._told and (self._json or not _is_checkpoint(what)):
                 self._print(what)
         self._told = frozenset(happened)
+        is_due = time.monotonic() - self._said_at >= PROGRESS_SECONDS and view.step > self._step
+        if is_due and view.state in ALIVE and not self._json:
+            self._line(_progress_line(view))
+            self._step, self._said_at = view.step, time.monotonic()
 
     def end(self, run: Path, over: WaitingIsOver) -> None:
         """Why waiting is over."""
@@ -184,6 +196,21 @@ def _happened(view: RunView) -> Iterator[tuple[object, Event | Firing]]:
             yield (event.sequence, event.time, event.name), event
     for firing in view.firings:
         yield f"{firing.kind} {firing.name}", firing
+
+
+def _is_checkpoint(what: Event | Firing) -> bool:
+    return isinstance(what, Event) and what.name == CHECKPOINT and what.severity == "info"
+
+
+def _progress_line(view: RunView) -> Text:
+    """Such as "12:06:30  step 700/1,440   epoch 17/30   9 min 12 s left   val MRR 0.412"."""
+    status, left, mrr = view.status, seconds_left(view), view.finals.get("val.retrieval.mrr")
+    parts = [f"step {view.step:,.0f}" + (f"/{status.total_steps:,}" if status and status.total_steps else "")]
+    if view.epoch:
+        parts.append(f"epoch {whole_epoch(view.epoch, status.total_epochs if status else 0)}")
+    parts += [] if left is None else [f"{age_text(left)} left"]
+    parts += [] if mrr is None else [f"val MRR {mrr:.3f}"]
+    return Text(local_time(time.time(), "%H:%M:%S"), style="dim").append(f"  {'   '.join(parts)}", style="none")
 
 
 def _firing_line(firing: Firing) -> Text:

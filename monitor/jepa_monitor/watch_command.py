@@ -18,7 +18,7 @@ def watch(
     json: Flag = False,
     runs_dir: Path = RUNS_DIR,
 ) -> int:
-    """Wait for a run and exit with its code; print its firings and events as they come.
+    """Wait for a run and exit with its code; print its firings and events as they come, and how far it is each minute.
 
     For example: jepa watch latest --until success && jepa run digits
 
@@ -36,7 +36,7 @@ def watch(
     timeout
         Seconds after which to give up, with code 1; never when not given.
     json
-        Print one JSON object a line: `type` is event, firing or end.
+        Print one JSON object a line: `type` is event, firing or end. Each checkpoint is an event there.
     runs_dir
         The folder with the run directories.
 

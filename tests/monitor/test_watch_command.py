@@ -87,9 +87,46 @@ def test_it_waits_for_the_end_and_tells_what_happens_meanwhile_once(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "watching mine: running, step 10"
     assert sum("must codebook-in-use" in line for line in lines) == 1
-    assert sum("checkpoint at step 20   Checkpoint at step 20." in line for line in lines) == 1
+    assert not any("heckpoint" in line for line in lines)
     assert not any("started" in line for line in lines)
     assert lines[-1] == "mine finished: exit code 4"
+
+
+def test_a_checkpoint_that_failed_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = running(tmp_path)
+
+    def act(run: RunWriter) -> None:
+        run.event("checkpoint failed", "warning", "The checkpoint of step 20 could not be written.", step=20)
+        run.event("skipped", "warning", "A step was skipped.", step=1300)
+        run.status.update(state="finished", exit_code=0)
+
+    thread = while_it_goes_on(path, act)
+    assert watch(str(path)) == 0
+    thread.join()
+    said = [line.partition("▲ ")[2] for line in capsys.readouterr().out.splitlines()[1:3]]
+    assert said == [
+        "checkpoint failed   The checkpoint of step 20 could not be written.",
+        "skipped at step 1,300   A step was skipped.",
+    ]
+
+
+def test_how_far_the_run_is_is_said_now_and_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jepa_monitor.waiting.PROGRESS_SECONDS", 0.0)
+    path = running(tmp_path)
+
+    def act(run: RunWriter) -> None:
+        run.row({**GOOD, "step": 1200, "epoch": 2.5, "val.retrieval.mrr": 0.4125})
+        time.sleep(0.5)
+        run.status.update(state="finished", exit_code=0)
+
+    thread = while_it_goes_on(path, act)
+    assert watch(str(path)) == 0
+    thread.join()
+    (progress,) = [line for line in capsys.readouterr().out.splitlines() if "step 1,200" in line]
+    assert progress.split("  ", 1)[1].startswith("step 1,200")
+    assert progress.endswith("val MRR 0.412")
 
 
 def test_json_is_one_object_a_line_with_the_code_in_the_last(

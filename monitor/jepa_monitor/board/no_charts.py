@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.status import ALIVE
 from jepa_monitor.charts.look import Look
-from jepa_monitor.chrome.head_line import age_text, state_line
+from jepa_monitor.chrome.head_line import state_line
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.events import event_line
 from jepa_monitor.panels.framed_lines import Content, FramedLines
 from jepa_monitor.panels.line import NOTHING, Line, Span, foreign, line, wrapped
+from jepa_monitor.progress_text import age_text
 
 _REDRAW_SECONDS = 1.0
 """Between two redraws: what says how long ago something was grows old by itself."""

@@ -9,12 +9,12 @@ import math
 from collections.abc import Sequence
 
 from jepa_core.presentation.figures import figure_text
-from jepa_core.presentation.quantity import duration_text
 from jepa_core.presentation.runs_table import STATE_MARKS
 from jepa_core.run_directory.status import ShownState
 from jepa_monitor.charts.spec import CURVE_TONES, Tone
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.line import Line, Span, beside, foreign, line
+from jepa_monitor.progress_text import age_text, seconds_left, whole_epoch
 
 STATE_TONES: dict[ShownState, Tone] = {
     "starting": "accent",
@@ -77,7 +77,7 @@ def _progress(view: RunView) -> tuple[list[Line], list[Line]]:
     if view.state in ("stale", "crashed") and view.heartbeat_age is not None:
         core.append(line(Span(f"last sign of life {age_text(view.heartbeat_age)} ago", "warning")))
     if view.epoch:
-        core.append(line(f"epoch {_whole(view.epoch, total_epochs)}"))
+        core.append(line(f"epoch {whole_epoch(view.epoch, total_epochs)}"))
     core.append(line(f"step {view.step:,.0f}", f"/{total_steps:,}" if total_steps else ""))
     left, rate = seconds_left(view), view.finals.get("throughput.samples_per_second")
     if left is not None:
@@ -89,15 +89,6 @@ def _progress(view: RunView) -> tuple[list[Line], list[Line]]:
     return core, further
 
 
-def seconds_left(view: RunView) -> float | None:
-    """How long the run takes still, at its present pace; None unless it runs and says its length."""
-    pace = view.finals.get("time.step")
-    if view.state != "running" or view.status is None or not view.status.total_steps or pace is None:
-        return None
-    left = (view.status.total_steps - view.step) * pace
-    return left if left >= 0 and math.isfinite(left) else None
-
-
 def _rights(view: RunView, remarks: tuple[str, ...]) -> list[Line]:
     """What may stand at the right: with the device, without it, and with fewer and fewer remarks."""
     memory = view.finals.get("memory.device_gib")
@@ -107,27 +98,8 @@ def _rights(view: RunView, remarks: tuple[str, ...]) -> list[Line]:
     return [line(shown[-1], device), *reversed(shown)]
 
 
-def _whole(epoch: float, total: float) -> str:
-    """An epoch under way counts: 16.3 of 30 is "17/30"."""
-    if not total:
-        return figure_text(epoch)
-    return f"{min(math.floor(epoch) + 1, math.ceil(total))}/{figure_text(total)}"
-
-
 def _thousands(rate: float) -> str:
     return f"{rate / 1000:.1f} k" if rate >= 1000 else f"{rate:.0f}"
-
-
-def age_text(seconds: float) -> str:
-    """How long ago, or how long still."""
-    if seconds < 1:
-        return "0 s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return duration_text(seconds)
-    hours, rest = divmod(seconds, 3600)
-    return f"{hours:,.0f} h {rest // 60:.0f} min"
 
 
 def legend_line(views: Sequence[RunView], width: int) -> Line:

@@ -6,7 +6,7 @@ Of checkpoints only the newest is listed unless all are asked for: there are man
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Set
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
@@ -22,29 +22,13 @@ from jepa_monitor.panels.lazy_lines import LazyLines
 from jepa_monitor.panels.line import NOTHING, Line, Span, foreign, line, wrapped
 from jepa_monitor.panels.panel import Panel
 from jepa_monitor.panels.severity import mark
+from jepa_monitor.sieves import SIEVES, Sieve, sifted
 
 _INDENT = " " * 11
 _BEFORE_MESSAGE = 24
 _WIDE = 60
 """Least columns at which times have seconds, and events their step."""
-
-
-Sieve = Literal["without older checkpoints", "everything", "warnings", "critical"]
-SIEVES: tuple[Sieve, ...] = get_args(Sieve)
-"""Which events are listed, in the order in which a key goes through them."""
-_CHECKPOINT = "checkpoint"
 _SEVERE = ("critical", "warning", "info")
-
-
-def sifted(events: Sequence[Event], sieve: Sieve) -> tuple[Event, ...]:
-    """The events that are listed."""
-    if sieve == "everything":
-        return tuple(events)
-    if sieve in ("warnings", "critical"):
-        shown = ("critical",) if sieve == "critical" else ("warning", "critical")
-        return tuple(event for event in events if event.severity in shown)
-    newest = max((event.sequence for event in events if event.name == _CHECKPOINT), default=None)
-    return tuple(event for event in events if event.name != _CHECKPOINT or event.sequence == newest)
 
 
 def events_content(

@@ -24,12 +24,13 @@ from jepa_monitor.board.run_watcher import RunWatcher
 from jepa_monitor.board.trouble import trouble_by_name, trouble_of
 from jepa_monitor.charts.drawing import draw_chart
 from jepa_monitor.charts.look import Look
-from jepa_monitor.chrome.head_line import age_text, seconds_left, state_line
+from jepa_monitor.chrome.head_line import state_line
 from jepa_monitor.display import Display
 from jepa_monitor.model.run_view import Outlook, RunView
 from jepa_monitor.panels.events import event_line
 from jepa_monitor.panels.framed_lines import Content, FramedLines
 from jepa_monitor.panels.line import NOTHING, Line, Span, drawn, foreign, line, wrapped
+from jepa_monitor.progress_text import age_text, seconds_left
 from jepa_monitor.runs.runs_lines import epochs_text, gain_line, outcome_line, tags_text
 
 READ_SECONDS = 0.15

@@ -13,12 +13,12 @@ from textual.message import Message
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.naming import LATEST
 from jepa_monitor.charts.look import Look
-from jepa_monitor.chrome.head_line import age_text
 from jepa_monitor.chrome.monitor_screen import MonitorScreen
 from jepa_monitor.chrome.one_line import OneLine, key_line
 from jepa_monitor.keys import MONITOR_KEYS
 from jepa_monitor.panels.framed_lines import Content, FramedLines
 from jepa_monitor.panels.line import NOTHING, Line, Span, foreign, line, wrapped
+from jepa_monitor.progress_text import age_text
 from jepa_monitor.runs.awaited_run import AwaitedRun, Sighting
 
 LOOK_SECONDS = 0.5

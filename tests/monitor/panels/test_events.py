@@ -7,7 +7,8 @@ import pytest
 
 from jepa_core.run_directory.events import Event
 from jepa_monitor.charts.look import Look
-from jepa_monitor.panels.events import SIEVES, Sieve, events_content, sifted
+from jepa_monitor.panels.events import events_content
+from jepa_monitor.sieves import SIEVES, Sieve, sifted
 from tests.monitor.panels.views import a_view, text_of
 
 CHECKPOINTS = tuple(
