@@ -158,11 +158,11 @@ def _fields(context: CompletionContext, places: list[Place]) -> Candidates:
     key, equals, value = context.incomplete.partition("=")
     kinds = _kinds(context)
     if not equals:
-        return keys_below(key.rpartition(".")[0], kinds)
+        return keys_below(key.rpartition(".")[0], kinds, _local_plugins(context))
     before = value.rpartition(",")[0] + "," if context.argument.name == "--vary" and "," in value else ""
     if key.rpartition(".")[2] == "path":
         places.append((f"{key}={before}", ""))
-    return [(f"{key}={before}{each}", about) for each, about in values_of(key, kinds)]
+    return [(f"{key}={before}{each}", about) for each, about in values_of(key, kinds, _local_plugins(context))]
 
 
 def _kinds(context: CompletionContext) -> dict[str, str]:
@@ -191,10 +191,16 @@ def _kinds(context: CompletionContext) -> dict[str, str]:
     return kinds
 
 
-def _components(_context: CompletionContext, _places: list[Place]) -> Candidates:
+def _local_plugins(context: CompletionContext) -> tuple[str, ...]:
+    """The files that `--plugin` names on the line, in full."""
+    flags = context.get("--plugin")
+    return tuple(os.path.expanduser(file) for file in flags.raw_tokens) if flags else ()  # noqa: PTH111  # as `at_home`
+
+
+def _components(context: CompletionContext, _places: list[Place]) -> Candidates:
     from jepa_core.commands.completing_fields import components
 
-    return components()
+    return components(_local_plugins(context))
 
 
 def _plugins(_context: CompletionContext, _places: list[Place]) -> Candidates:

@@ -17,29 +17,32 @@ _TABLES = {"dataset": "data", "loss": "losses", "null": "nulls", "observer": "ob
 """Family → its table in a recipe, where that is called otherwise."""
 
 
-def keys_below(path: str, kinds: Mapping[str, str]) -> list[tuple[str, str]]:
+def keys_below(path: str, kinds: Mapping[str, str], plugins: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     """Dotted keys of a table, and what each means: one that has more below it ends in a dot, another in =.
 
     Args:
         path: of the table; empty for the recipe itself.
         kinds: table → the kind of its component, where it is known.
+        plugins: files of plugins that the command line names.
     """
     found: dict[str, str] = {}
-    for table in _at(path, kinds):
+    schema = _schema(plugins)
+    for table in _at(schema, path, kinds):
         for name, field in table.get("properties", {}).items():
             key = f"{path}.{name}" if path else name
-            has_more = any("properties" in node for node in _variants(field))
+            has_more = any("properties" in node for node in _variants(schema, field))
             told = "" if "const" in field else field.get("description", "")
             found.setdefault(key + ("." if has_more else "="), told)
     return list(found.items())
 
 
-def values_of(key: str, kinds: Mapping[str, str]) -> list[tuple[str, str]]:
+def values_of(key: str, kinds: Mapping[str, str], plugins: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     """The values that a key may have, where they can be listed, and what each is."""
     table, _, name = key.rpartition(".")
     found: dict[str, str] = {}
-    for node in _at(table, {} if name == "kind" else kinds):
-        for field in _variants(node.get("properties", {}).get(name, {})):
+    schema = _schema(plugins)
+    for node in _at(schema, table, {} if name == "kind" else kinds):
+        for field in _variants(schema, node.get("properties", {}).get(name, {})):
             told = field.get("description", "")
             if "const" in field:
                 found.setdefault(str(field["const"]), told)
@@ -49,18 +52,18 @@ def values_of(key: str, kinds: Mapping[str, str]) -> list[tuple[str, str]]:
     return list(found.items())
 
 
-def components() -> list[tuple[str, str]]:
+def components(plugins: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     """Name of each component, and its family."""
-    parts = (key.partition(".") for key in _schema()["$defs"])
+    parts = (key.partition(".") for key in _schema(plugins)["$defs"])
     return [(name, family) for family, _, name in parts]
 
 
 @cache
-def _schema() -> Node:
+def _schema(plugins: tuple[str, ...]) -> Node:
     """That of the package, and in it what other plugins offer, as far as their source says it."""
     schema: dict[str, Any] = json.loads((shipped_recipes() / "schema.json").read_bytes())
     tables = schema["properties"]
-    for name, fields in components_of_plugins().items():
+    for name, fields in components_of_plugins(plugins).items():
         family, _, kind = name.partition(".")
         there = {"$ref": f"#/$defs/{name}"}
         table = tables.get(_TABLES.get(family, family))
@@ -74,12 +77,12 @@ def _schema() -> Node:
     return schema
 
 
-def _at(path: str, kinds: Mapping[str, str]) -> list[Node]:
+def _at(schema: Node, path: str, kinds: Mapping[str, str]) -> list[Node]:
     """What a dotted key may hold."""
-    nodes: list[Node] = [_schema()]
+    nodes: list[Node] = [schema]
     for depth, name in enumerate(path.split(".") if path else ()):
         below = [node.get("properties", {}).get(name) or node.get("additionalProperties") for node in nodes]
-        nodes = [variant for node in below if isinstance(node, dict) for variant in _variants(node)]
+        nodes = [variant for node in below if isinstance(node, dict) for variant in _variants(schema, node)]
         if depth == 0 and name in kinds:
             nodes = [node for node in nodes if _kind(node) == kinds[name]] or nodes
     return nodes
@@ -90,12 +93,12 @@ def _kind(node: Node) -> str | None:
     return kind
 
 
-def _variants(node: Node) -> Iterator[Node]:
+def _variants(schema: Node, node: Node) -> Iterator[Node]:
     """A part of the schema, or each of those that it may be."""
     if "$ref" in node:
-        yield from _variants(_schema()["$defs"][node["$ref"].removeprefix("#/$defs/")])
+        yield from _variants(schema, schema["$defs"][node["$ref"].removeprefix("#/$defs/")])
     elif "anyOf" in node and "properties" not in node:
         for each in node["anyOf"]:
-            yield from _variants(each)
+            yield from _variants(schema, each)
     else:
         yield node

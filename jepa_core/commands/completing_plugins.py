@@ -7,7 +7,7 @@ makes its classes otherwise nothing is offered, and it works all the same.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -22,12 +22,18 @@ _MOST_FILES, _LONGEST_FILE = 100, 1 << 20
 _NO_FIELDS = ("kind", "metrics", "spaces", "space")
 
 
-def components_of_plugins() -> dict[str, Mapping[str, Any]]:
-    """Such as "aggregator.recency" → the properties of its table, as the schema of recipes has them."""
+def components_of_plugins(local: Iterable[str] = ()) -> dict[str, Mapping[str, Any]]:
+    """Such as "aggregator.recency" → the properties of its table, as the schema of recipes has them.
+
+    Args:
+        local: files of plugins that the command line names.
+    """
     found: dict[str, Mapping[str, Any]] = {}
     for plugin in installed_plugins():
         if isinstance(plugin, InstalledPlugin) and plugin.distribution != OWN_DISTRIBUTION:
             found |= _components(list(_trees(plugin)))
+    for file in local:
+        found |= _components(list(_tree(Path(file))))
     return found
 
 
@@ -40,8 +46,13 @@ def _trees(plugin: InstalledPlugin) -> Iterator[ast.Module]:
         single = root / f"{package}.py"
         files = [single] if single.is_file() else islice((root / package).rglob("*.py"), _MOST_FILES)
         for file in files:
-            with suppress(OSError, SyntaxError, ValueError), open_plain(file, follow_links=True) as opened:
-                yield ast.parse(opened.read(_LONGEST_FILE))
+            yield from _tree(file)
+
+
+def _tree(file: Path) -> Iterator[ast.Module]:
+    """What a file says; nothing where it cannot be read."""
+    with suppress(OSError, SyntaxError, ValueError), open_plain(file, follow_links=True) as opened:
+        yield ast.parse(opened.read(_LONGEST_FILE))
 
 
 def _components(trees: list[ast.Module]) -> dict[str, Mapping[str, Any]]:

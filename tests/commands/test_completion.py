@@ -128,6 +128,26 @@ def test_components_of_other_plugins_are_offered_and_not_imported(
         _schema.cache_clear()
 
 
+def test_components_of_a_file_that_the_line_names_are_offered_and_not_run(
+    offered: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    near, far = tmp_path / "near.py", tmp_path / "far.py"
+    near.write_text("raise SystemExit\n" + COMPONENT.format(kind="near"))
+    far.write_text(
+        COMPONENT.format(kind="far").replace("    def build", "    rate: float = setting('how far')\n    def build")
+    )
+    named = ["--plugin", str(near), f"--plugin={far}"]
+    assert {"aggregator.kind=near", "aggregator.kind=far"} <= set(
+        offered("run", "x", *named, "--set", "aggregator.kind=")
+    )
+    assert "aggregator.rate=" in offered("run", *named, "x", "--set", "aggregator.kind=far", "--set", "aggregator.")
+    assert "aggregator.kind=near" in offered("ablate", "x", *named, "--vary", "aggregator.kind=")
+    assert {"near", "far", "mean"} <= set(offered("plugins", "show", *named, ""))
+    assert "near" not in offered("plugins", "show", f"--plugin={far}", "")
+    for unreadable in (str(tmp_path), str(tmp_path / "gone.py"), "~nobody/x.py"):
+        assert "mean" in offered("plugins", "show", "--plugin", unreadable, "")
+
+
 @pytest.mark.parametrize(
     ("words", "there", "absent"),
     [
