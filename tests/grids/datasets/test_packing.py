@@ -45,6 +45,12 @@ def test_packed_grids_hold_their_content_in_the_top_left_corner_and_the_outside_
         ([[1, 2.0]], "has a cell 2.0"),
         ([["1"]], "has a cell '1'"),
         ([[None]], "has a cell None"),
+        ([[1, True]], "has a cell True"),
+        ([[[1, 2], []]], r"has a cell \[1, 2\]"),
+        ([[10, {}]], "has a cell 10"),
+        ([[1, 10**30]], "has a cell 1000000"),
+        ([[1, float("nan")]], "has a cell nan"),
+        ([[1, 2j]], "has a cell 2j"),
     ],
 )
 def test_what_is_no_grid_is_refused_with_what_is_wrong(value: Any, complaint: str) -> None:

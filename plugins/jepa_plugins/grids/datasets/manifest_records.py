@@ -5,8 +5,10 @@ Knows records, not sequences: how many grids a sequence needs is `manifest`'s bu
 
 from __future__ import annotations
 
+import gc
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -41,11 +43,12 @@ def read_records(path: Path, limit: int | None) -> list[Record]:
     records: list[Record] = []
     faults: list[str] = []
     try:
-        for number, line in islice(_lines(path), limit):
-            try:
-                records.append(_record(line, number))
-            except ValueError as error:
-                faults.append(f"{path}:{number}: {error}")
+        with _uncollected():
+            for number, line in islice(_lines(path), limit):
+                try:
+                    records.append(_record(line, number))
+                except ValueError as error:
+                    faults.append(f"{path}:{number}: {error}")
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             damage_in(path) or f"{path} cannot be read: {reason(error)}. data.path must be a JSONL file, plain or .gz."
@@ -58,6 +61,19 @@ def read_records(path: Path, limit: int | None) -> list[Record]:
     if not records:
         raise DataError(f"{path} holds no records. data.path must be a JSONL file with one record per line.")
     return records
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Within it nothing is searched for cycles: of records there are none, and all stay, to be searched again and
+    again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
