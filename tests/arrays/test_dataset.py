@@ -280,11 +280,37 @@ ragged = np.empty(2, dtype=object)
 ragged[:] = [noise(30, 2), noise(40, 2)]
 own = {"observations": noise(30, 4, 5)}
 ERRORS: list[tuple[dict[str, np.ndarray], dict[str, Any], str]] = [
-    ({"x": noise(3, 4)}, {}, r"the array 'observations' is missing; the file has x\. Save it under that name"),
+    (
+        {"few": noise(3, 4), "x": noise(9, 4), "tasks": np.arange(9)},
+        {},
+        r"no array is called 'observations'; the file has few \(3, 4\), tasks \(9,\), x \(9, 4\)\. .*, such as x: "
+        r"numpy.savez\(\"FILE.npz\", observations=numpy.load\('.*own.npz'\)\['x'\]\)\.",
+    ),
+    (
+        {"tasks": np.arange(9)},
+        {},
+        r"the array 'observations' is missing; the file has tasks \(9,\)\. Save it under that",
+    ),
     ({"observations": ragged}, {}, r"Python objects .* unequal length cannot be stacked"),
     ({"observations": noise(30, 2) + 1j}, {}, r"of type complex\d+\. Save real and imaginary part"),
-    ({"observations": with_nan()}, {}, r"3 of 1,200 values are not finite .* first, nan, in series at \[17, 1\]"),
-    ({"observations": np.full((600, 2), 1e200)}, {}, r"not finite numbers in float32, the first, inf"),
+    (
+        {"observations": with_nan()},
+        {},
+        r"3 of 1,200 values are not finite, the first, nan at \[17, 1\] of \(time, C\)\.",
+    ),
+    (
+        {"observations": np.full((600, 2), 1e200)},
+        {},
+        r"1,200 of 1,200 values are beyond what float32 holds, 3.4e\+38, the first, 1e\+200 at",
+    ),
+    (
+        {"observations": np.full((600, 2), np.inf, np.float16)},
+        {},
+        r"1,200 of 1,200 values are infinite, the first, inf at \[0, 0\] of \(time, C\): float16 holds numbers up to",
+    ),
+    ({"observations": noise(60, 2).astype(object)}, {}, r"observations=observations.astype\(numpy.float32\)\)\.$"),
+    ({"observations": noise(60, 2).astype(str)}, {}, r"Save numbers: observations.astype\(numpy.float32\)\.$"),
+    ({"observations": np.array(1, np.float32)}, {}, r"are a single number\. Give a recording \(time, channels\)"),
     ({"observations": noise(100, 2)}, {}, r"a recording has 100 steps, and at least 256 are needed"),
     ({"observations": noise(9, 100, 2)}, {}, r"a recording has 100 steps, and at least 128 are needed"),
     ({"observations": noise(30, 3, 5)}, {}, r"has 3 observations, .* = 3 asks for 4\. Set data.context_length = 2"),
@@ -431,3 +457,20 @@ def test_a_number_that_int64_does_not_hold_is_told_as_the_file_has_it(tmp_path: 
     with pytest.raises(DataError, match=r"labels\.c hold 18446744073709551615, at 29, .* is 9223372036854775807\."):
         built(saved(tmp_path, noise(30, 4, 5), **{"labels.c": labels}))
     assert built(saved(tmp_path, noise(30, 4, 5), **{"labels.c": labels[:1].repeat(30)})).train.labels["c"][0] > 0
+
+
+def test_the_only_array_of_a_file_is_observed_and_that_is_said(tmp_path: Path) -> None:
+    path, values = tmp_path / "own.npz", noise(300, 2)
+    labels = {"labels.kind": np.arange(300) % 2}
+    np.savez(path, values, **labels)  # type: ignore[arg-type]  # no key is allow_pickle
+    dataset = built(str(path), length=8)
+    assert "the array 'arr_0' is taken for the observations, since there is no other" in dataset.notes
+    assert dataset.train.labels.keys() == {"kind"}
+    assert dataset.fingerprint == built(saved(tmp_path, values, **labels), length=8).fingerprint
+
+
+def test_a_row_of_numbers_is_a_series_of_one_channel(tmp_path: Path) -> None:
+    values = noise(300)
+    row, column = (built(saved(tmp_path, array), length=8) for array in (values, values[:, None]))
+    assert row.space == column.space == SeriesSpace(length=8, channels=1)
+    assert both(row).equal(both(column))

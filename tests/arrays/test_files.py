@@ -96,6 +96,12 @@ def test_what_is_no_file_of_arrays_is_refused(tmp_path: Path) -> None:
         ("a.png", 'data.kind = "images"'),
         ("t.pt", "save_file"),
         ("a.jsonl", "manifest"),
+        ("it's.xlsx", r"pandas\.read_excel\(\".*it's\.xlsx\"\)\.to_csv\('FILE\.csv', index=False\)\."),
+        ("a.parquet", r"observations=pandas\.read_parquet\('.*a\.parquet'\)\.to_numpy\(\)\)\."),
+        ("a.h5", r"observations=h5py\.File\('.*a\.h5'\)\['NAME'\]\[:\]\)\."),
+        ("a.mat", r"observations=scipy\.io\.loadmat\('.*a\.mat'\)\['NAME'\]\)\."),
+        ("a.WAV", r"observations=scipy\.io\.wavfile\.read\('.*a\.WAV'\)\[1\]\)\."),
+        ("a.xyz", r"Save the arrays with numpy\.savez"),
     ],
 )
 def test_files_of_other_kinds_are_refused_with_what_reads_or_converts_them(

@@ -173,3 +173,10 @@ def test_a_packed_table_that_is_damaged_is_called_so(tmp_path: Path, how: str) -
         assert str(refused.value) == (
             f"{path}: this file is damaged: it was packed by gzip, and {end}. Copy or save it anew."
         )
+
+
+def test_a_typeset_minus_is_a_minus(tmp_path: Path) -> None:
+    assert table(tmp_path, of_lines("\u22121.5,2", "3,\u22124e\u22122")).arrays["observations"].tolist() == [
+        [-1.5, 2],
+        [3, np.float32(-0.04)],
+    ]

@@ -22,6 +22,7 @@ def read(
 @pytest.mark.parametrize(
     ("shape", "dtype", "expected"),
     [
+        ((1000,), "float32", "series, one recording (time)"),
         ((1000, 3), "float32", "series, one recording (time, C)"),
         ((1000, 384), "float32", "vectors, one recording (time, D)"),
         ((1000, 384), "uint8", "vectors, one recording (time, D)"),
@@ -133,6 +134,12 @@ def test_channels_that_may_be_at_either_place_are_told_how_to_move() -> None:
     assert frames.movedim(-3, -1).shape == (60, 16, 3, 3)
 
 
+def test_a_single_picture_is_told_that_nothing_follows() -> None:
+    alone = "for a single picture (H, W, C), give several: nothing follows on one"
+    assert alone in understand("x", Header((64, 64, 3), "uint8"), None, None).notes()
+    assert alone not in understand("x", Header((64, 64, 48), "uint8"), None, None).notes()
+
+
 def test_images_whose_channels_cannot_be_found_are_refused_with_where_they_are_looked_for() -> None:
     with pytest.raises(DataError, match=r"does not show where the channels C are") as refused:
         read((60, 6, 16, 16, 16), "float32", "images", "sequences")
@@ -148,7 +155,8 @@ def test_images_whose_channels_cannot_be_found_are_refused_with_where_they_are_l
         (Header((5, 2), "complex64"), r"of type complex64\. Save real and imaginary part as two channels"),
         (Header((5, 2), "str32"), r"of type str32\. Save numbers"),
         (Header((0, 2), "float32"), r"empty: their shape is \(0, 2\)"),
-        (Header((5,), "float32"), r"shape \(5,\) and the type float32, which is none that is read"),
+        (Header((5,) * 6, "float32"), r"shape \(5, 5, 5, 5, 5, 5\) and the type float32, which is none that is read"),
+        (Header((), "float32"), r"are a single number\. Give a recording \(time, channels\)"),
         (
             Header((9, 9, 12, 12, 7), "float32"),
             r"\(9, 9, 12, 12, 7\).*where the channels C are.*ready sequences \(S, T\+1, C, H, W\)",
@@ -179,4 +187,5 @@ def test_rows_come_first_and_images_have_their_channels_before_height() -> None:
     assert read((7, 5, 6), "uint8").arranged(grey).shape == (1, 7, 1, 5, 6)
     assert read((9, 4, 8, 8, 3), "uint8").arranged(torch.zeros(9, 4, 8, 8, 3)).shape == (9, 4, 3, 8, 8)
     assert read((9, 4, 3, 8, 8)).arranged(torch.zeros(9, 4, 3, 8, 8)).shape == (9, 4, 3, 8, 8)
+    assert read((100,)).arranged(torch.zeros(100)).shape == (1, 100, 1)
     assert read((100, 3)).arranged(torch.zeros(100, 3)).shape == (1, 100, 3)

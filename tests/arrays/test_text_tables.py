@@ -32,6 +32,12 @@ TABLES = {
     "mark and names.csv": b"\xef\xbb\xbfx,y\n1.5,2\n3,4\n",
     "latin.csv": b"gr\xf6\xdfe,y\n1.5,2\n3,4\n",
     "wide.csv": "x,y\n1.5,2\n3,4\n".encode("utf-16"),
+    "wide without a mark.csv": "x,y\n1.5,2\n3,4\n".encode("utf-16-le"),
+    "wide without a mark, large end first.csv": "x,y\n1.5,2\n3,4\n".encode("utf-16-be"),
+    "bars.csv": b"x|y\n1.5|2\n3|4\n",
+    "the separator is said.csv": b"sep=;\r\nx;y\r\n1.5;2\r\n3;4\r\n",
+    "the separator is said in quotes.csv": b'"SEP=,"\nx,y\n1.5,2\n3,4\n',
+    "the separator is said above numbers.csv": b"sep=:\n1.5:2\n3:4\n",
     "packed.csv.gz": gzip.compress(b"x,y\n1.5,2\n3,4\n"),
     "packed.csv": gzip.compress(b"x,y\n1.5,2\n3,4\n"),
     "numpy.txt": b"# x y\n1.500000000000000000e+00 2.000000000000000000e+00\n3.0e+00 4.0e+00\n",
@@ -148,24 +154,32 @@ REFUSED = {
     "a;b\n1;2\n1,5;2\n": "line 3: column 'a' holds '1,5', with a decimal comma: write decimal points. This does it: tr",
     '"1,5",2\n3,4\n': "line 1: column 1 holds '1,5', with a decimal comma: write decimal points.",
     "a,b,\n1,2,\n3,,\n": "line 3: column 'b' has no value.",
-    "a,b,\n1,2,\n3,4,5\n": "line 3: it has 3 values, and the lines before have 2.",
+    "a,b,\n1,2,\n3,4,5\n": "line 3: it has 3 values ('3', '4', '5'), and the lines before have 2. Give it one for each "
+    "column, or leave it out.",
     "a,b\n1,\n2,3\n": "line 2: column 'b' has no value.",
     "date,a\n2026-01-01,2\n": "line 2: column 'date' holds text ('2026-01-01'), and only numbers are read. Leave "
     "that column out. This does it: cut -d, -f2 PATH > NEW",
     "a,date,b,c,place\n1,x,2,3,y\n": "line 2: column 'date' holds text ('x') and column 'place' holds text ('y'), and "
     "only numbers are read. Leave those columns out. This does it: cut -d, -f1,3,4 PATH > NEW",
     "a,b\n1,2\n3,4 m\n": "line 3: column 'b' holds text ('4 m'), and only numbers are read. 1 of its 2 values "
-    "is text: write a number there.",
+    "is text: write a number there, or leave the line out.",
     "a,b\n1,2\n1_0,3\n": "line 3: column 'a' holds text ('1_0'), and only numbers are read.",
     "a,labels.kind\n1,cat\n": "line 2: column 'labels.kind' holds text ('cat'), and only numbers are read. Number its",
-    "a,b\n1,2\n3\n": "line 3: it has 1 value, and the lines before have 2.",
+    "a,b\n1,2\n3\n": "line 3: it has 1 value ('3'), and the lines before have 2.",
     "a,b,c\n1,2\n": "line 1 has 3 names, and line 2 2 values. Give each column one name, and each line a value of",
     "a\n1,5\n2,5\n": "line 1 has 1 name, and line 2 2 values.",
     "1,error\n3,4\n": "line 1: column 2 holds text ('error')",
     "tasks,tasks,a\n1,1,2\n": "two columns have one name, of tasks, tasks.",
     "tasks,split\n1,1\n": "every column is one of tasks, split: there are no observations.",
-    "a,b\nx,y\n": "there is no line of numbers in it, a value for each column.",
-    "": "there is no line of numbers in it, a value for each column.",
+    "a,b\nx,y\n": "there is no line of numbers in it, a value for each column; line 2 holds 'x', 'y'. Give",
+    "": "there is nothing in it. Give a table of numbers, a line for each step.",
+    "\n\n": "there is nothing in it.",
+    "a,b\n1,2\na,b\n3,4\n": "line 3: the names stand here again, as where tables were put below each other. Leave the "
+    "line out; several recordings are told apart by a column tasks of whole numbers from 0.",
+    "a,b\n1.5%,2\n3 %,4\n": "line 2: column 'a' holds '1.5%', a number with something beside it: write the number",
+    "a,b\n€5,2\n€3,4\n": "line 2: column 'a' holds '€5', a number with something beside it: write the number",
+    "a,b\n5 °C,2\n3 °C,4\n": "line 2: column 'a' holds '5 °C', a number with something beside it",
+    "a,b\nTrue,2\nFALSE,4\n": "line 2: column 'a' holds 'True', and only numbers are read: write 1 and 0.",
     "a,b\0\n1,2\n": "this is no table of text: it has bytes that no text has.",
 }
 
@@ -173,7 +187,7 @@ REFUSED = {
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_is_no_table_of_numbers_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "t.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     told = re.escape(REFUSED[text].replace("PATH", str(path)).replace("NEW", "t-numbers.csv"))
     with pytest.raises(DataError, match=rf"^{re.escape(str(path))}[:,] {told}"):
         ArrayFile(path).headers()
@@ -185,7 +199,7 @@ def test_text_in_quotes_may_have_several_lines(tmp_path: Path) -> None:
     assert "line 2: column 'note' holds text ('x␊y')" in told
     assert "line 8: column 'a' has no value." in told
     unclosed = "a,b\n" + "1,2\n" * 100 + '"1,2\n' + "1,2\n" * 100
-    assert refusal(tmp_path / "t.csv", unclosed) == "line 102: it has 1 value, and the lines before have 2."
+    assert refusal(tmp_path / "t.csv", unclosed).startswith("line 102: it has 1 value ('")
 
 
 def test_the_line_is_right_far_down_and_behind_names_of_two_lines(tmp_path: Path) -> None:
@@ -306,12 +320,14 @@ def test_all_faults_of_a_table_are_said_together(tmp_path: Path) -> None:
         "  line 3: column 'a' has no value. Fill it in (by what is between its neighbours, with the lines of "
         "docs/your-data.md, Missing values), or cut the recording there.",
         "  line 4: column 'b' holds text ('<1'), and only numbers are read. 1 of its 4 values is text: write a number "
-        "there.",
+        "there, or leave the line out.",
         "  line 4: column 'a' holds inf, which is no finite number.",
         "  This leaves out what has no numbers and writes decimal points: cut -d';' -f2,3 "
         f"{path} | tr , . > t-numbers.csv",
     ]
-    assert refusal(path, "a,b\n1,\n3\n").endswith("\n  line 3: it has 1 value, and the lines before have 2.")
+    assert refusal(path, "a,b\n1,\n3\n").endswith(
+        "\n  line 3: it has 1 value ('3'), and the lines before have 2. Give it one for each column, or leave it out."
+    )
 
 
 def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:

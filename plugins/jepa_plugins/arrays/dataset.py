@@ -179,8 +179,10 @@ class ArraysConfig:
 
     def _left_out(self, understood: Understood) -> tuple[str, ...]:
         """That of ready sequences not every observation is used."""
+        if understood.reading.holds != "sequences":
+            return ()
         used, there = self.context_length + 1, understood.header.shape[1]
-        if understood.reading.holds != "sequences" or there == used:
+        if there == used:
             return ()
         return (
             f"of the {there} observations of each sequence the last {used} count; data.context_length = {there - 1} "

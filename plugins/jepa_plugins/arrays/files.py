@@ -52,12 +52,21 @@ _FOLDER = (
 
 _PICTURE = 'For images in files there is data.kind = "images", with data.path their folder.'
 _FILM = f"Save the frames of each film as files of a folder (ffmpeg -i {{path}} FILMS/FILM/%05d.png). {_PICTURE}"
+_IN_PYTHON = 'Save its numbers as an array: numpy.savez("FILE.npz", observations={read}).'
+_SHEET = "Save the sheet as .csv, or in Python: pandas.read_excel({path!r}).to_csv('FILE.csv', index=False)."
 _TENSORS = 'Save its tensors with safetensors.torch.save_file({{"observations": tensor}}, "FILE.safetensors").'
 
 _REMEDIES = {
     **dict.fromkeys((".png", ".jpg", ".jpeg"), _PICTURE),
     **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif"), _FILM),
     **dict.fromkeys((".pt", ".pth"), _TENSORS),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), _SHEET),
+    **dict.fromkeys((".parquet", ".pq"), _IN_PYTHON.format(read="pandas.read_parquet({path!r}).to_numpy()")),
+    ".feather": _IN_PYTHON.format(read="pandas.read_feather({path!r}).to_numpy()"),
+    **dict.fromkeys((".h5", ".hdf5"), _IN_PYTHON.format(read="h5py.File({path!r})['NAME'][:]")),
+    ".mat": _IN_PYTHON.format(read="scipy.io.loadmat({path!r})['NAME']"),
+    ".wav": _IN_PYTHON.format(read="scipy.io.wavfile.read({path!r})[1]"),
+    **dict.fromkeys((".tif", ".tiff"), _IN_PYTHON.format(read="tifffile.imread({path!r})")),
     **dict.fromkeys((".jsonl", ".json"), 'For grids in JSON lines there is data.kind = "manifest".'),
 }
 """What to do with files of other kinds, by their ending: templates with the file's `path`."""
@@ -112,10 +121,18 @@ class ArrayFile:
                 f"({_first_line(error)}). Save it anew."
             ) from error
 
+    def renaming(self, name: str) -> str:
+        """Python that saves a file in which an array has the name of the observations."""
+        if self._suffix == ".safetensors":
+            read = f"safetensors.numpy.load_file({str(self.path)!r})"
+        else:
+            read = f"numpy.load({str(self.path)!r})"
+        return f'numpy.savez("FILE.npz", {OBSERVATIONS}={read}[{name!r}])'
+
     def _remedy(self) -> str:
         """What makes an array of a file of another kind."""
         remedy = _REMEDIES.get(self._suffix, "Save the arrays with numpy.savez(FILE, observations=…).")
-        return remedy.format(path=self.path)
+        return remedy.format(path=str(self.path))
 
     @property
     def _suffix(self) -> str:

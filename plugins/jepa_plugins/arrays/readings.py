@@ -55,6 +55,8 @@ class Reading:
     def arranged(self, observed: Tensor) -> Tensor:
         """A view with the dimensions of rows first: (S, T+1, …) or (R, E, …), R = 1 for one recording; images as
         (…, C, H, W)."""
+        if self.dims == ("time",):
+            observed = observed.unsqueeze(1)
         if self.holds == "recording":
             observed = observed.unsqueeze(0)
         if self.observed_as != "images":
@@ -129,6 +131,7 @@ def _reading(
 
 
 READINGS = (
+    _reading("series", "recording", "time"),
     _reading("series", "recording", "time C", _has_few_channels),
     _reading("vectors", "recording", "time D"),
     _reading("images", "recording", "time H W", _is_bytes),

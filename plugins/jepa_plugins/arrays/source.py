@@ -6,7 +6,8 @@ Shapes: S sequences of T + 1 observations, R recordings of E steps.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import attrs
@@ -15,10 +16,12 @@ from torch import Tensor
 
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.task_split import TaskSplit
+from jepa_core.visible_text import clean
 from jepa_plugins.arrays.files import ArrayFile, Header
 from jepa_plugins.arrays.names import LABEL_PREFIX, OBSERVATIONS, ROW_ARRAYS, is_of_rows
 from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading
 from jepa_plugins.arrays.rows import STEP, Rows, check_types
+from jepa_plugins.arrays.table_numbers import LARGEST
 from jepa_plugins.arrays.understood import Understood, understand
 from jepa_plugins.data_path import data_path
 from jepa_plugins.vectors.real_values import not_finite, parts_of
@@ -38,6 +41,8 @@ class Source:
 
     file: ArrayFile
     understood: Understood
+    array: str
+    """The name of the observations in the file."""
     names: tuple[str, ...]
     """Arrays beside the observations that are read."""
     notes: tuple[str, ...]
@@ -58,21 +63,18 @@ class Source:
             raise RecipeError(_PATH_WANTED)
         file = ArrayFile(data_path(path))
         headers = file.headers()
-        if OBSERVATIONS not in headers:
-            there = ", ".join(sorted(headers)) or "nothing"
-            raise DataError(
-                f"{file.path}: the array {OBSERVATIONS!r} is missing; the file has {there}. Save it under that name: "
-                f"numpy.savez(FILE, {OBSERVATIONS}=…)."
-            )
-        header = headers[OBSERVATIONS]
+        array = _observed(file, headers)
+        header = headers[array]
         understood = understand(_where(file), header, observed_as, holds, partial(is_cut, header))
         notes = (*understood.notes(), *file.notes())
         names = tuple(sorted(filter(is_of_rows, headers)))
         check_types(str(file.path), {name: headers[name] for name in names})
-        others = sorted(headers.keys() - {*names, OBSERVATIONS})
+        others = sorted(headers.keys() - {*names, array})
+        if array != OBSERVATIONS:
+            notes = (*notes, f"the array {array!r} is taken for the {OBSERVATIONS}, since there is no other")
         if others:
             notes = (*notes, f"not read: {', '.join(others)}; there are {', '.join(ROW_ARRAYS)} and {LABEL_PREFIX}NAME")
-        return Source(file, understood, names, notes)
+        return Source(file, understood, array, names, notes)
 
     @property
     def reading(self) -> Reading:
@@ -96,13 +98,13 @@ class Source:
         Raises:
             DataError: values are not finite, pictures not in 0 … 1, or rows' numbers do not fit.
         """
-        arrays = self.file.read((OBSERVATIONS, *self.names))
-        stored = arrays.pop(OBSERVATIONS)
+        arrays = self.file.read((self.array, *self.names))
+        stored = arrays.pop(self.array)
         observed = self.reading.arranged(stored)
         if self.reading.observed_as == "images":
             observed = self._as_pixels(observed)
+        _check_finite(self.where, stored, self.understood)
         observed = observed.float()
-        _check_finite(self.where, observed, self.reading)
         num_rows = observed.shape[1] if self.reading.holds == "recording" else len(observed)
         row = {"sequences": "sequence", "recordings": "recording", "recording": STEP}[self.reading.holds]
         rows = Rows.of(str(self.file.path), arrays, num_rows, row, split, doubt=self.understood.doubt())
@@ -135,21 +137,52 @@ def _where(file: ArrayFile) -> str:
     return f"{file.path}: {OBSERVATIONS}"
 
 
-def _check_finite(where: str, observed: Tensor, reading: Reading) -> None:
+def _observed(file: ArrayFile, headers: Mapping[str, Header]) -> str:
+    """The name of the array that holds the observations: the one that is called so, or the only one there is.
+
+    Raises:
+        DataError: there is none, or several that it could be.
     """
+    others = {name: header for name, header in headers.items() if not is_of_rows(name)}
+    if OBSERVATIONS in others:
+        return OBSERVATIONS
+    if len(others) == 1:
+        return next(iter(others))
+    there = ", ".join(f"{clean(name, 40)} {header.shape}" for name, header in sorted(headers.items())) or "no array"
+    if not others:
+        raise DataError(
+            f"{file.path}: the array {OBSERVATIONS!r} is missing; the file has {there}. Save it under that name: "
+            f"numpy.savez(FILE, {OBSERVATIONS}=…)."
+        )
+    largest = max(sorted(others), key=lambda name: math.prod(others[name].shape))
+    raise DataError(
+        f"{file.path}: no array is called {OBSERVATIONS!r}; the file has {there}. Save the one that is to be observed "
+        f"under that name, such as {largest}: {file.renaming(largest)}."
+    )
+
+
+def _check_finite(where: str, stored: Tensor, understood: Understood) -> None:
+    """Look at what a file holds, (as the reading's dimensions).
+
     Raises:
         DataError: a value is NaN, infinite or too large for float32.
     """
-    rows = observed[0] if reading.holds == "recording" else observed
-    num_wrong, first = not_finite(rows)
+    num_wrong, first = not_finite(stored)
     if first is None:
         return
-    value, place = float(rows[first]), list(first)
-    raise DataError(
-        f"{where}: {num_wrong:,} of {observed.numel():,} values are not finite numbers in float32, the first, {value}, "
-        f"in {reading.observed_as} at {place}. Fill them in (for a recording by what is between its neighbours), or "
-        "cut the recording there."
-    )
+    value, place = float(stored[first]), list(first)
+    counted = f"{num_wrong:,} of {stored.numel():,} values {'is' if num_wrong == 1 else 'are'}"
+    at = f"{value:.6g} at {place} of ({', '.join(understood.reading.dims)})"
+    if math.isfinite(value):
+        problem = f"{counted} beyond what float32 holds, {LARGEST:.2g}, the first, {at}. Correct them, or divide all."
+    elif math.isinf(value) and understood.header.dtype == "float16":
+        problem = f"{counted} infinite, the first, {at}: float16 holds numbers up to 65,504. Save them as float32."
+    else:
+        problem = (
+            f"{counted} not finite, the first, {at}. Fill them in (for a recording by what is between its neighbours), "
+            "or cut the recording there."
+        )
+    raise DataError(f"{where}: {problem}")
 
 
 def _digest(stored: Tensor) -> str:

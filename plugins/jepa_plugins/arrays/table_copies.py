@@ -15,22 +15,13 @@ from pathlib import Path
 import attrs
 
 from jepa_core.plain_files import open_plain
+from jepa_plugins.arrays.table_form import Form
 from jepa_plugins.data_path import GZIP
 
 _LOOKED_AT_ONCE = 1 << 20
 
 _DECIMAL_POINT = re.compile(rb"\.(?!\d{3}(?!\d))")
 """A point that parts no thousands."""
-
-
-@attrs.frozen
-class Form:
-    """How a table is written."""
-
-    path: Path
-    separator: str | None
-    """None for blanks."""
-    encoding: str
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +42,7 @@ def command(form: Form, num_columns: int, change: Change) -> str:
     cuts, removed, has_commas = len(kept) < num_columns, change.removed, change.has_commas
     if (
         not (cuts or removed or has_commas)
-        or form.encoding == "utf-16"
+        or form.encoding.startswith("utf-16")
         or not kept
         or (cuts and form.separator is None)
     ):
@@ -94,7 +85,7 @@ def _code(form: Form, kept: Sequence[int] | None, change: Change) -> str:
 def without_first_line(form: Form) -> str:
     """What to type for a copy without the first line of a table; empty where no command does it rightly."""
     look = _Look.at(form.path)
-    if form.encoding == "utf-16" or look.is_packed or not look.has_lines:
+    if form.encoding.startswith("utf-16") or look.is_packed or not look.has_lines:
         return ""
     return f"tail -n +2 {shlex.quote(os.fspath(form.path))} > {shlex.quote(new_name(form.path))}"
 

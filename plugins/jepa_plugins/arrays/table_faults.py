@@ -9,18 +9,25 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
-import numpy as np
 
 from jepa_core.errors import DataError
 from jepa_core.visible_text import clean
 from jepa_plugins.arrays.names import TASKS, is_of_rows
-from jepa_plugins.arrays.table_copies import Change, Form, command
-from jepa_plugins.arrays.table_numbers import DECIMAL_COMMA, NO_VALUE, NUMBER, THOUSAND_OR_COMMA, parted
-
-LARGEST = float(np.finfo(np.float32).max)
-"""What is observed becomes float32."""
+from jepa_plugins.arrays.table_copies import Change, command
+from jepa_plugins.arrays.table_form import Form
+from jepa_plugins.arrays.table_numbers import (
+    DECIMAL_COMMA,
+    LARGEST,
+    NO_VALUE,
+    NUMBER,
+    THOUSAND_OR_COMMA,
+    has_unit,
+    parted,
+)
 
 _MISSING, _COMMA, _PARTED, _TEXT, _INFINITE, _LARGE = "missing", "comma", "parted", "text", "infinite", "large"
+
+_BOOLEANS = frozenset({"true", "false", "t", "f", "yes", "no"})
 
 _MOST_NAMED = 3
 """Columns that are named of many."""
@@ -109,12 +116,14 @@ class CellFaults:
         without_number = {index for index in {*missing, *texts} - of_rows if self._lacks_numbers(index, num_rows)}
         empty = {index: missing[index] for index in missing if index in without_number and index not in texts}
         words = {index: texts[index] for index in texts if index in without_number}
+        readable = {index: words.pop(index) for index in list(words) if _written_otherwise(words[index].texts)}
         gaps = {index: missing[index] for index in missing if index not in without_number}
         sentences = [
             *self._of_words(words),
+            *self._of_readable(readable),
             *self._of_empty(empty),
             *self._of_names({index: texts[index] for index in texts if index in of_rows}),
-            *self._of_few({index: texts[index] for index in texts if index not in of_rows | words.keys()}, num_rows),
+            *self._of_few({i: texts[i] for i in texts if i not in of_rows | words.keys() | readable.keys()}, num_rows),
             *self._of_gaps(gaps, num_rows),
             *self._of_commas(commas),
             *self._of_thousands(with_thousands),
@@ -190,6 +199,12 @@ class CellFaults:
         line = min(found.line for found in columns.values())
         yield line, f"{' and '.join(held)}, and only numbers are read. {remedy}"
 
+    def _of_readable(self, columns: Mapping[int, _Found]) -> Iterable[tuple[int, str]]:
+        """Columns of numbers that are written otherwise, a sentence each."""
+        for index, found in columns.items():
+            how = _written_otherwise(found.texts)
+            yield found.line, f"{self._column(index)} holds {clean(found.cell, 40)!r}, {how}."
+
     def _of_empty(self, columns: Mapping[int, _Found]) -> Iterable[tuple[int, str]]:
         """Columns with nothing in them."""
         if columns:
@@ -211,7 +226,9 @@ class CellFaults:
         """Columns of numbers with some texts among them, a sentence each."""
         ordered = sorted(columns.items(), key=lambda each: (each[1].line, each[0]))
         for index, found in ordered[:_MOST_NAMED]:
-            remedy = "is text: write a number there." if found.count == 1 else "are text: write numbers there."
+            remedy = "is text: write a number there, or leave the line out."
+            if found.count > 1:
+                remedy = "are text: write numbers there."
             yield (
                 found.line,
                 f"{self._column(index)} holds text ({clean(found.cell, 40)!r}), and only numbers are read. "
@@ -304,6 +321,13 @@ class CellFaults:
     def _column(self, index: int) -> str:
         name = self._names[index] if self._names else ""
         return f"column {clean(name, 40)!r}" if name else f"column {index + 1}"
+
+
+def _written_otherwise(texts: Sequence[str]) -> str:
+    """What to write for the texts of a column that stand for numbers; empty where they do not."""
+    if all(text.lower() in _BOOLEANS for text in texts):
+        return "and only numbers are read: write 1 and 0"
+    return "a number with something beside it: write the number alone" if all(map(has_unit, texts)) else ""
 
 
 def _with_command(told: list[str], remedy: str) -> list[str]:

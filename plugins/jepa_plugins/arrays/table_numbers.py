@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 
 import attrs
+import numpy as np
+
+LARGEST = float(np.finfo(np.float32).max)
+"""What is observed becomes float32."""
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
@@ -49,6 +53,14 @@ def parted(cell: str) -> Parted | None:
         if found:
             return Parted(found["group"], (found["decimal"] or "")[:1])
     return None
+
+
+_WITH_UNIT = re.compile(r"[€$£¥<>~≈]?\s?[+-]?(\d+([.,]\d*)?|\.\d+)\s?([%‰°€$£¥]|°?[^\W\d_]{1,5})?")
+
+
+def has_unit(cell: str) -> bool:
+    """Whether a unit, a currency or a sign of comparison stands beside a number."""
+    return bool(_WITH_UNIT.fullmatch(cell))
 
 
 def is_number(cell: str) -> bool:

@@ -9,13 +9,11 @@ Lines are read in blocks, so that what takes memory is the numbers alone: eight 
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -25,18 +23,17 @@ import attrs
 import numpy as np
 
 from jepa_core.errors import DataError
-from jepa_plugins.arrays.names import OBSERVATIONS, is_of_rows
+from jepa_core.visible_text import clean
+from jepa_plugins.arrays.names import OBSERVATIONS, TASKS, is_of_rows
 from jepa_plugins.arrays.table_columns import Columns, Doubles
-from jepa_plugins.arrays.table_copies import Form, without_first_line
-from jepa_plugins.arrays.table_faults import LARGEST, CellFaults
+from jepa_plugins.arrays.table_copies import without_first_line
+from jepa_plugins.arrays.table_faults import CellFaults
+from jepa_plugins.arrays.table_form import Form, form_of
 from jepa_plugins.arrays.table_lines import BlankLines, Lines, count_alike, count_up
-from jepa_plugins.arrays.table_numbers import NO_VALUE, is_number
-from jepa_plugins.data_path import BYTE_ORDER_MARK, damage_in, opened, reason
+from jepa_plugins.arrays.table_numbers import LARGEST, NO_VALUE, is_number
+from jepa_plugins.data_path import damage_in, opened, reason
 
 SUFFIXES = (".csv", ".tsv", ".txt")
-
-_LOOKED_AT = 1 << 16
-"""Bytes of its beginning, by which separator and encoding are told."""
 
 _BLOCK = 1 << 14
 """Lines that are made numbers at once."""
@@ -45,6 +42,9 @@ _MOST_LINES_OF_NAMES = 10
 
 _SHOWN = 4
 """Cells of a line that are said."""
+
+_MINUS = "\u2212"
+"""As typeset numbers have it."""
 
 _OF_INDEX = ("", "Unnamed: 0")
 """Names of the column that pandas puts before a table, and that counts its rows."""
@@ -85,44 +85,9 @@ def read_text_table(path: Path) -> TextTable:
 
 @lru_cache(maxsize=1)
 def _read(path: Path, _signature: tuple[int, ...]) -> TextTable:
-    form = _form(path)
+    form = form_of(path)
     with opened(path) as packed, io.TextIOWrapper(packed, encoding=form.encoding, errors="replace") as file:
         return _Reading(form, Lines(path, file)).table()
-
-
-def _form(path: Path) -> Form:
-    """How a table is written, by its beginning.
-
-    Raises:
-        DataError: it is no text.
-    """
-    with opened(path) as file:
-        content = file.read(_LOOKED_AT + 1)
-    if len(content) > _LOOKED_AT:
-        content = content[: content.rfind(b"\n") + 1] or content
-    encoding = "utf-8-sig" if content.startswith(BYTE_ORDER_MARK) else "utf-8"
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    elif b"\0" in content:
-        raise DataError(f"{path}: this is no table of text: it has bytes that no text has. Name it by what it is.")
-    else:
-        try:
-            content.decode(encoding)
-        except UnicodeDecodeError:
-            encoding = "latin-1"
-    return Form(path, _separator(content.decode(encoding, errors="replace").splitlines()), encoding)
-
-
-def _separator(lines: Sequence[str]) -> str | None:
-    """The first that all lines have as many of, else the first that any has, since a table may be damaged."""
-    lines = [line for line in lines if line.strip()]
-    used = [each for each in "\t;," if any(each in line for line in lines)]
-    with suppress(csv.Error):  # a field that is too long; whoever reads the line says so
-        for each in used:
-            widths = {len(row) for row in csv.reader(lines, delimiter=each)}
-            if len(widths) == 1 and widths != {1}:
-                return each
-    return next(iter(used), None)
 
 
 class _Reading:
@@ -224,6 +189,8 @@ class _Reading:
         ends = 0
         for line in map(self._without_mark, self._cells(texts)):
             starts, ends = ends + 1, self._lines.number
+            if starts == 1 and self._form.says_separator:
+                continue
             if not any(line):
                 self._blank.add(starts)
                 continue
@@ -246,7 +213,13 @@ class _Reading:
             self._blank = BlankLines(self._path)  # those above the values say nothing
             self._first_line = starts, () if before else tuple(cells)
             return np.array([self._row(cells, starts)])
-        raise DataError(f"{self._path}: there is no line of numbers in it, a value for each column.")
+        if not before:
+            raise DataError(f"{self._path}: there is nothing in it. Give a table of numbers, a line for each step.")
+        at, shown = before[-1][0], _shown(before[-1][1])
+        raise DataError(
+            f"{self._path}: there is no line of numbers in it, a value for each column; line {at} holds {shown}. Give "
+            "a table of numbers, a line for each step."
+        )
 
     def _closed(self, cells: list[str], before: list[tuple[int, list[str]]]) -> list[str]:
         """The first line of numbers without the empty cell at its end, where no line of names, which are changed
@@ -268,11 +241,11 @@ class _Reading:
 
     def _cells(self, texts: Iterator[str]) -> Iterator[list[str]]:
         if self._separator is None:
-            yield from (text.split() for text in texts)
+            yield from (text.replace(_MINUS, "-").split() for text in texts)
             return
         try:
             for cells in csv.reader(texts, delimiter=self._separator, skipinitialspace=True):
-                yield [cell.strip() for cell in cells]
+                yield [cell.strip().replace(_MINUS, "-") for cell in cells]
         except csv.Error as error:
             raise DataError(
                 f"{self._path}, line {self._line or self._lines.number}: this is no line of a table ({error})."
@@ -338,10 +311,18 @@ class _Reading:
         """
         if self._ends_open and len(cells) == self._num_columns + 1 and not cells[-1]:
             cells = cells[:-1]
+        problem = ""
         if len(cells) != self._num_columns:
             problem = (
-                f"line {number}: it has {_counted(len(cells), 'value')}, and the lines before have {self._num_columns}."
+                f"line {number}: it has {_counted(len(cells), 'value')} ({_shown(cells)}), and the lines before have "
+                f"{self._num_columns}. Give it one for each column, or leave it out."
             )
+        elif self._names and list(cells) == self._names:
+            problem = (
+                f"line {number}: the names stand here again, as where tables were put below each other. Leave the line "
+                f"out; several recordings are told apart by a column {TASKS} of whole numbers from 0."
+            )
+        if problem:
             raise (
                 self._faults.error(self._num_rows, problem) if self._faults else DataError(f"{self._path}, {problem}")
             )
@@ -363,6 +344,11 @@ def _as_whole_numbers(column: Doubles) -> np.ndarray[Any, Any]:
     """int64 where every number is whole and counted from 0, as classes are."""
     is_whole = bool(((column >= 0) & (column < 2**53) & (column == np.floor(column))).all())
     return column.astype(np.int64) if is_whole else np.ascontiguousarray(column)
+
+
+def _shown(cells: Sequence[str]) -> str:
+    """The first cells of a line, as they stand."""
+    return ", ".join(repr(clean(cell, 40)) for cell in cells[:_SHOWN]) + (", …" if len(cells) > _SHOWN else "")
 
 
 def _counted(number: int, noun: str) -> str:

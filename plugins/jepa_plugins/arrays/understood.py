@@ -18,6 +18,16 @@ _FEW_STEPS = 32
 
 _MANY_TIMES = 8
 
+_OTHER_TYPES = {
+    "complex": "Save real and imaginary part as two channels, as float32.",
+    "str": "Save numbers: observations.astype(numpy.float32).",
+    "bytes": "Save numbers: observations.astype(numpy.float32).",
+    "datetime64": "Save what was measured; times are not observed.",
+    "void": "Save its fields as channels: "
+    "numpy.stack([observations[name].astype(numpy.float32) for name in observations.dtype.names], -1).",
+}
+"""How types begin that are no numbers → what to do."""
+
 _NOUNS = {"S": "sequence", "R": "recording", "L": "step", "C": "channel", "D": "number"}
 """What the dimensions of shapes count."""
 
@@ -47,7 +57,7 @@ class Understood:
                 of += f" with {counted['C']}"
         else:
             moment = "step" if self.reading.observed_as == "series" else "vector"
-            of = counted.get("C") or counted["D"]
+            of = counted.get("C") or counted.get("D") or "1 channel"
         if self.reading.holds == "sequences":
             piece = f"{counted['S']} of {_counted(sizes['T+1'], 'observation')}"
             return f"that is {piece}: each {counted['L']} of {of}" if "L" in sizes else f"that is {piece}: {of} each"
@@ -131,6 +141,8 @@ def _said_otherwise(
 
 def _arranged_otherwise(header: Header, chosen: Reading, observed_as: ObservedAs | None) -> list[str]:
     """That dimensions may be the other way round: channels before time, or channels where none are looked for."""
+    if chosen.dims == ("time", "H", "W") and header.shape[-1] in (3, 4):
+        return ["for a single picture (H, W, C), give several: nothing follows on one"]
     if chosen.observed_as == "images":
         # A picture's number of channels at both places, as in (time, 3, 64, 3).
         as_bytes = attrs.evolve(header, dtype="uint8")
@@ -139,7 +151,7 @@ def _arranged_otherwise(header: Header, chosen: Reading, observed_as: ObservedAs
             return []
         start, end = (-3, -1) if chosen.dims[-1] == "C" else (-1, -3)
         return [f"for channels at the other place, save numpy.moveaxis(observations, {start}, {end})"]
-    if chosen.dims[-2:] == ("L", "C"):
+    if chosen.dims[-2:] == ("L", "C") or len(header.shape) < 2:
         return []
     steps, numbers = header.shape[-2:]
     if steps > _FEW_STEPS or numbers < _MANY_TIMES * steps or observed_as == "vectors":
@@ -154,20 +166,29 @@ def _settings(changed: Mapping[str, str | None]) -> str:
 
 def _check_type(where: str, header: Header) -> None:
     if header.dtype == "object":
+        several = len(header.shape) > 1
+        remedy = "observations" if several else "numpy.stack(recordings)"
+        more = "" if several else (
+            " Recordings of unequal length cannot be stacked: cut them all to one length, or into ready sequences."
+        )  # fmt: skip
         raise DataError(
             f"{where} are Python objects (dtype object): reading them would run code that the file holds. Save plain "
-            "numbers: numpy.savez(FILE, observations=numpy.stack(recordings).astype(numpy.float32)). Recordings of "
-            "unequal length cannot be stacked: cut them all to one length, or into ready sequences."
+            f"numbers: numpy.savez(FILE, observations={remedy}.astype(numpy.float32)).{more}"
         )
-    if not header.dtype.startswith(("bool", "uint", "int", "float", "bfloat")):
-        remedy = "Save real and imaginary part as two channels" if "complex" in header.dtype else "Save numbers"
-        raise DataError(f"{where} are of type {header.dtype}. {remedy}, as float32.")
+    if header.dtype.startswith(("bool", "uint", "int", "float", "bfloat")):
+        return
+    for kind, remedy in _OTHER_TYPES.items():
+        if header.dtype.startswith(kind):
+            raise DataError(f"{where} are of type {header.dtype}. {remedy}")
+    raise DataError(f"{where} are of type {header.dtype}. Save numbers, as float32.")
 
 
 def _unreadable(where: str, header: Header, observed_as: ObservedAs | None, holds: Holds | None) -> str:
     asked = [f"data.{key} = {value!r}" for key, value in (("observed_as", observed_as), ("holds", holds)) if value]
     given = f" with {' and '.join(asked)}" if asked else ""
     fitting = possible_readings(header, observed_as, holds)
+    if not header.shape:
+        return f"{where} are a single number. Give a recording (time, channels), or what else docs/your-data.md lists."
     others = [r for r in READINGS if observed_as in (None, r.observed_as) and holds in (None, r.holds)]
     shapes = "\n".join(dict.fromkeys(f"  {reading.text()}" for reading in fitting or others))
     if any("C" in reading.dims and reading.observed_as == "images" for reading in fitting):

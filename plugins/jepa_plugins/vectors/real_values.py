@@ -61,10 +61,10 @@ def check_values(observations: Observations, shape: tuple[int, ...], plural: str
 
 
 def not_finite(values: Tensor) -> tuple[int, tuple[int, ...] | None]:
-    """How many of values (S, …) are NaN or infinite, and where the first is; read in parts."""
+    """How many of values (S, …) are NaN, infinite or beyond float32, and where the first is; read in parts."""
     num_wrong, first, start = 0, None, 0
     for part in parts_of(values):
-        wrong = ~part.isfinite()
+        wrong = ~part.float().isfinite()
         count = int(wrong.sum())
         if count and first is None:
             row, *place = wrong.nonzero()[0].tolist()
