@@ -21,10 +21,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 from jepa_core.disk_errors import remedy
+from jepa_core.engine.safetensors_bytes import safetensors_bytes
 from jepa_core.errors import CheckpointError
 from jepa_core.run_directory.checkpoint_contents import TENSOR, ContentsError, stored_values
 from jepa_core.run_directory.replacing import sync
@@ -248,12 +249,12 @@ def _discard(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _contents(step: int, states: Mapping[str, Any]) -> dict[str, bytes]:
+def _contents(step: int, states: Mapping[str, Any]) -> dict[str, bytes | memoryview]:
     """A checkpoint's files, the manifest last. Its sums are those of what is to be written: they tell where a disk
     has kept something else."""
     tensors, values = split_tree(states)
     tensors_file, values_file = FILES
-    contents = {tensors_file: save(tensors), values_file: json.dumps(values, indent=1).encode()}
+    contents = {tensors_file: safetensors_bytes(tensors), values_file: json.dumps(values, indent=1).encode()}
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "step": step,
@@ -266,7 +267,7 @@ def _contents(step: int, states: Mapping[str, Any]) -> dict[str, bytes]:
     return {**contents, MANIFEST: json.dumps(manifest, indent=1).encode()}
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes | memoryview) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         left = memoryview(content)

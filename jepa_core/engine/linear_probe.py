@@ -45,8 +45,8 @@ _TOLERANCE = 1e-6
 """Of the mean loss's gradient, at which a logistic regression is fitted: coefficients are then good to about 1e-3."""
 
 _CHOOSING_TOLERANCE = 3e-4
-"""Where only the most likely class counts: shares are then good to about 1e-3. scikit-learn stops at 1e-4 of features as
-they are, ours at that of their principal directions, where it is concentrated."""
+"""Where only the most likely class counts: shares are then good to about 1e-3. scikit-learn stops at 1e-4 of features
+as they are; here it is that of their principal directions, where all of it is in few."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
