@@ -22,12 +22,15 @@ def seed_phase(seed: int, *path: int | str) -> None:
 def seed_generators(seed: int) -> None:
     """Seed torch's global generators, of all devices.
 
-    `torch.manual_seed` notes a traceback each time for a device that may come into use later, also where there is none.
+    `torch.manual_seed` notes a traceback each time for every kind of device that may come into use later, which takes
+    longer than to seed those that are there.
     """
-    if _has_accelerator():
+    if _has_accelerator() and not torch.cuda.is_initialized():
         torch.manual_seed(seed)
-    else:
-        torch.default_generator.manual_seed(seed)
+        return
+    torch.default_generator.manual_seed(seed)
+    for generator in torch.cuda.default_generators:
+        generator.manual_seed(seed)
 
 
 @cache

@@ -22,3 +22,14 @@ def test_what_is_drawn_is_what_torch_draws_after_the_same_seed(seed: int) -> Non
 def test_where_there_is_no_device_no_traceback_is_noted_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traceback, "format_stack", lambda *_: pytest.fail("noted"))
     seed_generators(0)
+
+
+@pytest.mark.cuda
+def test_on_a_gpu_what_is_drawn_is_what_torch_draws_after_the_same_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.cuda.init()
+    torch.manual_seed(7)
+    torchs = torch.rand(5, device="cuda"), torch.rand(5)
+    monkeypatch.setattr(traceback, "format_stack", lambda *_: pytest.fail("noted"))
+    seed_generators(7)
+    assert torch.equal(torch.rand(5, device="cuda"), torchs[0])
+    assert torch.equal(torch.rand(5), torchs[1])
