@@ -11,8 +11,12 @@ import numpy as np
 import pytest
 
 from jepa_core.errors import DataError
+from jepa_core.facts import DatasetFacts
 from jepa_plugins.arrays import table_lines
+from jepa_plugins.arrays.dataset import ArraysConfig
 from jepa_plugins.arrays.text_tables import TextTable, read_text_table
+from jepa_plugins.series.space import SeriesSpace
+from jepa_plugins.vectors.space import VectorSpace
 
 STEPS = [f"{value:.2f},{value * 2:.2f}" for value in np.random.default_rng(0).normal(size=60)]
 
@@ -180,3 +184,36 @@ def test_a_typeset_minus_is_a_minus(tmp_path: Path) -> None:
         [-1.5, 2],
         [3, np.float32(-0.04)],
     ]
+
+
+@pytest.mark.parametrize("names", ["a,b", ",b", "a,labels.b", "tasks,b", "1.5,2"])
+@pytest.mark.parametrize("rows", [5, 400])
+def test_what_a_table_holds_is_known_by_its_beginning(tmp_path: Path, names: str, rows: int) -> None:
+    path = tmp_path / "t.csv"
+    lines = [f"{step // 2},{step % 7}" for step in range(rows)]
+    path.write_text("\n".join([names, *lines, "spoilt"]), encoding="utf-8")
+    assert ArraysConfig(path=str(path)).space is SeriesSpace
+    with pytest.raises(DataError, match="spoilt"):
+        ArraysConfig(path=str(path)).build(DatasetFacts(seed=0))
+
+
+@pytest.mark.parametrize(("num_columns", "space"), [(32, SeriesSpace), (33, VectorSpace), (34, VectorSpace)])
+@pytest.mark.parametrize("counts", [True, False])
+@pytest.mark.parametrize("index", ["", "tasks", "name"])
+def test_the_beginning_of_a_table_says_what_the_whole_says(
+    tmp_path: Path, num_columns: int, space: type[SeriesSpace | VectorSpace], counts: bool, index: str
+) -> None:
+    path = tmp_path / "t.csv"
+    values = np.random.default_rng(0).normal(size=(300, num_columns))
+    names = ",".join([index, *(f"c{number}" for number in range(num_columns))])
+    rows = [
+        ",".join([str(step if counts else step // 30), *(f"{value:.3f}" for value in row)])
+        for step, row in enumerate(values)
+    ]
+    path.write_text("\n".join([names, *rows]), encoding="utf-8")
+    config = ArraysConfig(path=str(path), length=4, context_length=2)
+    dataset = config.build(DatasetFacts(seed=0)) if index != "tasks" or not counts else None
+    is_observed = index == "name" or (index == "" and not counts)
+    expected = VectorSpace if is_observed and num_columns == 32 else space
+    assert config.space is expected
+    assert dataset is None or type(dataset.space) is expected

@@ -29,16 +29,21 @@ from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_core.task_split import TaskSplit
 from jepa_plugins.arrays.files import Header
-from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading
+from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading, likeliest
 from jepa_plugins.arrays.rows import Rows
 from jepa_plugins.arrays.source import Source
 from jepa_plugins.arrays.standardising import Standardising, standardising
+from jepa_plugins.arrays.text_tables import is_text_table, num_observed
 from jepa_plugins.arrays.understood import Understood
 from jepa_plugins.arrays.windows import Cut, stretches, within_one
+from jepa_plugins.data_path import data_path
 from jepa_plugins.images.space import ImageSpace
 from jepa_plugins.series.space import SeriesSpace
 from jepa_plugins.vectors.scales import Scales, scaled
 from jepa_plugins.vectors.space import VectorSpace
+
+_MANY = 1 << 20
+"""Steps of a table whose lines have not been counted."""
 
 _SPACES: Mapping[str, type[Space]] = {"images": ImageSpace, "series": SeriesSpace, "vectors": VectorSpace}
 
@@ -100,7 +105,7 @@ class ArraysConfig:
         Raises:
             RecipeError, DataError: nothing says it, and the file cannot be read.
         """
-        return _SPACES[self.observed_as or self._source().reading.observed_as]
+        return _SPACES[self.observed_as or self._observed_in_table() or self._source().reading.observed_as]
 
     def inferred(self) -> tuple[str, ...]:
         """What the array was taken for, and how to say otherwise; nothing where the recipe says it.
@@ -188,6 +193,16 @@ class ArraysConfig:
             f"of the {there} observations of each sequence the last {used} count; data.context_length = {there - 1} "
             f'takes all, and data.holds = "recordings" cuts every {used} in a row out of them',
         )
+
+    def _observed_in_table(self) -> ObservedAs | None:
+        """What an observation of a table is, where its beginning says it: reading all of it may take minutes, and a
+        recipe is checked before anything says that it is read."""
+        path = data_path(self.path)
+        if not self.path or not is_text_table(path):
+            return None
+        likely = {likeliest(Header((_MANY, num), "float32"), None, self.holds) for num in num_observed(path)}
+        found = {reading and reading.observed_as for reading in likely}
+        return found.pop() if len(found) == 1 else None
 
     def _source(self) -> Source:
         return Source.of(self.path, self.observed_as, self.holds, self._is_cut)

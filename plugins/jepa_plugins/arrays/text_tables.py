@@ -14,6 +14,7 @@ import io
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -83,6 +84,17 @@ def read_text_table(path: Path) -> TextTable:
         raise
 
 
+def num_observed(path: Path) -> tuple[int, ...]:
+    """How many columns of a table are observed, by its first line of numbers alone: two numbers where it hangs on all
+    lines whether the first column only counts them; none where the beginning is at fault.
+    """
+    with suppress(DataError, OSError, EOFError, zlib.error):
+        form = form_of(path)
+        with opened(path) as packed, io.TextIOWrapper(packed, encoding=form.encoding, errors="replace") as file:
+            return _Reading(form, Lines(path, file)).num_observed()
+    return ()
+
+
 @lru_cache(maxsize=1)
 def _read(path: Path, _signature: tuple[int, ...]) -> TextTable:
     form = form_of(path)
@@ -107,6 +119,17 @@ class _Reading:
         self._first_line: tuple[int, tuple[str, ...]] = 0, ()
         """The number of the first line of numbers, and its cells where no names stand above it."""
 
+    def num_observed(self) -> tuple[int, ...]:
+        """As of the function."""
+        self._first(iter(self._lines))
+        count = self._num_columns - sum(map(is_of_rows, self._names))
+        return (count, count - 1) if self._may_count else (count,)
+
+    @property
+    def _may_count(self) -> bool:
+        """Whether the first column is called as one that counts the lines."""
+        return self._num_columns > 1 and bool(self._names) and self._names[0] in _OF_INDEX
+
     def table(self) -> TextTable:
         """
         Raises:
@@ -119,7 +142,6 @@ class _Reading:
             raise DataError(
                 f"{self._path}: two columns have one name, of {', '.join(self._names[i] for i in of_rows)}."
             )
-        may_count = self._num_columns > 1 and bool(self._names) and self._names[0] in _OF_INDEX
         kept = [index for index in range(self._num_columns) if index not in of_rows]
         if not kept:
             raise DataError(
@@ -139,7 +161,7 @@ class _Reading:
             raise self._faults.error(self._num_rows)
         whole = np.concatenate(observed)
         notes = self._notes(whole)
-        if may_count and len(kept) > 1 and columns.counts_rows(0):
+        if self._may_count and len(kept) > 1 and columns.counts_rows(0):
             whole, kept = np.ascontiguousarray(whole[:, 1:]), kept[1:]
             called = f"called {self._names[0]!r}, which" if self._names[0] else "which has no name and"
             notes = (*notes, f"not read: the first column, {called} counts the rows")
