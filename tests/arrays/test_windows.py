@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import attrs
 import numpy as np
 import torch
 from hypothesis import given, settings
@@ -60,6 +61,11 @@ def test_a_recording_that_is_too_short_says_how_long_it_must_be() -> None:
     how = cut(4, 32, 32, is_windowed=True)
     assert re.match(r"a recording has 127 steps, and at least 128 are needed: .* 4 windows of 32", how.shortage(127))
     assert how.shortage(128) == ""
+    assert "Lower data.context_length or data.length (31 or less), or give a longer" in how.shortage(127)
+    assert "data.length (12 or less)" in how.shortage(100, to_split=True)
+    shorter = attrs.evolve(how, length=12, stride=12)
+    assert shorter.shortage(100, to_split=True) == ""
+    assert "or less" not in how.shortage(3)
     assert re.search(r"at least 256 are needed: .*and as many again to validate on", how.shortage(255, to_split=True))
     assert how.shortage(256, to_split=True) == ""
 

@@ -201,7 +201,7 @@ class ArraysConfig:
         if not self.path or not is_text_table(path):
             return None
         likely = {likeliest(Header((_MANY, num), "float32"), None, self.holds) for num in num_observed(path)}
-        found = {reading and reading.observed_as for reading in likely}
+        found = {None if reading is None else reading.observed_as for reading in likely}
         return found.pop() if len(found) == 1 else None
 
     def _source(self) -> Source:

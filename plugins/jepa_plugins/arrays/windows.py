@@ -52,6 +52,9 @@ class Cut:
         sides = ", and as many again to validate on" if to_split else ""
         observations = f"windows of {self.length} steps" if self.is_windowed else "steps"
         shorter = " or data.length" if self.is_windowed else ""
+        longest = num_steps // (self.num_places * (2 if to_split else 1))
+        if self.is_windowed and self.stride == self.length and longest:
+            shorter += f" ({longest} or less)"
         return (
             f"a recording has {num_steps:,} steps, and at least {needed:,} are needed: a sequence is "
             f"{self.num_places} {observations}, context and target{sides}. Lower data.context_length{shorter}, or give "

@@ -213,3 +213,15 @@ def test_it_keeps_what_datasets_promise(frames: Any, recordings: Path) -> None:
     )
     outcomes = {result.check: result for result in check_component(component, config=config)}
     assert {result.outcome for name, result in outcomes.items() if name != "metrics"} == {"passed"}, outcomes
+
+
+def test_images_that_are_resized_are_said(recordings: Path) -> None:
+    assert built(recordings).notes == ()
+    (one,) = built(recordings, height=8).notes
+    assert one == (
+        "images of 4 × 6 pixels (height × width) are resized to 8 × 6; data.height and data.width say otherwise"
+    )
+    write(recordings / "a" / "frame99.png", size=(12, 10))
+    (several,) = built(recordings).notes
+    assert several.startswith("images of 2 sizes from 4 × 6 to 10 × 12 pixels (height × width) are resized to 4 × 6;")
+    assert built(recordings, frames="crops").notes == ()

@@ -100,13 +100,17 @@ class ImageFolderConfig:
         _require_pillow()
         root = data_path(self.path)
         images, num_links = _found_images(root)
-        sequences = self._crops(root, images) if self.frames == "crops" else self._windows(root, images)
+        sizes: set[tuple[int, int]] = set()
+        split = self._crops if self.frames == "crops" else self._windows
+        sequences = split(root, images, sizes)
         train, validation = TaskSplit(share=self.validation_share, seed=self.seed).apply(
             Observations({"pixels": sequences.pixels}), tasks=sequences.tasks, labels=sequences.labels
         )
         what = "images" if self.frames == "crops" else "recordings"
         lead = "symbolic link leads out of {} and was" if num_links == 1 else "symbolic links lead out of {} and were"
         notes = (f"{num_links:,} {lead.format(root)} left out",) if num_links else ()
+        if self.frames == "files":
+            notes += self._resized(sizes)
         return SequenceDataset(
             space=ImageSpace(channels=self.channels, height=self.height, width=self.width),
             train=train,
@@ -117,14 +121,26 @@ class ImageFolderConfig:
             notes=notes,
         )
 
-    def _windows(self, root: Path, images: list[Path]) -> _Sequences:
+    def _resized(self, sizes: set[tuple[int, int]]) -> tuple[str, ...]:
+        """That images are not as they are in their files; `sizes` are their heights and widths."""
+        if sizes == {(self.height, self.width)}:
+            return ()
+        told = [f"{height} × {width}" for height, width in sorted(sizes)]
+        found = f"{len(told)} sizes from {told[0]} to {told[-1]}" if len(told) > 1 else told[0]
+        return (
+            f"images of {found} pixels (height × width) are resized to {self.height} × {self.width}; data.height and "
+            "data.width say otherwise",
+        )
+
+    def _windows(self, root: Path, images: list[Path], sizes: set[tuple[int, int]]) -> _Sequences:
         """Windows over the files of each folder."""
         num_places = self.context_length + 1
         recordings = {folder: list(files) for folder, files in groupby(images, key=lambda image: image.parent)}
         if len(recordings) < 2:
             raise DataError(
                 f"{root} holds one recording, and at least 2 are needed, 1 to train and 1 to validate: put the frames "
-                "of each into a folder of its own. For still images there is data.frames = 'crops'."
+                "of each into a folder of its own. Of a single one the end validates where its frames are saved as an "
+                "array (time, H, W, C), for data.kind = \"arrays\". For still images there is data.frames = 'crops'."
             )
         for folder, files in recordings.items():
             if len(files) < num_places:
@@ -133,7 +149,7 @@ class ImageFolderConfig:
                     f"{num_places}: {self.context_length} of context and the target. Add frames, take the folder out, "
                     "or lower data.context_length; for still images there is data.frames = 'crops'."
                 )
-        pixels = _in_threads(lambda image: self._read(root / image, [_WHOLE]), images)
+        pixels = _in_threads(lambda image: self._read(root / image, [_WHOLE], sizes), images)
         windows, tasks, first = [], [], 0
         for task, files in enumerate(recordings.values()):
             starts = range(first, first + len(files) - self.context_length, self.stride)
@@ -144,9 +160,9 @@ class ImageFolderConfig:
         kinds = [folder.parts[0] if len(folder.parts) > 1 else "" for folder in recordings]
         return _Sequences.of(torch.stack(windows), tasks, [str(folder) for folder in recordings], kinds)
 
-    def _crops(self, root: Path, images: list[Path]) -> _Sequences:
+    def _crops(self, root: Path, images: list[Path], sizes: set[tuple[int, int]]) -> _Sequences:
         """A sequence of crops of each image."""
-        pixels = _in_threads(lambda image: self._read(root / image, self._boxes(image)), images)
+        pixels = _in_threads(lambda image: self._read(root / image, self._boxes(image), sizes), images)
         kinds = [image.parts[0] if len(image.parts) > 1 else "" for image in images]
         return _Sequences.of(pixels, list(range(len(images))), [str(image) for image in images], kinds)
 
@@ -160,8 +176,8 @@ class ImageFolderConfig:
             boxes.append((left, top, left + side, top + side))
         return boxes
 
-    def _read(self, file: Path, boxes: list[_Box]) -> Tensor:
-        """A file's parts (len(boxes), C, H, W) uint8."""
+    def _read(self, file: Path, boxes: list[_Box], sizes: set[tuple[int, int]]) -> Tensor:
+        """A file's parts (len(boxes), C, H, W) uint8; the file's own height and width join `sizes`."""
         import PIL.Image
 
         try:
@@ -170,6 +186,7 @@ class ImageFolderConfig:
         except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
             why = "it is none that Pillow knows" if isinstance(error, PIL.UnidentifiedImageError) else reason(error)
             raise DataError(f"{file} cannot be read as an image: {why}. Repair it or take it out.") from error
+        sizes.add((image.height, image.width))
         parts = [
             np.asarray(image.resize((self.width, self.height), PIL.Image.Resampling.BILINEAR, box=_scaled(box, image)))
             for box in boxes
