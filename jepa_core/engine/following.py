@@ -14,6 +14,7 @@ from jepa_core.engine.ending import Ending
 from jepa_core.engine.interruption import Interruption
 from jepa_core.engine.starting import Resumption
 from jepa_core.engine.trainer import Trainer
+from jepa_core.errors import CheckpointError
 from jepa_core.recipes.tables import Recipe
 from jepa_core.run_directory.bad_batches import BadBatch, write_bad_batch
 from jepa_core.run_directory.layout import CHECKPOINTS, rank_metrics, recorded_ranks
@@ -77,11 +78,24 @@ def restored(trainer: Trainer, resumption: Resumption | None) -> Any:
     """
     if resumption is None or resumption.checkpoint is None:
         return ()
-    trainer.require_one_step(resumption.step)
+    _require_one_step(trainer.crew, resumption.step)
     if resumption.inherits:
         return trainer.inherit(resumption.checkpoint)
     trainer.resume(resumption.checkpoint)
     return ()
+
+
+def _require_one_step(crew: Crew, step: int) -> None:
+    """Refuse to go on from different checkpoints.
+
+    Raises:
+        CheckpointError: ranks found different ones.
+    """
+    if crew.agree([step, -step]) != [step, -step]:
+        raise CheckpointError(
+            f"Rank {crew.rank} found its newest checkpoint at step {step}, another rank a different one. All ranks "
+            "have to read the same run directory."
+        )
 
 
 class _Following:

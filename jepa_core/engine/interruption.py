@@ -20,8 +20,12 @@ SAVE = signal.SIGUSR1
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-STOPPING = "Stopping: the step under way is given up and a checkpoint written. Ctrl-C again ends at once, without one."
-"""What is said once a signal has asked for the end."""
+def stopping(*, compiles: bool) -> str:
+    """What is said once a signal has asked for the end; `compiles`: the step under way is being compiled."""
+    if compiles:
+        what = "Stopping once the step is compiled, which cannot be broken off: it may take a minute, and a checkpoint"
+        return f"{what} is written then. Ctrl-C again ends at once, without one."
+    return "Stopping: the step under way is given up and a checkpoint written. Ctrl-C again ends at once, without one."
 
 
 class StoppedBeforeTraining(SystemExit):

@@ -16,7 +16,7 @@ from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.ending import Ending, directory_lost
 from jepa_core.engine.fitting_state import StartedAnew
 from jepa_core.engine.following import follow, rank_rows, restored, set_aside
-from jepa_core.engine.interruption import STOPPING, Interruption
+from jepa_core.engine.interruption import Interruption, stopping
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.opening import Conclusion, Opening, OpenScreen
 from jepa_core.engine.parallel import device_of_rank, joined_crew, losses_told, require_equal_shares
@@ -201,7 +201,6 @@ class _Session:
         self.lost_rows: LostRows | None = None
         """Of a run that goes on: rows that are no longer there."""
         self.moved = ""
-        """That the data of a run that goes on lies elsewhere now."""
         self._not_saved = ""
         """Why a run whose directory is lost has no last checkpoint."""
 
@@ -250,7 +249,9 @@ class _Session:
             )
             self.crew.meet()
             self.writer.watch(map(rank_metrics, range(1, self.crew.size)))
-            with interruption.acknowledged(lambda: screen.event("warning", STOPPING, "")):
+            with interruption.acknowledged(
+                lambda: screen.event("warning", stopping(compiles=trainer.is_compiling), "")
+            ):
                 ending = self._train(trainer, interruption)
             if ending.kind == "rolled back":
                 return self._conclude_rolled_back(trainer, ending)

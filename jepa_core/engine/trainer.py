@@ -43,7 +43,6 @@ from jepa_core.engine.sharding import Shards
 from jepa_core.engine.slices import whole_tree
 from jepa_core.engine.state_registry import Entry
 from jepa_core.engine.step import TrainingStep
-from jepa_core.errors import CheckpointError
 from jepa_core.recipes.tables import Recipe
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_core.watch.findings import Severity
@@ -91,6 +90,7 @@ class Trainer:
         self.course_before: Course | None = None
         """The way through the data before the run went on with batches of another size; None where it did not."""
         self._is_initialised = self._ends = False
+        self._compiled_at = -1
         progress = Entry(self._progress, self._restore_progress)
         step = self.step
         self.state = run_state(
@@ -99,6 +99,11 @@ class Trainer:
         )  # fmt: skip
         self.saving = Saving(compute.device, record, built=self.state.read())
         self._row_started = time.perf_counter()
+
+    @property
+    def is_compiling(self) -> bool:
+        """Whether the step under way is compiled first, which nothing breaks off. Any thread may ask."""
+        return self._compiled_at == self.steps_done
 
     @property
     def calendar(self) -> Calendar:
@@ -119,18 +124,6 @@ class Trainer:
         before = Course.restored(state["course"])
         self.step.course = before.fitting(self.step.course, self.steps_done)
         self.course_before = before if self.step.course != before else None
-
-    def require_one_step(self, step: int) -> None:
-        """Refuse to go on from different checkpoints.
-
-        Raises:
-            CheckpointError: ranks found different ones.
-        """
-        if self.crew.agree([step, -step]) != [step, -step]:
-            raise CheckpointError(
-                f"Rank {self.crew.rank} found its newest checkpoint at step {step}, another rank a different one. All "
-                "ranks have to read the same run directory."
-            )
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint instead of from step 0."""
@@ -200,9 +193,8 @@ class Trainer:
 
     def _steps(self, interruption: Interruption) -> Ending:
         if self.recipe.train.compile is True:
-            takes = f"{self.step.compiling.takes:.0f} s"
             self._tell_of_compiling(
-                f"The first step takes longer, about {takes}: it is compiled (train.compile = true)."
+                f"The first step takes longer, about {self.step.compiling.takes:.0f} s: it is compiled."
             )
         self._row_started = time.perf_counter()
         while not self.calendar.is_last(self.steps_done) and not self._ends:
@@ -336,6 +328,7 @@ class Trainer:
         self.step.compile()
 
     def _tell_of_compiling(self, message: str) -> None:
+        self._compiled_at = self.steps_done
         self.record.event("compiling", "info", message, step=self.steps_done, notice=True)
 
     def _tell_of_slower_steps(self) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +25,7 @@ from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
+from tests.conftest import TINY
 from tests.engine.test_session import Watcher
 from tests.engine.training import KeptRecord, RecipeMaker, a_trainer, take_steps
 
@@ -134,3 +138,26 @@ def test_a_stop_while_the_verdict_is_reached_does_not_keep_a_finished_run_from_i
     assert concluded.verdict is not None
     assert RunReader(concluded.path).state() == "finished"
     assert RunReader(concluded.path).verdict() == concluded.verdict
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="steps are compiled with a C++ compiler here")
+def test_a_stop_while_the_step_is_compiled_is_answered_at_once_and_a_second_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY)
+    flags = ["--device", "cpu", "--no-audit", "--set", "train.compile=true", "--set", "checkpoint.every_steps=1"]
+    environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), "TERM": "dumb"}
+    command = [sys.executable, "-m", "jepa_core", "run", "tiny.toml", *flags]
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, **output) as run:  # type: ignore[call-overload]
+        next(line for line in run.stdout if "it is compiled" in line)
+        time.sleep(3)  # within the compiler
+        began = time.monotonic()
+        run.send_signal(signal.SIGTERM)
+        assert "Stopping once the step is compiled" in next(line for line in run.stdout if "Stopping" in line)
+        run.send_signal(signal.SIGTERM)
+        rest = run.stdout.read()
+        assert run.wait() == 143
+    assert time.monotonic() - began < 4
+    assert "Ended at once" in rest
+    (left,) = (tmp_path / "runs").iterdir()
+    assert (left / "recipe.toml").is_file()
