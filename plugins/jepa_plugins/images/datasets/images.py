@@ -108,7 +108,7 @@ class ImageFolderConfig:
         )
         what = "images" if self.frames == "crops" else "recordings"
         lead = "symbolic link leads out of {} and was" if num_links == 1 else "symbolic links lead out of {} and were"
-        notes = (f"{num_links:,} {lead.format(root)} left out",) if num_links else ()
+        notes: tuple[str, ...] = (f"{num_links:,} {lead.format(root)} left out",) if num_links else ()
         if self.frames == "files":
             notes += self._resized(sizes)
         return SequenceDataset(
