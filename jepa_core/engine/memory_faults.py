@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import torch
 
 from jepa_core.discovery.offer import in_words
-from jepa_core.engine.step import TrainingStep
 from jepa_core.errors import DeviceError
 from jepa_core.recipes.tables import Recipe
 from jepa_core.run_directory.naming import typed_name
 from jepa_core.visible_text import clean
 
+if TYPE_CHECKING:
+    from jepa_core.engine.step import TrainingStep  # which builds networks, and they come here
+
 _GIB = 2**30
+_WORDS = ("DefaultCPUAllocator", "Storage size calculation overflowed")
+"""Of torch's errors on the host; the second is of more bytes than can be counted."""
 
 
 class OutOfMemory(DeviceError):  # noqa: N818  # what torch calls it, too
@@ -30,7 +38,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """On a GPU, or on the host, where torch has no class for it."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
 
 
 def out_of_memory(
@@ -53,6 +61,37 @@ def out_of_memory(
         f"What else is known, and how to go on: jepa autopsy {clean(typed_name(run), 300)}",
     ]
     return OutOfMemory("\n".join(message), settings)
+
+
+@contextmanager
+def memory_for(what: str, settings: Any) -> Iterator[None]:
+    """While entered, memory that is not there is laid to the settings (an attrs class) that `what` is built with.
+
+    Raises:
+        DeviceError: they ask for more memory than there is.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        said = clean(in_words(error).rpartition("DefaultCPUAllocator: ")[2], 200).rstrip(".")
+        given = given_settings(settings)
+        raise DeviceError(
+            f"There is not enough memory for {what}: {said}.\n"
+            f"Its settings ask for that{f': {given}' if given else ''}. Make them smaller, or what it is built upon."
+        ) from error
+
+
+def given_settings(settings: Any) -> str:
+    """Those of an attrs class that are not their defaults, such as "heads = 5 (4 by default)"; empty where all are."""
+    given = {field: getattr(settings, field.name) for field in attrs.fields(type(settings)) if field.init}
+    return ", ".join(
+        f"{field.name} = {clean(repr(value), 60)}"
+        + ("" if field.default is attrs.NOTHING else f" ({field.default!r} by default)")
+        for field, value in given.items()
+        if not isinstance(field.default, attrs.Factory) and value != field.default
+    )
 
 
 def smaller_batch(batch_size: int, accumulate: int, ranks: int = 1) -> dict[str, int]:

@@ -29,6 +29,7 @@ from jepa_core.contracts import (
 from jepa_core.engine.augmentation import named_augmentations
 from jepa_core.engine.building import built
 from jepa_core.engine.data_shape import DataShape
+from jepa_core.engine.memory_faults import memory_for
 from jepa_core.engine.projector import build_projector
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.engine.slices import local
@@ -67,7 +68,8 @@ class OnlineNetwork(nn.Module):
             AggregatorFacts(embedding_dim=dim, context_length=context_length, num_tokens=tokens, roles=shape.roles),
         )
         self.predictor = built(recipe.predictor, PredictorFacts(embedding_dim=dim, context_length=context_length))
-        self.projector = build_projector(recipe.projector, dim)
+        with memory_for("the projector", recipe.projector):
+            self.projector = build_projector(recipe.projector, dim)
 
     def encode(self, observations: Observations) -> Embeddings:
         """Observations (M, …) to tokens (M, N, D)."""

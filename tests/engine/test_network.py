@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import re
+from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
@@ -17,10 +19,12 @@ from jepa_core.engine.checkpoint import same_tree
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.network import Parts, build_parts, masked_mean
-from jepa_core.errors import PluginError
+from jepa_core.errors import DeviceError, PluginError
 from jepa_core.metrics import Metric
+from jepa_core.registry import chosen_plugins
 from jepa_plugins.grids.space import GridSpace
 from tests.engine.training import CPU, RecipeMaker
+from tests.plugins.distributions import COMPONENT
 
 YES, NO = torch.tensor(True), torch.tensor(False)
 
@@ -108,6 +112,63 @@ class FailingConfig:
 def test_a_component_that_fails_to_build_is_named_with_its_origin(raises: bool, told: str) -> None:
     with pytest.raises(PluginError, match=rf"'failing' \(tests\.engine\.test_network\.FailingConfig\).*{told}"):
         built(FailingConfig(raises=raises), object())
+
+
+@attrs.frozen(kw_only=True)
+class GivenConfig:
+    """Takes no five heads, and memory by the rest."""
+
+    kind: ClassVar[str] = "given"
+    metrics: ClassVar[tuple[Any, ...]] = ()
+    heads: int = 3
+    width: int = 8
+    taps: tuple[int, ...] = attrs.field(factory=tuple)
+
+    def build(self, _facts: object) -> nn.Module:
+        if self.heads == 5:
+            raise ValueError("five is too many")
+        return nn.Linear(self.width, self.width)
+
+
+def test_settings_that_are_not_the_defaults_are_named_where_a_component_fails_to_build() -> None:
+    with pytest.raises(PluginError) as caught:
+        built(GivenConfig(heads=5), None)
+    message = str(caught.value)
+    assert "It may not take its settings: heads = 5 (3 by default). Try it without. Check it" in message
+    with pytest.raises(PluginError) as plain:
+        built(FailingConfig(raises=True), None)
+    assert "It may not take" not in str(plain.value)
+
+
+@pytest.mark.parametrize("width", [1 << 22, 1 << 31])
+def test_memory_that_settings_ask_for_is_laid_to_them_and_to_no_author(width: int) -> None:
+    with pytest.raises(DeviceError) as caught:
+        built(GivenConfig(width=width), None)
+    message = str(caught.value)
+    assert message.startswith("There is not enough memory for the component 'given' (")
+    assert f"Its settings ask for that: width = {width} (8 by default). Make them smaller" in message
+    assert "author" not in message
+
+
+def test_memory_that_the_projector_asks_for_is_no_fault_of_the_program(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe("projector.dim=100000000000")
+    with pytest.raises(
+        DeviceError, match=r"memory for the projector: .*\nIts settings ask for that: .*dim = 100000000000"
+    ):
+        build_parts(recipe, DataShape(context_length=3, space=GridSpace(side=8)), CPU)
+
+
+def test_a_component_of_the_users_own_file_is_theirs_to_correct(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(
+        COMPONENT.format(kind="own").replace("        import torch\n", "        raise ValueError('not yet')\n")
+    )
+    component = chosen_plugins([file], []).get("aggregator", "own")
+    assert component is not None
+    with pytest.raises(PluginError) as caught:
+        built(component.config_class(), None)
+    assert re.search(rf"Correct {file}:\d+; jepa plugins check {file} tries it alone", str(caught.value))
+    assert "author" not in str(caught.value)
 
 
 @attrs.frozen(kw_only=True)
