@@ -52,38 +52,46 @@ def brief_audit(
     findings += run_findings(recipe, dataset)
     findings += scale_findings(recipe, dataset)
     length = dataset.train.num_places - 1
-    reason = no_time_reason(length, identical)
-    in_doubt = recipe.aggregator.kind != AverageConfig.kind
-    # One observation alone may still be pooled otherwise than by a mean: that is tried below.
-    if in_doubt and length > 1 and identical == 1:
-        row = EffectRow(
-            kind="part", name=f"aggregator {recipe.aggregator.kind}", without="mean", verdict="none", reason=reason
+    can_matter = recipe.aggregator.kind != AverageConfig.kind
+    in_doubt = can_matter and length > 1 and identical == 1
+    # Where the context never changes, that the aggregator has no effect is too grave to hang on the time that is left.
+    if in_doubt or time.perf_counter() < deadline:
+        reason = no_time_reason(length, identical) if in_doubt else ""
+        findings += _of_first_batch(
+            recipe, dataset, compute, deadline, look_at_aggregator=can_matter, no_effect_reason=reason
         )
-        findings.append(aggregator_finding(row, recipe))
-        in_doubt = False
-    if time.perf_counter() < deadline:
-        findings += _of_first_batch(recipe, dataset, compute, deadline, look_at_aggregator=in_doubt)
     return by_severity(without_what_is_set(finding, recipe) for finding in findings)
 
 
 def _of_first_batch(
-    recipe: Recipe, dataset: SequenceDataset, compute: Compute, deadline: float, *, look_at_aggregator: bool
+    recipe: Recipe,
+    dataset: SequenceDataset,
+    compute: Compute,
+    deadline: float,
+    *,
+    look_at_aggregator: bool,
+    no_effect_reason: str,
 ) -> list[Finding]:
+    """`no_effect_reason` says why the aggregator may have no effect, which is tried however late it is: it may still pool
+    the tokens of an observation otherwise than by a mean."""
     findings: list[Finding] = []
     # A codebook at its random start is good enough to see what reaches what, and k-means takes seconds.
     bench = Bench(recipe, dataset, compute, sequences=NUM_SEQUENCES, initial_sequences=0)
     bench.encode(1)
-    if time.perf_counter() > deadline:
+    if time.perf_counter() > deadline and not no_effect_reason:
         return findings
     outcome = bench.first_outcome()
     if look_at_aggregator:
         average = Change(recipe=attrs.evolve(bench.recipe, aggregator=AverageConfig()))
         without = bench.first_outcome(average).forward.z_context
         moved = relative_change(without, outcome.forward.z_context)
+        name = f"aggregator {recipe.aggregator.kind}"
         if moved > ROUNDING:
-            name = f"aggregator {recipe.aggregator.kind}"
             row = EffectRow(kind="part", name=name, without="mean", verdict="effect", embeddings=moved)
             findings.append(aggregator_matters(row, num_steps=0))
+        elif no_effect_reason:
+            row = EffectRow(kind="part", name=name, without="mean", verdict="none", reason=no_effect_reason)
+            findings.append(aggregator_finding(row, recipe))
     if time.perf_counter() > deadline:
         return findings
     shares = bench.shares()

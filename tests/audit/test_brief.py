@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from jepa_core.audit.auditing import audit_recipe
 from jepa_core.audit.brief import brief_audit
 from jepa_core.cli import main
 from jepa_core.recipes.tables import Recipe
@@ -83,3 +84,18 @@ def test_a_critical_finding_has_an_exit_code_of_its_own_and_a_flag_that_mends_it
     assert audit["data"]["identical_context"] == 1.0
     assert call("audit", recipe, "--brief", "--device", "cpu") == 4
     assert "--set data.context_length=1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("aggregator", ["attention", "attention_pool"])
+def test_both_audits_agree_whether_the_aggregator_matters_where_the_context_never_changes(
+    tiny_recipe: RecipeMaker, aggregator: str
+) -> None:
+    recipe = tiny_recipe(f"aggregator.kind={aggregator}")
+    still = repeated(data_of(recipe))
+    names = {"aggregator matters", "aggregator without effect"}
+    brief, whole = (
+        {finding.name for finding in findings} & names
+        for findings in (brief_audit(recipe, still, COMPUTE, 0.0), audit_recipe(recipe, still, COMPUTE).findings)
+    )
+    assert brief == whole
+    assert len(brief) == 1

@@ -122,7 +122,7 @@ def test_constant_channels_and_very_different_scales_are_found() -> None:
     audit = audited_values(values, "series", "2 steps", "channel")
     constant, unequal = audit.findings
     assert (constant.name, constant.severity) == ("constant channels", "warning")
-    assert "1 of 4 channels never change: 1, channel 1 is always 3." in constant.message
+    assert "1 of 4 channels never changes: channel 1 is always 3." in constant.message
     assert unequal.name == "unequal channels"
     assert "channel 2 has a standard deviation of" in unequal.message
     assert "Standardise" in unequal.advice
@@ -169,3 +169,25 @@ def test_of_standardised_channels_values_are_told_as_they_were_given() -> None:
     (constant,) = audit.findings
     assert "channel 1 is always 7.3." in constant.message
     assert audit.lines[0] == ("series", "2 steps · each channel standardised by what trains")
+
+
+def test_of_several_constant_channels_the_first_are_listed() -> None:
+    values = drawn(50, 2, 6)
+    values[..., 1:] = torch.arange(1.0, 6.0)
+    (constant,) = audited_values(values, "series", "2 steps", "channel").findings
+    assert constant.message == "5 of 6 channels never change: 1, 2, 3, …; channel 1 is always 1."
+
+
+@pytest.mark.parametrize(("scale", "name"), [(0.05, "small"), (0.2, ""), (50, ""), (500, "large")])
+def test_channels_that_are_all_small_or_large_are_found(scale: float, name: str) -> None:
+    values = drawn(500, 2, 3) * scale
+    findings = audited_values(values, "series", "2 steps", "channel").findings
+    assert [finding.name for finding in findings] == ([f"{name} channels"] if name else [])
+    assert all(finding.set == {"data": {"standardise": True}} for finding in findings)
+
+
+def test_a_single_channel_far_from_zero_is_told_in_the_singular() -> None:
+    values = drawn(500, 2, 2)
+    values[..., 1] += 4
+    (far,) = audited_values(values, "series", "2 steps", "channel").findings
+    assert far.title == "1 of 2 channels varies little beside its mean"

@@ -181,8 +181,9 @@ def _constant(found: ChannelFigures, noun: str, scales: Sequence[tuple[float, fl
         yield Finding(
             name=f"constant {noun}s",
             severity="warning",
-            message=f"{len(constant)} of {len(found.mean)} {noun}s never change: {_listed(constant)}, "
-            f"{noun} {constant[0]} is always {value:.4g}.",
+            message=f"{len(constant)} of {len(found.mean)} {noun}s "
+            + (f"never change: {_listed(constant)}; " if len(constant) > 1 else "never changes: ")
+            + f"{noun} {constant[0]} is always {value:.4g}.",
             evidence={"constant": len(constant), "of": len(found.mean), "first": constant[0]},
             advice="Leave them out of the data: they say nothing of what comes next.",
         )
@@ -227,7 +228,8 @@ def scale_findings(found: ChannelFigures, noun: str) -> Iterator[Finding]:
         yield Finding(
             name=f"{noun}s far from zero",
             severity="warning",
-            message=f"{len(far)} of {len(found.mean)} {noun}s vary little beside their mean: {noun} {first} is "
+            message=f"{len(far)} of {len(found.mean)} {noun}s {'varies' if len(far) == 1 else 'vary'} little beside "
+            f"{'its' if len(far) == 1 else 'their'} mean: {noun} {first} is "
             f"{float(found.mean[first]):.4g} on average, with a standard deviation of {float(found.std[first]):.3g}.",
             evidence={"far": len(far), "of": len(found.mean), "first": first},
             advice=f"Standardise the data, each {noun} by its mean and standard deviation in training: what hardly "
