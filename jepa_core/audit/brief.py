@@ -72,8 +72,8 @@ def _of_first_batch(
     look_at_aggregator: bool,
     no_effect_reason: str,
 ) -> list[Finding]:
-    """`no_effect_reason` says why the aggregator may have no effect, which is tried however late it is: it may still pool
-    the tokens of an observation otherwise than by a mean."""
+    """`no_effect_reason` says why the aggregator may have no effect, which is tried however late it is: it may still
+    pool the tokens of an observation otherwise than by a mean."""
     findings: list[Finding] = []
     # A codebook at its random start is good enough to see what reaches what, and k-means takes seconds.
     bench = Bench(recipe, dataset, compute, sequences=NUM_SEQUENCES, initial_sequences=0)

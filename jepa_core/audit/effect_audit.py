@@ -11,7 +11,7 @@ from jepa_core.audit.bench import Bench
 from jepa_core.audit.fields import Field, fields_of, with_value
 from jepa_core.audit.rebuilding import Change, take_over_state
 from jepa_core.audit.replacements import AverageConfig, UnquantizedConfig
-from jepa_core.audit.report import EffectRow, Kind
+from jepa_core.audit.report import ORDER_UNSEEN, EffectRow, Kind
 from jepa_core.audit.trial import CLEAR, NO_EFFECT, Effect, relative_change
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.facts import EncoderFacts
@@ -50,7 +50,7 @@ def part_rows(bench: Bench, identical: float) -> Iterator[EffectRow]:
         is_none = _is_rounding(bench, effect)
         yield _part_row(f"aggregator {recipe.aggregator.kind}", "mean", effect, reason, is_none=is_none)
     effect = bench.try_change(Change(recipe=recipe, rolled_context=True))
-    reason = no_time_reason(bench.shape.context_length, identical) or "the aggregator does not see the order"
+    reason = no_time_reason(bench.shape.context_length, identical) or ORDER_UNSEEN
     yield _part_row("context order", "permuted", effect, reason, is_none=_is_rounding(bench, effect))
     if recipe.quantizer.kind != UnquantizedConfig.kind:
         change = Change(recipe=attrs.evolve(recipe, quantizer=UnquantizedConfig()))

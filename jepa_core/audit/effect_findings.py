@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from jepa_core.audit.fields import with_value
-from jepa_core.audit.report import EffectRow
+from jepa_core.audit.report import ORDER_UNSEEN, EffectRow
 from jepa_core.audit.trial import NUM_STEPS
 from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.findings import Finding
@@ -68,14 +68,17 @@ def aggregator_matters(row: EffectRow, num_steps: int) -> Finding:
 
 
 def order_finding(row: EffectRow) -> Finding:
-    """The order of the context cannot matter although the aggregator does."""
+    """The order of the context cannot matter although the aggregator does: it sees no positions, or nothing changes."""
+    is_unseen = row.reason == ORDER_UNSEEN
     return Finding(
         name="order without effect",
         severity="warning",
         message=f"The order of the context has no effect: {row.reason}.",
         evidence=_evidence(row),
-        advice="Where order decides what follows, take an aggregator that sees positions.",
-        set={"aggregator": {"kind": "attention"}},
+        advice="Where order decides what follows, take an aggregator that sees positions."
+        if is_unseen
+        else "There is no order to be seen: give data whose context changes.",
+        set={"aggregator": {"kind": "attention"}} if is_unseen else {},
     )
 
 

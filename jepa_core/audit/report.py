@@ -21,6 +21,10 @@ def largest_of(changes: Sequence[float]) -> float:
     return math.nan if any(map(math.isnan, changes)) else max(changes)
 
 
+ORDER_UNSEEN = "the aggregator does not see the order"
+"""Why the order of the context has no effect, where the context changes."""
+
+
 @attrs.frozen(kw_only=True)
 class EffectRow:
     """What replacing a part, or moving a setting, does in the first three steps."""

@@ -10,7 +10,7 @@ import pytest
 
 from jepa_core.audit.effect_audit import identical_reason, no_time_reason
 from jepa_core.audit.effect_findings import effect_findings
-from jepa_core.audit.report import EffectRow, Kind
+from jepa_core.audit.report import ORDER_UNSEEN, EffectRow, Kind
 from jepa_core.contracts import Space
 from jepa_core.metrics import Metric
 from jepa_core.recipes.tables import Recipe
@@ -88,6 +88,16 @@ def test_that_the_order_is_not_seen_is_told_only_where_the_aggregator_matters(
     assert ("order without effect" in findings) is matters
     assert ("aggregator without effect" in findings) is not matters
     assert found(tiny_recipe(), row(ORDER)) == {}  # a mean, which has no row
+
+
+def test_an_aggregator_that_sees_positions_is_advised_where_there_is_an_order(tiny_recipe: RecipeMaker) -> None:
+    unseen, still = (
+        found(tiny_recipe(), row(AGGREGATOR, has_effect=True), row(ORDER, reason=reason))["order without effect"]
+        for reason in (ORDER_UNSEEN, "all 3 observations of context identical in 100 % of sequences")
+    )
+    assert unseen.set == {"aggregator": {"kind": "attention"}}
+    assert still.set == {}
+    assert "give data whose context changes" in still.advice
 
 
 @pytest.mark.parametrize(
