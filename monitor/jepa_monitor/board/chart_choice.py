@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -57,8 +57,7 @@ class ChartChoice:
         if filter_text != self._filter:
             self._order, self._filter = KeptOrder(), filter_text
             self._was_in_trouble.clear()
-        names = sorted({name for view in runs for name in view.history.names})
-        groups = chart_groups(names, null_labels(runs[0])) if len(runs) == 1 else split(chart_groups(names))
+        groups = groups_of(runs)
         by_name = trouble_by_name(runs[0].outlooks) if len(runs) == 1 else {}
         shown = _matching(groups, filter_text) if filter_text else self._that_matter(groups, runs, by_name)
         troubles = {group.key: trouble_of(group.names, by_name) for group in shown}
@@ -89,6 +88,15 @@ class ChartChoice:
         return group.key in self._varied or any(_has_begun(group.names, view) for view in runs)
 
 
+def groups_of(runs: Sequence[RunView]) -> tuple[ChartGroup, ...]:
+    """All charts of one run, or of several together."""
+    names = sorted({name for view in runs for name in view.history.names})
+    zero = [name for name in names if name.startswith("loss.") and _is_zero(name, runs)]
+    if len(runs) == 1:
+        return chart_groups(names, null_labels(runs[0]), zero)
+    return split(chart_groups(names, zero=zero))
+
+
 def null_labels(view: RunView) -> dict[str, str]:
     """What the lines of the strongest nulls are called."""
     lines = {
@@ -97,6 +105,11 @@ def null_labels(view: RunView) -> dict[str, str]:
         "val.hard.null_mrr": view.nulls.hardest,
     }
     return {metric: null_title(null.name) for metric, null in lines.items() if null is not None}
+
+
+def _is_zero(name: str, runs: Iterable[RunView]) -> bool:
+    all_series = (view.history.series(name) for view in runs)
+    return not any(series is not None and bool(series.values.any()) for series in all_series)
 
 
 def _has_variety(names: Collection[str], view: RunView) -> bool:

@@ -51,6 +51,7 @@ class _Shared:
     """Name and label; those that a run lacks are left out, and a dim label ends in `*`."""
 
 
+_TOTAL, _TERM = "loss.total", r"loss\.(?!total$)[^.]+"
 _IN_ORDER: tuple[_Shared | str, ...] = (
     _Shared(
         key="val.retrieval.mrr",
@@ -63,7 +64,7 @@ _IN_ORDER: tuple[_Shared | str, ...] = (
     r"loss\.info_nce",
     "vq.usage",
     _Shared(key="rank", title="rank", members=(("rank.context", "context"), ("rank.target", "target"))),
-    r"loss\.(?!total$)[^.]+",
+    _TERM,
     "grad.norm",
     _Shared(
         key="val.retrieval.above_null",
@@ -133,12 +134,15 @@ _FORMER = {
 _NO_CHART = frozenset({"step", "epoch"})
 
 
-def chart_groups(names: Iterable[str], nulls: Mapping[str, str] | None = None) -> tuple[ChartGroup, ...]:
+def chart_groups(
+    names: Iterable[str], nulls: Mapping[str, str] | None = None, zero: Collection[str] = ()
+) -> tuple[ChartGroup, ...]:
     """Every metric in one chart: those that matter first.
 
     Args:
         names: of the metrics.
         nulls: labels of the lines that are a null's, by metric.
+        zero: losses that are always 0, as that of a quantizer that is none.
     """
     left = [name for name in names if name not in _NO_CHART]
     groups: list[ChartGroup] = []
@@ -148,9 +152,15 @@ def chart_groups(names: Iterable[str], nulls: Mapping[str, str] | None = None) -
         for name in group.names:
             left.remove(name)
 
+    sole = _sole_loss(name for name in left if name not in zero)
     for entry in _IN_ORDER:
         for group in _matching(entry, tuple(left)):
-            take(attrs.evolve(group, matters=True))
+            if not sole:
+                take(attrs.evolve(group, matters=True))
+            elif group.key == sole:
+                take(attrs.evolve(_over_validation(sole, left), matters=True))
+            elif group.key not in (_TOTAL, f"val.{sole}.raw"):
+                take(attrs.evolve(group, matters=True))
     for shared in _FURTHER:
         for group in _matching(shared, tuple(left)):
             take(group)
@@ -161,6 +171,19 @@ def chart_groups(names: Iterable[str], nulls: Mapping[str, str] | None = None) -
     # A metric may be called as a family is: "moved" beside "moved.encoder".
     groups += [attrs.evolve(single(name), key=f"{name} alone" if name in taken else name) for name in left]
     return tuple(_labelled(group, nulls or {}) for group in groups)
+
+
+def _sole_loss(names: Iterable[str]) -> str:
+    """The loss that is all of the total, which then needs no chart of its own; empty where there are several."""
+    losses = [name for name in names if name == _TOTAL or re.fullmatch(_TERM, name)]
+    (sole, *others) = [name for name in losses if name != _TOTAL] or [""]
+    return sole if _TOTAL in losses and not others else ""
+
+
+def _over_validation(loss: str, names: Collection[str]) -> ChartGroup:
+    """A loss with what it is on validation, where that is known."""
+    members = ((loss, "training"), (f"val.{_TOTAL}", "validation"))
+    return ChartGroup(key=loss, title=loss, lines=_lines([member for member in members if member[0] in names]))
 
 
 def _labelled(group: ChartGroup, labels: Mapping[str, str]) -> ChartGroup:

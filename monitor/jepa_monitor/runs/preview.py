@@ -15,8 +15,7 @@ from jepa_core.presentation.null_lines import null_title
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.status import ALIVE
 from jepa_core.run_directory.summary import RunSummary
-from jepa_monitor.board.chart_choice import null_labels
-from jepa_monitor.board.chart_groups import chart_groups
+from jepa_monitor.board.chart_choice import groups_of
 from jepa_monitor.board.chart_specs import ChartSpecs, shown_runs
 from jepa_monitor.board.rules_bar import prospect_mark
 from jepa_monitor.board.run_readers import Opening, RunReaders
@@ -125,7 +124,7 @@ def _charts(view: RunView | None, width: int, height: int, look: Look) -> tuple[
     if view is None or count < 1:
         return ()
     runs, troubles = shown_runs([view], Display()), trouble_by_name(view.outlooks)
-    groups = [group for group in chart_groups(view.history.names, null_labels(view)) if group.matters][:count]
+    groups = [group for group in groups_of([view]) if group.matters][:count]
     tall = min(height // max(len(groups), 1), _MOST_CHART)
     specs = [ChartSpecs().spec(group, runs, Display(), trouble_of(group.names, troubles)) for group in groups]
     return tuple(row for spec in specs for row in drawn(draw_chart(spec, width, tall, look)))

@@ -96,3 +96,34 @@ def test_every_metric_stands_in_exactly_one_chart_and_keys_are_unique(names: set
     shown = [name for group in groups for name in group.names]
     assert sorted(shown) == sorted(names - {"step", "epoch"})
     assert len({group.key for group in groups}) == len(groups)
+
+
+def test_a_sole_loss_has_one_chart_with_validation_and_the_total_needs_none() -> None:
+    names = ["loss.total", "loss.info_nce", "loss.info_nce.raw", "val.loss.total", "val.loss.info_nce.raw", "grad.norm"]
+    groups = {group.key: group for group in chart_groups(names)}
+    assert [key for key, group in groups.items() if group.matters] == ["loss.info_nce", "grad.norm"]
+    assert [(line.name, line.label) for line in groups["loss.info_nce"].lines] == [
+        ("loss.info_nce", "training"),
+        ("val.loss.total", "validation"),
+    ]
+    assert sorted(name for group in groups.values() for name in group.names) == sorted(names)
+    assert {"loss.total", "val.loss.info_nce.raw"} < groups.keys()
+
+
+def test_a_quantizer_that_is_none_adds_nothing_to_the_total() -> None:
+    names = ["loss.total", "loss.info_nce", "loss.quantizer", "val.loss.total"]
+    groups = chart_groups(names, zero=["loss.quantizer", "loss.quantizer.raw"])
+    assert groups[0].names == ("loss.info_nce", "val.loss.total")
+
+
+def test_of_several_losses_the_total_has_its_chart() -> None:
+    names = ["loss.total", "loss.info_nce", "loss.quantizer", "val.loss.total", "val.loss.info_nce.raw"]
+    shown = [group.key for group in chart_groups(names) if group.matters]
+    assert shown == ["loss.info_nce", "loss.quantizer", "loss.total", "val.loss.info_nce.raw"]
+
+
+def test_a_loss_without_a_total_is_alone() -> None:
+    assert [group.names for group in chart_groups(["loss.info_nce", "val.loss.total"])] == [
+        ("loss.info_nce",),
+        ("val.loss.total",),
+    ]

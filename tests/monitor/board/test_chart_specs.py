@@ -175,3 +175,14 @@ def test_a_run_without_rows_has_no_charts(tmp_path: Path) -> None:
     assert ChartChoice().choose([view], "").groups == ()
     assert shown_runs([view], Display()).whole == (0, 1)
     record(tmp_path / "other", [])
+
+
+def test_a_sole_loss_beside_a_quantizer_that_is_none_has_validation_in_its_chart(tmp_path: Path) -> None:
+    def one_loss(row: dict[str, float]) -> dict[str, float]:
+        return {name: value for name, value in row.items() if name != "loss.relational"} | {"loss.quantizer": 0.0}
+
+    groups = {group.key: group for group in ChartChoice().choose([view_of(tmp_path / "a", change=one_loss)], "").groups}
+    assert groups["loss.info_nce"].names == ("loss.info_nce", "val.loss.total")
+    assert "loss.total" not in groups
+    several = ChartChoice().choose([view_of(tmp_path / "b")], "").groups
+    assert "loss.total" in [group.key for group in several]
