@@ -165,7 +165,7 @@ class Model:
         Args:
             observations: S sequences of T observations of context, or T + 1 with the one to predict: a split of
                 `data()`, or tensors or arrays by name, (S, T or T+1, …) each; of a space with one tensor, such as
-                images, that alone. Where data.standardise was set, arrays are in the units of the data.
+                images, that alone. Arrays are in the units of the data, also where the run standardised it.
             arrays: which of state, prediction, target, tokens, mask and codes; all that there are when not given.
             batch_size: sequences at a time; a training batch when not given, on a GPU four.
 

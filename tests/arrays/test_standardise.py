@@ -188,6 +188,7 @@ def test_data_for_trained_weights_is_standardised_by_theirs(tmp_path: Path) -> N
     torch.testing.assert_close(got.train.observations["values"], expected.float())
     as_given = built(saved(tmp_path, other, "other"), SeriesSpace(length=32, channels=2))
     assert as_given.train.observations["values"].equal(plain)
+    assert any(note.startswith("data.standardise = true has no effect: the weights") for note in as_given.notes)
 
 
 TINY: dict[str, Any] = {

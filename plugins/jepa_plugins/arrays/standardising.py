@@ -37,7 +37,8 @@ def standardising(
     if isinstance(trained, SeriesSpace | VectorSpace):
         scales = trained.standardised
         if len(scales) != values.shape[-1]:  # none, or of other channels, which whoever asked refuses
-            return Standardising()
+            left = "data.standardise = true has no effect: the weights were trained on values as they are given"
+            return Standardising(note=left if asked and not scales else "")
         return Standardising(
             scales=scales, note=f"each {noun} is standardised as it was in training: {scales_text(scales, noun)}"
         )
