@@ -1,7 +1,7 @@
 """When compiling the training step pays: it takes long once, and every step after it is shorter.
 
-Measured on one H200 (docs/performance.md): the step of `seed_pairs` takes a quarter less time compiled; to compile it
-takes a minute, or some seconds once torch's caches hold it. Measured here is only how long a step takes.
+Measured on one H200 (docs/performance.md): replayed steps take a fifth less time compiled; to compile one takes a minute,
+or 5 to 11 s once torch's caches hold it. Measured here is only how long a step takes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from jepa_core.recipes.tables import Recipe
 
 COLD_S, WARM_S = 60.0, 10.0
 """What compiling takes, the first time and later."""
-SHORTER = 0.25
+SHORTER = 0.2
 """Share of a step's time that compiling saves."""
 MEASURED = 2 * WARM_UP, 4 * WARM_UP
 """Steps of a process between which time is taken: the step is replayed by then."""
