@@ -12,7 +12,7 @@ from jepa_core.contracts import DatasetConfig
 from jepa_core.errors import DataError
 from jepa_core.facts import DatasetFacts
 from jepa_plugins.arrays.dataset import ArraysConfig
-from jepa_plugins.data_path import require_there
+from jepa_plugins.data_path import data_path, require_there
 from jepa_plugins.grids.datasets.arc import ArcConfig
 from jepa_plugins.grids.datasets.manifest import ManifestConfig
 from jepa_plugins.images.datasets.images import ImageFolderConfig
@@ -74,3 +74,11 @@ def test_what_is_said_of_a_file_names_all_of_its_path(tmp_path: Path, monkeypatc
     ):
         with pytest.raises(DataError, match=f"^{re.escape(str(tmp_path / config.path))}"):  # type: ignore[operator]
             config.build(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("address", ["https://example.org/a.npz", "s3://bucket/a.npz"])
+def test_an_address_is_called_one(address: str) -> None:
+    with pytest.raises(
+        DataError, match=r"this is an address, and data\.path takes a file of this machine\. Download it"
+    ):
+        require_there(data_path(address), "file")

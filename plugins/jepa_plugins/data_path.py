@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from jepa_core.recipes.faults import nearest
 
 _MOST_NAMES = 10_000
 """Names of a folder that are looked through for one that is near."""
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+]+:/[^/]")
+"""How a URL begins that has become a path, which has no two slashes in a row."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What some editors put before UTF-8."""
@@ -97,6 +101,10 @@ def require_there(path: Path, wanted: str) -> None:
         return
     if path.is_symlink():
         raise DataError(f"{path}: this is a link to {os.readlink(path)}, which leads nowhere. Mend it or give another.")  # noqa: PTH115  # as it stands
+    if _ADDRESS.match(str(path)):
+        raise DataError(
+            f"{path}: this is an address, and data.path takes a {wanted} of this machine. Download it first."
+        )
     near = _near(path)
     raise DataError(
         f"{path}: there is no such {wanted}.{_looked_for(path)}"

@@ -457,20 +457,3 @@ def test_a_number_that_int64_does_not_hold_is_told_as_the_file_has_it(tmp_path: 
     with pytest.raises(DataError, match=r"labels\.c hold 18446744073709551615, at 29, .* is 9223372036854775807\."):
         built(saved(tmp_path, noise(30, 4, 5), **{"labels.c": labels}))
     assert built(saved(tmp_path, noise(30, 4, 5), **{"labels.c": labels[:1].repeat(30)})).train.labels["c"][0] > 0
-
-
-def test_the_only_array_of_a_file_is_observed_and_that_is_said(tmp_path: Path) -> None:
-    path, values = tmp_path / "own.npz", noise(300, 2)
-    labels = {"labels.kind": np.arange(300) % 2}
-    np.savez(path, values, **labels)  # type: ignore[arg-type]  # no key is allow_pickle
-    dataset = built(str(path), length=8)
-    assert "the array 'arr_0' is taken for the observations, since there is no other" in dataset.notes
-    assert dataset.train.labels.keys() == {"kind"}
-    assert dataset.fingerprint == built(saved(tmp_path, values, **labels), length=8).fingerprint
-
-
-def test_a_row_of_numbers_is_a_series_of_one_channel(tmp_path: Path) -> None:
-    values = noise(300)
-    row, column = (built(saved(tmp_path, array), length=8) for array in (values, values[:, None]))
-    assert row.space == column.space == SeriesSpace(length=8, channels=1)
-    assert both(row).equal(both(column))

@@ -73,7 +73,10 @@ def test_what_is_no_file_of_arrays_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.npy: there is no such file"):
         ArrayFile(tmp_path / "gone.npy").headers()
     (tmp_path / "file.xyz").write_text("1,2")
-    with pytest.raises(DataError, match=r"takes one file of arrays: \.npz, .*, \.txt\. This is '\.xyz'\."):
+    with pytest.raises(
+        DataError,
+        match=r"takes one file of arrays: \.npz, .*, \.txt\. This one ends in '\.xyz'\. A table of text is read",
+    ):
         ArrayFile(tmp_path / "file.xyz").headers()
     for suffix in (".npy", ".npz", ".safetensors"):
         (tmp_path / f"broken{suffix}").write_bytes(b"no arrays here")
@@ -101,6 +104,7 @@ def test_what_is_no_file_of_arrays_is_refused(tmp_path: Path) -> None:
         ("a.h5", r"observations=h5py\.File\('.*a\.h5'\)\['NAME'\]\[:\]\)\."),
         ("a.mat", r"observations=scipy\.io\.loadmat\('.*a\.mat'\)\['NAME'\]\)\."),
         ("a.WAV", r"observations=scipy\.io\.wavfile\.read\('.*a\.WAV'\)\[1\]\)\."),
+        ("a.csv.zip", r"This one ends in '\.zip'\. Unpack it first\."),
         ("a.xyz", r"Save the arrays with numpy\.savez"),
     ],
 )

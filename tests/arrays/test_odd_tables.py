@@ -217,3 +217,34 @@ def test_the_beginning_of_a_table_says_what_the_whole_says(
     expected = VectorSpace if is_observed and num_columns == 32 else space
     assert config.space is expected
     assert dataset is None or type(dataset.space) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Task", "'Task' is observed as every other column; if it says the recording of a line, call it tasks"),
+        ("SPLIT", "'SPLIT' is observed as every other column; if it says the side of a line, 0 or 1, call it split"),
+        ("label", "'label' is observed as every other column; if it says the class of a line, call it labels.NAME"),
+        ("labels.kind", ""),
+        ("speed", ""),
+    ],
+)
+def test_a_column_whose_name_is_nearly_that_of_another_array_is_remarked_on(
+    tmp_path: Path, name: str, told: str
+) -> None:
+    notes = table(tmp_path, f"{name},b\n1,2\n0,3\n1,5\n").notes
+    assert [note for note in notes if "as every other" in note] == ([told] if told else [])
+
+
+def test_the_columns_of_a_long_command_are_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [f"c{number}" for number in range(40)]
+    cells = ["x" if number in (0, 10, 12) else str(number) for number in range(40)]
+    told = refusal(tmp_path, f"{','.join(names)}\n{','.join(cells)}\n{','.join(cells)}\n")
+    command = told.split("This does it: ")[1]
+    assert command.startswith("cut -d, -f2-10,12,14-40 ")
+    subprocess.run(["sh", "-c", command], check=True)
+    assert read_text_table(tmp_path / "t-numbers.csv").arrays["observations"].shape == (2, 37)
+    quoted = refusal(tmp_path, f"{','.join(names)}\n{','.join(cells).replace('x', chr(34) + 'x,y' + chr(34))}\n")
+    subprocess.run(["sh", "-c", quoted.split("This does it: ")[1]], check=True)
+    assert read_text_table(tmp_path / "t-numbers-2.csv").arrays["observations"].shape == (1, 37)

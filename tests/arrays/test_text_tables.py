@@ -91,6 +91,8 @@ def test_columns_are_listed_and_those_that_rather_say_when_are_remarked_on(tmp_p
         f"'step': only counts the lines, {after}",
         f"'time': rises with every line, as times do, {after}",
         f"'unit': never changes, {after}",
+        "'time': as float32 its values are rounded by up to 101, and they range over 4e+03 in all; subtract what they "
+        "have in common",
         "several columns have one name, and all of them are observed: 'x'",
     )
     assert read_text_table(path).arrays["observations"].shape == (num_rows, 5)
@@ -179,6 +181,9 @@ REFUSED = {
     "a,b\n1.5%,2\n3 %,4\n": "line 2: column 'a' holds '1.5%', a number with something beside it: write the number",
     "a,b\n€5,2\n€3,4\n": "line 2: column 'a' holds '€5', a number with something beside it: write the number",
     "a,b\n5 °C,2\n3 °C,4\n": "line 2: column 'a' holds '5 °C', a number with something beside it",
+    "a;b\tc\n1;2\t1\n3;4\t2\n": "line 2: column 'a;b' holds '1;2', several numbers: part columns by one separator",
+    'a,b\n1,2\n"3,4\n5,6\n': "line 3: it has 1 value ('3,4␊5,6'), and the lines before have 2. Give it one for each "
+    "column, or leave it out. A quote in it is not closed where its value ends.",
     "a,b\nTrue,2\nFALSE,4\n": "line 2: column 'a' holds 'True', and only numbers are read: write 1 and 0.",
     "a,b\0\n1,2\n": "this is no table of text: it has bytes that no text has.",
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import warnings
 import zipfile
 from pathlib import Path
@@ -22,7 +23,7 @@ from torch import Tensor
 from jepa_core.errors import DataError
 from jepa_core.plain_files import open_plain
 from jepa_plugins.arrays.names import OBSERVATIONS
-from jepa_plugins.arrays.text_tables import is_text_table, read_text_table
+from jepa_plugins.arrays.text_tables import is_text_table, looks_like_numbers, read_text_table
 from jepa_plugins.data_path import GZIP, reason, require_there
 
 SUFFIXES = (".npz", ".npy", ".safetensors")
@@ -62,6 +63,7 @@ _REMEDIES = {
     **dict.fromkeys((".pt", ".pth"), _TENSORS),
     **dict.fromkeys((".xlsx", ".xls", ".ods"), _SHEET),
     **dict.fromkeys((".parquet", ".pq"), _IN_PYTHON.format(read="pandas.read_parquet({path!r}).to_numpy()")),
+    **dict.fromkeys((".zip", ".bz2", ".xz", ".7z", ".tar", ".rar"), "Unpack it first."),
     ".feather": _IN_PYTHON.format(read="pandas.read_feather({path!r}).to_numpy()"),
     **dict.fromkeys((".h5", ".hdf5"), _IN_PYTHON.format(read="h5py.File({path!r})['NAME'][:]")),
     ".mat": _IN_PYTHON.format(read="scipy.io.loadmat({path!r})['NAME']"),
@@ -111,8 +113,8 @@ class ArrayFile:
             table = read_text_table(self.path)
             return {name: Header(array.shape, array.dtype.name) for name, array in table.arrays.items()}
         if self._suffix not in SUFFIXES:
-            remedy = self._remedy()
-            raise DataError(f"{self.path}: {_TAKES} This is {self.path.suffix or 'a file without ending'!r}. {remedy}")
+            ending = f"ends in {self.path.suffix!r}" if self.path.suffix else "has no ending"
+            raise DataError(f"{self.path}: {_TAKES} This one {ending}. {self._remedy()}")
         try:
             return self._headers()
         except _UNREADABLE as error:
@@ -131,7 +133,12 @@ class ArrayFile:
 
     def _remedy(self) -> str:
         """What makes an array of a file of another kind."""
-        remedy = _REMEDIES.get(self._suffix, "Save the arrays with numpy.savez(FILE, observations=…).")
+        remedy = _REMEDIES.get(self._suffix, "")
+        if not remedy and looks_like_numbers(self.path):
+            remedy = "A table of text is read under such a name: cp {quoted} {copy}."
+            table = shlex.quote(f"{self.path.name}.csv")
+            return remedy.format(quoted=shlex.quote(str(self.path)), copy=table)
+        remedy = remedy or "Save the arrays with numpy.savez(FILE, observations=…)."
         return remedy.format(path=str(self.path))
 
     @property

@@ -20,6 +20,7 @@ from jepa_core.visible_text import clean
 from jepa_plugins.arrays.files import ArrayFile, Header
 from jepa_plugins.arrays.names import LABEL_PREFIX, OBSERVATIONS, ROW_ARRAYS, is_of_rows
 from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading
+from jepa_plugins.arrays.rounding import notes_of_array
 from jepa_plugins.arrays.rows import STEP, Rows, check_types
 from jepa_plugins.arrays.table_numbers import LARGEST
 from jepa_plugins.arrays.understood import Understood, understand
@@ -108,6 +109,9 @@ class Source:
         num_rows = observed.shape[1] if self.reading.holds == "recording" else len(observed)
         row = {"sequences": "sequence", "recordings": "recording", "recording": STEP}[self.reading.holds]
         rows = Rows.of(str(self.file.path), arrays, num_rows, row, split, doubt=self.understood.doubt())
+        if self.reading.observed_as != "images":
+            noun = "channel" if self.reading.observed_as == "series" else "dimension"
+            rows = attrs.evolve(rows, notes=(*rows.notes, *notes_of_array(stored, noun)))
         return observed, rows, _digest(stored)
 
     def _as_pixels(self, observed: Tensor) -> Tensor:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, TypeAlias
 
 import numpy as np
 
 from jepa_core.visible_text import clean
-from jepa_plugins.arrays.names import TASKS
-
-Doubles: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
+from jepa_plugins.arrays.names import LABEL_PREFIX, SPLIT, TASKS
+from jepa_plugins.arrays.rounding import Doubles, rounding_notes
 
 _FEWEST_STEPS = 7
 """Fewer numbers rise by chance."""
+
+_MEANT = {
+    **dict.fromkeys(("task", "tasks", "task_id", "recording", "recording_id"), ("recording of a line", TASKS)),
+    "split": ("side of a line, 0 or 1", SPLIT),
+    **dict.fromkeys(("label", "labels", "class"), ("class of a line", f"{LABEL_PREFIX}NAME")),
+}
+"""Names in small letters → what they may stand for, and what such a column is called."""
 
 _MOST_NAMES = 8
 """Columns that are named of many."""
@@ -26,6 +31,7 @@ class Columns:
     def __init__(self, names: Sequence[str], num_columns: int) -> None:
         self._names = names
         self._tasks = names.index(TASKS) if TASKS in names else None
+        self._least, self._most = np.full(num_columns, np.inf), np.full(num_columns, -np.inf)
         self._first: Doubles | None = None
         self._last: Doubles | None = None
         self._num_steps = 0
@@ -43,6 +49,7 @@ class Columns:
         else:
             steps = np.diff(numbers, axis=0, prepend=self._last[None])
         self._last = numbers[-1]
+        self._least, self._most = np.fmin(self._least, numbers.min(axis=0)), np.fmax(self._most, numbers.max(axis=0))
         self._counts_rows &= (steps == 1).all(axis=0)
         self._stays &= (steps == 0).all(axis=0)
         if self._tasks is not None:
@@ -66,11 +73,22 @@ class Columns:
             said += _remark(names, rising, "rises with every line, as times do", "rise with every line, as times do")
             constant = [index for index in observed if self._stays[index]]
             said += _remark(names, constant, "never changes", "never change")
+        said += rounding_notes(self._least, self._most, observed, lambda index: _named(names, index))
+        said += _misnamed([names[index] for index in observed if names])
         given = Counter(names[index] for index in observed if names and names[index])
         repeated = dict.fromkeys(repr(clean(name, 40)) for name, count in given.items() if count > 1)
         if repeated:
             said.append(f"several columns have one name, and all of them are observed: {_listed(list(repeated))}")
         return tuple(said)
+
+
+def _misnamed(names: Sequence[str]) -> list[str]:
+    """That names of observed columns are near those of tasks, sides and labels, whose columns are not observed."""
+    meant = {name: _MEANT[name.lower()] for name in names if name.lower() in _MEANT}
+    return [
+        f"{clean(name, 40)!r} is observed as every other column; if it says the {what}, call it {right}"
+        for name, (what, right) in meant.items()
+    ]
 
 
 def _remark(names: Sequence[str], columns: Sequence[int], one: str, many: str) -> list[str]:

@@ -57,23 +57,34 @@ def command(form: Form, num_columns: int, change: Change) -> str:
         if form.separator is None:
             return "" if touched != "," else f"tr , . < {source} > {target}"
         if cuts or touched != "," or form.separator == ",":
-            return f"python3 -c {shlex.quote(_code(form, kept if cuts else None, change))} {source} > {target}"
+            return f"python3 -c {shlex.quote(_code(form, change))} {source} > {target}"
     filters = [f"tr -d {shlex.quote(removed)}"] * bool(removed) + ["tr , ."] * has_commas
     if cuts:
         flag = "" if form.separator == "\t" else f" -d{shlex.quote(form.separator or '')}"
-        first = f"cut{flag} -f{','.join(str(index + 1) for index in kept)} {source}"
+        first = f"cut{flag} -f{_ranges(kept)} {source}"
     else:
         first = f"{filters.pop(0)} < {source}"
     return " | ".join([first, *filters]) + f" > {target}"
 
 
-def _code(form: Form, kept: Sequence[int] | None, change: Change) -> str:
+def _ranges(kept: Sequence[int]) -> str:
+    """Columns as `cut` takes them, such as "1,3-5"."""
+    starts = [index for index in kept if index - 1 not in kept]
+    ends = [index for index in kept if index + 1 not in kept]
+    pairs = zip(starts, ends, strict=True)
+    return ",".join(
+        f"{start + 1}-{end + 1}" if end > start + 1 else ",".join(map(str, range(start + 1, end + 2)))
+        for start, end in pairs
+    )
+
+
+def _code(form: Form, change: Change) -> str:
     """In Python, which knows quotes."""
     replaced = "".join(f'.replace({json.dumps(each)}, "")' for each in change.removed)
     replaced += '.replace(",", ".")' * change.has_commas
-    cells = f"[cell{replaced} for cell in row]" if kept is None else (
-        f"[row[i]{replaced} for i in {list(kept)} if i < len(row)]"
-    )  # fmt: skip
+    cells = f"[cell{replaced} for cell in row]"
+    if change.left_out:
+        cells = f"[cell{replaced} for i, cell in enumerate(row) if i not in {sorted(change.left_out)}]"
     delimiter = json.dumps(form.separator)
     return (
         f'import csv, sys; rows = csv.reader(open(sys.argv[1], newline="", encoding="{form.encoding}"), '

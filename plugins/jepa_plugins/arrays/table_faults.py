@@ -21,6 +21,7 @@ from jepa_plugins.arrays.table_numbers import (
     NO_VALUE,
     NUMBER,
     THOUSAND_OR_COMMA,
+    are_several,
     has_unit,
     parted,
 )
@@ -327,6 +328,8 @@ def _written_otherwise(texts: Sequence[str]) -> str:
     """What to write for the texts of a column that stand for numbers; empty where they do not."""
     if all(text.lower() in _BOOLEANS for text in texts):
         return "and only numbers are read: write 1 and 0"
+    if all(map(are_several, texts)):
+        return "several numbers: part columns by one separator throughout"
     return "a number with something beside it: write the number alone" if all(map(has_unit, texts)) else ""
 
 

@@ -63,6 +63,11 @@ def has_unit(cell: str) -> bool:
     return bool(_WITH_UNIT.fullmatch(cell))
 
 
+def are_several(cell: str) -> bool:
+    """Whether numbers stand in it, parted by another separator than the table's."""
+    return any(each in cell and all(NUMBER.fullmatch(part.strip()) for part in cell.split(each)) for each in "\t;,| ")
+
+
 def is_number(cell: str) -> bool:
     """Whether a cell is one in any of these ways."""
     return bool(NUMBER.fullmatch(cell) or DECIMAL_COMMA.fullmatch(cell) or parted(cell))

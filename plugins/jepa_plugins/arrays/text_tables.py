@@ -26,7 +26,8 @@ import numpy as np
 from jepa_core.errors import DataError
 from jepa_core.visible_text import clean
 from jepa_plugins.arrays.names import OBSERVATIONS, TASKS, is_of_rows
-from jepa_plugins.arrays.table_columns import Columns, Doubles
+from jepa_plugins.arrays.rounding import Doubles
+from jepa_plugins.arrays.table_columns import Columns
 from jepa_plugins.arrays.table_copies import without_first_line
 from jepa_plugins.arrays.table_faults import CellFaults
 from jepa_plugins.arrays.table_form import Form, form_of
@@ -93,6 +94,11 @@ def num_observed(path: Path) -> tuple[int, ...]:
         with opened(path) as packed, io.TextIOWrapper(packed, encoding=form.encoding, errors="replace") as file:
             return _Reading(form, Lines(path, file)).num_observed()
     return ()
+
+
+def looks_like_numbers(path: Path) -> bool:
+    """Whether a file of any name begins as a table of numbers does."""
+    return bool(num_observed(path))
 
 
 @lru_cache(maxsize=1)
@@ -339,6 +345,8 @@ class _Reading:
                 f"line {number}: it has {_counted(len(cells), 'value')} ({_shown(cells)}), and the lines before have "
                 f"{self._num_columns}. Give it one for each column, or leave it out."
             )
+            if any("\n" in cell for cell in cells):
+                problem += " A quote in it is not closed where its value ends."
         elif self._names and list(cells) == self._names:
             problem = (
                 f"line {number}: the names stand here again, as where tables were put below each other. Leave the line "
