@@ -21,12 +21,15 @@ from jepa_core.run_directory.bad_batches import BadBatch, write_bad_batch
 from jepa_core.run_directory.events import Event
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.line_appender import LineAppender
+from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_core.run_directory.writing import RunWriter
+from jepa_core.watch.best_checkpoint import best_checkpoint
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Finding, Firing, Severity
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.run_findings import RunFindings, finding_of
+from jepa_core.watch.verdict import BestCheckpoint
 
 AUDIT = "audit "
 """What the names of the audit's events begin with."""
@@ -250,6 +253,12 @@ class RecordedCheckpoints(CheckpointFolder):
         with suppress(OSError):  # the save meets what is there then, and says so
             self._writer.folders.mend(CHECKPOINTS)
         return super().save(step, states)
+
+    def best(self) -> BestCheckpoint | None:
+        """The best of those that are there, by the run's rows."""
+        run = self._writer.path
+        kept = {checkpoint.step: str(checkpoint.path.relative_to(run)) for checkpoint in self.all()}
+        return best_checkpoint(kept, RunReader(run).rows())
 
 
 def _table(recorded: object) -> Mapping[str, Any]:

@@ -35,6 +35,7 @@ from jepa_core.registry import Registry, installed
 from jepa_core.rollback.going_on import going_on
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.orders import RollbackOrders
+from jepa_core.rollback.successor import refuse_marked
 from jepa_core.run_directory.baseline_runs import ResolvedBaseline, resolve_baseline
 from jepa_core.run_directory.layout import rank_metrics
 from jepa_core.run_directory.lock import DirectoryLostError
@@ -42,12 +43,11 @@ from jepa_core.run_directory.naming import beside, placed, typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.writing import RunWriter
-from jepa_core.watch.best_checkpoint import best_checkpoint
 from jepa_core.watch.findings import Finding, Severity
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.outcome import reach_verdict
-from jepa_core.watch.verdict import BestCheckpoint, Verdict, verdict_to_json
+from jepa_core.watch.verdict import Verdict, verdict_to_json
 
 OpeningAudit = Callable[[Recipe, SequenceDataset, Compute], tuple[Finding, ...]]
 """Looks at a recipe and its data before a run's first step, and leaves nothing behind that the run could notice."""
@@ -131,7 +131,13 @@ def _led(
     with (
         Interruption(owns_process=owns_process, heeds_repeats=crew.size == 1) as interruption,
         removed_unless_begun(path, resumes=resumption is not None) as begin,
-        RunWriter(path, resume_at=resume_at, recipe=recipe.name, total_epochs=recipe.train.epochs) as writer,
+        RunWriter(
+            path,
+            resume_at=resume_at,
+            once_held=partial(refuse_marked, path),
+            recipe=recipe.name,
+            total_epochs=recipe.train.epochs,
+        ) as writer,
         Observers() as observers,
         failure_recorded(writer),
         component_faults_told(recipe, registry or installed(), path, rank=0 if crew.size > 1 else None),
@@ -201,8 +207,7 @@ class _Session:
         self.lost_rows: LostRows | None = None
         """Of a run that goes on: rows that are no longer there."""
         self.moved = ""
-        self._not_saved = ""
-        """Why a run whose directory is lost has no last checkpoint."""
+        self._not_saved = ""  # why a run whose directory is lost has no last checkpoint
 
     def run(
         self,
@@ -376,7 +381,7 @@ class _Session:
             ending=ending.kind,
             cause="" if ending.state == "finished" else ending.reason,
             no_baseline_because=self.baseline.reason,
-            best=self._best(),
+            best=self.checkpoints.best(),
             findings=self.record.findings.all(),
             story=lineage.story if lineage else (),
             nulls=trainer.validation.nulls.ranked,
@@ -393,8 +398,3 @@ class _Session:
             trainer.validation(trainer.step.objective, trainer.step.views)
         tasks = trainer.validation.null_only
         return [] if tasks is None else [self.dataset.task_names[task] for task in tasks.tolist()]
-
-    def _best(self) -> BestCheckpoint | None:
-        run = self.writer.path
-        kept = {checkpoint.step: str(checkpoint.path.relative_to(run)) for checkpoint in self.checkpoints.all()}
-        return best_checkpoint(kept, RunReader(run).rows())

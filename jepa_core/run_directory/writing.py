@@ -55,13 +55,22 @@ class RunWriter:
     old path.
     """
 
-    def __init__(self, path: Path, *, clock: Clock = SYSTEM_CLOCK, resume_at: int | None = None, **status: Any) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        resume_at: int | None = None,
+        once_held: Callable[[], None] = lambda: None,
+        **status: Any,
+    ) -> None:
         """Lock the directory and open its files.
 
         Args:
             path: an existing directory, see `create_run`.
             clock: where times come from.
             resume_at: a checkpoint's step; rows and diagnostics later than that are dropped.
+            once_held: is called once nobody else can write there, before anything is changed.
             status: first values of `Status` fields, such as recipe, total_steps, total_epochs, parent.
 
         Raises:
@@ -70,6 +79,7 @@ class RunWriter:
         self.path = path
         with contextlib.ExitStack() as opened:
             opened.callback((lock := RunLock(path, clock)).release)
+            once_held()
             clear_unfinished(lock.folder)
             self._events = EventsWriter(path, clock, partial(self._lines_lost, EVENTS))
             opened.callback(self._events.close)

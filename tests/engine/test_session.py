@@ -34,6 +34,7 @@ from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.status import Status, read_status, write_status
 from jepa_core.watch.best_checkpoint import NOISE
 from jepa_core.watch.findings import Severity
 from tests.engine.training import lasting
@@ -728,6 +729,26 @@ def test_a_run_that_another_process_trains_is_left_alone(sessions: Sessions) -> 
     with RunLock(run), pytest.raises(RunDirectoryError, match="is in use by process"):
         sessions.resume(run)
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_run_that_is_rolled_back_while_a_resume_of_it_begins_is_left_to_its_child(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the resume's look and its lock another process has made the child."""
+    run, taken = sessions.stop(after=3), RunLock.__init__
+
+    def take(self: RunLock, *given: Any) -> None:
+        if not (child := run.with_name("child")).exists():
+            shutil.copytree(run, child)
+            status = attrs.evolve(read_status(run) or Status(), state="rolled_back", child=child.name)
+            write_status(run, status)
+        taken(self, *given)
+
+    monkeypatch.setattr(RunLock, "__init__", take)
+    with pytest.raises(RunDirectoryError, match="was rolled back and stays as it is; child goes on"):
+        sessions.resume(run)
+    assert RunReader(run).state() == "rolled_back"
+    assert [row["step"] for row in RunReader(run).rows()] == [1, 2, 3]
 
 
 def test_a_deterministic_run_switches_deterministic_kernels_on(sessions: Sessions) -> None:
