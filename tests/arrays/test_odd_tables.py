@@ -248,3 +248,14 @@ def test_the_columns_of_a_long_command_are_ranges(tmp_path: Path, monkeypatch: p
     quoted = refusal(tmp_path, f"{','.join(names)}\n{','.join(cells).replace('x', chr(34) + 'x,y' + chr(34))}\n")
     subprocess.run(["sh", "-c", quoted.split("This does it: ")[1]], check=True)
     assert read_text_table(tmp_path / "t-numbers-2.csv").arrays["observations"].shape == (1, 37)
+
+
+def test_lines_of_several_sensors_are_not_run_together(tmp_path: Path) -> None:
+    lines = [f"{'xyz'[step % 3]},{step * step % 11}" for step in range(60)]
+    assert refusal(tmp_path, "\n".join(["sensor,value", *lines])) == (
+        ", line 2: column 'sensor' holds 'x', and only numbers are read. If it says what the line's values are of, "
+        "give each of these a column (pandas.DataFrame.pivot); else leave that column out."
+    )
+    for texts in (["x"] * 60, ["1 %", "2 %"] * 30, [f"note {step}" for step in range(60)]):
+        rows = [f"{text},{step}" for step, text in enumerate(texts)]
+        assert "pivot" not in refusal(tmp_path, "\n".join(["sensor,value", *rows]))

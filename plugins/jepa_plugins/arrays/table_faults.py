@@ -33,8 +33,11 @@ _BOOLEANS = frozenset({"true", "false", "t", "f", "yes", "no"})
 _MOST_NAMED = 3
 """Columns that are named of many."""
 
-_MOST_TEXTS = 3
+_MOST_TEXTS = 20
 """Different texts of a column that are kept."""
+
+_OFTEN = 3
+"""Lines of each text, on average, where fewer texts come again and again."""
 
 _STEPS_OF_A_TASK = 2
 """At least, on average, where a text may tell recordings apart: a time or a remark changes with the line."""
@@ -53,6 +56,12 @@ class _Found:
     last: str = ""
     texts: list[str] = attrs.field(factory=list)
     """The first different ones."""
+
+    @property
+    def comes_again(self) -> bool:
+        """Whether few texts come again and again, and hardly stay from line to line: they say what a line is of."""
+        is_few = len(self.texts) < _MOST_TEXTS and self.count >= _OFTEN * len(self.texts)
+        return is_few and len(self.texts) > 1 and self.count < _STEPS_OF_A_TASK * self.num_runs
 
     def add(self, cell: str) -> None:
         self.count += 1
@@ -117,7 +126,7 @@ class CellFaults:
         without_number = {index for index in {*missing, *texts} - of_rows if self._lacks_numbers(index, num_rows)}
         empty = {index: missing[index] for index in missing if index in without_number and index not in texts}
         words = {index: texts[index] for index in texts if index in without_number}
-        readable = {index: words.pop(index) for index in list(words) if _written_otherwise(words[index].texts)}
+        readable = {index: words.pop(index) for index in list(words) if _written_otherwise(words[index])}
         gaps = {index: missing[index] for index in missing if index not in without_number}
         sentences = [
             *self._of_words(words),
@@ -203,7 +212,7 @@ class CellFaults:
     def _of_readable(self, columns: Mapping[int, _Found]) -> Iterable[tuple[int, str]]:
         """Columns of numbers that are written otherwise, a sentence each."""
         for index, found in columns.items():
-            how = _written_otherwise(found.texts)
+            how = _written_otherwise(found)
             yield found.line, f"{self._column(index)} holds {clean(found.cell, 40)!r}, {how}."
 
     def _of_empty(self, columns: Mapping[int, _Found]) -> Iterable[tuple[int, str]]:
@@ -324,13 +333,21 @@ class CellFaults:
         return f"column {clean(name, 40)!r}" if name else f"column {index + 1}"
 
 
-def _written_otherwise(texts: Sequence[str]) -> str:
-    """What to write for the texts of a column that stand for numbers; empty where they do not."""
+def _written_otherwise(found: _Found) -> str:
+    """What to write for the texts of a column that is not to be left out as it is; empty where it may be."""
+    texts = found.texts
     if all(text.lower() in _BOOLEANS for text in texts):
         return "and only numbers are read: write 1 and 0"
     if all(map(are_several, texts)):
         return "several numbers: part columns by one separator throughout"
-    return "a number with something beside it: write the number alone" if all(map(has_unit, texts)) else ""
+    if all(map(has_unit, texts)):
+        return "a number with something beside it: write the number alone"
+    if found.comes_again:
+        return (
+            "and only numbers are read. If it says what the line's values are of, give each of these a column "
+            "(pandas.DataFrame.pivot); else leave that column out"
+        )
+    return ""
 
 
 def _with_command(told: list[str], remedy: str) -> list[str]:
