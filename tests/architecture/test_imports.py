@@ -43,6 +43,22 @@ assert not foreign, foreign
 """
 
 
+_OUTLINE = """
+import sys
+from jepa_core.engine.data_shape import DataShape
+from jepa_core.engine.run_state import parts_outline
+from jepa_core.recipes.reading import load_recipe
+from jepa_core.recipes.recipe_path import find_recipe
+from jepa_core.registry import installed
+from jepa_plugins.grids.space import GridSpace
+from jepa_plugins.images.space import ImageSpace
+for name, space in (("digits", ImageSpace(channels=1, height=12, width=12)), ("quickstart", GridSpace(side=30))):
+    parts = parts_outline(load_recipe(find_recipe(name), registry=installed()), DataShape(context_length=3, space=space))
+    assert next(parts.online.parameters()).is_meta
+    assert "torch._dynamo" not in sys.modules, name
+"""
+
+
 def run_python(source: str) -> None:
     """Run it in a fresh interpreter; its complaint is ours."""
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False, timeout=60)
@@ -101,3 +117,8 @@ assert "torch._dynamo" not in sys.modules
 """
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert found.returncode == 0, found.stderr
+
+
+def test_a_stored_model_is_outlined_without_torchs_compiler() -> None:
+    """Arithmetic on a meta tensor that is not in place would load it, which takes seconds of every `jepa eval`."""
+    run_python(_OUTLINE)

@@ -61,8 +61,8 @@ class AttentionPool(nn.Module):
     def __init__(self, config: AttentionPoolConfig, embedding_dim: int, context_length: int) -> None:
         super().__init__()
         self.queries = config.queries
-        self.summary = nn.Parameter(torch.randn(embedding_dim) * 0.02)
-        self.time = nn.Parameter(torch.randn(context_length, embedding_dim) * 0.02)
+        self.summary = nn.Parameter(torch.randn(embedding_dim).mul_(0.02))
+        self.time = nn.Parameter(torch.randn(context_length, embedding_dim).mul_(0.02))
         self.input_norm = nn.LayerNorm(embedding_dim)
         self.blocks = nn.ModuleList(
             TransformerBlock(embedding_dim, heads=config.heads, dropout=config.dropout, mlp_ratio=config.mlp_ratio)

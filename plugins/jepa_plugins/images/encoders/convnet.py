@@ -117,10 +117,13 @@ class _ImageNorm(nn.GroupNorm):
 
 
 def _coordinates(height: int, width: int) -> Tensor:
-    """(2, H, W): row and column of every pixel, from −1 to 1; 0 where there is one."""
-    rows, columns = (torch.arange(side) * 2.0 - (side - 1) for side in (height, width))
-    rows, columns = rows / max(1, height - 1), columns / max(1, width - 1)
-    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+    """(2, H, W): row and column of every pixel, from −1 to 1; 0 where there is one.
+
+    Without arithmetic on tensors: on the meta device, where a stored model is built before its weights are read, that
+    would load torch's compiler, which takes seconds.
+    """
+    rows, columns = ([(2 * index - (side - 1)) / max(1, side - 1) for index in range(side)] for side in (height, width))
+    return torch.tensor([[[row] * width for row in rows], [columns] * height])
 
 
 def _halved(side: int, times: int) -> int:

@@ -77,7 +77,7 @@ class VisionTransformer(nn.Module):
         self.num_tokens = num_rows * num_columns
         self.embed = nn.Linear(space.channels * config.patch**2, config.dim)
         if config.positions == "learned":
-            self.positions = nn.Parameter(torch.randn(self.num_tokens, config.dim) * _POSITION_STD)
+            self.positions = nn.Parameter(torch.randn(self.num_tokens, config.dim).mul_(_POSITION_STD))
         else:
             self.register_buffer("positions", sincos_positions(num_rows, num_columns, config.dim), persistent=False)
         self.blocks = nn.ModuleList(
