@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
 from jepa_core.contracts import SequenceDataset, Space
 from jepa_core.dataset_checks import check_dataset
 from jepa_core.engine.building import REMEDY, origin_of
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import DataError, JepaError
 from jepa_core.facts import DatasetFacts
+from jepa_core.home import at_home
 from jepa_core.recipes.tables import Recipe
+
+_LARGE = 10_000_000
+"""Bytes of a file from which reading it may take seconds."""
 
 
 def built_dataset(recipe: Recipe, space: Space | None = None) -> SequenceDataset:
@@ -30,6 +37,16 @@ def built_dataset(recipe: Recipe, space: Space | None = None) -> SequenceDataset
         problem = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         raise DataError(f"The dataset {origin_of(config)} gives nothing to train on: {problem}.\n{REMEDY}") from error
     return dataset
+
+
+def reading_stage(recipe: Recipe) -> str:
+    """What goes on while the data is built, with how much there is to read where that is a large file."""
+    path = getattr(recipe.data, "path", None)
+    size = 0
+    if isinstance(path, str) and path:
+        with suppress(OSError, ValueError, JepaError):
+            size = Path(at_home(path)).stat().st_size
+    return "reading data" + (f", {size / 1e6:,.0f} MB" if size >= _LARGE else "")
 
 
 def require_tokens(num_tokens: int, num_sequences: int, recipe: Recipe) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
@@ -10,11 +11,12 @@ import pytest
 import torch
 
 from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
-from jepa_core.engine.dataset import built_dataset, require_tokens
+from jepa_core.engine.dataset import built_dataset, reading_stage, require_tokens
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.facts import DatasetFacts
 from jepa_core.recipes.tables import Recipe
+from jepa_plugins.arrays.dataset import ArraysConfig
 from jepa_plugins.grids.space import GridSpace
 
 RecipeMaker = Callable[..., Recipe]
@@ -152,3 +154,18 @@ def test_a_quantizer_that_would_start_from_no_token_is_refused(tiny_recipe: Reci
     require_tokens(1, 4, tiny_recipe())
     with pytest.raises(DataError, match=r'encoder\.kind = "cells" finds none in the contexts of 1 training sequence,'):
         require_tokens(0, 1, tiny_recipe())
+
+
+def test_how_much_there_is_to_read_of_a_large_file_is_said(
+    tiny_recipe: RecipeMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with (tmp_path / "own.csv").open("wb") as file:
+        file.truncate(123_456_789)
+    (tmp_path / "few.csv").write_text("a,b\n", encoding="utf-8")
+    told = [
+        reading_stage(attrs.evolve(tiny_recipe(), data=ArraysConfig(path=path)))
+        for path in ("own.csv", str(tmp_path / "own.csv"), "few.csv", "gone.csv", "", "~nobody-is-called-so/a.csv")
+    ]
+    assert told == ["reading data, 123 MB"] * 2 + ["reading data"] * 4
+    assert reading_stage(tiny_recipe()) == "reading data"
