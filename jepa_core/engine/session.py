@@ -11,7 +11,7 @@ from jepa_core.contracts import Crew, SequenceDataset
 from jepa_core.engine.component_faults import component_faults_told
 from jepa_core.engine.course import changed_course
 from jepa_core.engine.data_shape import DataShape
-from jepa_core.engine.dataset import built_dataset
+from jepa_core.engine.dataset import built_dataset, reading_stage
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.ending import Ending, directory_lost
 from jepa_core.engine.fitting_state import StartedAnew
@@ -144,7 +144,7 @@ def _led(
         losses_told(crew, typed_name(path)),
     ):
         observers.build(recipe.observers.values(), path, resume_at)
-        tell_stage("reading data")
+        tell_stage(reading_stage(recipe))
         dataset = built_dataset(recipe)
         baseline = resolve_baseline(recipe.watch.baseline, beside(path), dataset.fingerprint, own=placed(path).name)
         registry = registry or installed()
@@ -204,8 +204,7 @@ class _Session:
         self._describe = partial(
             write_provenance, writer, loaded, dataset, compute, baseline=baseline, num_ranks=crew.size
         )
-        self.lost_rows: LostRows | None = None
-        """Of a run that goes on: rows that are no longer there."""
+        self.lost_rows: LostRows | None = None  # of a run that goes on
         self.moved = ""
         self._not_saved = ""  # why a run whose directory is lost has no last checkpoint
 
@@ -360,6 +359,7 @@ class _Session:
         exit_code = ending.exit_code if verdict is None else verdict.exit_code
         if verdict is not None:
             writer.write_verdict(verdict)
+            self.orders.refuse_waiting(step, f"the run has come to its end: it is {ending.state}")
         severity: Severity = "info" if ending.state == "finished" else "warning"
         writer.event(ending.state, severity, ending.reason, step=step, epoch=epoch, evidence={"exit_code": exit_code})
         writer.status.update(state=ending.state, step=step, epoch=epoch, exit_code=exit_code)

@@ -25,6 +25,8 @@ from jepa_core.rollback.planning import Rollback, WhyNot, on_one_line, plan_roll
 from jepa_core.rollback.requests import PendingRequest, RequestAnswer, close_request, pending_requests
 from jepa_core.rollback.ways_back import after_non_finite, healthy
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
+from jepa_core.run_directory.naming import typed_name
+from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.status import HEARTBEAT_SECONDS
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.decision import Decision
@@ -209,6 +211,13 @@ class RollbackOrders:
             message = f"the run was rolled back before: it goes on as {child.path.name}"
             close_request(pending.path, RequestAnswer(accepted=False, message=message, child=child.path.name))
         return child
+
+    def refuse_waiting(self, step: int, why: str) -> None:
+        """Answer those who have asked too late, so that they do not wait for ever."""
+        command = f"jepa rollback {typed_name(self._run)} --to STEP --set KEY=VALUE{plugin_flags(self._run)}"
+        for pending in pending_requests(self._run):
+            if pending.path not in self._closed:
+                self._refuse(pending, f"{why}. To go back from there: {command}", step)
 
     def _order_of_rule(self, step: int, firing: Firing) -> _Order | None:
         if self._at_most is None or (firing.step or 0) <= self._inherited:

@@ -321,6 +321,29 @@ def test_a_request_is_acted_on_at_a_step_boundary(
     }
 
 
+def test_a_request_that_comes_too_late_is_answered(
+    tiny: Callable[..., Path], runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Path] = []
+    progress = TrainingScreen.progress
+
+    def ask(screen: TrainingScreen, step: int, epoch: float) -> None:
+        progress(screen, step, epoch)
+        if step == 6:  # the last
+            asked.append(write_request(runs.all()[0], RollbackRequest(to=2, set={"aggregator": {"kind": "mean"}})))
+
+    monkeypatch.setattr(TrainingScreen, "progress", ask)
+    run = tiny(more="")
+    assert runs.all() == [run]
+    answer = answer_to(asked[0])
+    assert answer is not None
+    command = f"jepa rollback {run} --to STEP --set KEY=VALUE"
+    said = f"the run has come to its end: it is finished. To go back from there: {command}"
+    assert not answer.accepted
+    assert answer.message.startswith(said)
+    assert "was refused: the run has come to its end" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_live_run_is_asked_and_not_touched(
     tiny: Callable[..., Path], runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
