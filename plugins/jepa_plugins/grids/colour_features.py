@@ -15,6 +15,7 @@ Shapes: M grids of H × W cells (H = W), C = 10 colours. Knows nothing of embedd
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -58,7 +59,8 @@ def colour_features(grids: Tensor, sizes: Tensor) -> ColourFeatures:
     """Grids (M, H, W) uint8 and sizes (M, 2) int64, described colour by colour."""
     colours = torch.arange(NUM_COLOURS, device=grids.device, dtype=grids.dtype)
     is_colour_MCHW = grids.unsqueeze(1) == colours[:, None, None]
-    counts_MC = is_colour_MCHW.flatten(2).sum(-1).float()
+    # Sums of float32 are vectorised, where those of integers are not; small whole numbers are exact in it.
+    counts_MC = is_colour_MCHW.flatten(2).float().sum(-1)
     return ColourFeatures(
         place=_place(is_colour_MCHW, counts_MC),
         pattern=_patterns(is_colour_MCHW, grids < OUTSIDE),
@@ -78,17 +80,27 @@ def _place(is_colour_MCHW: Tensor, counts_MC: Tensor) -> Tensor:
 
 def _patterns(is_colour_MCHW: Tensor, is_inside_MHW: Tensor) -> Tensor:
     """Square roots of the counts of neighbourhoods that hold the colour, of unit length over all colours."""
-    # Small whole numbers are exact in float32, whose sums are vectorised where those of integers are not.
-    padded = F.pad(is_colour_MCHW.float(), (1, 1, 1, 1))
+    padded = F.pad(is_colour_MCHW.to(torch.int16), (1, 1, 1, 1))
     # Bits 0 to 2 are the row above, 3 to 5 the row itself, 6 to 8 the row below; each from left to right.
     row_number = padded[..., :-2].add(padded[..., 1:-1], alpha=2).add_(padded[..., 2:], alpha=4)
     number_MCHW = row_number[..., :-2, :].add(row_number[..., 1:-1, :], alpha=8).add_(row_number[..., 2:, :], alpha=64)
-    number_MCP = number_MCHW.mul_(is_inside_MHW.unsqueeze(1)).flatten(2).long()
-    counts = padded.new_zeros(*number_MCP.shape[:2], NUM_PATTERNS)
-    counts.scatter_add_(2, number_MCP, padded.new_ones(1, 1, 1).expand_as(number_MCP))
-    # Neighbourhoods without the colour, and what lies outside.
-    counts[..., 0].zero_()
+    counts = _counts(number_MCHW.mul_(is_inside_MHW.unsqueeze(1)).flatten(2))
     return F.normalize(counts.sqrt_().flatten(1), dim=1).view_as(counts)
+
+
+def _counts(number_MCP: Tensor) -> Tensor:
+    """(M, C, 512): how often each number occurs but 0, which is for neighbourhoods without the colour, and outside."""
+    shape = (*number_MCP.shape[:2], NUM_PATTERNS)
+    if number_MCP.device.type == "cpu" and not torch.compiler.is_compiling():
+        # Nearly all are 0, and are passed over. A GPU would be waited for, and a graph cannot know, how many are not.
+        flat = number_MCP.flatten()
+        at = flat.nonzero()[:, 0]
+        place = at.div(number_MCP.shape[2], rounding_mode="floor").mul_(NUM_PATTERNS).add_(flat[at])
+        return place.bincount(minlength=math.prod(shape)).view(shape).float()
+    counts = torch.zeros(shape, device=number_MCP.device)
+    counts.scatter_add_(2, number_MCP.long(), counts.new_ones(1, 1, 1).expand_as(number_MCP))
+    counts[..., 0].zero_()
+    return counts
 
 
 def _layout(is_colour_MCHW: Tensor, sizes: Tensor) -> Tensor:

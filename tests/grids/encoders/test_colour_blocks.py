@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -48,6 +49,15 @@ def test_patterns_are_counted_as_one_would_by_hand() -> None:
                     counts[colour, sum(bit << place for place, bit in enumerate(window))] += 1
         counts[:, 0] = 0
         torch.testing.assert_close(found, counts.sqrt() / counts.sqrt().norm())
+
+
+def test_patterns_are_counted_alike_where_a_graph_is_traced_and_on_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    grids, sizes = drawn()
+    grids[1] = OUTSIDE
+    patterns = colour_features(grids, sizes).pattern
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert torch.equal(colour_features(grids, sizes).pattern, patterns)
+    assert patterns[1].count_nonzero() == 0 < patterns[0].count_nonzero()
 
 
 def test_places_layout_and_amounts_of_a_small_grid() -> None:
