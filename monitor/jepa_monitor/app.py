@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import attrs
 from textual.app import App, SystemCommand
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from jepa_monitor.board.chart_board import ChartBoard
     from jepa_monitor.board.run_screen import RunScreen
     from jepa_monitor.charts.look import Look
+    from jepa_monitor.chrome.filter_bar import FilterBar
     from jepa_monitor.navigation import Navigation
     from jepa_monitor.runs.awaited_run import AwaitedRun
     from jepa_monitor.runs.runs_screen import RunsScreen
@@ -201,7 +202,15 @@ class MonitorApp(App[None]):
         is_touch = isinstance(event, Pressed | MouseDown | MouseScrollDown | MouseScrollUp) and not event.is_forwarded
         if is_touch and self._made_navigation is not None:
             self._made_navigation.touch()
-        await super().on_event(event)
+        if not (isinstance(event, Pressed) and event.is_forwarded and await self._type_ahead(event)):
+            await super().on_event(event)
+
+    async def _type_ahead(self, key: Pressed) -> bool:
+        """Hand a key to the filter's line that was typed before the line was there to take it: else it would be taken
+        for a command. False where there is no such line, or it has the key already."""
+        bar = next(iter(self.screen.query("FilterBar")), None)
+        is_untaken = key.is_printable or self.focused is None  # the line lets no printable key come by here
+        return bar is not None and is_untaken and await cast("FilterBar", bar).take(key)
 
     def action_newer_run(self) -> None:
         self._navigation.go_to_newer()

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.strip import Strip
 
 from jepa_monitor.app import MonitorApp
@@ -104,6 +105,16 @@ async def test_one_that_fired_long_ago_does_not(tmp_path: Path) -> None:
         await pilot.pause(0.3)
         assert pilot.app.screen is run_screen(pilot)
         assert "rollback ▲ B" in run_screen(pilot).lines()[1]
+
+
+@awaited
+async def test_what_is_typed_right_after_the_key_goes_into_the_filter_and_is_no_command(tmp_path: Path) -> None:
+    async with open_run(record(tmp_path / "mine")) as pilot:
+        for name in ("slash", *"rankd", "backspace", "enter"):
+            pilot.app.post_message(Key(name, "/" if name == "slash" else name if len(name) == 1 else None))
+        await until(pilot, lambda: run_screen(pilot).board.titles == ("rank",))
+        await until(pilot, lambda: not pilot.app.screen.query(FilterBar))
+        assert pilot.app.screen is run_screen(pilot)
 
 
 @awaited

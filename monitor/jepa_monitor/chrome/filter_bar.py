@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.events import Key
 from textual.message import Message
 from textual.widgets import Input, Static
 
@@ -52,6 +53,20 @@ class FilterBar(Horizontal):
 
     def on_mount(self) -> None:
         self.input.focus()
+
+    async def take(self, key: Key) -> bool:
+        """Do what a key does in the line; False where it does nothing there."""
+        if key.is_printable and key.character is not None:
+            self.input.insert_text_at_cursor(key.character)
+        elif key.key == "backspace":
+            self.input.action_delete_left()
+        elif key.key == "enter":
+            await self.input.action_submit()
+        elif key.key == "escape":
+            self.action_give_up()
+        else:
+            return False
+        return True
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
