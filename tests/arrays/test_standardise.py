@@ -269,3 +269,14 @@ def test_a_dataset_without_the_setting_is_not_told_to_set_it() -> None:
     advice = {"data": {"standardise": True, "length": 5}, "train": {"batch_size": 3}}
     finding = without_what_is_set(Finding(name="x", severity="warning", message="m", set=advice), recipe)
     assert finding.set == {"data": {"length": 5}, "train": {"batch_size": 3}}
+
+
+@pytest.mark.parametrize("shape", [(20, 160), (3, 4000)])
+def test_numbers_from_all_over_what_trains_decide(
+    tmp_path: Path, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOKED_AT", 600)
+    wide = RANDOM.normal(size=(*shape, 2)) * np.linspace(0, 1000, shape[1])[:, None]
+    for values, is_off in ((wide, True), (wide / 1000, False)):
+        notes = built(saved(tmp_path, values.astype(np.float32)), standardise=None).notes
+        assert any("standardised" in note for note in notes) is is_off

@@ -14,6 +14,9 @@ from jepa_plugins.vectors.space import VectorSpace
 _MOST_UNASKED = 1 << 32
 """Bytes of float32 that are copied where the recipe does not ask for it: a file larger than memory may be mapped."""
 
+_LOOKED_AT = 1 << 22
+"""Numbers by which it is decided."""
+
 
 @attrs.frozen(kw_only=True)
 class Standardising:
@@ -44,11 +47,21 @@ def standardising(
         )
     if asked is False or (asked is None and 4 * values.numel() > _MOST_UNASKED):
         return Standardising()
-    found = ChannelFigures.of(values, trains)
-    why = "" if asked else next((finding.title for finding in scale_findings(found, noun)), "")
+    why = "" if asked else _why(values, trains, noun)
     if not asked and not why:
         return Standardising()
-    scales = scales_of(found)
+    scales = scales_of(ChannelFigures.of(values, trains))
     note = f"each {noun} is standardised by its mean and standard deviation in training: {scales_text(scales, noun)}"
     reason = f"; {why[0].lower()}{why[1:]}, and data.standardise = false leaves them so" if why else ""
     return Standardising(scales=scales, note=note + reason)
+
+
+def _why(values: Tensor, trains: Tensor, noun: str) -> str:
+    """What is the matter with the scales, by numbers from all over what trains: a long recording has too many to look
+    at all of them unasked; empty where nothing is."""
+    rows = trains.nonzero().squeeze(1)
+    per_row = values[0].numel()
+    few = values[rows[:: -(-len(rows) * per_row // _LOOKED_AT)]]
+    if per_row > _LOOKED_AT and values.dim() > 2:
+        few = few[:, :: -(-per_row // _LOOKED_AT)]
+    return next((finding.title for finding in scale_findings(ChannelFigures.of(few), noun)), "")
