@@ -254,7 +254,10 @@ def _contents(step: int, states: Mapping[str, Any]) -> dict[str, bytes | memoryv
     has kept something else."""
     tensors, values = split_tree(states)
     tensors_file, values_file = FILES
-    contents = {tensors_file: safetensors_bytes(tensors), values_file: json.dumps(values, indent=1).encode()}
+    contents: dict[str, bytes | memoryview] = {
+        tensors_file: safetensors_bytes(tensors),
+        values_file: json.dumps(values, indent=1).encode(),
+    }
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "step": step,

@@ -1,7 +1,7 @@
 """When compiling the training step pays: it takes long once, and every step after it is shorter.
 
-Measured on one H200 (docs/performance.md): replayed steps take a fifth less time compiled; to compile one takes a minute,
-or 5 to 11 s once torch's caches hold it. Measured here is only how long a step takes.
+Measured on one H200 (docs/performance.md): replayed steps take a fifth less time compiled; to compile one takes a
+minute, or 5 to 11 s once torch's caches hold it. Measured here is only how long a step takes.
 """
 
 from __future__ import annotations

@@ -54,4 +54,4 @@ def safetensors_bytes(tensors: Mapping[str, Tensor]) -> memoryview:
         flat = tensors[name].detach().contiguous().reshape(-1).view(torch.uint8)
         content[place : place + len(flat)].copy_(flat)
         place += len(flat)
-    return memoryview(content.numpy())
+    return content.numpy().data
