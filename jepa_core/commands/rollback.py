@@ -149,11 +149,17 @@ def _is_training(run: Path) -> bool:
 
 
 def _request(run: Path, plan: RollbackPlan, to: int | None, *, quiet: bool) -> None:
-    """Ask the process that trains the run."""
-    from jepa_core.rollback.requests import RollbackRequest, write_request
+    """Ask the process that trains the run.
+
+    Raises:
+        RunDirectoryError: it has ended meanwhile.
+    """
+    from jepa_core.rollback.requests import RollbackRequest, withdraw, write_request
 
     request = RollbackRequest(scenario=plan.scenario, to=to, set=plan.set, use=plan.use)
     path = write_request(run, request)
+    if not _is_training(run) and withdraw(path):
+        raise RunDirectoryError(f"{visible(run.name)} was training, and has ended meanwhile. Type the same again.")
     if not quiet:
         print(
             f"\n{visible(run.name)} is training: its process goes back at its next step, and goes on with the child.\n"

@@ -23,6 +23,7 @@ from jepa_core.errors import CheckpointError, RunDirectoryError
 from jepa_core.plain_files import open_plain, read_plain
 from jepa_core.rollback.lineage import Lineage, read_lineage, write_lineage
 from jepa_core.rollback.planning import Rollback
+from jepa_core.rollback.requests import answer_late
 from jepa_core.rollback.successor import mark_rolled_back, refuse_rolled_back
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.environment import describe_environment
@@ -89,6 +90,8 @@ def make_child(rollback: Rollback, *, writer: RunWriter | None = None, clock: Cl
                 # A parent that does not say so could be resumed beside its child.
                 shutil.rmtree(path, ignore_errors=True)
                 raise
+            # Who asked meanwhile took this process for one that trains.
+            answer_late(parent, path.name)
     return Child(path=path, step=plan.checkpoint_step or 0)
 
 

@@ -22,7 +22,7 @@ from jepa_core.rollback.child import Child, make_child
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.plan import change_in_words, rollback_command
 from jepa_core.rollback.planning import Rollback, WhyNot, on_one_line, plan_rollback
-from jepa_core.rollback.requests import PendingRequest, RequestAnswer, close_request, pending_requests
+from jepa_core.rollback.requests import PendingRequest, RequestAnswer, answer_late, close_request, pending_requests
 from jepa_core.rollback.ways_back import after_non_finite, healthy
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.naming import typed_name
@@ -207,9 +207,7 @@ class RollbackOrders:
         if order.request is not None:
             message = f"goes on as {child.path.name} from step {child.step}"
             close_request(order.request, RequestAnswer(accepted=True, message=message, child=child.path.name))
-        for pending in pending_requests(self._run):
-            message = f"the run was rolled back before: it goes on as {child.path.name}"
-            close_request(pending.path, RequestAnswer(accepted=False, message=message, child=child.path.name))
+        answer_late(self._run, child.path.name)
         return child
 
     def refuse_waiting(self, step: int, why: str) -> None:

@@ -123,6 +123,22 @@ def close_request(path: Path, answer: RequestAnswer) -> Path | None:
     return closed
 
 
+def answer_late(run: Path, child: str) -> None:
+    """Tell those who still wait that the run was rolled back before, and goes on as `child`."""
+    message = f"the run was rolled back before: it goes on as {child}"
+    for pending in pending_requests(run):
+        close_request(pending.path, RequestAnswer(accepted=False, message=message, child=child))
+
+
+def withdraw(path: Path) -> bool:
+    """Take a request back; whether nobody had answered it."""
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
+
+
 def answer_to(path: Path) -> RequestAnswer | None:
     """What became of the request that was written to `path`; None while it waits."""
     for ending in ("done", "refused"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -20,6 +21,7 @@ from jepa_core.registry import installed
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.requests import RollbackRequest, answer_to, write_request
 from jepa_core.run_directory.baseline_runs import resolve_baseline
+from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_recipe import recorded_baseline, recorded_metrics, recorded_watch
 from jepa_core.watch.judge import Judge
@@ -342,6 +344,33 @@ def test_a_request_that_comes_too_late_is_answered(
     assert not answer.accepted
     assert answer.message.startswith(said)
     assert "was refused: the run has come to its end" in " ".join(capsys.readouterr().out.split())
+
+
+def test_who_asks_a_run_that_is_being_rolled_back_is_answered_and_one_that_has_ended_is_asked_for_nothing(
+    tiny: Callable[..., Path], runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tiny()
+    change = ["--to", "4", "--set", "train.clip_norm=1"]
+    with RunLock(run):  # as another rollback holds it
+        assert runs.rollback(run, *change) == 0
+    (asked,) = (run / "control").iterdir()
+    assert runs.rollback(run, *change) == 0
+    answer = answer_to(asked)
+    assert answer is not None
+    assert (answer.accepted, answer.child) == (False, runs.child_of(run).name)
+    for path in (run / "control").iterdir():
+        path.unlink()
+    shutil.rmtree(runs.child_of(run))
+    lock, replace = RunLock(run), os.replace
+
+    def ends_meanwhile(*given: Any, **more: Any) -> None:
+        lock.release()
+        replace(*given, **more)
+
+    monkeypatch.setattr(os, "replace", ends_meanwhile)
+    assert runs.rollback(run, *change) == 1
+    assert "has ended meanwhile. Type the same again." in capsys.readouterr().err
+    assert list((run / "control").iterdir()) == []
 
 
 def test_a_live_run_is_asked_and_not_touched(
