@@ -231,7 +231,7 @@ class _Session:
             kept = kept_provenance(self.writer, self.loaded, self.dataset)
             self.moved = kept.moved
         tell_stage("ranking nulls")
-        nulls = trainer.rank_nulls(ChosenNulls.of(self.loaded.recipe, self.registry), kept and kept.nulls)
+        nulls = trainer.rank_nulls(ChosenNulls.of(self.loaded.recipe, self.registry), kept.nulls if kept else None)
         if resumption:
             tell_stage("reading the checkpoint")
         anew = self._restore(trainer, resumption) if resumption else ()

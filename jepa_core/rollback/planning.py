@@ -97,7 +97,7 @@ def plan_rollback(
         raise RecipeError(_no_change(run, cause))
     first_sign = cause.first_sign if cause else None
     prepare = partial(_prepared, run, registry, first_sign=first_sign, to=to, why_not=why_not)
-    left_out = ()
+    left_out: tuple[str, ...] = ()
     try:
         prepared = prepare(changes, used)
     except RecipeError as error:

@@ -83,9 +83,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     must_failed = train("--set", must, code=4)
     not_finite = train(breaks_after=4, code=3)
     stopped = {}
-    for name, change in STOPPED.items():
-        rule = f"watch.rollback=[{{id='far', when='step > 2', {change}}}]"
-        stopped[name] = train("--set", END, *(["--set", rule] if change else []), code=3)
+    for name, own in STOPPED.items():
+        rule = f"watch.rollback=[{{id='far', when='step > 2', {own}}}]"
+        stopped[name] = train("--set", END, *(["--set", rule] if own else []), code=3)
     rolled_back = shutil.copytree(not_finite, runs / "parent")
     change = ["--set", "aggregator.kind=mean", "--plugin", str(plugin)]
     ended = called(["rollback", str(rolled_back), "--scenario", "non-finite", *change])

@@ -31,7 +31,7 @@ OBSTACLES: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.fixture(params=OBSTACLES.values(), ids=OBSTACLES)
+@pytest.fixture(params=OBSTACLES.values(), ids=list(OBSTACLES))
 def obstacle(request: pytest.FixtureRequest) -> Callable[[Path], object]:
     found: Callable[[Path], object] = request.param
     return found
