@@ -26,10 +26,16 @@ _GAP, _NARROW_GAP = "    ", "  "
 _LONGEST_TITLE, _LONG_TITLE = 60, 24
 
 
+def _why_no_rules(view: RunView) -> str:
+    if view.recipe:
+        return "No rules: the recipe has none under [watch]."
+    return "No rules yet: the run is starting." if view.state == "starting" else "No rules: there is no recipe to read."
+
+
 def rules_bar(view: RunView, width: int, rollback_key: str = "r") -> Line:
     """The line of rules, as full as fits; what has fired comes first, a rollback with the key that opens it."""
     if not view.outlooks:
-        return line(Span(" No rules: the recipe has none under [watch].", "dim")).fitted(width)
+        return line(Span(f" {_why_no_rules(view)}", "dim")).fitted(width)
     musts, fired, rest = _of_kind(view.outlooks, "must"), *_alarms_and_rest(view.outlooks, rollback_key)
     renderings = (
         *(_musts(musts, says, limit) for says in _FULLER for limit in (_LONGEST_TITLE, _LONG_TITLE)),

@@ -119,9 +119,11 @@ class SurroundingsReader:
             problems.append(
                 f"{self._run / EVENTS} is long: its first {self._events_passed_over / 2**20:.1f} MiB are not read"
             )
-        if not self._recipe.content and self._run / RECIPE not in links:
+        status = self._status.content
+        is_beginning = status is not None and status.state == "starting" and not (self._run / RECIPE).exists()
+        if not self._recipe.content and self._run / RECIPE not in links and not is_beginning:
             problems.append(f"{self._run / RECIPE} is missing or damaged: there are no rules to judge by")
-        if self._status.content is None and self._run / STATUS not in links:
+        if status is None and self._run / STATUS not in links:
             problems.append(f"{self._run / STATUS} is missing or damaged: whether it still runs cannot be told")
         return problems
 

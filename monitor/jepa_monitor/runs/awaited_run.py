@@ -3,12 +3,13 @@ after another."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import attrs
 
 from jepa_core.run_directory.layout import is_run
-from jepa_core.run_directory.naming import LATEST, beside, placed, runs_in, runs_meant, started_at
+from jepa_core.run_directory.naming import LATEST, RUNS_DIR, beside, placed, runs_in, runs_meant, started_at
 
 
 @attrs.frozen(kw_only=True)
@@ -43,6 +44,11 @@ class Sighting:
     others: tuple[str, ...]
     """Names of the other runs of the folder, newest first."""
     has_folder: bool
+
+
+def runs_dir_flag(folder: Path) -> str:
+    """What a command that makes a run takes so that the run lies in the folder, with a blank before it."""
+    return "" if folder == RUNS_DIR else f" --runs-dir {shlex.quote(str(folder))}"
 
 
 def newer_run(run: Path, began: float | None) -> Path | None:

@@ -25,6 +25,7 @@ from jepa_monitor.display import filter_pattern
 from jepa_monitor.keys import MONITOR_KEYS, RUNS_KEYS, shown_key_of
 from jepa_monitor.panels.framed_lines import Content, FramedLines
 from jepa_monitor.panels.line import Line, Span, line, wrapped
+from jepa_monitor.runs.awaited_run import runs_dir_flag
 from jepa_monitor.runs.preview import Preview
 from jepa_monitor.runs.runs_lines import ORDERS, matching_runs, runs_head, runs_lines
 
@@ -213,7 +214,8 @@ class RunsScreen(MonitorScreen):
                 f"None of {len(self._runs)} runs matches /{self._filter}/ by name, recipe, state, verdict or tags."
             )
             return f"{found_by} {clear} takes the filter away, {change} changes it."
-        return "There are no runs here yet. jepa run RECIPE makes one, and it is listed as soon as it begins."
+        command = f"jepa run quickstart{runs_dir_flag(self._folder)}"
+        return f"There are no runs here yet. {command} makes one, and it is listed as soon as it begins."
 
     def _show(self) -> None:
         if not self.is_mounted:

@@ -19,7 +19,7 @@ from jepa_monitor.keys import MONITOR_KEYS
 from jepa_monitor.panels.framed_lines import Content, FramedLines
 from jepa_monitor.panels.line import NOTHING, Line, Span, foreign, line, wrapped
 from jepa_monitor.progress_text import age_text
-from jepa_monitor.runs.awaited_run import AwaitedRun, Sighting
+from jepa_monitor.runs.awaited_run import AwaitedRun, Sighting, runs_dir_flag
 
 LOOK_SECONDS = 0.5
 """Between two looks at the folder."""
@@ -120,10 +120,12 @@ class WaitingScreen(MonitorScreen):
             width,
         )
         yield NOTHING
-        yield line(
-            Span("start one   ", "dim"), Span("jepa run quickstart", "accent"), Span("   or another recipe", "dim")
+        command = f"jepa run quickstart{runs_dir_flag(self._awaited.folder)}"
+        start = line(
+            Span("start one   ", "dim"), Span(foreign(command, 300), "accent"), Span("   or another recipe", "dim")
         )
-        yield line(Span("or watch    ", "dim"), Span("jepa demo", "accent"), Span("             a scripted run", "dim"))
+        yield from (start,) if start.width <= width else wrapped(command, width, tone="accent")
+        yield line(Span("or watch    ", "dim"), Span("jepa demo", "accent"), Span("   a scripted run", "dim"))
         if sighting is not None and sighting.others and name != LATEST:
             yield NOTHING
             yield from wrapped(f"Runs that are there, newest first ({len(sighting.others)}):", width, tone="dim")

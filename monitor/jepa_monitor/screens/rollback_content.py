@@ -49,7 +49,7 @@ def _no_way_back(view: RunView, width: int) -> Iterator[Line]:
     """Why nothing is offered: nothing fired, or what did has no change of its own."""
     found = list(dict.fromkeys(firing.name for firing in view.firings if firing.kind == "scenario"))
     if not found:
-        yield from wrapped("No rule has fired that a run is taken back for.", width)
+        yield from wrapped("Nothing to roll back for: no rule has fired that names a remedy.", width)
         return
     names = " and ".join(foreign(name, 40) for name in found)
     yield from wrapped(f"{names} fired, without a change of its own. Go back with one of yours:", width)

@@ -60,11 +60,12 @@ def test_an_abort_at_risk_is_named(tmp_path: Path) -> None:
     assert "abort ◔ collapse" in rules_bar(view, 80).text
 
 
-def test_without_rules_the_bar_says_so(tmp_path: Path) -> None:
-    assert (
-        rules_bar(with_outlooks(view_of(tmp_path / "mine")), 80).text.strip()
-        == "No rules: the recipe has none under [watch]."
-    )
+def test_without_rules_the_bar_says_why(tmp_path: Path) -> None:
+    view = with_outlooks(view_of(tmp_path / "mine"))
+    assert rules_bar(view, 80).text.strip() == "No rules: the recipe has none under [watch]."
+    unread = attrs.evolve(view, recipe={})
+    assert rules_bar(unread, 80).text.strip() == "No rules: there is no recipe to read."
+    assert rules_bar(attrs.evolve(unread, state="starting"), 80).text.strip() == "No rules yet: the run is starting."
 
 
 def test_margins_are_told_where_120_columns_have_room_for_them(tmp_path: Path) -> None:

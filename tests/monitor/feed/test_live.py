@@ -70,6 +70,14 @@ def test_a_directory_that_is_gone_is_said_and_its_return_is_seen(tmp_path: Path)
     assert (back.state, back.surroundings.problems, len(back.rows)) == ("finished", (), 1)
 
 
+def test_a_run_that_is_starting_has_no_recipe_to_miss(tmp_path: Path) -> None:
+    path = record_run(tmp_path / "mine", state="starting")
+    (path / "recipe.toml").unlink()
+    assert LiveFeed(path).poll().surroundings.problems == ()
+    (path / "recipe.toml").write_bytes(b"\xff{")
+    assert "recipe.toml is missing or damaged" in LiveFeed(path).poll().surroundings.problems[0]
+
+
 def test_damaged_files_are_said(tmp_path: Path) -> None:
     path = record_run(tmp_path / "mine")
     for name in ("recipe.toml", "environment.json", "verdict.json", "status.json"):

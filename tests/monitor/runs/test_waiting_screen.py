@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from jepa_monitor.app import MonitorApp
 from jepa_monitor.command import _awaited
-from jepa_monitor.runs.awaited_run import AwaitedRun
+from jepa_monitor.runs.awaited_run import AwaitedRun, runs_dir_flag
 from jepa_monitor.runs.waiting_screen import WaitingScreen
 from jepa_monitor.screens.help import HelpScreen
 from tests.monitor.driving import awaited, run_screen, screen_text, until
@@ -32,7 +32,8 @@ async def test_before_there_is_a_folder_of_runs_it_says_so_and_goes_to_the_first
         (tmp_path / "runs").mkdir()
         await until(pilot, lambda: "There are no runs in" in screen_text(pilot.app))
         assert "A run is shown here as soon as it begins." in screen_text(pilot.app)
-        assert "jepa run quickstart" in screen_text(pilot.app)
+        said = "".join(screen_text(pilot.app).replace("│", "").split())
+        assert f"jepa run quickstart --runs-dir {tmp_path / 'runs'}".replace(" ", "") in said
         record(tmp_path / "runs" / "mine-20260101-000000")
         await until(pilot, lambda: "grad.norm" in screen_text(pilot.app))
         assert run_screen(pilot).lines()[0].startswith(" mine-20260101")
@@ -58,6 +59,11 @@ async def test_a_run_that_arrives_does_not_open_over_a_dialog(tmp_path: Path) ->
         assert isinstance(pilot.app.screen, HelpScreen)
         await pilot.press("escape")
         await until(pilot, lambda: "grad.norm" in screen_text(pilot.app))
+
+
+def test_in_the_usual_folder_a_run_is_started_without_a_flag() -> None:
+    assert runs_dir_flag(Path("runs")) == ""
+    assert runs_dir_flag(Path("my runs")) == " --runs-dir 'my runs'"
 
 
 def test_what_is_there_is_not_awaited(tmp_path: Path) -> None:

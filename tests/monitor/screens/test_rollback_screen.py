@@ -235,7 +235,7 @@ def test_without_a_checkpoint_it_begins_anew_and_says_so(tmp_path: Path) -> None
 
 def test_a_run_in_which_nothing_fired_says_so() -> None:
     async def play(stage: Stage, screen: RollbackScreen, pilot: Pilot[None]) -> None:
-        assert "No rule has fired that a run is taken back for." in words_on(screen)
+        assert "Nothing to roll back for: no rule has fired that names a remedy." in words_on(screen)
         await pilot.press("enter", "right", "c")
 
     on_stage(a_view(firings=()), play)
