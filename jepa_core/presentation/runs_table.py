@@ -154,13 +154,13 @@ def _needed(names: Sequence[str], widths: Mapping[str, int]) -> int:
 
 
 def cut_in_the_middle(name: str, width: int) -> str:
-    """A name on `width` columns, with its end."""
+    """A name on `width` columns, with its end, by which runs of one recipe differ."""
     if cell_len(name) <= width:
         return name
-    end = name[-_END_OF_NAME:]
-    while cell_len(end) > _END_OF_NAME:
+    longest, end = min(_END_OF_NAME, width - 1), name[-_END_OF_NAME:]
+    while end and cell_len(end) > longest:
         end = end[1:]
-    return f"{set_cell_size(name, width - cell_len(end) - 1).rstrip()}…{end}"
+    return f"{set_cell_size(name, max(width - cell_len(end) - 1, 0)).rstrip()}…{end}"[: max(width, 0)]
 
 
 def _figure(value: float | None) -> str:

@@ -55,3 +55,10 @@ def test_runs_are_found_by_name_recipe_state_verdict_and_tags(pattern: str) -> N
     run = summary(NAMES[0])
     assert matching_runs([run], filter_pattern(pattern)) == (run,)
     assert matching_runs([run], filter_pattern(f"{pattern}x")) == ()
+
+
+@pytest.mark.parametrize("width", range(12, 60, 3))
+def test_however_narrow_it_is_two_runs_of_one_recipe_do_not_look_alike(width: int) -> None:
+    names = ("quickstart-20261130-043509", "quickstart-20261130-044618")
+    _, *shown = runs_lines([summary(name) for name in names], [], "", width)
+    assert len({line.text for line in shown}) == 2
