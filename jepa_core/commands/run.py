@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from cyclopts import Parameter
 
 from jepa_core.commands.flag import Flag
 from jepa_core.commands.options import Device, NoPlugins, Overrides, PluginFiles, Tags
-from jepa_core.errors import RecipeError
+from jepa_core.errors import RecipeError, RunDirectoryError
 from jepa_core.launching import (
     forget_run,
     hand_over,
@@ -29,11 +30,12 @@ from jepa_core.launching import (
 from jepa_core.presentation.shown_training import audit_command, run_command, train_and_show
 from jepa_core.rollback.successor import refuse_marked
 from jepa_core.run_directory.layout import RECIPE
-from jepa_core.run_directory.naming import RUNS_DIR, find_run
-from jepa_core.run_directory.recorded_files import typed_flags
+from jepa_core.run_directory.naming import RUNS_DIR, find_run, typed_name
+from jepa_core.run_directory.recorded_files import plugin_flags, typed_flags
 from jepa_core.run_directory.room import require_room
 from jepa_core.run_directory.settled import settled
 from jepa_core.run_directory.tags import checked_tags
+from jepa_core.shell_words import typed_path
 from jepa_core.visible_text import visible_lines
 
 MOVED = "data.path"
@@ -201,12 +203,15 @@ def _run_to_resume(
     others = [text for text in overrides if text.partition("=")[0].strip() != MOVED]
     if recipe or others:
         settings = [f"--set {shlex.quote(text)}" for text in others] or ["--set KEY=VALUE"]
-        flags = " ".join([*settings, *plugins])
-        back = f"jepa rollback {shlex.quote(resume)} --to STEP {flags}"
+        typed, anew, needed = shlex.quote(resume), "RECIPE", ""
+        with suppress(RunDirectoryError):
+            found = find_run(resume, runs_dir)
+            typed, anew, needed = typed_name(found), typed_path(found / RECIPE), plugin_flags(found)
+        flags = " ".join([*settings, *plugins]) + ("" if plugins else needed)
         raise RecipeError(
             f"--resume {resume} continues a run with its own recipe, so no recipe can be given with it, and no --set "
             f"but {MOVED}, where its data lies elsewhere now.\n"
-            f"To go on from one of its checkpoints with a change: {back}\n"
-            f"To begin anew with it: jepa run {shlex.quote(recipe) if recipe else 'RECIPE'} {flags}"
+            f"To go on from one of its checkpoints with a change: jepa rollback {typed} --to STEP {flags}\n"
+            f"To begin anew with it: jepa run {typed_path(recipe) if recipe else anew} {flags}"
         )
     return find_run(resume, runs_dir)

@@ -7,10 +7,11 @@ from pathlib import Path
 import attrs
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_files import plugin_flags
-from jepa_core.shell_words import typed_flag
+from jepa_core.shell_words import typed_flag, typed_path
 from jepa_core.visible_text import clean, visible
 
 SCRIPTED = "scripted"
@@ -53,7 +54,8 @@ def settled(run: Path) -> Settled | None:
         return Settled(
             why="is finished: there is nothing left to train",
             remedy=f"Its verdict: jepa verdict {name}\n"
-            "To train longer, start a new run with more epochs: jepa run RECIPE --set train.epochs=N",
+            "To train longer, start a new run with more epochs: "
+            f"jepa run {typed_path(run / RECIPE)} --set train.epochs=N{plugin_flags(run)}",
             exit_code=verdict.exit_code,
         )
     if reader.state() == "aborted" and verdict.ending == "abort":

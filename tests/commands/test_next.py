@@ -136,7 +136,11 @@ ENDS: dict[str, Callable[[Made, Path], Path]] = {
 def printed(text: str) -> list[list[str]]:
     """The commands in a text, as arguments, with what stands for a change filled in."""
     found = [_ENDS.split(command[0])[0] for command in _COMMAND.finditer(text)]
-    whole = [command.replace("KEY=VALUE", "optimizer.lr=1e-4") for command in found if "RECIPE" not in command]
+    whole = [
+        command.replace("KEY=VALUE", "optimizer.lr=1e-4").replace("epochs=N", "epochs=3")
+        for command in found
+        if "RECIPE" not in command
+    ]
     return [shlex.split(command)[1:] for command in dict.fromkeys(whole)]
 
 
@@ -186,4 +190,14 @@ def test_what_a_run_says_at_its_end_works(made: Made) -> None:
     assert {each[0] for each in commands} == {"eval", "rollback"}
     assert any("--scenario=--end" in each for each in commands)
     for command in commands:
+        worked(command)
+
+
+def test_what_a_resume_with_another_change_says_works(made: Made) -> None:
+    ended = called(["run", "--resume", str(made.not_finite), "--set", "optimizer.lr=1e-4"])
+    assert ended.code == 2
+    rollback, anew = printed(ended.error.replace("STEP", "4"))
+    assert rollback[:3] == ["rollback", str(made.not_finite), "--to"]
+    for command in (rollback, anew):
+        assert command[-2:] == ["--plugin", str(made.folder / "parts.py")]
         worked(command)
