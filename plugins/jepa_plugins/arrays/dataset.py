@@ -3,9 +3,9 @@
 A file has `observations`, and may have `labels.NAME` (classes as whole numbers, or numbers as floats), `tasks` and
 `split` (0 trains, 1 validates) for each row: each sequence, each of several recordings, each step of a single one.
 
-What it costs in memory: float32 that is mapped from disk, none; other types one float32 copy. The sequences of a single
-recording are views of it. Those of several recordings, and what is chosen row by row, are one copy, in which a step
-stands as often as sequences have it: span / stride times.
+What it costs in memory: float32 that is mapped from disk, none; other types, and what is standardised, a float32 copy.
+The sequences of a single recording are views of it. Those of several recordings, and what is chosen row by row, are one
+copy, in which a step stands as often as sequences have it: span / stride times.
 
 Shapes: S sequences of T + 1 observations, R recordings of E steps.
 """
