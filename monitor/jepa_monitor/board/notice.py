@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import attrs
 import numpy as np
 
 from jepa_core.presentation.figures import figure_text
+from jepa_core.run_directory.naming import typed_name
 from jepa_monitor.history.series import Series
 from jepa_monitor.model.run_view import HistoryView, RunView
 from jepa_monitor.panels.line import Line, Span, foreign, line
@@ -38,9 +40,17 @@ def notice_line(
     if view is not None and view.judged_rows is not None:
         share = f"{view.judged_rows:,} of {view.history.num_rows:,} rows judged so far"
         return line(Span(f" ◌ {share}", "dim")).fitted(width)
-    if newer:
-        return line(Span(f" ▸ {foreign(newer, max(width, 1))}", "accent")).fitted(width)
+    further = newer or (_what_to_do(view) if view else "")
+    if further:
+        return line(Span(f" ▸ {foreign(further, max(width, 1))}", "accent")).fitted(width)
     return None
+
+
+def _what_to_do(view: RunView) -> str:
+    """About a run that came to a bad end; empty while all is well."""
+    if view.state not in ("crashed", "failed") or view.replay_position:
+        return ""
+    return f"jepa autopsy {typed_name(Path(view.path))} says why it died, and how to go on"
 
 
 def _words(view: RunView) -> str:

@@ -58,11 +58,13 @@ def _related(view: RunView) -> Iterator[OtherRecipe]:
 
 
 def _neighbours(run: Path) -> Iterator[tuple[str, Path]]:
-    """The run beside it that began before it; where it is the first one, that which began after it."""
+    """The run beside it that began before it; where it is the first one, that which began after it; of a run that was
+    deleted meanwhile, the newest that is there."""
     runs, own = runs_in(beside(run)), placed(run)
-    if own in runs and len(runs) > 1:
-        index = runs.index(own)
-        yield ("run before", runs[index - 1]) if index else ("run after", runs[1])
+    index = runs.index(own) if own in runs else len(runs)
+    others = [each for each in runs if each != own]
+    if others:
+        yield ("run before", runs[index - 1]) if index else ("run after", others[0])
 
 
 def _recipe_of(path: Path) -> dict[str, Any]:

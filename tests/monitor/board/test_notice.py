@@ -6,7 +6,9 @@ import math
 from pathlib import Path
 
 import attrs
+import pytest
 
+from jepa_core.run_directory.status import ShownState
 from jepa_monitor.board.notice import NonFiniteWatch, non_finite_line, notice_line
 from tests.monitor.views import view_of
 
@@ -56,3 +58,12 @@ def test_the_notice_tells_of_damage_and_of_judging_that_goes_on(tmp_path: Path) 
     gone = notice_line(None, "it is gone", None, 80)
     assert gone is not None
     assert "it is gone" in gone.text
+
+
+@pytest.mark.parametrize("state", ["crashed", "failed"])
+def test_of_a_run_that_died_it_says_what_tells_why(tmp_path: Path, state: ShownState) -> None:
+    view = attrs.evolve(view_of(tmp_path / "mine"), state=state)
+    shown = notice_line(view, "", None, 200)
+    assert shown is not None
+    assert f"jepa autopsy {tmp_path / 'mine'} says why it died" in shown.text
+    assert notice_line(attrs.evolve(view, replay_position="×20"), "", None, 200) is None

@@ -192,6 +192,8 @@ def test_without_parent_and_baseline_it_is_compared_with_the_run_before_it(tmp_p
     relations = [[(each.relation, each.name) for each in related_recipes(a_view(path=str(path)))] for path in paths]
     one, two, _ = (path.name for path in paths)
     assert relations == [[("run after", two)], [("run before", one)], [("run before", two)]]
+    gone = related_recipes(a_view(path=str(tmp_path / "gone-20260101-000000")))
+    assert [(each.relation, each.name) for each in gone] == [("run before", paths[2].name)]
 
 
 def test_a_parent_that_is_the_run_before_is_there_once(tmp_path: Path) -> None:
