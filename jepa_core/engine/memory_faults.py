@@ -85,13 +85,17 @@ def memory_for(what: str, settings: Any) -> Iterator[None]:
 
 def given_settings(settings: Any) -> str:
     """Those of an attrs class that are not their defaults, such as "heads = 5 (4 by default)"; empty where all are."""
-    given = {field: getattr(settings, field.name) for field in attrs.fields(type(settings)) if field.init}
     return ", ".join(
-        f"{field.name} = {clean(repr(value), 60)}"
-        + ("" if field.default is attrs.NOTHING else f" ({field.default!r} by default)")
-        for field, value in given.items()
-        if not isinstance(field.default, attrs.Factory) and value != field.default
+        _in_words(field, getattr(settings, field.name))
+        for field in attrs.fields(type(settings))
+        if field.init and (field.default is attrs.NOTHING or isinstance(field.default, int | float | str | None))
+        if getattr(settings, field.name) != field.default
     )
+
+
+def _in_words(field: attrs.Attribute[Any], value: object) -> str:
+    shown = f"{field.name} = {clean(repr(value), 60)}"
+    return shown if field.default is attrs.NOTHING else f"{shown} ({clean(repr(field.default), 60)} by default)"
 
 
 def smaller_batch(batch_size: int, accumulate: int, ranks: int = 1) -> dict[str, int]:

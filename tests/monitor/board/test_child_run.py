@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tests.monitor.driving import awaited, open_folder, open_run, run_screen, screen_text, until
 from tests.monitor.recorded import NOON, record, write_status
@@ -10,7 +11,7 @@ from tests.monitor.recorded import NOON, record, write_status
 CHILD, GRANDCHILD = "mine-20260102-000000", "mine-20260103-000000"
 
 
-def parent_of(folder: Path, **status: object) -> Path:
+def parent_of(folder: Path, **status: Any) -> Path:
     return record(folder / "mine-20260101-000000", **{"state": "rolled_back", "child": CHILD} | status)
 
 
