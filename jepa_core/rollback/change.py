@@ -130,9 +130,10 @@ def refuse_other_data(changes: Mapping[str, Any]) -> None:
     """
     if "data" in changes:
         flag = flags_of({"data": changes["data"]})
+        moved = "Where that lies elsewhere now, say so in the run's recipe.toml.\n"
         raise RecipeError(
             f"A rollback goes on with the data that its run began with, so {', '.join(flag) or 'data'} cannot be set.\n"
-            "Where that lies elsewhere now, say so in the run's recipe.toml, as data.path.\n"
+            f"{moved if any(each.startswith('data.path=') for each in flag) else ''}"
             f"For other data start a new run: jepa run RECIPE --set {flag[0] if flag else 'data.KEY=VALUE'}"
         )
 

@@ -187,6 +187,19 @@ def test_a_run_whose_data_was_moved_goes_on_where_it_lies_now_and_everything_aft
     assert called(["recipe", "check", f"{interrupted}/recipe.toml"]).code == 0
 
 
+def test_a_rollback_of_a_run_whose_data_was_moved_says_where_to_say_so(interrupted: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.npy").rename(tmp_path / "moved.npy")
+    step = max(int(path.name[5:]) for path in (interrupted / "checkpoints").iterdir())
+    rollback = ["rollback", str(interrupted), "--to", str(step), "--set", "train.clip_norm=1.0", "--device", "cpu"]
+    said = called([*rollback, "--set", f"data.path={tmp_path}/moved.npy"]).error
+    assert "Where that lies elsewhere now, say so in the run's recipe.toml." in said
+    assert "elsewhere" not in called([*rollback, "--set", "data.stride=2"]).error
+    recipe = interrupted / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace(f"{tmp_path}/x.npy", f"{tmp_path}/moved.npy"))
+    ended = called(rollback)
+    assert ended.code == 0, ended.said
+
+
 def test_a_run_goes_on_with_no_other_data_and_nothing_else_is_set(interrupted: Path, tmp_path: Path) -> None:
     recipe, before = (interrupted / "recipe.toml").read_bytes(), stands_at(interrupted)
     np.save(tmp_path / "other.npy", np.random.default_rng(1).normal(size=(160, 2)).astype(np.float32))
