@@ -32,6 +32,9 @@ _NEVER = -1e9
 _MOST_STEPS = 100
 """Of Newton's method; ten are the rule."""
 
+_MOST_OWN_DIRECTIONS = 512
+"""Features, to find principal directions of each problem's own: of more it takes longer than it saves."""
+
 _MOST_CONJUGATE_STEPS = 60
 """To find the direction of one of them."""
 
@@ -127,10 +130,11 @@ def fit_logistic(
     chosen = F.one_hot(classes, num_classes).to(features)
     mean, scale = (statistic[:, None] for statistic in _statistics(features, fitted))
     share = (fitted / fitted.sum(1, keepdim=True).to(features))[:, :, None]
-    # Along their principal directions features vary independently, so that each coefficient's curvature is its own.
-    spread, directions = _principal((features - mean) / scale, share)
+    # Along principal directions features vary independently, nearly, so that each coefficient's curvature is its own.
+    directions = _principal_directions((features - mean) / scale, share)
     # (M, V, F + 1), the last column being the bias's.
     inputs = F.pad((features - mean) / scale @ directions, (0, 1), value=1.0)
+    spread = (share * inputs.square()).sum(1)[:, :, None]
     # Of every coefficient but the bias.
     penalty = F.pad((LOGISTIC_PENALTY * share.amax(1, keepdim=True)).expand(-1, features.shape[1], 1), (0, 0, 0, 1))
     absent = (share.transpose(1, 2) @ chosen) == 0
@@ -171,14 +175,15 @@ def fit_logistic(
     return LinearMaps(weights=F.pad(slopes, (first, 0)), bias=bias)
 
 
-def _principal(inputs: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-    """Variances (M, F + 1, 1) and directions (M, F, F) along which inputs (M, V, F) vary independently, where rows
-    count by their share (M, V, 1); the last variance is that of a column of ones about 0."""
+def _principal_directions(inputs: Tensor, share: Tensor) -> Tensor:
+    """(M, F, F), or (1, F, F) for all problems: directions along which inputs (M, V, F) vary independently, where rows
+    count by their share (M, V, 1). With any orthonormal ones the solution is the same; with these it is near."""
     covariance = inputs.transpose(1, 2) @ (share * inputs)
+    if inputs.shape[2] > _MOST_OWN_DIRECTIONS:
+        covariance = covariance.mean(0, keepdim=True)
     # The host is faster at small ones.
     solved = covariance.cpu() if inputs.shape[2] <= SOLVED_ON_HOST else covariance
-    spread, directions = (found.to(inputs.device) for found in torch.linalg.eigh(solved))
-    return F.pad(spread.clamp_min(0)[:, :, None], (0, 0, 0, 1), value=1.0), directions
+    return torch.linalg.eigh(solved).eigenvectors.to(inputs.device)
 
 
 def _conjugate_gradients(curved: Callable[[Tensor], Tensor], goal: Tensor, about: Tensor) -> Tensor:

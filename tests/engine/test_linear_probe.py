@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
 from torch import Tensor
 
 from jepa_core.engine.linear_probe import (
+    _MOST_OWN_DIRECTIONS,
     NUM_FOLDS,
     RIDGE_PENALTIES,
     fit_logistic,
@@ -62,6 +63,19 @@ def test_logistic_regression_has_the_coefficients_of_scikit_learn(num_classes: i
         shares = (features @ weights + bias).softmax(1)
         np.testing.assert_allclose(shares, sklearn.predict_proba(scaler.transform(features)), atol=1e-3)
         assert np.abs(coefficients).max() > 0.5
+
+
+def test_many_features_are_fitted_as_scikit_learn_does() -> None:
+    num_features = _MOST_OWN_DIRECTIONS + 8
+    features = drawn(90, num_features)
+    classes = classes_of(features[:, :8], 3)
+    halves = torch.stack([torch.arange(90) % 2 == half for half in (0, 1)])
+    ours = fit_logistic(features, classes, 3, halves)
+    for rows, weights, bias in zip(halves, ours.weights, ours.bias, strict=True):
+        sklearn = LogisticRegression(C=1, tol=1e-10, max_iter=10_000)
+        scaler, _ = fitted(sklearn, features[rows], classes[rows])
+        shares = (features @ weights + bias).softmax(1)
+        np.testing.assert_allclose(shares, sklearn.predict_proba(scaler.transform(features)), atol=1e-3)
 
 
 def test_nearly_collinear_features_are_fitted_to_the_end() -> None:
