@@ -96,6 +96,16 @@ def read_plain(path: Path, most: int, *, follow_links: bool = False, folder: int
     return content
 
 
+def folder_descriptor(path: Path, *, follow_links: bool = False, folder: int | None = None) -> int:
+    """Open a folder; `folder` as of `plain_descriptor`.
+
+    Raises:
+        OSError: it is none, or a link that is not followed, or it cannot be opened.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
+    return os.open(path, flags, dir_fd=folder)
+
+
 @contextmanager
 def opened_folder(path: Path, *, follow_links: bool = True) -> Iterator[int]:
     """A descriptor of a folder, from which its files are opened and renamed: it stays this folder whatever takes its
@@ -105,9 +115,8 @@ def opened_folder(path: Path, *, follow_links: bool = True) -> Iterator[int]:
         NotADirectoryError: it is no folder, or a link and `follow_links` is not given.
         OSError: it cannot be opened.
     """
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = folder_descriptor(path, follow_links=follow_links)
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.ELOOP) and not follow_links:
             said = f"{path.name} is no folder, or is a symbolic link"

@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 import orjson
 
-from jepa_core.plain_files import opened_folder, read_plain
+from jepa_core.plain_files import folder_descriptor, opened_folder, read_plain
 from jepa_core.run_directory.layout import BAD_BATCHES
 from jepa_core.run_directory.replacing import put_aside, replace_in
 
@@ -92,8 +92,7 @@ def write_bad_batch(run: Path, batch: BadBatch, tensors: bytes = b"") -> str | N
         put_aside(folder, BAD_BATCHES, is_wanted=stat.S_ISDIR)
         with contextlib.suppress(FileExistsError):
             os.mkdir(BAD_BATCHES, dir_fd=folder)
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
-        inner = os.open(BAD_BATCHES, flags, dir_fd=folder)
+        inner = folder_descriptor(Path(BAD_BATCHES), folder=folder)
     try:
         rank = batch.rank if batch.ranks > 1 else None
         with os.scandir(inner) as entries:

@@ -10,7 +10,9 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
+from jepa_core.plain_files import folder_descriptor
 from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL
 from jepa_core.run_directory.replacing import put_aside
 
@@ -72,7 +74,7 @@ class OwnFolders:
             os.close(self._held.popitem()[1])
 
     def _opened(self, name: str) -> int:
-        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self._run)
+        return folder_descriptor(Path(name), folder=self._run)
 
     def _is_there(self, name: str, held: int) -> bool:
         try:

@@ -37,7 +37,6 @@ OTHERWISE = {
     "jepa_core/engine/checkpoint.py": "new files, and folders, of a checkpoint",
     "jepa_core/engine/embedding_files.py": "a new file, under a temporary name",
     "jepa_core/recipes/new_recipe.py": "a new file of the user's",
-    "jepa_core/run_directory/bad_batches.py": "seen to be plain before",
     "jepa_core/run_directory/checkpoint_contents.py": "seen to be plain before",
     "jepa_core/run_directory/lock.py": "folders",
     "jepa_core/rollback/child.py": "new files, and folders, of a run that is being made",
