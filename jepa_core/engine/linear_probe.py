@@ -183,7 +183,8 @@ def _principal_directions(inputs: Tensor, share: Tensor) -> Tensor:
         covariance = covariance.mean(0, keepdim=True)
     # The host is faster at small ones.
     solved = covariance.cpu() if inputs.shape[2] <= SOLVED_ON_HOST else covariance
-    return torch.linalg.eigh(solved).eigenvectors.to(inputs.device)
+    directions: Tensor = torch.linalg.eigh(solved).eigenvectors
+    return directions.to(inputs.device)
 
 
 def _conjugate_gradients(curved: Callable[[Tensor], Tensor], goal: Tensor, about: Tensor) -> Tensor:
