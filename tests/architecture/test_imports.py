@@ -53,7 +53,8 @@ from jepa_core.registry import installed
 from jepa_plugins.grids.space import GridSpace
 from jepa_plugins.images.space import ImageSpace
 for name, space in (("digits", ImageSpace(channels=1, height=12, width=12)), ("quickstart", GridSpace(side=30))):
-    parts = parts_outline(load_recipe(find_recipe(name), registry=installed()).recipe, DataShape(context_length=3, space=space))
+    recipe = load_recipe(find_recipe(name), registry=installed()).recipe
+    parts = parts_outline(recipe, DataShape(context_length=3, space=space))
     assert next(parts.online.parameters()).is_meta
     assert "torch._dynamo" not in sys.modules, name
 """

@@ -203,7 +203,8 @@ ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 @settings(max_examples=25, deadline=None)
 def test_on_eighty_columns_no_line_is_longer_and_no_character_acts(table: Table, text: str, figure: float) -> None:
     for line in printed(table(text, figure), width=80):
-        assert cell_len(line) <= 80, line
+        # A command is copied as it stands.
+        assert cell_len(line) <= 80 or (table is rollback and line.startswith("  command ")), line
         acting = [character for character in line if unicodedata.category(character) in ACTING]
         assert not acting, line
 
