@@ -1,4 +1,4 @@
-"""What goes on while nothing else is shown, and how long it has taken: a line that moves on a terminal, elsewhere a
+"""What goes on while nothing else is shown, and for how long: a line that moves on a terminal, elsewhere a
 plain one every ten seconds."""
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ class AtWork:
             self._thread.start()
 
     def say(self, what: str) -> None:
-        """Something else goes on now; the time is still that since the beginning."""
-        self._what = what
+        """What goes on now. Its time is its own, so that a slow part is known by it; the same said again goes on."""
+        if what != self._what:
+            # The new time first: the thread that shows it must not give the old part's time to the new one.
+            self._began = self._clock()
+            self._what = what
 
     def stop(self) -> None:
         """Say no more; a second call does nothing."""
