@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import attrs
 from cyclopts import Parameter, Token
 
 from jepa_core.commands.flag import Flag
@@ -90,7 +91,7 @@ def rollback(
     JepaError
         Nothing has fired, no change is known, or the change makes no recipe.
     """
-    from jepa_core.engine.run_state import why_no_child
+    from jepa_core.engine.run_state import starts_anew, why_no_child
     from jepa_core.presentation.rollback_table import rollback_table
     from jepa_core.presentation.terminal import console_for
     from jepa_core.registry import chosen_plugins
@@ -109,6 +110,9 @@ def rollback(
     made_up = settled(parent) if is_scripted(parent) else None
     tried = {} if made_up else {"why_not": why_no_child}
     rollback = plan_rollback(parent, registry, scenario=scenario, to=to, set=changes, use=use, **tried)
+    if rollback.checkpoint is not None and not made_up:
+        anew = starts_anew(rollback.checkpoint, rollback.recipe.recipe)
+        rollback = attrs.evolve(rollback, plan=attrs.evolve(rollback.plan, notes=(*rollback.plan.notes, *anew)))
     console = console_for()
     if json:
         sys.stdout.write(escaped(rollback.plan.to_json().decode()) + "\n")

@@ -7,6 +7,7 @@ whether they go together.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -21,7 +22,7 @@ from jepa_core.engine.course import Course
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.expected_state import Check, described, misfit, number, tensor_like, texts, whole
-from jepa_core.engine.fitting_state import StartedAnew
+from jepa_core.engine.fitting_state import StartedAnew, load_fitting
 from jepa_core.engine.meters import Meters
 from jepa_core.engine.network import Parts, build_parts
 from jepa_core.engine.optimizer import GatedAdam, LossScale
@@ -239,6 +240,22 @@ def why_no_child(checkpoint: Checkpoint | None, recipe: Recipe, *, shape: DataSh
     except JepaError as error:
         return str(error)
     return None
+
+
+def starts_anew(checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+    """What of a run of a recipe would not come from a checkpoint that it can go on from, in words.
+
+    Raises:
+        CheckpointError: it cannot be read, or there can be no such model.
+    """
+    states = load_checkpoint(checkpoint)
+    parts = parts_outline(recipe, data_shape_in(states, recipe))
+    modules = {"online": parts.online, "target": parts.target, "losses": parts.losses}
+    with warnings.catch_warnings():
+        # Into an outline, which has no numbers, nothing is copied.
+        warnings.filterwarnings("ignore", message=".*copying from a non-meta parameter")
+        anew = [part for name, module in modules.items() for part in load_fitting(module, states[name])]
+    return tuple(part.describe() for part in dict.fromkeys(anew))
 
 
 def parts_outline(recipe: Recipe, shape: DataShape) -> Parts:

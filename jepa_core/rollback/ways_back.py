@@ -90,6 +90,9 @@ def up_to(run: Path, step: int) -> Found:
                 ]
             )
         )
+    if checkpoint.step < step:
+        newest = f"no checkpoint of step {step} can be used; the newest before it is of step {checkpoint.step}"
+        faults = (*faults, newest)
     return checkpoint, faults
 
 

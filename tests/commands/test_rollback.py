@@ -195,6 +195,25 @@ def test_scenario_b_is_flagged_with_its_command_and_the_healthy_checkpoint_is_ke
     assert state_of(parent) == "rolled_back"
 
 
+def test_a_plan_says_what_would_start_anew_and_from_which_checkpoint(
+    runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.train()
+    (parent,) = runs.all()
+    capsys.readouterr()
+    change = ("--to", "19", "--set", "projector.dim=8", "--set", "losses.info_nce.queue=8")
+    assert runs.rollback(parent, *change, "--dry-run") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "note no checkpoint of step 19 can be used; the newest before it is of step 18" in shown
+    anew = re.findall(r"note (\d+ tensors? of \w+ starts? anew: other shape)", shown)
+    assert any(" of projector " in said for said in anew)
+    assert any(" of info_nce " in said for said in anew)
+
+    assert runs.rollback(parent, *change) in (0, 4)
+    told = " ".join(capsys.readouterr().out.split())
+    assert [told.count(said) for said in anew] == [2] * len(anew), "once in the plan, once by the run"
+
+
 def test_after_a_comes_c_with_the_other_recipe_whole_and_the_verdict_tells_both(
     runs: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
