@@ -1,7 +1,7 @@
 """Layers of a recipe merged into one table that remembers where every value came from.
 
 Merging is key by key, with two exceptions: a new `kind` drops the old kind's fields, and watch rules merge by `id`; an
-empty list of them drops those there are.
+empty list of them drops those there are. An empty table changes nothing: as a flag's value it is refused.
 Whether the result makes sense is for `structuring` to say.
 """
 
@@ -16,7 +16,7 @@ import attrs
 from jepa_core.recipes.faults import Fault, Problem
 from jepa_core.recipes.key_path import KeyPath, dotted
 from jepa_core.recipes.layers import Layer
-from jepa_core.recipes.layout import COMPONENT_TABLES, LOSSES, NAMED_TABLES, RULE_LISTS, TEXT_KEYS
+from jepa_core.recipes.layout import COMPONENT_TABLES, LOSSES, NAMED_TABLES, OBSERVERS, RULE_LISTS, TEXT_KEYS
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +34,8 @@ class MergedRecipe:
     def __init__(self, layers: Iterable[Layer]) -> None:
         self.table: dict[str, Any] = {}
         self._origins: dict[KeyPath, Origin] = {}
+        self.without_effect: list[Fault] = []
+        """Flags with an empty table where it drops nothing of what is there."""
         for layer in layers:
             self.add(layer)
 
@@ -65,6 +67,9 @@ class MergedRecipe:
         for key, value in child.items():
             here = (*path, key)
             old = table.get(key)
+            if layer.is_flag and value == {} and (isinstance(old, dict) or _is_left_out_by_name(here)):
+                problem = Problem(path=here, message=_nothing_dropped(here, old))
+                self.without_effect.append(layer.fault(problem, here, dotted(here, self.table)))
             if isinstance(value, dict) and isinstance(old, dict):
                 self._merge_table(old, value, here, layer)
             elif _is_rule_list(here) and isinstance(value, list) and value and isinstance(old, list):
@@ -107,6 +112,27 @@ def _default_kind(path: KeyPath) -> str | None:
     if len(path) == 1 and path[0] in COMPONENT_TABLES:
         return COMPONENT_TABLES[str(path[0])].default_kind or ""
     return str(path[1]) if len(path) == 2 and path[0] in NAMED_TABLES else None
+
+
+def _is_left_out_by_name(path: KeyPath) -> bool:
+    """Whether more than the recipe's own may be at work in a table, so that an empty one means to stop it."""
+    return len(path) == 1 and path[0] in NAMED_TABLES and path[0] != LOSSES
+
+
+def _nothing_dropped(path: KeyPath, old: Any) -> str:
+    """What is wrong with an empty table, and what does as was meant."""
+    family, key = path[0], ".".join(map(str, path))
+    entry = key if len(path) == 2 else f"{key}.{next(iter(old or ()), 'NAME')}"
+    said = "an empty table changes nothing: what is there stays"
+    if family in COMPONENT_TABLES and len(path) == 1:
+        return f"{said}. Another component: --set {key}.kind=KIND"
+    if family not in NAMED_TABLES or len(path) > 2:
+        return f"{said}. Set its values one by one: --set {key}.KEY=VALUE"
+    if family == LOSSES:
+        return f"{said}. To take a loss out: --set {entry}.weight=0; a recipe needs at least one loss"
+    if family == OBSERVERS:
+        return f"{said}. Observers are taken out in the recipe's file"
+    return f"{said}. To take one out: --set {entry}.enabled=false"
 
 
 def _id(rule: Any) -> str | None:

@@ -93,7 +93,7 @@ def load_layers(layers: Iterable[Layer], *, path: Path, registry: Registry) -> L
     structured = structure_recipe(merged.table, path=path, registry=registry)
     checks = CrossChecks(structured=structured, merged=merged, path=path, registry=registry)
     problems = [*structured.problems, *checks.problems()]
-    if structured.recipe is not None and not problems:
+    if structured.recipe is not None and not problems and not merged.without_effect:
         table = {**recipe_table(structured.recipe), "resolved": {"from": str(path)}}
         return LoadedRecipe(
             recipe=structured.recipe,
@@ -103,7 +103,7 @@ def load_layers(layers: Iterable[Layer], *, path: Path, registry: Registry) -> L
             plugin_files=registry.files,
             kept_out=tuple(dict.fromkeys(plugin.entry_point for plugin in registry.blocked)),
         )
-    faults = [merged.located(problem) for problem in problems]
+    faults = [*merged.without_effect, *(merged.located(problem) for problem in problems)]
     of_flags = [fault.from_flag for fault in faults]
     title = "The command line" if all(of_flags) else f"{path}, with what is set," if any(of_flags) else str(path)
     raise RecipeFaultsError(title, sorted(faults, key=lambda fault: _reading_order(fault, path)))

@@ -22,7 +22,7 @@ from tests.recipes.small_registry import (
     RelationalConfig,
     Shift,
 )
-from tests.recipes.writing_recipes import MINIMAL, load, write
+from tests.recipes.writing_recipes import MINIMAL, faults_of, load, write
 
 
 def test_a_recipe_needs_only_data_an_encoder_and_a_loss(tmp_path: Path) -> None:
@@ -164,6 +164,32 @@ def test_a_flag_with_a_new_kind_drops_the_old_kinds_fields_whatever_the_order_of
     for overrides in (["data.kind=other_grids", "data.sequences=4"], ["data.sequences=4", "data.kind=other_grids"]):
         assert load(path, *overrides).recipe.data == OtherGridsConfig(sequences=4)
     assert load(path, "aggregator.kind=attention").recipe.aggregator == AttentionConfig()
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "instead"),
+    [
+        ("losses={}", "losses", "--set losses.contrast.weight=0; a recipe needs at least one loss"),
+        ("losses={contrast={}}", "losses.contrast", "--set losses.contrast.weight=0; a recipe needs at least one loss"),
+        ("nulls={}", "nulls", "--set nulls.NAME.enabled=false"),
+        ("augmentation={}", "augmentation", "--set augmentation.NAME.enabled=false"),
+        ("observers={}", "observers", "taken out in the recipe's file"),
+        ("encoder={}", "encoder", "--set encoder.kind=KIND"),
+        ("train={}", "train", "--set train.KEY=VALUE"),
+    ],
+)
+def test_an_empty_table_in_a_flag_is_refused_where_it_would_change_nothing(
+    tmp_path: Path, override: str, key: str, instead: str
+) -> None:
+    (fault,) = faults_of(write(tmp_path, "small", MINIMAL + "[train]\nepochs = 3\n"), override)
+    assert (fault.key, fault.from_flag, fault.notes) == (key, True, ())
+    assert fault.message.startswith("an empty table changes nothing: what is there stays. ")
+    assert fault.message.endswith(instead)
+
+
+def test_an_empty_table_in_a_flag_adds_a_loss(tmp_path: Path) -> None:
+    loaded = load(write(tmp_path, "small", MINIMAL.replace("[losses.contrast]\n", "")), "losses.contrast={}")
+    assert list(loaded.recipe.losses) == ["contrast"]
 
 
 def test_of_two_flags_for_one_key_the_last_counts(tmp_path: Path) -> None:
