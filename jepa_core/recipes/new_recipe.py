@@ -35,8 +35,8 @@ def write_recipe(file: Path, source: str) -> Path:
     target = file if file.suffix == ".toml" else file.with_name(f"{file.name}.toml")
     if RECIPE_NAME.fullmatch(target.stem) is None:
         raise RecipeError(
-            f"{visible(target.stem)} cannot be a recipe's name: use letters, digits, dots, dashes and underscores, "
-            "at most 100, beginning with a letter or digit."
+            f"{visible(target.stem)} cannot be a recipe's name: use letters of a–z and A–Z, digits, dots, dashes and "
+            "underscores, at most 100, beginning with a letter or digit."
         )
     text = _renamed(read_plain(origin, MAX_BYTES).decode("utf-8-sig"), origin, target)
     try:

@@ -192,7 +192,7 @@ class _Structuring:
     def _name(self, default: str) -> str:
         name = self.table.get("name", default)
         if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-            message = f"expected at most 64 letters, digits, - and _, since runs are named so, got {value_words(name)}"
+            message = f"expected at most 64 of a–z, A–Z, 0–9, - and _, since runs are named so, got {value_words(name)}"
             text = as_text(name) if _NAME.fullmatch(as_text(name)) else ""
             self.problems.append(Problem(path=("name",), message=message, as_text=text))
         return str(name)
@@ -219,7 +219,7 @@ class _Structuring:
         path = (layout.LOSSES, name)
         if _TABLE_NAME.fullmatch(name) is None or name in layout.RESERVED_LOSS_NAMES:
             reserved = ", ".join(sorted(layout.RESERVED_LOSS_NAMES))
-            message = "a loss is named by at most 32 lower-case letters, digits and _, since metrics are named after it"
+            message = "a loss is named by at most 32 of a–z, 0–9 and _, since metrics are named after it"
             self._add(path, message, f"taken by the engine's own metrics: {reserved}", at_key=True)
         config = self._component(path, "loss", name)
         table = self.table[layout.LOSSES][name]
@@ -280,7 +280,7 @@ class _Structuring:
     def _observer(self, name: str) -> ObserverEntry | None:
         path = (layout.OBSERVERS, name)
         if _TABLE_NAME.fullmatch(name) is None:
-            message = "an observer is named by at most 32 lower-case letters, digits and _"
+            message = "an observer is named by at most 32 of a–z, 0–9 and _"
             self._add(path, message, at_key=True)
         config = self._component(path, "observer", name)
         if config is None:

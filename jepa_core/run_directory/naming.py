@@ -119,7 +119,8 @@ def _stem(recipe_name: str, clock: Clock) -> str:
     if RECIPE_NAME.fullmatch(recipe_name) is None:
         raise RunDirectoryError(
             f"The recipe's name {recipe_name[:100]!r} cannot name a run directory.\n"
-            "Use letters, digits, dots, dashes and underscores, at most 100, beginning with a letter or digit."
+            "Use letters of a–z and A–Z, digits, dots, dashes and underscores, at most 100, beginning with a letter or "
+            "digit."
         )
     return f"{recipe_name}-{local_time(clock.now(), '%Y%m%d-%H%M%S')}"
 

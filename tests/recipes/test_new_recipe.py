@@ -45,6 +45,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         ("no/mine.toml", "quickstart", "cannot be written: No such file"),
         ("-x.toml", "quickstart", "cannot be a recipe's name"),
         ("a b.toml", "quickstart", "cannot be a recipe's name"),
+        ("ü.toml", "quickstart", "ü cannot be a recipe's name: use letters of a–z and A–Z, digits, dots"),
         ("mine.toml", "quickstrat", r'No recipe quickstrat.*Did you mean "quickstart"'),
         ("mine.toml", "other/child.toml", r"extends parent\.toml, which a recipe in .* cannot"),
     ],

@@ -106,7 +106,7 @@ def test_showing_a_recipe_shows_them(tmp_path: Path) -> None:
         ('[observers.mine]\nkind = "nothing"', "installed: charts (jepa-charts 2.0), mail (jepa-charts 2.0)"),
         ("[observers.charts]\nevery = 0", "expected a whole number ≥ 1, got the number 0"),
         ("[observers.charts]\nweight = 1.0", "no field of this name in observers.charts"),
-        ('[observers.Mine]\nkind = "mail"', "an observer is named by at most 32 lower-case letters, digits and _"),
+        ('[observers.Mine]\nkind = "mail"', "an observer is named by at most 32 of a–z, 0–9 and _"),
         ("[observers]\ncharts = 3", "expected a table [observers.charts], got the number 3"),
     ],
 )
