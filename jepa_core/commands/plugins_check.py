@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 from jepa_core.commands.flag import Flag
+
+if TYPE_CHECKING:
+    from jepa_core.conformance.check import CheckResult
+    from jepa_core.registry import Component
 
 
 def check(target: str, /, *, family: str | None = None, json: Flag = False) -> int:
@@ -27,17 +34,10 @@ def check(target: str, /, *, family: str | None = None, json: Flag = False) -> i
     PluginError
         The plugin cannot be loaded.
     """
-    from jepa_core.conformance.checking import check_component
     from jepa_core.conformance.subjects import find_components
-    from jepa_core.presentation.conformance_table import conformance_table
-    from jepa_core.presentation.terminal import console_for
 
-    checked = []
-    for component in find_components(target, family):
-        results = check_component(component)
-        checked.append((component, results))
-        if not json:
-            console_for().print(conformance_table(component, results))
+    components = find_components(target, family)
+    checked = [(component, _checked(component, json=json)) for component in components]
     if json:
         _write_json(
             [
@@ -46,6 +46,32 @@ def check(target: str, /, *, family: str | None = None, json: Flag = False) -> i
             ]
         )
     return int(any(result.failed for _, results in checked for result in results))
+
+
+def _checked(component: Component, *, json: bool) -> tuple[CheckResult, ...]:
+    """The results, each shown as soon as it is known, and meanwhile what is being checked."""
+    from jepa_core.conformance.catalogue import checks_of
+    from jepa_core.conformance.checking import results_of
+    from jepa_core.presentation.at_work import at_work
+    from jepa_core.presentation.conformance_table import ConformanceLines
+    from jepa_core.presentation.terminal import console_for
+    from jepa_core.visible_text import clean
+
+    console = console_for()
+    # One console where both are seen: what moves below the lines would else be written over them.
+    aside = console if console.is_terminal and not json else console_for(sys.stderr)
+    of = clean(f"{component.family} {component.name}")
+    names = [check.name for check in checks_of(component.family)]
+    with at_work(aside, of) as work:
+        coming = results_of(component, tell=lambda check: work.say(f"{of} · {check}"))
+        if json:
+            return tuple(coming)
+        shown = ConformanceLines(component, names)
+        console.print(shown.head())
+        for result in coming:
+            console.print(shown.line(result))
+    console.print(shown.tally())
+    return tuple(shown.results)
 
 
 def _write_json(data: object) -> None:

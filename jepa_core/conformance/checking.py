@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -37,9 +37,18 @@ def check_component(component: Component, *, config: Any = None) -> tuple[CheckR
         component: what is installed, as `find_components` gives it.
         config: an instance to try instead of small defaults, for a component that has none that are usable.
     """
+    return tuple(results_of(component, config=config))
+
+
+def results_of(
+    component: Component, *, config: Any = None, tell: Callable[[str], None] = lambda _: None
+) -> Iterator[CheckResult]:
+    """The same one after the other, each as soon as it is known. `tell` is told the name of each check before it is
+    made."""
     told = dict[str, str]()
-    checks = checks_of(component.family)
-    return tuple(skipped_if_told(run_check(check, component, config=config), told) for check in checks)
+    for check in checks_of(component.family):
+        tell(check.name)
+        yield skipped_if_told(run_check(check, component, config=config), told)
 
 
 def skipped_if_told(result: CheckResult, told: dict[str, str]) -> CheckResult:

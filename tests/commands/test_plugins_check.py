@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -46,6 +47,44 @@ def test_a_failure_is_told_with_the_smallest_example_and_exits_with_one(
         "masked-slots",
     )
     assert failed["example"]["shapes"] == {"values": [1, 1, 1, 16], "mask": [1, 1, 1]}
+
+
+WAITS = """
+import time
+from pathlib import Path
+
+class WaitsConfig(SeesMaskedConfig):
+    kind: ClassVar[str] = "waits"
+    def build(self, facts):
+        until = time.monotonic() + 60
+        while not Path(__file__).with_name("go on").exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        return SeesMasked()
+
+@hookimpl(specname="jepa_aggregators")
+def more(): return [WaitsConfig]
+"""
+
+
+def test_each_line_is_there_as_soon_as_it_is_known_into_a_pipe_too(tmp_path: Path) -> None:
+    file = tmp_path / "plugin_that_waits.py"
+    file.write_text(PLUGIN.replace("@hookimpl\n", "").replace("def jepa_aggregators", "def _none") + WAITS)
+    command = [sys.executable, "-m", "jepa_core", "plugins", "check", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("aggregator waits · ")
+        assert process.stdout.readline() == "\n"
+        first = process.stdout.readline()
+        assert process.poll() is None
+        assert first.split()[0] == "✔"
+        (tmp_path / "go on").touch()
+        rest = process.stdout.read()
+    column = first.index(first.split(None, 2)[2])
+    second = rest.splitlines()[0]
+    assert second[column - 1] == " "
+    assert second[column] == second.split(None, 2)[2][0]
+    assert "1 failed" in rest
+    assert process.returncode == 1
 
 
 def test_what_is_not_there_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import attrs
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 
 from jepa_core.conformance import CheckResult, Example
 from jepa_core.metrics import Metric
-from jepa_core.presentation.conformance_table import conformance_table
+from jepa_core.presentation.conformance_table import ConformanceLines
 from jepa_core.registry import Component
 
 HOSTILE = "\x1b[2Jgone [bold]\u202e"
@@ -30,11 +30,17 @@ COMPONENT = Component(family="loss", name="mine", config_class=Config, distribut
 EXAMPLE = Example(variant="width=2", situation="B = 1", seed=0, shapes={"values": (1, 2)})
 
 
+def conformance_lines(component: Component, *results: CheckResult) -> RenderableType:
+    """All that is printed of the component."""
+    lines = ConformanceLines(component, [result.check for result in results])
+    return Group(lines.head(), *map(lines.line, results), lines.tally())
+
+
 def printed(*results: CheckResult) -> list[str]:
     """The lines on a terminal, spaces joined."""
     console = Console(width=100, force_terminal=False, record=True, markup=False, highlight=False)
     with console.capture() as captured:
-        console.print(conformance_table(COMPONENT, results))
+        console.print(conformance_lines(COMPONENT, *results))
     return [" ".join(line.split()) for line in captured.get().splitlines()]
 
 

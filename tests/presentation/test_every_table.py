@@ -24,7 +24,6 @@ from jepa_core.presentation.ablation_table import ablation_table
 from jepa_core.presentation.audit_table import audit_table
 from jepa_core.presentation.comparison_table import comparison_table
 from jepa_core.presentation.component_tables import components_table
-from jepa_core.presentation.conformance_table import conformance_table
 from jepa_core.presentation.evaluation_table import evaluation_table
 from jepa_core.presentation.recipe_view import differences_view
 from jepa_core.presentation.replay_table import replay_table
@@ -44,7 +43,7 @@ from tests.ablation.results import a_plan, a_result
 from tests.comparison.recorded import recorded
 from tests.presentation.consoles import printed
 from tests.presentation.test_audit_table import AUDIT, row
-from tests.presentation.test_conformance_table import COMPONENT
+from tests.presentation.test_conformance_table import COMPONENT, conformance_lines
 from tests.presentation.test_evaluation_table import EVALUATION
 from tests.presentation.test_runs_table import RUN
 
@@ -184,7 +183,7 @@ def components(text: str, _figure: float) -> RenderableType:
 
 def conformance(text: str, _figure: float) -> RenderableType:
     failed = CheckResult(check=text, promise=text, outcome="failed", message=text)
-    return conformance_table(attrs.evolve(COMPONENT, name=text), [failed])
+    return conformance_lines(attrs.evolve(COMPONENT, name=text), failed)
 
 
 def differences(text: str, figure: float) -> RenderableType:
