@@ -9,7 +9,7 @@ import torch
 
 from jepa_core.audit.bench import Bench
 from jepa_core.audit.budget import run_findings
-from jepa_core.audit.data_audit import audit_data, candidate_findings, comes_split, data_findings
+from jepa_core.audit.data_audit import audit_data, candidate_findings, comes_split, data_findings, null_findings
 from jepa_core.audit.effect_audit import part_rows, setting_rows
 from jepa_core.audit.effect_findings import effect_findings
 from jepa_core.audit.fields import without_what_is_set
@@ -61,6 +61,7 @@ def audit_recipe(
         *step_findings(step, recipe),
         *data_findings(data, official=comes_split(recipe.data)),
         *candidate_findings(dataset, recipe.data),
+        *null_findings(data.nulls, dataset),
         *run_findings(recipe, dataset),
     ]
     return Audit(

@@ -12,6 +12,8 @@ from jepa_core.audit.data_audit import (
     candidate_findings,
     comes_split,
     identical_context,
+    null_findings,
+    ranked_nulls,
     scale_findings,
     split_faults,
 )
@@ -27,6 +29,7 @@ from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.device import Compute
 from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.findings import Finding, by_severity
+from jepa_core.watch.nulls import RankedNulls
 
 NUM_SEQUENCES = 8
 MOST_SEQUENCES = 20_000
@@ -34,12 +37,17 @@ MOST_SEQUENCES = 20_000
 
 
 def brief_audit(
-    recipe: Recipe, dataset: SequenceDataset, compute: Compute, budget_seconds: float = 3.0
+    recipe: Recipe,
+    dataset: SequenceDataset,
+    compute: Compute,
+    budget_seconds: float = 3.0,
+    *,
+    nulls: RankedNulls | None = None,
 ) -> tuple[Finding, ...]:
     """Findings, the most severe first: faults, and as `info` what was found to be in order.
 
     No part of it begins once two thirds of the budget are spent. Nothing is trained: what only shows after a few
-    steps is left to the whole audit.
+    steps is left to the whole audit. `nulls` are ranked here, where there is time, if they were not before.
 
     Raises:
         RecipeError: the recipe and its data do not fit, as a run would say.
@@ -60,6 +68,9 @@ def brief_audit(
         findings += _of_first_batch(
             recipe, dataset, compute, deadline, look_at_aggregator=can_matter, no_effect_reason=reason
         )
+    if nulls is None and time.perf_counter() < deadline:
+        nulls = ranked_nulls(recipe, dataset)
+    findings += null_findings(nulls or RankedNulls(), dataset)
     return by_severity(without_what_is_set(finding, recipe) for finding in findings)
 
 

@@ -19,7 +19,7 @@ from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.spaces import HasScales
 from jepa_core.watch.findings import Finding
-from jepa_core.watch.nulls import FEWEST_CANDIDATES, FEWEST_TASKS, RankedNulls
+from jepa_core.watch.nulls import FEWEST_CANDIDATES, FEWEST_TASKS, HARDER_DATA, RankedNulls, says_little
 
 MOST_SEQUENCES = 100_000
 """Sequences of a split that are looked at."""
@@ -50,15 +50,33 @@ def audit_data(recipe: Recipe, dataset: SequenceDataset, *, with_retrieval: bool
         shared_tasks=_shared_tasks(dataset),
         target_in_context=float((both[:, :-1] == both[:, -1:]).any(1).float().mean()),
         of_space=dataset.space.audit(Observations.cat([train.observations, validation.observations]), recipe.encoder),
-        nulls=_nulls(recipe, dataset) if with_retrieval else RankedNulls(),
+        nulls=ranked_nulls(recipe, dataset) if with_retrieval else RankedNulls(),
     )
 
 
-def _nulls(recipe: Recipe, dataset: SequenceDataset) -> RankedNulls:
+def ranked_nulls(recipe: Recipe, dataset: SequenceDataset) -> RankedNulls:
     """What learns nothing, on the first validation sequences."""
     split = _head(dataset.validation, RETRIEVAL_SEQUENCES)
     chosen = ChosenNulls.of(recipe, installed())
-    return rank_nulls(chosen, dataset, CandidateList(dataset.space, split.observations), None).ranked
+    return (
+        rank_nulls(chosen, dataset, CandidateList(dataset.space, split.observations), None)
+        .with_room(split.tasks)
+        .ranked
+    )
+
+
+def null_findings(nulls: RankedNulls, dataset: SequenceDataset) -> Iterator[Finding]:
+    """That no model can be above the strongest null. Said of enough tasks alone: of few, no verdict is made."""
+    null = nulls.strongest
+    if null is None or not null.beyond_reach or says_little(None, len(dataset.validation.tasks.unique())):
+        return
+    yield Finding(
+        name="null beyond reach",
+        severity="warning",
+        message=f"The null {null.beyond_reach}.",
+        evidence={"null": null.name, "mrr": null.mrr, "top1": null.top1, "room": null.room},
+        advice=f"{HARDER_DATA}. More epochs cannot help.",
+    )
 
 
 def identical_context(dataset: SequenceDataset, most: int = MOST_SEQUENCES) -> float:

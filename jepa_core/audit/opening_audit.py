@@ -15,17 +15,21 @@ from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.errors import JepaError
 from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.findings import Finding
+from jepa_core.watch.nulls import RankedNulls
 
 
-def opening_audit(recipe: Recipe, dataset: SequenceDataset, compute: Compute) -> tuple[Finding, ...]:
-    """What the brief audit finds, the most severe first; a failure of the audit is a finding as well.
+def opening_audit(
+    recipe: Recipe, dataset: SequenceDataset, compute: Compute, nulls: RankedNulls
+) -> tuple[Finding, ...]:
+    """What the brief audit finds, the most severe first; a failure of the audit is a finding as well. `nulls` are the
+    run's.
 
     Raises:
         JepaError: what a run of this recipe on this data would raise.
     """
     with undisturbed(compute.device):
         try:
-            return brief_audit(recipe, dataset, compute)
+            return brief_audit(recipe, dataset, compute, nulls=nulls)
         except (JepaError, StoppedBeforeTraining):
             raise
         except (Exception, SystemExit) as error:  # the audit advises: no fault of its own may end a run

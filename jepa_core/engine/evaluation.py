@@ -248,7 +248,7 @@ class Validation:
             self.hard,
             untrained=ranks,
             recorded=recorded,
-        )
+        ).with_room(self._tasks)
 
     def __call__(
         self,

@@ -19,7 +19,7 @@ from jepa_core.contracts import ComponentConfig, Null, Observations, SequenceDat
 from jepa_core.discovery.offer import in_words
 from jepa_core.engine.hard_candidates import HardCandidates
 from jepa_core.engine.interruption import StoppedBeforeTraining
-from jepa_core.engine.retrieval import CandidateList, figures_of
+from jepa_core.engine.retrieval import CandidateList, figures_of, paired_difference
 from jepa_core.errors import PluginError
 from jepa_core.facts import NullFacts
 from jepa_core.recipes.layout import UNTRAINED
@@ -81,6 +81,16 @@ class MeasuredNulls:
         if self.strongest_ranks is not None or self.ranked.strongest is None:
             return ""
         return "that network is another now than when the run began"
+
+    def with_room(self, tasks: Tensor) -> MeasuredNulls:
+        """With how far above the strongest a model can come, by the interval that verdicts are made of; of runs that
+        go on it is known. `tasks` (V,) of the split."""
+        strongest, theirs = self.ranked.strongest, self.strongest_ranks
+        if strongest is None or theirs is None or strongest.room is not None:
+            return self
+        measured = attrs.evolve(strongest, room=paired_difference(torch.ones_like(theirs), theirs, tasks).low)
+        ranked = attrs.evolve(self.ranked, figures=(measured, *self.ranked.figures[1:]))
+        return attrs.evolve(self, ranked=ranked)
 
 
 def rank_nulls(

@@ -49,7 +49,7 @@ from jepa_core.watch.nulls import RankedNulls
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.verdict import Verdict, verdict_to_json
 
-OpeningAudit = Callable[[Recipe, SequenceDataset, Compute], tuple[Finding, ...]]
+OpeningAudit = Callable[[Recipe, SequenceDataset, Compute, RankedNulls], tuple[Finding, ...]]
 """Looks at a recipe and its data before a run's first step, and leaves nothing behind that the run could notice."""
 
 
@@ -237,7 +237,7 @@ class _Session:
         anew = self._restore(trainer, resumption) if resumption else ()
         if audit:
             tell_stage("auditing")
-        audited = audit(self.loaded.recipe, self.dataset, self.compute) if audit else ()
+        audited = audit(self.loaded.recipe, self.dataset, self.compute, nulls) if audit else ()
         interruption.wait_for_steps()
         if resumption is None:
             self._describe(nulls=nulls)

@@ -1,6 +1,7 @@
 """What to type after a run: the remedy of the worst that was found, else what follows from the outcome.
 
-More epochs are only advised where nothing critical was found and retrieval still rises.
+More epochs are only advised where nothing critical was found, retrieval still rises, and a model can be above the
+strongest null.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from jepa_core.shell_words import typed_flag, typed_path
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.judgement import Judgement
+from jepa_core.watch.nulls import HARDER_DATA
 from jepa_core.watch.verdict import Outcome
 
 RULES = ("scenario", "rollback", "abort")
@@ -36,6 +38,8 @@ class Ended:
     cannot be made; empty where there is none."""
     is_below_null: bool
     """Whether retrieval was found to be not above the strongest null."""
+    beyond_reach: str = ""
+    """Why no model can be above that null; empty where one can be, or that is not known."""
     is_stopped: bool
     name: str
     """What to type for the run."""
@@ -48,8 +52,9 @@ class Ended:
         if critical is not None and not self.is_stopped and self.outcome not in ("success", "no effect"):
             return self._against(critical)
         baseline = self.judge.baseline
-        if self.is_below_null and self.judge.history.epochs and baseline is None:
-            return self._towards_the_null(self.judge.history.epochs)
+        towards_the_null = self._towards_the_null() if self.is_below_null else ""
+        if towards_the_null:
+            return towards_the_null
         has_failed = any(judgement.kind == "must" and not judgement.held for judgement in self.judgements)
         if self.is_stopped or (baseline is None and has_failed):
             return self._look()
@@ -65,8 +70,14 @@ class Ended:
     def _look(self) -> str:
         return f"jepa monitor {self.name} --once  # the last figures and events"
 
-    def _towards_the_null(self, epochs: float) -> str:
-        """Of a run that is not above it: a remedy, more epochs, or what there is to look at."""
+    def _towards_the_null(self) -> str:
+        """Of a run that is not above it: other data where nothing can be, else a remedy, more epochs, or what there is
+        to look at; empty of a run that has a baseline or no end, to which these say nothing."""
+        if self.beyond_reach:
+            return f"jepa audit {self._recipe} --set data.KEY=VALUE{self.flags}  # {self.beyond_reach}. {HARDER_DATA}"
+        epochs = self.judge.history.epochs
+        if not epochs or self.judge.baseline is not None:
+            return ""
         fired = [finding for finding in self.findings if finding.name.split()[0] in RULES]
         for finding in fired:
             remedy = self.remedy_of(finding) if finding.set else ""

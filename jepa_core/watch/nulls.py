@@ -27,6 +27,10 @@ EQUAL_CELLS = "equal_cells"
 """The one null that runs of earlier versions recorded."""
 
 
+HARDER_DATA = "Make targets harder to find: further ahead, in longer windows, or of noisier or other data"
+"""What to do about a null that nothing can be above."""
+
+
 def are_weights(found: object) -> bool:
     """Whether a null's `fit` returned what it promises: names with finite numbers."""
     return isinstance(found, Mapping) and all(
@@ -60,6 +64,23 @@ class NullFigures:
     """Among hard candidates; None where there are none."""
     weights: Mapping[str, float] = attrs.field(factory=dict)
     """What was fitted on training data, by name."""
+    room: float | None = None
+    """Lower end of the 95 % interval by which a model that finds every target first would be above it; None where that
+    was not measured."""
+
+    @property
+    def beyond_reach(self) -> str:
+        """Why no model can be above it, with its figure; empty where one can be, and where that is not known."""
+        if self.room is None or self.room > 0:
+            return ""
+        if self.top1 == 1:
+            return (
+                f"{self.title}, which learns nothing, finds every target (MRR {self.mrr:.3f}): no model can be above it"
+            )
+        return (
+            f"{self.title}, which learns nothing, has MRR {self.mrr:.3f}: "
+            "a model that finds every target would not be above it beyond chance"
+        )
 
     @property
     def title(self) -> str:
@@ -115,10 +136,7 @@ class RankedNulls:
 
     def to_environment(self) -> dict[str, Any]:
         """For environment.json; `from_environment` reads it back."""
-        nulls = {
-            null.name: {"mrr": null.mrr, "top1": null.top1, "hard_mrr": null.hard_mrr, "weights": dict(null.weights)}
-            for null in self.figures
-        }
+        nulls = {null.name: attrs.asdict(null, filter=lambda field, _: field.name != "name") for null in self.figures}
         strongest = self.strongest.name if self.strongest else ""
         return {
             NULLS: nulls,
@@ -173,5 +191,6 @@ def _figures(name: str, entry: Any) -> NullFigures | None:
         mrr=mrr,
         top1=top1,
         hard_mrr=decode_number(entry.get("hard_mrr")),
+        room=decode_number(entry.get("room")),
         weights={key: value for key, value in plain.items() if value is not None},
     )

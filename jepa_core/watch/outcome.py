@@ -152,6 +152,7 @@ def reach_verdict(
             remedy_of=remedy_of,
             # A verdict on few candidates says nothing that training longer could mend.
             is_below_null=outcome == "neutral" and retrieval is not None and retrieval.is_above is False,
+            beyond_reach=nulls.strongest.beyond_reach if nulls is not None and nulls.strongest is not None else "",
             is_stopped=stopped,
             name=typed or shlex.quote(str(run)),
             flags=plugin_flags,

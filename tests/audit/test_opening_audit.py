@@ -23,6 +23,7 @@ from jepa_core.metrics import Metric
 from jepa_core.recipes.reading import LoadedRecipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.watch.nulls import RankedNulls
 from jepa_plugins.grids.space import GridSpace
 from tests.audit.recipes import COMPUTE, data_of, repeated
 from tests.engine.test_session import Sessions
@@ -141,7 +142,7 @@ def test_what_is_wrong_with_recipe_or_data_is_raised(tiny_recipe: RecipeMaker, m
     monkeypatch.setattr(AverageConfig, "build", _Odd(DataError("no such grids")).build)
     recipe = tiny_recipe()
     with pytest.raises(DataError, match="no such grids"):
-        opening_audit(recipe, data_of(recipe), COMPUTE)
+        opening_audit(recipe, data_of(recipe), COMPUTE, RankedNulls())
 
 
 def test_generators_and_switches_are_afterwards_what_they_were() -> None:
@@ -171,10 +172,11 @@ def test_on_a_gpu_its_generator_and_memory_statistics_are_what_they_were(tiny_re
     device = torch.device("cuda")
     torch.cuda.manual_seed(3)
     before, recipe = torch.cuda.get_rng_state(), tiny_recipe()
-    opening_audit(recipe, data_of(recipe), Compute(device, "bf16"))  # cuBLAS keeps the workspaces of its first products
+    # cuBLAS keeps the workspaces of its first products.
+    opening_audit(recipe, data_of(recipe), Compute(device, "bf16"), RankedNulls())
     torch.cuda.reset_peak_memory_stats()
     peak = torch.cuda.max_memory_allocated()
-    assert opening_audit(recipe, data_of(recipe), Compute(device, "bf16"))
+    assert opening_audit(recipe, data_of(recipe), Compute(device, "bf16"), RankedNulls())
     assert torch.equal(torch.cuda.get_rng_state(), before)
     assert torch.cuda.max_memory_allocated() <= peak + 2**20
 

@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from jepa_core.metrics import ENGINE_METRICS
+from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.nulls import NullFigures, RankedNulls
@@ -44,21 +45,42 @@ AUDITED = Finding(
 RISING, FALLING = [0.1, 0.2, 0.25, 0.28, 0.3], [0.1, 0.3, 0.28, 0.25, 0.2]
 
 
-def verdict_on(course: Sequence[float], *findings: Finding, remedy: str = "", low: float = -0.09) -> Verdict:
-    """Of a run of ten epochs without a baseline, below the strongest null."""
-    judge = Judge(Watch(), ENGINE_METRICS, None, 10)
+def verdict_on(
+    course: Sequence[float],
+    *findings: Finding,
+    remedy: str = "",
+    low: float = -0.09,
+    nulls: RankedNulls = NULLS,
+    baseline: BaselineValues | None = None,
+) -> Verdict:
+    """Of a run of ten epochs, below the strongest null."""
+    judge = Judge(Watch(), ENGINE_METRICS, baseline, 10)
     for index, mrr in enumerate(course, 1):
         above = {"above_null": low + 0.01, "above_null_low": low, "above_null_high": low + 0.02, "candidates": 400.0}
         row = {"step": 100 * index, "epoch": 2.0 * index, "val.retrieval.mrr": mrr}
         judge.observe(row | {f"val.retrieval.{name}": value for name, value in above.items()})
     return reach_verdict(
-        judge, run=RUN, nulls=NULLS, findings=findings, remedy_of=lambda finding: remedy if finding.set else ""
+        judge, run=RUN, nulls=nulls, findings=findings, remedy_of=lambda finding: remedy if finding.set else ""
     )
 
 
 def test_a_run_that_still_rises_is_trained_longer() -> None:
     assert verdict_on(RISING).next.startswith(LONGER)
     assert verdict_on([0.3]).next.startswith(LONGER)
+
+
+@pytest.mark.parametrize("baseline", [None, BaselineValues(name="other", run="other", path="runs/other")])
+def test_where_no_model_can_be_above_the_null_other_data_is_advised_instead_of_more_epochs(
+    baseline: BaselineValues | None,
+) -> None:
+    perfect = RankedNulls(figures=(NullFigures(name="continued", mrr=1.0, top1=1.0, room=0.0),))
+    assert verdict_on(RISING, DEAD, remedy="jepa rollback dead", nulls=perfect, baseline=baseline).next == (
+        f"jepa audit {RUN}/recipe.toml --set data.KEY=VALUE  # continued, which learns nothing, finds every target "
+        "(MRR 1.000): no model can be above it. "
+        "Make targets harder to find: further ahead, in longer windows, or of noisier or other data"
+    )
+    beatable = RankedNulls(figures=(NullFigures(name="continued", mrr=0.9, top1=0.9, room=0.05),))
+    assert verdict_on(RISING, nulls=beatable).next.startswith(LONGER)
 
 
 def test_a_collapsed_run_is_not_trained_longer() -> None:

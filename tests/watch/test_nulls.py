@@ -10,7 +10,9 @@ from jepa_core.watch.nulls import NullFigures, RankedNulls, title_of
 
 RANKED = RankedNulls(
     figures=(
-        NullFigures(name="pair_analogy", mrr=0.9, top1=0.8, hard_mrr=0.5, weights={"cells": 1.0, "size": 0.1}),
+        NullFigures(
+            name="pair_analogy", mrr=0.9, top1=0.8, hard_mrr=0.5, weights={"cells": 1.0, "size": 0.1}, room=0.05
+        ),
         NullFigures(name="untrained", mrr=0.4, top1=0.2),
     ),
     strongest_hard="pair_analogy",
