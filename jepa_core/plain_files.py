@@ -106,6 +106,18 @@ def folder_descriptor(path: Path, *, follow_links: bool = False, folder: int | N
     return os.open(path, flags, dir_fd=folder)
 
 
+def obstacle(path: Path) -> str:
+    """What is at a path where a plain file should be, such as `a folder`; empty for a file, and where nothing is."""
+    # Functions of os.path take for absent what cannot be a path at all.
+    if os.path.isfile(path) or not os.path.lexists(path):  # noqa: PTH113  # see above
+        return ""
+    if os.path.isdir(path):  # noqa: PTH112  # see above
+        return "a folder"
+    if not os.path.exists(path):  # noqa: PTH110  # see above
+        return f"a link to {os.readlink(path)}, which leads nowhere"  # noqa: PTH115  # as it stands
+    return "no plain file"
+
+
 @contextmanager
 def opened_folder(path: Path, *, follow_links: bool = True) -> Iterator[int]:
     """A descriptor of a folder, from which its files are opened and renamed: it stays this folder whatever takes its

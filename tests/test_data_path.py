@@ -44,7 +44,9 @@ def test_the_nearest_name_is_offered_wherever_the_path_goes_wrong(
     assert 'Did you mean "dots.npz"?' in refusal(Path("dots.npy"))
     assert 'Did you mean "dots.npz"?' in refusal(Path("elsewhere/dots.npz"))
     assert f'Did you mean "{tmp_path}/dots.npz"?' in refusal(tmp_path / "dot.npz")
+    (tmp_path / "e.npz").touch()
     assert "Did you mean" not in refusal(Path("pendulums.npz"))
+    assert "Did you mean" not in refusal(Path("nope.npz"))
 
 
 def test_what_is_there_passes(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
 import attrs
 from rich.text import Text
@@ -107,3 +108,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word most like `word`, when one is near."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+def nearest_file(name: str, known: Iterable[str]) -> str | None:
+    """The same of files' names, which an ending that they share does not make alike."""
+    stem = PurePath(name).stem
+    return nearest(name, [each for each in known if nearest(stem, [PurePath(each).stem])])

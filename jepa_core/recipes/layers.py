@@ -14,11 +14,12 @@ from typing import Any
 import attrs
 
 import jepa_core
-from jepa_core.plain_files import open_plain
+from jepa_core.plain_files import obstacle, open_plain
 from jepa_core.recipes.bounded_toml import MOST_KEYS, TooMuchError, parsed_toml
 from jepa_core.recipes.faults import Excerpt, Fault, Problem, RecipeFaultsError
 from jepa_core.recipes.key_path import KeyPath, dotted
 from jepa_core.recipes.positions import excerpt_at, positions_of, syntax_fault
+from jepa_core.visible_text import clean
 
 MAX_BYTES = 64 * 1024
 """Of a file, and of all flags together."""
@@ -144,9 +145,10 @@ def _read_text(path: Path) -> str:
         with open_plain(path, follow_links=not _is_recorded(path)) as file:
             content = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for what cannot be a path at all
-        raise _file_error(path, "no such file") from None
+        raise _file_error(path, _absent(path)) from None
     except OSError as error:
-        raise _file_error(path, f"cannot be read: {error.strerror}") from None
+        why = f"it is {obstacle(path)}" if obstacle(path) else error.strerror
+        raise _file_error(path, f"cannot be read: {why}") from None
     if len(content) > MAX_BYTES:
         raise _file_error(path, f"larger than {MAX_BYTES // 1024} KiB, the most a recipe may have")
     try:
@@ -154,6 +156,11 @@ def _read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise _file_error(path, f"not UTF-8, first in line {line}") from None
+
+
+def _absent(path: Path) -> str:
+    what = obstacle(path)
+    return f"this is {clean(what)}" if what else "no such file"
 
 
 def _is_recorded(path: Path) -> bool:
@@ -179,7 +186,7 @@ def _parent_path(layer: Layer, path: Path, root: Path) -> Path:
         beside = ", ".join(f"{name}.toml" for name in recipe_names(path.parent) if name != path.stem)
         notes = [f"recipes beside it: {beside}"] if beside else []
         notes.append(f"by name from anywhere: {', '.join(recipe_names(shipped_recipes()))}")
-        raise _extends_error(layer, path, "no such file", *notes)
+        raise _extends_error(layer, path, _absent(parent), *notes)
     return parent
 
 
@@ -192,7 +199,7 @@ def shipped_recipes() -> Path:
 
 def recipe_names(folder: Path) -> list[str]:
     """Of the recipes in a folder."""
-    return sorted(file.stem for file in folder.glob("*.toml"))
+    return sorted(file.stem for file in folder.glob("*.toml") if is_file(file))
 
 
 def _extends_error(layer: Layer, path: Path, message: str, *notes: str) -> RecipeFaultsError:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from jepa_core.errors import RecipeError
 from jepa_core.home import at_home
-from jepa_core.recipes.faults import RecipeFaultsError, did_you_mean
+from jepa_core.plain_files import obstacle
+from jepa_core.recipes.faults import RecipeFaultsError, did_you_mean, nearest_file
 from jepa_core.recipes.layers import is_file, read_file_layers, recipe_names, shipped_recipes
 from jepa_core.visible_text import clean
 
@@ -33,16 +34,23 @@ def find_recipe(text: str) -> Path:
             )
         return path
     name = path.name.removesuffix(".toml") if path.parent == OWN else text
+    meant = [path] if text else []
     if Path(name).name == name:
         for folder in (OWN, shipped_recipes()):
             if is_file(folder / f"{name}.toml"):
                 return folder / f"{name}.toml"
+            meant.append(folder / f"{name}.toml")
     own, shipped = recipe_names(OWN), recipe_names(shipped_recipes())
     hint = did_you_mean(path.stem, [*own, *shipped])
     with suppress(OSError, ValueError):
-        hint = hint or did_you_mean(path.name, [clean(beside.name) for beside in path.parent.glob("*.toml")])
+        beside = nearest_file(path.name, [clean(file.name) for file in path.parent.glob("*.toml") if is_file(file)])
+        hint = hint or (f' Did you mean "{beside}"?' if beside else "")
     there = [f"In {OWN}/: {', '.join(own)}"] if own else []
     there += [f"Found from anywhere: {', '.join(shipped)}"] if shipped != own else []
+    found, what = next(((each, obstacle(each)) for each in meant if obstacle(each)), (path, ""))
+    if what:
+        named = "it" if found == path else str(found)
+        raise RecipeError("\n".join([f"No recipe {clean(text)}: {clean(named)} is {clean(what)}.", *there]))
     place = "" if path.is_absolute() or path.name == text else f" ({clean(str(Path.cwd() / path))})"
     raise RecipeError("\n".join([f"No recipe {clean(text)}: no such file{place}.{hint}", *there]))
 

@@ -15,8 +15,8 @@ from typing import IO
 
 from jepa_core.errors import DataError
 from jepa_core.home import at_home
-from jepa_core.plain_files import NotPlainError, open_plain
-from jepa_core.recipes.faults import nearest
+from jepa_core.plain_files import NotPlainError, obstacle, open_plain
+from jepa_core.recipes.faults import nearest_file
 
 _MOST_NAMES = 10_000
 """Names of a folder that are looked through for one that is near."""
@@ -69,8 +69,12 @@ def damage_in(path: Path) -> str:
 
 def reason(error: BaseException) -> str:
     """Why a file cannot be read, in one line that does not name it again."""
-    if isinstance(error, IsADirectoryError | NotPlainError) and error.filename and os.path.isdir(error.filename):  # noqa: PTH112  # it may be any text
-        return "it is a folder"
+    if (
+        isinstance(error, IsADirectoryError | NotPlainError)
+        and error.filename
+        and (what := obstacle(Path(error.filename)))
+    ):
+        return f"it is {what}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split())
@@ -100,7 +104,7 @@ def require_there(path: Path, wanted: str) -> None:
     if there:
         return
     if path.is_symlink():
-        raise DataError(f"{path}: this is a link to {os.readlink(path)}, which leads nowhere. Mend it or give another.")  # noqa: PTH115  # as it stands
+        raise DataError(f"{path}: this is {obstacle(path)}. Mend it or give another.")
     if _ADDRESS.match(str(path)):
         raise DataError(
             f"{path}: this is an address, and data.path takes a {wanted} of this machine. Download it first."
@@ -127,7 +131,7 @@ def _near(path: Path) -> str:
     lacking = path
     while lacking.parent != lacking and not os.path.lexists(lacking.parent):
         lacking = lacking.parent
-    found = nearest(lacking.name, _names_in(lacking.parent))
+    found = nearest_file(lacking.name, _names_in(lacking.parent))
     if found:
         return str(lacking.with_name(found) / path.relative_to(lacking))
     return path.name if path.name and path.parent != Path() and Path(path.name).exists() else ""

@@ -55,7 +55,7 @@ def test_a_file_may_be_of_64_kib_and_no_larger(tmp_path: Path) -> None:
 def test_what_is_no_text_file_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"name = 'a'\ndescription = '\xe4'\n")
     assert only_fault(tmp_path / "latin.toml").message == "not UTF-8, first in line 2"
-    assert only_fault(tmp_path).message == "cannot be read: it is no plain file"
+    assert only_fault(tmp_path).message == "cannot be read: it is a folder"
     assert only_fault(tmp_path / "absent.toml").message == "no such file"
 
 
@@ -75,7 +75,8 @@ def test_a_number_of_thousands_of_digits_is_a_fault(tmp_path: Path) -> None:
         ('"absent.toml"', "no such file"),
         ('"../absent.toml"', "no such file"),
         ('"\\u0000"', "no such file"),
-        ('"loop.toml"', "no such file"),
+        ('"loop.toml"', "this is a link to loop.toml, which leads nowhere"),
+        ('"folder.toml"', "this is a folder"),
         ('"../outside.toml"', "a recipe only extends files in its own folder or below: "),
         ('"/etc/passwd"', "a recipe only extends files in its own folder or below: "),
         ('"link.toml"', "a recipe only extends files in its own folder or below: "),
@@ -88,7 +89,8 @@ def test_what_may_not_be_extended_is_a_fault_at_its_line(tmp_path: Path, extends
     folder = tmp_path / "recipes"
     folder.mkdir()
     write(tmp_path, "outside", MINIMAL)
-    (folder / "loop.toml").symlink_to(folder / "loop.toml")
+    (folder / "loop.toml").symlink_to("loop.toml")
+    (folder / "folder.toml").mkdir()
     (folder / "link.toml").symlink_to(tmp_path / "outside.toml")
     fault = only_fault(write(folder, "child", f"\nextends = {extends}\n"))
     assert fault.where == f"{folder}/child.toml:2:11"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_a_name_that_is_nearly_right_gets_the_right_one(folder: Path, text: str)
     assert "arc, quickstart" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", ".", "a" * 5_000, "a\x00b", "recipes"])
+@pytest.mark.parametrize("text", ["", "a" * 5_000, "a\x00b"])
 def test_what_cannot_be_a_file_is_no_recipe(folder: Path, text: str) -> None:
     with pytest.raises(RecipeError, match="no such file"):
         find_recipe(text)
@@ -80,3 +81,33 @@ def test_a_name_that_is_nearly_that_of_a_file_beside_gets_it(folder: Path) -> No
     (folder / "frames.toml").write_text('name = "frames"')
     with pytest.raises(RecipeError, match=r'Did you mean "frames\.toml"\?'):
         find_recipe("frmes.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("recipes", "it is a folder."),
+        (".", "it is a folder."),
+        ("folder.toml", "it is a folder."),
+        ("folder", "recipes/folder.toml is a folder."),
+        ("gone.toml", "it is a link to /nowhere, which leads nowhere."),
+        ("recipes/gone.toml", "it is a link to /nowhere, which leads nowhere."),
+        ("gone", "recipes/gone.toml is a link to /nowhere, which leads nowhere."),
+        ("pipe.toml", "it is no plain file."),
+    ],
+)
+def test_what_is_no_file_is_called_what_it_is_and_never_suggested(folder: Path, text: str, said: str) -> None:
+    for place in (folder, folder / "recipes"):
+        (place / "folder.toml").mkdir()
+        (place / "gone.toml").symlink_to("/nowhere")
+    os.mkfifo(folder / "pipe.toml")
+    with pytest.raises(RecipeError) as caught:
+        find_recipe(text)
+    assert str(caught.value).splitlines()[0] == f"No recipe {text}: {said}"
+    assert "In recipes/: arc, quickstart\n" in str(caught.value)
+
+
+def test_an_ending_alone_makes_no_two_names_alike(folder: Path) -> None:
+    (folder / "e.toml").touch()
+    with pytest.raises(RecipeError, match=r"No recipe nope\.toml: no such file\.\n"):
+        find_recipe("nope.toml")

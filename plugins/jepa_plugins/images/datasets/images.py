@@ -30,7 +30,7 @@ from jepa_core.contracts import Observations, SequenceDataset, Space
 from jepa_core.errors import DataError, PluginError
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
-from jepa_core.plain_files import open_plain
+from jepa_core.plain_files import obstacle, open_plain
 from jepa_core.settings import setting
 from jepa_core.spaces import shape_text
 from jepa_core.task_split import TaskSplit, fingerprint
@@ -247,12 +247,7 @@ def _found_images(root: Path) -> tuple[list[Path], int]:
         elif file.is_file():
             images.append(file.relative_to(root))
         else:
-            why = (
-                f"it is a link to {file.readlink()}, which leads nowhere"
-                if file.is_symlink()
-                else "it is no plain file"
-            )
-            raise DataError(f"{file} cannot be read as an image: {why}. Repair it or take it out.")
+            raise DataError(f"{file} cannot be read as an image: it is {obstacle(file)}. Repair it or take it out.")
     if not images:
         raise DataError(f"{root} holds no image: files ending in {', '.join(sorted(_ENDINGS))} are looked for.")
     return sorted(images, key=lambda image: (_counted(str(image.parent)), _counted(image.name))), num_links
