@@ -12,10 +12,12 @@ from jepa_core.errors import CheckpointError
 from jepa_core.rollback.cause import NON_FINITE, Cause
 from jepa_core.rollback.lineage import parent_of, read_lineage
 from jepa_core.rollback.plan import rollback_command
-from jepa_core.run_directory.layout import CHECKPOINTS
+from jepa_core.run_directory.layout import CHECKPOINTS, RECIPE
 from jepa_core.run_directory.naming import beside
 from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified, stored_checkpoints
+from jepa_core.shell_words import typed_path
 from jepa_core.visible_text import visible
 
 _MOST_ANCESTORS = 50
@@ -44,10 +46,12 @@ def after_non_finite(run: Path) -> dict[str, str]:
     """
     reader, commands = RunReader(run), dict[str, str]()
     fired = {event.name: event for event in reader.events()}.get(NON_FINITE)
-    changes = gentler(reader.recipe())
+    recipe = reader.recipe()
+    cause = Cause(name=NON_FINITE, event=fired, rule=None) if fired else None
+    before_any_step = cause is not None and cause.first_sign == 1
+    changes = {} if before_any_step else gentler(recipe)  # the rate cannot matter before the first step
     if changes:
         # Where the state was not finite only when it was to be saved, no rollback can name what fired.
-        cause = Cause(name=NON_FINITE, event=fired, rule=None) if fired else None
         checkpoint, _ = healthy(run, cause.first_sign if cause else None)
         step = checkpoint.step if checkpoint else 0
         scenario, to = (NON_FINITE, None) if cause else ("", step)
@@ -59,6 +63,9 @@ def after_non_finite(run: Path) -> dict[str, str]:
     # A file that lies with the runs may be a stranger's, and would be run.
     if is_name and not Path(plugin).resolve().is_relative_to(beside(run).resolve()):
         commands[f"jepa plugins check {shlex.quote(plugin)}"] = "tries the component that made the value alone"
+    if before_any_step and recipe:
+        command = f"jepa audit {typed_path(run / RECIPE)}{plugin_flags(run)}"
+        commands[command] = "not a step had been taken: says the size of the data's values"
     return commands
 
 

@@ -153,6 +153,16 @@ def test_a_non_finite_stop_goes_back_before_its_bad_step(run: Path) -> None:
     assert command.startswith(f"jepa rollback {run} --scenario non-finite --set optimizer.lr=")
 
 
+@pytest.mark.parametrize(("plugin", "first"), [("my_loss", "jepa plugins check my_loss"), ("", "jepa audit ")])
+def test_before_a_step_was_taken_no_learning_rate_is_advised(run: Path, plugin: str, first: str) -> None:
+    evidence = {"step": 1, **({"plugin": plugin} if plugin else {})}
+    fire(run, name="non-finite", severity="critical", message="Step 1 was not finite", step=1, evidence=evidence)
+    commands = list(after_non_finite(run))
+    assert commands[0].startswith(first)
+    assert commands[-1] == f"jepa audit {run}/recipe.toml"
+    assert not any("optimizer.lr" in command for command in commands)
+
+
 def test_given_changes_come_on_top_of_the_rules(run: Path) -> None:
     fire(run, firing())
     plan = planned(run, set={"train": {"clip_norm": 1.0}})

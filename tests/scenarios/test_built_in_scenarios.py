@@ -86,6 +86,7 @@ FALLING = [9.0 - 0.02 * i for i in range(30)]
 SICK: list[tuple[str, list[Row]]] = [
     ("non_finite.loss.total", rows(total=[8.0, math.nan])),
     ("non_finite.grad.norm", rows(norm=[0.4, math.inf])),
+    ("non_finite.loss.total.first_step", [{"step": 1, "epoch": 0.1, "loss.total": math.nan}]),
     ("codebook_collapse", rows(usage=[0.24, 0.2, 0.017])),
     ("codebook_collapse.perplexity", rows(perplexity=[60.0, 1.5])),
     ("codebook_slide", rows(usage=[0.18 - 0.008 * i for i in range(18)])),
@@ -198,6 +199,15 @@ def test_not_a_number_is_above_and_below_no_threshold() -> None:
         {key: math.nan if key not in ("step", "epoch") else value for key, value in row.items()} for row in HEALTHY
     ]
     assert {name.partition(".")[0] for name in fired(broken)} == {"non_finite"}
+
+
+def test_before_a_step_is_taken_neither_a_lower_rate_nor_an_earlier_checkpoint_is_advised() -> None:
+    rules = [rule for rule in expanded("quickstart").recipe.watch.scenario if rule.of == "non_finite"]
+    for step, is_advised in ((1, False), (2, True)):
+        broken = {"step": step, "epoch": 0.1, **dict.fromkeys(("loss.total", "grad.norm", "val.loss.total"), math.nan)}
+        advice = [rule.advice for rule in rules if rule.id in fired([broken])]
+        assert len(advice) == 3
+        assert all(("optimizer.lr" in each and "checkpoint" in each) == is_advised for each in advice)
 
 
 def test_retrieval_is_set_against_the_strongest_null_in_the_second_half_of_a_run() -> None:
