@@ -10,9 +10,9 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from io import TextIOWrapper
+from io import BufferedWriter, FileIO, TextIOWrapper, UnsupportedOperation
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from jepa_core import __version__
 from jepa_core.disk_errors import remedy
@@ -97,6 +97,7 @@ def program(called: str = "") -> App:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the command's code."""
     _open_closed_streams()
+    _outlive_readers()
     typed = sys.argv[1:] if arguments is None else arguments
     if next(iter(typed), "") == "run":
         # It asks a run to save, and would end the process while there is nothing to save: before anything is imported
@@ -124,6 +125,38 @@ def _open_closed_streams() -> None:
             stream = os.fdopen(descriptor, mode, encoding="utf-8", errors="backslashreplace")
             for known_as in (name, f"__{name}__"):
                 setattr(sys, known_as, stream)
+
+
+class _Outliving(FileIO):
+    """A pipe that is as /dev/null once its reader has left, as `head` does."""
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return len(content)
+
+
+def _outlive_readers() -> None:
+    """What nobody reads any more is dropped: every command then ends with the code that it has anyway, in silence. A
+    terminal has no reader that leaves without a signal."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        with suppress(UnsupportedOperation):  # it is in memory
+            if isinstance(stream, TextIOWrapper) and not stream.isatty() and stream.fileno() in (1, 2):
+                stream.flush()
+                raw = _Outliving(stream.fileno(), "wb", closefd=False)
+                outliving = TextIOWrapper(
+                    cast("BinaryIO", raw) if stream.write_through else BufferedWriter(raw),
+                    encoding=stream.encoding,
+                    errors=stream.errors,
+                    line_buffering=stream.line_buffering,
+                    write_through=stream.write_through,
+                )
+                setattr(sys, name, outliving)
 
 
 def _write_what_is_read() -> None:
@@ -210,9 +243,7 @@ def _exit_code(arguments: Sequence[str]) -> int:
             raise
         # The output, or what a plugin writes. Keep Python from complaining again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        why = f"the output cannot be written: {error.strerror}. {remedy(error)}"
-        why = "nobody reads the output any more" if isinstance(error, BrokenPipeError) else why
-        _say(f"Exit code {_FAILED}: {why}.")
+        _say(f"Exit code {_FAILED}: the output cannot be written: {error.strerror}. {remedy(error)}.")
         return _FAILED
 
 
@@ -254,9 +285,7 @@ def _code_of(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
     except SystemExit as stop:
-        # A signal has come before there was anything to save; or rich has met a pipe without a reader.
-        if isinstance(stop.__context__, BrokenPipeError):
-            raise stop.__context__ from None
+        # A signal has come before there was anything to save.
         if not isinstance(stop.code, int):
             raise
         code, arguments = stop.code, ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -95,14 +96,26 @@ def test_an_output_that_cannot_be_written_is_said_in_a_line(arguments: list[str]
     assert (ended.returncode, ended.stderr) == (1, said)
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["run", "--help"]])
-def test_a_reader_that_has_left_is_said_in_a_line(arguments: list[str]) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "jepa_core", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    assert process.stderr.read() == "Exit code 1: nobody reads the output any more.\n"
-    process.stderr.close()
-    assert process.wait() == 1
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered", "code"),
+    [
+        (["--version"], "", 0),
+        (["run", "--help"], "", 0),
+        (["run", "--help"], "1", 0),
+        (["recipe", "check", "quickstart", "no.toml"], "", 2),
+    ],
+)
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_reader_that_has_left_changes_neither_the_code_nor_what_else_is_said(
+    arguments: list[str], unbuffered: str, code: int, closed: str
+) -> None:
+    command = ["env", f"PYTHONUNBUFFERED={unbuffered}", sys.executable, "-m", "jepa_core", *arguments]
+    read = subprocess.run(command, capture_output=True, text=True, check=False)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, closed: pipe}
+        left = subprocess.run(command, **streams, text=True, check=False)  # type: ignore[call-overload]
+    assert (read.returncode, left.returncode) == (code, code)
+    other = "stderr" if closed == "stdout" else "stdout"
+    assert getattr(left, other) == getattr(read, other)
