@@ -14,6 +14,17 @@ from jepa_core.observations import Observations
 from jepa_core.sequences import Sequences
 
 
+def num_validating(num_tasks: int, share: float) -> int:
+    """How many of so many tasks validate."""
+    return min(max(round(num_tasks * share), 1), num_tasks - 1)
+
+
+def is_split_by(share: float, train: Sequences, validation: Sequences) -> bool:
+    """Whether so much of all tasks validates; not where the data say themselves which do."""
+    num_train, num_validation = (len(split.tasks.unique()) for split in (train, validation))
+    return num_validation == num_validating(num_train + num_validation, share)
+
+
 @attrs.frozen(kw_only=True)
 class TaskSplit:
     """How much of the data validates, and which."""
@@ -29,7 +40,7 @@ class TaskSplit:
                 f"The data holds {num_tasks} task, and at least 2 are needed, 1 to train and 1 to validate: no task is "
                 "on both sides. Give sequences of more tasks."
             )
-        num_validation = min(max(round(num_tasks * self.share), 1), num_tasks - 1)
+        num_validation = num_validating(num_tasks, self.share)
         order = torch.randperm(num_tasks, generator=torch.Generator().manual_seed(self.seed))
         chosen = torch.zeros(num_tasks, dtype=torch.bool)
         # The last ones, as random_split takes them: published figures on such splits stay comparable.

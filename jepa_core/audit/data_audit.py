@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from jepa_core.engine.retrieval import CandidateList
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.spaces import HasScales
+from jepa_core.task_split import is_split_by
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.nulls import FEWEST_CANDIDATES, FEWEST_TASKS, HARDER_DATA, RankedNulls, says_little
 
@@ -132,7 +134,7 @@ def candidate_findings(dataset: SequenceDataset, config: ComponentConfig) -> Ite
     """That validation has too few distinct targets, or tasks, for a verdict; `config` is the dataset's."""
     count = len(dataset.space.keys(dataset.validation.observations[:, -1]).unique())
     tasks = len(dataset.validation.tasks.unique())
-    advice = _more_tasks(dataset, config)
+    advice, change = _more_tasks(dataset, config)
     if count == 1:
         yield Finding(
             name="few candidates",
@@ -140,6 +142,7 @@ def candidate_findings(dataset: SequenceDataset, config: ComponentConfig) -> Ite
             message="Validation has one distinct target: whatever the model does, it is found first.",
             evidence={"candidates": count},
             advice=advice,
+            set=change,
         )
         return
     if count < FEWEST_CANDIDATES:
@@ -150,6 +153,7 @@ def candidate_findings(dataset: SequenceDataset, config: ComponentConfig) -> Ite
             "and no verdict is made of it.",
             evidence={"candidates": count},
             advice=advice,
+            set=change,
         )
     if tasks < FEWEST_TASKS:
         yield Finding(
@@ -159,21 +163,28 @@ def candidate_findings(dataset: SequenceDataset, config: ComponentConfig) -> Ite
             "null says nothing, and no verdict is made of it.",
             evidence={"tasks": tasks},
             advice=advice,
+            set=change,
         )
 
 
-def _more_tasks(dataset: SequenceDataset, config: ComponentConfig) -> str:
-    """How validation comes to more of them; a share in numbers where enough are left to train."""
+def _more_tasks(dataset: SequenceDataset, config: ComponentConfig) -> tuple[str, dict[str, Any]]:
+    """How validation comes to more of them, and the change of the recipe that makes it so: a share, where enough are
+    left to train, and where the split is made by a share."""
     if comes_split(config):
-        return "Put more tasks into the validation split."
+        return "Put more tasks into the validation split.", {}
     train, validation = (len(split.tasks.unique()) for split in (dataset.train, dataset.validation))
     there = train + validation
     share = math.ceil(100 * FEWEST_TASKS / there) / 100
     if validation >= FEWEST_TASKS:
-        return "Validate on more tasks: a larger data.validation_share, or more data."
+        return "Validate on more tasks: a larger data.validation_share, or more data.", {}
     if share > 0.5:
-        return f"Get more data: there are {there} task{'' if there == 1 else 's'} in all, to train and to validate."
-    return f"Validate on more tasks: {FEWEST_TASKS} of {there} are data.validation_share = {share:g}. Or get more data."
+        return f"Get more data: there are {there} task{'' if there == 1 else 's'} in all, to train and to validate.", {}
+    advice = (
+        f"Validate on more tasks: {FEWEST_TASKS} of {there} are data.validation_share = {share:g}. Or get more data."
+    )
+    now = getattr(config, "validation_share", 0.0)
+    has_effect = is_split_by(now, dataset.train, dataset.validation)
+    return advice, {"data": {"validation_share": share}} if has_effect else {}
 
 
 def _shared_tasks(dataset: SequenceDataset) -> int:

@@ -20,15 +20,17 @@ from jepa_core.registry import Registry
 from jepa_core.rollback.change import changed_recipe, refuse_other_data
 from jepa_core.rollback.child import Child, make_child
 from jepa_core.rollback.lineage import read_lineage
-from jepa_core.rollback.plan import change_in_words, rollback_command
+from jepa_core.rollback.plan import change_in_words, flags_of, rollback_command
 from jepa_core.rollback.planning import Rollback, WhyNot, on_one_line, plan_rollback
 from jepa_core.rollback.requests import PendingRequest, RequestAnswer, answer_late, close_request, pending_requests
 from jepa_core.rollback.ways_back import after_non_finite, healthy
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
+from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.naming import typed_name
 from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.status import HEARTBEAT_SECONDS
 from jepa_core.run_directory.writing import RunWriter
+from jepa_core.shell_words import typed_flag, typed_path
 from jepa_core.watch.decision import Decision
 from jepa_core.watch.findings import Finding, Firing, Severity
 
@@ -137,8 +139,13 @@ class RollbackOrders:
 
     def remedy(self, finding: Finding) -> str:
         """The rollback that makes the change of a rule's finding, with the change behind it, or the one with another
-        change where that cannot be made; empty where it has none."""
-        rule = finding.name.partition(" ")[2]
+        change where that cannot be made; of an audit's finding a new run with its change, and why. Empty where it has
+        none."""
+        kind, _, rule = finding.name.partition(" ")
+        if kind == "audit":
+            flags = " ".join(typed_flag("--set", flag) for flag in flags_of(finding.set))
+            command = f"jepa run {typed_path(self._run / RECIPE)} {flags}{plugin_flags(self._run)}"
+            return f"{command}  # {finding.message.removesuffix('.')}" if flags else ""
         firing = Firing(
             name=rule,
             kind="scenario",
@@ -148,7 +155,7 @@ class RollbackOrders:
             use=str(finding.evidence.get("use") or ""),
             first_sign=decode_number(finding.evidence.get("first_sign")),
         )
-        flag = self.flag(firing) if rule and not finding.name.startswith("audit ") else None
+        flag = self.flag(firing) if rule else None
         if flag is None or not flag.command:
             return ""
         if flag.fault:

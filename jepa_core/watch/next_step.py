@@ -16,11 +16,14 @@ from jepa_core.shell_words import typed_flag, typed_path
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.judgement import Judgement
-from jepa_core.watch.nulls import HARDER_DATA
+from jepa_core.watch.nulls import HARDER_DATA, says_little
 from jepa_core.watch.verdict import Outcome
 
 RULES = ("scenario", "rollback", "abort")
 """What the names of findings begin with that a rollback may follow."""
+
+SMALL_VALIDATION = ("audit few candidates", "audit few tasks")
+"""Findings that validation is too small for a verdict."""
 
 
 @attrs.frozen(kw_only=True)
@@ -35,7 +38,7 @@ class Ended:
     """The most severe first."""
     remedy_of: Callable[[Finding], str]
     """The rollback that makes a finding's own change, with what it changes behind it, or with KEY=VALUE where that
-    cannot be made; empty where there is none."""
+    cannot be made; a new run with it, of the audit's; empty where there is none."""
     is_below_null: bool
     """Whether retrieval was found to be not above the strongest null."""
     beyond_reach: str = ""
@@ -52,9 +55,9 @@ class Ended:
         if critical is not None and not self.is_stopped and self.outcome not in ("success", "no effect"):
             return self._against(critical)
         baseline = self.judge.baseline
-        towards_the_null = self._towards_the_null() if self.is_below_null else ""
-        if towards_the_null:
-            return towards_the_null
+        advised = self._towards_the_null() if self.is_below_null else self._towards_more_tasks()
+        if advised:
+            return advised
         has_failed = any(judgement.kind == "must" and not judgement.held for judgement in self.judgements)
         if self.is_stopped or (baseline is None and has_failed):
             return self._look()
@@ -69,6 +72,14 @@ class Ended:
 
     def _look(self) -> str:
         return f"jepa monitor {self.name} --once  # the last figures and events"
+
+    def _towards_more_tasks(self) -> str:
+        """Of a run whose validation is too small for a verdict: a larger one, where the audit knows how."""
+        candidates, tasks = (self.judge.finals.get(f"val.retrieval.{name}") for name in ("candidates", "tasks"))
+        if self.outcome != "no baseline" or self.is_stopped or not says_little(candidates, tasks):
+            return ""
+        few = (finding for finding in self.findings if finding.name in SMALL_VALIDATION and finding.set)
+        return next(filter(None, map(self.remedy_of, few)), "")
 
     def _towards_the_null(self) -> str:
         """Of a run that is not above it: other data where nothing can be, else a remedy, more epochs, or what there is

@@ -117,7 +117,7 @@ def test_few_distinct_targets_are_told(tiny_recipe: RecipeMaker, count: int, sev
 def test_few_tasks_are_told_with_how_many_a_verdict_needs(
     tiny_recipe: RecipeMaker, tasks: int, others: int, advice: str | None
 ) -> None:
-    recipe = tiny_recipe("data.num_sequences=400")
+    recipe = tiny_recipe("data.num_sequences=400", f"data.validation_share={tasks / (tasks + others)}")
     dataset = data_of(recipe)
 
     def of_tasks(split: Sequences, first: int, count: int) -> Sequences:
@@ -130,8 +130,19 @@ def test_few_tasks_are_told_with_how_many_a_verdict_needs(
     if advice is not None:
         assert found[0].severity == "warning"
         assert advice in found[0].advice
+        share = advice.partition(" = ")[2]
+        assert found[0].set == ({"data": {"validation_share": float(share)}} if share else {})
     # The verdict refuses to compare under the same limit.
     assert bool(says_little(1000, tasks)) == bool(found)
+
+
+def test_no_share_is_set_where_the_data_say_themselves_who_validates(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe("data.validation_share=0.4")  # eight of its twenty tasks
+    dataset = data_of(recipe)
+    few = dataset_like(dataset, dataset.train, dataset.validation.rows(dataset.validation.tasks < 5))
+    for of_data, share in ((dataset, {"validation_share": 0.5}), (few, None)):
+        (found,) = (each for each in candidate_findings(of_data, recipe.data) if each.name == "few tasks")
+        assert found.set == ({"data": share} if share else {})
 
 
 def test_a_split_that_came_so_is_not_advised_a_share(tiny_recipe: RecipeMaker) -> None:

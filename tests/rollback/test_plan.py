@@ -23,7 +23,7 @@ from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.decision import Decision
-from jepa_core.watch.findings import Firing
+from jepa_core.watch.findings import Finding, Firing
 from jepa_core.watch.run_findings import finding_of
 from jepa_monitor.demo.leg import write_checkpoint
 
@@ -269,7 +269,15 @@ def test_a_finding_has_a_remedy_where_its_change_makes_another_recipe(
     command = f"jepa rollback {run} --scenario A{' --set KEY=VALUE' if 'cannot' in comment else ''}"
     assert orders.remedy(found).startswith(f"{command}  # {comment}" if comment else "")
     assert bool(orders.remedy(found)) == bool(comment)
-    assert orders.remedy(attrs.evolve(found, name="audit A")) == ""
+
+
+def test_what_the_audit_would_change_is_a_new_run(run: Path) -> None:
+    orders = RollbackOrders(run, installed, lambda *_told, **_more: None, at_most=None)
+    found = Finding(name="audit few tasks", severity="warning", message="Validation has 6 tasks: too few.", advice="x")
+    assert orders.remedy(found) == ""
+    larger = attrs.evolve(found, set={"data": {"validation_share": 0.17}})
+    command = f"jepa run {run}/recipe.toml --set data.validation_share=0.17"
+    assert orders.remedy(larger) == f"{command}  # Validation has 6 tasks: too few"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from jepa_core.watch.judge import Judge
 from jepa_core.watch.nulls import NullFigures, RankedNulls
 from jepa_core.watch.outcome import reach_verdict
 from jepa_core.watch.rise import Rise
-from jepa_core.watch.rules import Watch
+from jepa_core.watch.rules import Criterion, Watch
 from jepa_core.watch.verdict import Verdict
 
 RUN = Path("runs/mine-20261122-214501")
@@ -109,6 +109,21 @@ def test_a_run_whose_validation_falls_since_long_is_looked_at_where_it_was_best(
 
 def test_what_the_audit_found_critical_is_mended_before_more_is_trained() -> None:
     assert verdict_on(RISING, AUDITED).next == f"jepa audit {RUN}/recipe.toml  # All sequences are equal: Mix them."
+
+
+def test_a_validation_too_small_for_a_verdict_is_made_larger_where_the_audit_knows_how() -> None:
+    few = Finding(
+        name="audit few tasks", severity="warning", message="Validation has 6 tasks.",
+        set={"data": {"validation_share": 0.17}},
+    )  # fmt: skip
+    larger = "jepa run recipe.toml --set data.validation_share=0.17"
+    watch = Watch(must=(Criterion(id="above", title="", when="val.retrieval.above_null_low > 0"),))
+    for tasks, findings, start in ((6.0, [few], larger), (6.0, [], "jepa monitor "), (12.0, [few], "jepa ")):
+        judge = Judge(watch, ENGINE_METRICS, None, 10)
+        judge.observe({"step": 9, "epoch": 10.0, "val.retrieval.mrr": 0.3, "val.retrieval.tasks": tasks})
+        following = reach_verdict(judge, run=RUN, nulls=NULLS, findings=findings, remedy_of=lambda _: larger).next
+        assert following.startswith(start)
+        assert (following == larger) == (start == larger)
 
 
 def test_a_success_is_gone_on_with_whatever_fired() -> None:
