@@ -14,7 +14,7 @@ from jepa_core.audit.bench import Bench
 from jepa_core.audit.report import StepFigures
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.augmentation import built_augmentations
-from jepa_core.engine.batches import BatchStream, require_batch
+from jepa_core.engine.batches import BatchStream, require_training_batch
 from jepa_core.engine.course import Course
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.device import Compute
@@ -45,7 +45,7 @@ def audit_step(
     Raises:
         RecipeError: there are fewer sequences than a batch has.
     """
-    require_batch(dataset.train, recipe.train.batch_size)
+    require_training_batch(recipe, dataset)
     is_cuda = compute.device.type == "cuda"
     cost = _measured_cost(recipe, dataset, compute) if is_cuda else _extrapolated_cost(bench, recipe, dataset)
     return StepFigures(

@@ -7,20 +7,25 @@ batches in the same order.
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Observations, Sequences
+from jepa_core.contracts import Observations, SequenceDataset, Sequences
 from jepa_core.engine.course import Position
 from jepa_core.engine.seeds import derived_seed
 from jepa_core.errors import RecipeError
-from jepa_core.recipes.tables import Place
+from jepa_core.recipes.tables import Place, Recipe
+from jepa_core.task_split import is_split_by
 
 MOST_OF_THE_DEVICE = 0.4
 """Share of the device's free memory that a split may take before it stays on the host."""
+
+LARGEST_ADVISED_SHARE = 0.2
+"""Of the data, to validate, where what is left to train is too little."""
 
 
 class BatchStream:
@@ -71,6 +76,23 @@ class BatchStream:
         return self._order[position.drawn : position.drawn + self.batch_size]
 
 
+def require_training_batch(recipe: Recipe, dataset: SequenceDataset) -> None:
+    """Refuse a recipe whose batches are larger than what its data leave to train; where a share of them validates that
+    could be smaller, it is named.
+
+    Raises:
+        RecipeError: they are.
+    """
+    batch_size, num, there = recipe.train.batch_size, len(dataset.train), len(dataset.train) + len(dataset.validation)
+    share = getattr(recipe.data, "validation_share", None)
+    if num < batch_size < there and share is not None and is_split_by(share, dataset.train, dataset.validation):
+        taken = f", as data.validation_share = {share:g} takes {there - num:,} of {there:,} to validate"
+        smaller = min(LARGEST_ADVISED_SHARE, math.floor(100 * (1 - batch_size / there)) / 100)
+        is_cause = 0 < smaller < share
+        raise _too_large(batch_size, num, taken, f"data.validation_share={smaller:g}" if is_cause else "")
+    require_batch(dataset.train, batch_size)
+
+
 def require_batch(sequences: Sequences, batch_size: int) -> None:
     """Refuse batches larger than the data.
 
@@ -78,12 +100,17 @@ def require_batch(sequences: Sequences, batch_size: int) -> None:
         RecipeError: they are.
     """
     if len(sequences) < batch_size:
-        num = len(sequences)
-        there = f"there is only {num} training sequence" if num == 1 else f"there are only {num} training sequences"
-        fewer = "" if num == 1 else " or less"
-        raise RecipeError(
-            f"train.batch_size is {batch_size}, but {there}. Use --set train.batch_size={num}{fewer}, or more data."
-        )
+        raise _too_large(batch_size, len(sequences))
+
+
+def _too_large(batch_size: int, num: int, why: str = "", smaller_share: str = "") -> RecipeError:
+    there = f"there is only {num} training sequence" if num == 1 else f"there are only {num} training sequences"
+    first = f"--set {smaller_share} or less, " if smaller_share else ""
+    fewer = "" if num == 1 else " or less"
+    return RecipeError(
+        f"train.batch_size is {batch_size}, but {there}{why}. Use {first}--set train.batch_size={num}{fewer}, "
+        "or more data."
+    )
 
 
 def chosen_place(place: Place, num_bytes: int, device: torch.device) -> Place:

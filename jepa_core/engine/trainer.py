@@ -18,7 +18,7 @@ from jepa_core.contracts import ALONE, Crew, NeedsInitialisation, SequenceDatase
 from jepa_core.engine.agreement import Word, agreed, require_same
 from jepa_core.engine.augmentation import built_augmentations
 from jepa_core.engine.bad_batch import BatchKeeper
-from jepa_core.engine.batches import BatchStream
+from jepa_core.engine.batches import BatchStream, require_training_batch
 from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.component_contract import require_contract
@@ -73,6 +73,7 @@ class Trainer:
         self.crew = crew
         self.shape = DataShape.of(dataset)
         require_equal_shares(train, crew)
+        require_training_batch(recipe, dataset)
         self.parts = build_parts(recipe, self.shape, compute.device, crew)
         batches = BatchStream(dataset.train, train.batch_size, train.seed, compute.device, place=recipe.place)
         course, augment = Course.of(recipe, len(dataset.train)), built_augmentations(recipe, self.shape)

@@ -612,6 +612,16 @@ def test_too_large_a_batch_leaves_no_run_directory(sessions: Sessions) -> None:
     assert sessions.left() == []
 
 
+def test_too_large_a_share_that_validates_is_named_where_it_leaves_no_batch_to_train(sessions: Sessions) -> None:
+    with pytest.raises(RecipeError) as caught:
+        sessions.start("data.validation_share=0.9999")
+    assert str(caught.value).startswith(
+        "train.batch_size is 16, but there are only 6 training sequences, as data.validation_share = 0.9999 takes 114 "
+        "of 120 to validate. Use --set data.validation_share=0.2 or less, --set train.batch_size=6 or less, "
+    )
+    sessions.start("data.validation_share=0.2")
+
+
 def test_a_device_that_is_not_there_leaves_no_run_directory(sessions: Sessions) -> None:
     with pytest.raises(DeviceError):
         sessions.start(device="tpu")
