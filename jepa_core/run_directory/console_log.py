@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from jepa_core.disk_errors import remedy
-from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import opened_folder, own_descriptor
 from jepa_core.run_directory.layout import CONSOLE
-from jepa_core.run_directory.replacing import put_aside
+from jepa_core.run_directory.replacing import not_opened, put_aside
 
 
 def open_console(run: Path, on_failure: Callable[[str, str], None] = lambda _message, _advice: None) -> TextIO:
@@ -50,7 +49,7 @@ class ConsoleLog(io.RawIOBase):
             self._descriptor = self._opened()
         except OSError as error:
             self.close()
-            raise RunDirectoryError(f"{self._path} cannot be opened for writing: {error.strerror}.") from error
+            raise not_opened(self._path, error) from error
 
     def _opened(self) -> int:
         return own_descriptor(Path(CONSOLE), os.O_WRONLY | os.O_APPEND | os.O_CREAT, folder=self._folder)

@@ -21,7 +21,7 @@ from jepa_core.plain_files import open_plain, opened_folder, own_descriptor
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.naming import typed_name
-from jepa_core.run_directory.replacing import put_aside
+from jepa_core.run_directory.replacing import not_opened, put_aside
 
 FAILURES_IN_A_ROW = 5
 LEAST_SECONDS = 60.0
@@ -80,7 +80,7 @@ class LineAppender:
             self._open()
         except OSError as error:
             self._close_all()
-            raise RunDirectoryError(f"{path} cannot be opened for writing: {error.strerror}.") from error
+            raise not_opened(path, error) from error
 
     def append(self, record: dict[str, Any]) -> None:
         """Write one record as a line, after those that could not be written before.

@@ -23,7 +23,7 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import own_descriptor, plain_descriptor
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock, local_time
 from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, LOCK, linked
-from jepa_core.run_directory.replacing import is_put_aside
+from jepa_core.run_directory.replacing import is_put_aside, not_opened
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -89,7 +89,7 @@ class RunLock:
             elsewhere = _linked_folder(self.folder)
         except OSError as error:
             self.release()
-            raise RunDirectoryError(f"{self._path} cannot be opened: {error.strerror}.") from error
+            raise not_opened(self._path, error) from error
         if elsewhere is not None:
             self.release()
             raise RunDirectoryError(linked(run / elsewhere))

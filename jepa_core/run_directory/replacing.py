@@ -10,7 +10,9 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from jepa_core.plain_files import open_plain, opened_folder, plain_descriptor
+from jepa_core.errors import RunDirectoryError
+from jepa_core.plain_files import NotPlainError, open_plain, opened_folder, plain_descriptor
+from jepa_core.shell_words import typed_path
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 _PUT_ASIDE = re.compile(r".+\.put-aside-[0-9a-f]{8}")
@@ -78,6 +80,19 @@ def put_aside(folder: int, name: str, *, is_wanted: Callable[[int], bool] = stat
     aside = f"{name}.put-aside-{secrets.token_hex(4)}"
     os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
     return aside
+
+
+def not_opened(path: Path, error: OSError) -> RunDirectoryError:
+    """That a run's file cannot be opened to be written, and what to do: a lost one costs what was in it alone."""
+    is_folder = path.is_dir() and not path.is_symlink()
+    said = f"{path} cannot be opened for writing: {'it is a folder' if is_folder else error.strerror}."
+    if not isinstance(error, NotPlainError) or (path.is_file() and not path.is_symlink()):
+        return RunDirectoryError(said)
+    aside = path.with_name(f"{path.name}.put-aside-{secrets.token_hex(4)}")
+    return RunDirectoryError(
+        f"{said}\nPut the file itself back, or move away what is there, and resume: mv {typed_path(path)} "
+        f"{typed_path(aside)}\nThe run then begins the file anew, without what was in the old one."
+    )
 
 
 def is_put_aside(name: str) -> bool:

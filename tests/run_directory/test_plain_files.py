@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import secrets
+import shlex
 import signal
 import socket
 import stat
@@ -35,7 +36,7 @@ from jepa_core.run_directory.layout import (
 )
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.reading import RecordedRows, RunReader
-from jepa_core.run_directory.replacing import replace_file
+from jepa_core.run_directory.replacing import is_put_aside, replace_file
 from jepa_core.run_directory.stored_checkpoints import FILES, MANIFEST, stored_checkpoints
 from jepa_core.run_directory.writing import RunWriter
 from tests.run_directory.runs import record_run, validation
@@ -131,7 +132,7 @@ def test_side_files_count_as_damaged(tmp_path: Path, put: Put) -> None:
 def test_a_recipe_is_refused_for_what_it_is(tmp_path: Path, put: Put) -> None:
     with pytest.raises(RecipeFaultsError) as caught:
         read_file_layers(run_with(tmp_path, RECIPE, put) / RECIPE)
-    assert re.fullmatch(f"cannot be read: {NOT_PLAIN}", caught.value.faults[0].message)
+    assert re.fullmatch(f"cannot be read: ({NOT_PLAIN}|it is a folder)", caught.value.faults[0].message)
 
 
 @pytest.mark.parametrize("put", KINDS)
@@ -156,8 +157,23 @@ def test_who_writes_waits_for_nobody_either(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = run_with(tmp_path, name, put)
-    with pytest.raises(RunDirectoryError, match=rf"{name} cannot be opened.*: it is no plain file\.$"):
+    with pytest.raises(RunDirectoryError, match=rf"{name} cannot be opened.*: it is (no plain file|a folder)\.\n"):
         RunWriter(path, resume_at=1)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_said_to_move_away_lets_the_run_go_on(tmp_path: Path, name: str) -> None:
+    path = run_with(tmp_path, name, lambda path: path.symlink_to("elsewhere"))
+    with pytest.raises(RunDirectoryError) as refused:
+        RunWriter(path, resume_at=1)
+    _, what_to_do, after = str(refused.value).splitlines()
+    move, _, away = shlex.split(what_to_do.partition(" and resume: ")[2])
+    assert move == "mv"
+    assert after == "The run then begins the file anew, without what was in the old one."
+    (path / name).rename(away)
+    RunWriter(path, resume_at=1).close()
+    assert (path / name).is_file()
+    assert is_put_aside(Path(away).name)
 
 
 def linked(path: Path, outside: Path) -> str:
@@ -186,7 +202,9 @@ def test_nothing_outside_a_run_is_emptied_or_written(
 
     said = []
     path = run_with(tmp_path, name, lambda path: said.append(link(path, outside / "theirs")))
-    with pytest.raises(RunDirectoryError, match=rf"{name} cannot be opened.*: {said[0]}[^\n]*\.$"):
+    with pytest.raises(
+        RunDirectoryError, match=rf"{name} cannot be opened.*: {said[0]}[^\n]*\.(\nPut the file itself back|$)"
+    ):
         RunWriter(path, resume_at=0)
     assert [(file.name, file.read_text()) for file in outside.iterdir()] == [("theirs", "SECRET")]
 
