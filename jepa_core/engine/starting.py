@@ -6,6 +6,7 @@ And what becomes of the run directory when it fails.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from jepa_core.rollback.lineage import Lineage, read_lineage
 from jepa_core.rollback.successor import refuse_rolled_back
 from jepa_core.run_directory.layout import CHECKPOINTS, RECIPE
 from jepa_core.run_directory.lock import DirectoryLostError
-from jepa_core.run_directory.naming import create_run
+from jepa_core.run_directory.naming import create_run, typed_name
 from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.status import ALIVE
 from jepa_core.run_directory.stored_checkpoints import Checkpoint, newest_verified
@@ -39,6 +40,8 @@ _MOST_STEPS = 10_000_000
 """Steps of which it is looked which rows are missing."""
 _MOST_GAPS = 5
 """Gaps in the rows that are told one by one."""
+
+_ANOTHER_MODEL = re.compile(r"the checkpoint's (?:online|target|losses) does not fit the recipe: ")
 
 
 @attrs.frozen(kw_only=True)
@@ -77,10 +80,20 @@ class Resumption:
         if newest.checkpoint is None and not (lineage is not None and lineage.step == 0 and not newest.faults):
             found = "\n".join(f"  {fault}" for fault in newest.faults) or "  there is none"
             anew = f"jepa run {typed_path(run / RECIPE)}{plugin_flags(run)}"
+            edited = _edited(run) if any(map(_ANOTHER_MODEL.search, newest.faults)) else ""
             raise CheckpointError(
-                f"{run} cannot be resumed: no checkpoint in it can be used.\n{found}\nStart a new run: {anew}"
+                f"{run} cannot be resumed: no checkpoint in it can be used.\n{found}\n{edited}Start a new run: {anew}"
             )
         return Resumption(checkpoint=newest.checkpoint, damaged=newest.faults, lineage=lineage)
+
+
+def _edited(run: Path) -> str:
+    """What to do where checkpoints hold another model than the run's recipe has."""
+    return (
+        f"{run / RECIPE} is not the recipe that they were made with, or a component in it has changed since. Put it "
+        f"back as it was, and resume; with a change go on from there: jepa rollback {typed_name(run)} --to STEP "
+        f"--set KEY=VALUE{plugin_flags(run)}\n"
+    )
 
 
 class NotBegunError(RunDirectoryError):

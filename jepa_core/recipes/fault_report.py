@@ -35,7 +35,10 @@ def fault_report(title: str, faults: Sequence[Fault]) -> Text:
         report.append(f"  … and {len(faults) - MOST_FAULTS} more\n")
     component = next((f.component for f in faults if f.component), "")
     remedy = f"jepa plugins show {component}" if component else "jepa recipe schema"
-    report.append(f"\nNothing was run. Fields and ranges: {clean(remedy)}")
+    report.append("\nNothing was run.")
+    # Of a file that is missing or no text, no field helps.
+    if any(f.key or f.excerpt or f.from_flag for f in faults):
+        report.append(f" Fields and ranges: {clean(remedy)}")
     return report
 
 

@@ -160,7 +160,10 @@ def _read_text(path: Path) -> str:
 
 def _absent(path: Path) -> str:
     what = obstacle(path)
-    return f"this is {clean(what)}" if what else "no such file"
+    said = f"this is {clean(what)}" if what else "no such file"
+    if not _is_recorded(path):
+        return said
+    return f"{said}, and the run cannot go on without it. Put it back from a copy, or begin anew: jepa run RECIPE"
 
 
 def _is_recorded(path: Path) -> bool:

@@ -187,5 +187,11 @@ def test_a_resume_of_nothing_but_a_checkpoint_of_another_model_says_so(run: Path
     assert "\ndim = 12" in text
     (run / "recipe.toml").write_text(text.replace("\ndim = 12", "\ndim = 10"))
     other = load_recipe(run / "recipe.toml", registry=installed()).recipe
-    with pytest.raises(CheckpointError, match=r"step-4: the checkpoint's online does not fit the recipe: .*\n.*step-2"):
+    with pytest.raises(
+        CheckpointError, match=r"step-4: the checkpoint's online does not fit the recipe: .*\n.*step-2"
+    ) as no:
         Resumption.of(run, other)
+    assert f"\n{run}/recipe.toml is not the recipe that they were made with" in str(no.value)
+    assert f"Put it back as it was, and resume; with a change go on from there: jepa rollback {run} --to" in str(
+        no.value
+    )

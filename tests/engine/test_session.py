@@ -459,8 +459,11 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(sessions: Se
 def test_without_any_good_checkpoint_a_resume_is_refused_with_what_is_wrong_with_each(sessions: Sessions) -> None:
     run = sessions.stop(after=2)
     (run / "checkpoints" / "step-2" / "state.json").write_text("{}")
-    with pytest.raises(CheckpointError, match=r"(?s)cannot be resumed.*step-2: state.json is damaged.*Start a new run"):
+    with pytest.raises(
+        CheckpointError, match=r"(?s)cannot be resumed.*step-2: state.json is damaged.*Start a new run"
+    ) as no:
         sessions.resume(run)
+    assert "is not the recipe" not in str(no.value)
     status = RunReader(run).status()
     assert status is not None
     assert status.state == "interrupted"

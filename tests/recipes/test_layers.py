@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jepa_core.recipes.faults import RecipeFaultsError
 from jepa_core.recipes.layers import MAX_BYTES, override_layers, read_file_layers
 from jepa_core.recipes.merging import MergedRecipe
 from tests.recipes.writing_recipes import MINIMAL, faults_of, load, only_fault, report_of, write
@@ -156,3 +157,19 @@ def test_an_empty_list_of_rules_drops_those_there_are(tmp_path: Path) -> None:
     merged = MergedRecipe([*read_file_layers(path), *override_layers(["watch.must=[]"])]).table
     assert merged["watch"]["must"] == []
     assert [rule["id"] for rule in merged["watch"]["nice"]] == ["b"]
+
+
+def test_the_lost_recipe_of_a_run_is_told_what_to_do_and_no_fields(tmp_path: Path) -> None:
+    (tmp_path / "status.json").touch()
+    with pytest.raises(RecipeFaultsError) as refused:
+        load(tmp_path / "recipe.toml")
+    (fault,) = refused.value.faults
+    assert fault.message == (
+        "no such file, and the run cannot go on without it. Put it back from a copy, or begin anew: jepa run RECIPE"
+    )
+    assert str(refused.value).endswith("\n\nNothing was run.")
+
+
+def test_a_flag_that_is_at_fault_is_told_where_the_fields_are(tmp_path: Path) -> None:
+    with pytest.raises(RecipeFaultsError, match=r"Nothing was run\. Fields and ranges: jepa recipe schema$"):
+        load(write(tmp_path, "small", MINIMAL), "train.epochs")
