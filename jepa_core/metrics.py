@@ -30,6 +30,9 @@ class Metric:
         return "validation" if self.name.startswith("val.") else "row"
 
 
+ANEW = "anew"
+"""The metric in whose rows the windows of rules begin anew."""
+
 ENGINE_METRICS: tuple[Metric, ...] = (
     Metric("step", "optimizer steps taken", minimum=0),
     Metric("epoch", "passes over the training sequences, a real number", minimum=0),
@@ -38,6 +41,11 @@ ENGINE_METRICS: tuple[Metric, ...] = (
     Metric("grad.norm", "norm of the gradient before clipping", minimum=0),
     Metric("grad.clipped", "share of steps clipped since the last row", minimum=0, maximum=1),
     Metric("grad.skipped", "share of steps since the last row that changed nothing: not finite", minimum=0, maximum=1),
+    Metric(
+        ANEW,
+        "trained tensors that start anew after a rollback, only then: rules look back no further than this row",
+        minimum=1,
+    ),
     Metric("rank.context", "effective rank of the projected context embeddings, unit length", "higher", minimum=1),
     Metric("rank.target", "effective rank of the projected target embeddings, unit length", "higher", minimum=1),
     Metric("std.context", "mean standard deviation over dimensions of unit-length context embeddings", minimum=0),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from jepa_core.contracts import ALONE, Crew
+from jepa_core.metrics import ANEW
 
 
 class Meters:
@@ -27,6 +28,8 @@ class Meters:
         """This rank's own part of the newest row, where there are several."""
         self.rows = 0
         """Rows so far."""
+        self.anew = 0
+        """Trained tensors that start anew with the next row."""
 
     def add(self, names: list[str], values: Tensor) -> None:
         """One step's figures (2, F), as `together` gives them."""
@@ -35,6 +38,12 @@ class Meters:
         self._sums = self._sums + values
         self._steps += 1
         self._timed_steps += 1
+
+    def begin_anew(self, tensors: int) -> None:
+        """So many trained tensors start anew: where there are any, steps since the last row were another network's."""
+        if tensors:
+            self._sums, self._steps = torch.zeros_like(self._sums), 0
+            self.anew += tensors
 
     def note(self, figures: Mapping[str, float]) -> None:
         """Host values of the newest step."""
@@ -60,12 +69,14 @@ class Meters:
         A figure that no step counted is not in it.
         """
         self.rows += 1
+        told = self._notes | ({ANEW: self.anew} if self.anew else {})
+        self.anew = 0
         if not self._steps:
-            return dict(self._notes)
+            return told
         seconds = {name: total / max(1, self._timed_steps) for name, total in self._seconds.items()}
         if crew.size > 1:
             self.own = {"loss.total": self._means(self._sums).get("loss.total", math.nan), **seconds}
-        row = self._means(crew.mean(self._sums)) | self._notes | seconds
+        row = self._means(crew.mean(self._sums)) | told | seconds
         self._sums = torch.zeros_like(self._sums)
         self._steps = self._timed_steps = 0
         self._seconds = {}

@@ -93,6 +93,8 @@ def progress_fault(found: Any) -> str:
             "epoch_then": number(0),
             "share_then": number(0, 1),
         },
+        # Once not kept.
+        **({"anew": whole()} if isinstance(found, Mapping) and "anew" in found else {}),
     }
     return misfit(found, expected) or _course_fault(found)
 

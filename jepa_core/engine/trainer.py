@@ -117,11 +117,13 @@ class Trainer:
             "epoch": self.calendar.epoch(self.steps_done),
             "best": dict(self.best),
             "course": self.step.course.state(),
+            "anew": self.step.meters.anew,
         }
 
     def _restore_progress(self, state: Mapping[str, Any]) -> None:
         self.steps_done = int(state["step"])
         self.best = dict(state["best"])
+        self.step.meters.anew = state.get("anew", 0)  # once not kept
         before = Course.restored(state["course"])
         self.step.course = before.fitting(self.step.course, self.steps_done)
         self.course_before = before if self.step.course != before else None
@@ -133,9 +135,12 @@ class Trainer:
     def inherit(self, checkpoint: Checkpoint) -> tuple[StartedAnew, ...]:
         """Continue from a checkpoint that another recipe's run wrote; what starts anew because it does not fit."""
         anew = self.state.write_fitting(load_checkpoint(checkpoint))
-        self.step.optimizer.forget(parameters_anew(anew))
-        if any(started.part == "quantizer" and started.tensors for started in anew):
+        names = parameters_anew(anew)
+        self.step.optimizer.forget(names)
+        codebook = parameters_anew(started for started in anew if started.part == "quantizer")
+        if codebook:
             self.initialise()
+        self.step.meters.begin_anew(len(names & self.step.parameters.keys() | codebook))
         # The target holds copies of what the online network has: telling of it twice says nothing.
         return tuple(dict.fromkeys(anew))
 

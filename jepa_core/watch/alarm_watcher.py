@@ -51,6 +51,11 @@ class AlarmWatcher:
         self.fired_at = scene.history.epoch
         return True
 
+    def begin_anew(self) -> None:
+        """What holds so far was seen in a network that is there no more; what has fired stays told."""
+        self._in_a_row = 0
+        self.first_sign = None
+
     def _note_sign(self, result: bool, scene: Scene) -> None:
         if not result:
             self.first_sign = None

@@ -35,6 +35,11 @@ class EarlyStopWatcher:
         self._has_fired = self._without_improvement >= self._config.patience
         return self._firing(history) if self._has_fired else None
 
+    def begin_anew(self) -> None:
+        """The next value is the first that later ones have to improve on."""
+        self._best = self._best_step = None
+        self._without_improvement = 0
+
     def _improves(self, value: float) -> bool:
         if not math.isfinite(value):
             return False

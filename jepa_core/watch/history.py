@@ -54,6 +54,13 @@ class Series:
         self.maximum = -_fmin(-self.maximum, -value)
         self._recent.append(point)
 
+    def emptied(self) -> Series:
+        """One without values, with the same ordered windows."""
+        series = Series()
+        for window in self._ordered:
+            series.ordered(*window)
+        return series
+
     def recent(self, num_values: int, skipped: int = 0) -> tuple[Point, ...]:
         """The `num_values` points before the newest `skipped`, oldest first; fewer when there are no more."""
         newest_first = islice(reversed(self._recent), skipped, skipped + num_values)
@@ -97,6 +104,10 @@ class History:
             series = self._series.get(name)
             if series is not None:
                 series.append(Point(self.step, self.epoch, figure))
+
+    def begin_anew(self) -> None:
+        """Forget all values: those to come are of another network."""
+        self._series = {name: series.emptied() for name, series in self._series.items()}
 
     def first(self, name: str) -> float | None:
         series = self._seen(name)

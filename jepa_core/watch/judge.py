@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from jepa_core.metrics import Metric, directed
+from jepa_core.metrics import ANEW, Metric, directed
 from jepa_core.recorded_numbers import decode_row
 from jepa_core.watch.alarm_watcher import AlarmWatcher
 from jepa_core.watch.baseline import BaselineValues
@@ -97,6 +97,8 @@ class Judge:
         """
         figures = decode_row(row)
         self.finals.update(figures)
+        if ANEW in figures:
+            self._begin_anew()
         self.history.take(figures)
         if RETRIEVAL in figures:
             self.retrieval.take(figures[RETRIEVAL], self.history.epoch)
@@ -119,6 +121,16 @@ class Judge:
             firings.append(early_stop)
         self.decision = self.decision.after(firings)
         return firings
+
+    def _begin_anew(self) -> None:
+        """Rows so far were of a network of which parts are no more: they are no yardstick for what comes. The musts and
+        nices that they decided stay so, and what has fired has."""
+        self.history.begin_anew()
+        self.retrieval = Rise()
+        for alarm in self._alarms:
+            alarm.begin_anew()
+        if self._early_stop is not None:
+            self._early_stop.begin_anew()
 
     def _watchers_of(self, names: frozenset[str]) -> tuple[list[CriterionWatcher], list[AlarmWatcher]]:
         """The watchers that a row of these names may move. Rows have few sets of names, so each is looked up once."""

@@ -37,6 +37,18 @@ def test_each_row_starts_anew_and_keeps_what_was_noted_last() -> None:
     assert meters.take() == {"lr": 0.2}
 
 
+def test_where_tensors_start_anew_the_next_row_says_so_and_is_of_steps_since_then() -> None:
+    meters = Meters(CPU)
+    add(meters, 1.0)
+    meters.begin_anew(0)
+    assert meters.steps == 1
+    meters.begin_anew(18)
+    add(meters, 5.0)
+    assert meters.take() == {"loss": 5.0, "norm": 0.0, "anew": 18}
+    add(meters, 4.0)
+    assert "anew" not in meters.take()
+
+
 def test_times_are_seconds_a_step() -> None:
     meters = Meters(CPU)
     for seconds in (0.5, 0.25):

@@ -96,6 +96,8 @@ def test_what_has_another_shape_starts_anew_and_the_rest_goes_on(parent: Path) -
     assert codebook.shape[0] == 12
     # Each of the twelve codes began at a token of the data, none at zero.
     assert (codebook.norm(dim=1) > 0).all()
+    # Rules begin anew with the child's first row, which says so, and with no other.
+    assert [int(row["step"]) for row in RunReader(child).rows() if "anew" in row] == [6]
     # The moments of parameters that were handed down went on counting, step 5 and seven more.
     moments = state["optimizer"]
     assert {int(moment["step"]) for moment in moments.values()} == {12}

@@ -10,7 +10,7 @@ import pytest
 from jepa_core.metrics import ENGINE_METRICS
 from jepa_core.watch.judge import Judge
 from jepa_core.watch.judgement import Judgement
-from jepa_core.watch.rules import Abort, Criterion, Rollback, Scenario, Watch
+from jepa_core.watch.rules import Abort, Criterion, EarlyStop, Rollback, Scenario, Watch
 
 INCIDENTS = Path(__file__).parents[1] / "incidents"
 
@@ -305,3 +305,47 @@ def test_a_firing_says_the_values_that_its_rule_looks_at(when: str, said: str) -
     (firing,) = [firing for firing in firings if firing.name == "it"]
     assert firing.message == f"It collapses: {said}"
     assert firing.evidence["when"] == when
+
+
+def losses(*values: float, anew: int | None = None) -> list[dict[str, Any]]:
+    """Rows of a loss; that of index `anew` says that tensors start anew."""
+    rows = [{"step": 10 * i, "epoch": float(i), "loss.total": value} for i, value in enumerate(values, start=1)]
+    if anew is not None:
+        rows[anew]["anew"] = 18
+    return rows
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "min(loss.total, 3) > 2 * max(loss.total, 3, 3)",
+        "loss.total > 2 * median(loss.total, 3)",
+        "loss.total > 3 * min(loss.total)",
+        "median(loss.total, 2) > 3 * lowest(loss.total, 2)",
+        "loss.total > 2 * first(loss.total)",
+    ],
+)
+def test_a_network_that_starts_anew_is_judged_by_its_own_rows(when: str) -> None:
+    alarm = Rollback(id="spike", when=when)
+    values = (0.8, 0.8, 0.8, 0.8, 4.9, 4.0, 3.5, 3.1)
+    assert fired_at(alarm, *losses(*values)), "the same rows of one network are a spike"
+    assert fired_at(alarm, *losses(*values, anew=4)) == []
+    assert fired_at(alarm, *losses(*values, 30.0, 30.0, 30.0, anew=4)), "and its own spikes are seen"
+
+
+def test_what_held_for_a_while_before_a_network_starts_anew_does_not_count_after_it() -> None:
+    alarm = Rollback(id="high", when="loss.total > 1", evaluations=3)
+    assert fired_at(alarm, *losses(2.0, 2.0, 2.0)) == [3]
+    assert fired_at(alarm, *losses(2.0, 2.0, 2.0, 2.0, anew=2)) == []
+    judge = Judge(Watch(rollback=(alarm,)))
+    for row in losses(2.0, 2.0, 2.0, anew=2):
+        judge.observe(row)
+    assert judge.healthy_before == (30,), "no checkpoint of the network before is asked for"
+
+
+def test_early_stop_asks_a_network_that_starts_anew_to_improve_on_itself() -> None:
+    stop = EarlyStop(metric="loss.total", patience=2)
+    values = (0.8, 4.9, 4.0, 3.5, 3.5, 3.5)
+    for anew, steps in ((None, [30]), (1, [60])):
+        judge = Judge(Watch(early_stop=stop), ENGINE_METRICS)
+        assert [firing.step for row in losses(*values, anew=anew) for firing in judge.observe(row)] == steps
