@@ -27,7 +27,7 @@ EQUAL_CELLS = "equal_cells"
 """The one null that runs of earlier versions recorded."""
 
 
-HARDER_DATA = "Make targets harder to find: further ahead, in longer windows, or of noisier or other data"
+HARDER_DATA = "Make targets harder to find: in noisier or other data, further ahead, or in longer windows"
 """What to do about a null that nothing can be above."""
 
 

@@ -77,7 +77,7 @@ def test_where_no_model_can_be_above_the_null_other_data_is_advised_instead_of_m
     assert verdict_on(RISING, DEAD, remedy="jepa rollback dead", nulls=perfect, baseline=baseline).next == (
         f"jepa audit {RUN}/recipe.toml --set data.KEY=VALUE  # continued, which learns nothing, finds every target "
         "(MRR 1.000): no model can be above it. "
-        "Make targets harder to find: further ahead, in longer windows, or of noisier or other data"
+        "Make targets harder to find: in noisier or other data, further ahead, or in longer windows"
     )
     beatable = RankedNulls(figures=(NullFigures(name="continued", mrr=0.9, top1=0.9, room=0.05),))
     assert verdict_on(RISING, nulls=beatable).next.startswith(LONGER)
