@@ -77,6 +77,25 @@ def test_a_resumed_run_equals_the_straight_one_wherever_it_stopped(tiny_recipe: 
         assert [lasting(row) for row in record.rows] == straight.rows_after(stop)
 
 
+def test_what_starts_anew_is_marked_in_the_next_row_though_the_run_stops_before_it(
+    tiny_recipe: RecipeMaker, tmp_path: Path
+) -> None:
+    parent = Straight(tiny_recipe(*VARIED), tmp_path)
+    wider = tiny_recipe(*VARIED, "projector.dim=8")
+    # Rows are written after steps 6, 8 and so on: the checkpoint of step 5 lies before the child's first.
+    child = a_trainer(wider, tmp_path / "child")
+    assert any(started.tensors for started in child.inherit(parent.checkpoint(4)))
+    child.step(4)
+    child.steps_done = 5
+    child.save(final=True)
+    record = KeptRecord()
+    resumed = a_trainer(wider, tmp_path / "resumed", record=record)
+    resumed.resume(child.checkpoints.all()[-1])
+    assert resumed.steps_done == 5
+    train(resumed)
+    assert [row["step"] for row in record.rows if "anew" in row] == [6]
+
+
 def is_equal_when_resumed(straight: Straight, stop: int, states: Mapping[str, Any]) -> bool:
     """Whether a run resumed from these states ends with the state and the rows of the straight one."""
     resumed = straight.another(record := KeptRecord())
