@@ -241,7 +241,7 @@ def test_a_stop_is_acknowledged_before_training_ends(sessions: Sessions) -> None
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what torch imports to compile
 @pytest.mark.parametrize(("stopped_in", "said"), [(0, "Stopping once the step is compiled"), (2, "Stopping: the step")])
 def test_a_stop_while_the_step_is_compiled_says_at_once_that_it_waits_for_that(
-    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, stopped_in: int, said: str
+    sessions: Sessions, stopped_in: int, said: str
 ) -> None:
     def stop(step: int) -> None:
         if step == stopped_in and not stopping():
@@ -254,8 +254,8 @@ def test_a_stop_while_the_step_is_compiled_says_at_once_that_it_waits_for_that(
         assert sessions.screen is not None
         return [message for message in sessions.screen.messages if message.startswith("Stopping")]
 
-    monkeypatch.setattr("torch._dynamo.config.disable", True)  # there is nothing to compile here, and much time to save
-    conclusion = sessions.start("train.compile=true", "train.accumulate=2", interfere=stop)
+    with torch.compiler.set_stance("force_eager"):  # there is nothing to compile here, and much time to save
+        conclusion = sessions.start("train.compile=true", "train.accumulate=2", interfere=stop)
     assert conclusion.exit_code == 143
     assert len(stopping()) == 1
     assert stopping()[0].startswith(said)
