@@ -130,6 +130,9 @@ def _open_closed_streams() -> None:
 class _Outliving(FileIO):
     """A pipe that is as /dev/null once its reader has left, as `head` does."""
 
+    stands_for: TextIOWrapper
+    """Kept: with its end its descriptor would be closed."""
+
     def write(self, content: Any) -> int:
         try:
             return super().write(content)
@@ -149,6 +152,7 @@ def _outlive_readers() -> None:
             if isinstance(stream, TextIOWrapper) and not stream.isatty() and stream.fileno() in (1, 2):
                 stream.flush()
                 raw = _Outliving(stream.fileno(), "wb", closefd=False)
+                raw.stands_for = stream
                 outliving = TextIOWrapper(
                     cast("BinaryIO", raw) if stream.write_through else BufferedWriter(raw),
                     encoding=stream.encoding,

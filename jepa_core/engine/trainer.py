@@ -117,13 +117,13 @@ class Trainer:
             "epoch": self.calendar.epoch(self.steps_done),
             "best": dict(self.best),
             "course": self.step.course.state(),
-            "anew": self.step.meters.anew,
+            **({"anew": anew} if (anew := self.step.meters.anew) else {}),
         }
 
     def _restore_progress(self, state: Mapping[str, Any]) -> None:
         self.steps_done = int(state["step"])
         self.best = dict(state["best"])
-        self.step.meters.anew = state.get("anew", 0)  # once not kept
+        self.step.meters.anew = state.get("anew", 0)
         before = Course.restored(state["course"])
         self.step.course = before.fitting(self.step.course, self.steps_done)
         self.course_before = before if self.step.course != before else None
