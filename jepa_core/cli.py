@@ -224,7 +224,7 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
 
 
 def prepare_torch() -> None:
-    """Say what torch reads where it is imported, unless somebody has said it.
+    """Set the environment variables that torch reads when it is imported, where the user has not set them.
 
     Let its threads on a CPU rest while they wait: GNU OpenMP lets them spin. Where a core is not ours alone that costs
     more than it gives: a third of the time beside one busy process, nothing without. And let several ranks not warn,
@@ -294,7 +294,7 @@ def _code_of(arguments: Sequence[str]) -> int:
             raise
         code, arguments = stop.code, ()
     except OSError as error:
-        # Whoever looks whether there is such a file is told only here that there cannot be one.
+        # Some checks of whether such a file exists find out only here that it cannot.
         if error.errno != errno.ENAMETOOLONG:
             raise
         print(f"{clean(str(error.filename))}: this is too long for a file's name.", file=sys.stderr)

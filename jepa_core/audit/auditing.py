@@ -29,7 +29,7 @@ SETTING_SEQUENCES = 8
 def audit_recipe(
     recipe: Recipe, dataset: SequenceDataset, compute: Compute, say: Callable[[str], None] = lambda _: None
 ) -> Audit:
-    """Look at data, steps, losses, parts and settings; `say` is told what is looked at.
+    """Look at data, steps, losses, parts and settings; `say` is called with what is looked at.
 
     Raises:
         RecipeError: the recipe and its data do not fit, as a run would say.

@@ -43,8 +43,8 @@ def check_component(component: Component, *, config: Any = None) -> tuple[CheckR
 def results_of(
     component: Component, *, config: Any = None, tell: Callable[[str], None] = lambda _: None
 ) -> Iterator[CheckResult]:
-    """The same one after the other, each as soon as it is known. `tell` is told the name of each check before it is
-    made."""
+    """The same one after the other, each as soon as it is known. `tell` is called with the name of each check before it
+    is made."""
     told = dict[str, str]()
     for check in checks_of(component.family):
         tell(check.name)

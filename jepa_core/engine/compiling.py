@@ -102,7 +102,7 @@ class Compiling:
 
 
 def cache_folder() -> Path:
-    """Where compiled steps are kept between runs: in the user's cache, or where torch is told to."""
+    """Where compiled steps are kept between runs: in the user's cache, or in TORCHINDUCTOR_CACHE_DIR."""
     chosen = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
     return user_cache_path("jepa-core") / "compiled" if chosen is None or _is_torchs_own(Path(chosen)) else Path(chosen)
 

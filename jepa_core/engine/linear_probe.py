@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jepa_core.engine.representation import ROUNDING, SOLVED_ON_HOST
+from jepa_core.engine.representation import ROUNDING, where_solved
 
 NUM_FOLDS = 5
 
@@ -131,9 +131,10 @@ def fit_logistic(
     mean, scale = (statistic[:, None] for statistic in _statistics(features, fitted))
     share = (fitted / fitted.sum(1, keepdim=True).to(features))[:, :, None]
     # Along principal directions features vary independently, nearly, so that each coefficient's curvature is its own.
-    directions = _principal_directions((features - mean) / scale, share)
+    standardised = (features - mean) / scale
+    directions = _principal_directions(standardised, share)
     # (M, V, F + 1), the last column being the bias's.
-    inputs = F.pad((features - mean) / scale @ directions, (0, 1), value=1.0)
+    inputs = F.pad(standardised @ directions, (0, 1), value=1.0)
     spread = (share * inputs.square()).sum(1)[:, :, None]
     # Of every coefficient but the bias.
     penalty = F.pad((LOGISTIC_PENALTY * share.amax(1, keepdim=True)).expand(-1, features.shape[1], 1), (0, 0, 0, 1))
@@ -181,9 +182,7 @@ def _principal_directions(inputs: Tensor, share: Tensor) -> Tensor:
     covariance = inputs.transpose(1, 2) @ (share * inputs)
     if inputs.shape[2] > _MOST_OWN_DIRECTIONS:
         covariance = covariance.mean(0, keepdim=True)
-    # The host is faster at small ones.
-    solved = covariance.cpu() if inputs.shape[2] <= SOLVED_ON_HOST else covariance
-    directions: Tensor = torch.linalg.eigh(solved).eigenvectors
+    directions: Tensor = torch.linalg.eigh(where_solved(covariance)).eigenvectors
     return directions.to(inputs.device)
 
 

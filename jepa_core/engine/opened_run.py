@@ -62,7 +62,7 @@ class OpenedRun:
 def faults_told(
     work: Callable[Concatenate[OpenedRun, _Given], _Found],
 ) -> Callable[Concatenate[OpenedRun, _Given], _Found]:
-    """What is done with an opened run; a component that fails meanwhile is told of in a few lines."""
+    """What is done with an opened run; a component that fails meanwhile is reported in a few lines."""
 
     @wraps(work)
     def told(opened: OpenedRun, /, *args: _Given.args, **more: _Given.kwargs) -> _Found:

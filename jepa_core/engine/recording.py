@@ -111,7 +111,7 @@ class RunRecord:
         return self._judge.healthy_before
 
     def taken_back(self, step: int, *, after_row: bool) -> str | None:
-        """Why the run is to be taken back now, in words; None while it is not."""
+        """Why the run is to be rolled back now, in words; None while it is not."""
         if self.orders is None:
             return None
         return self.orders.taken_back(step, self.decision.rollback, after_row=after_row)

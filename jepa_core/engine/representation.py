@@ -69,14 +69,19 @@ def eigenvalues(z: Tensor) -> Tensor:
         product = centred.T @ centred if z.shape[0] >= z.shape[1] else centred @ centred.T
         # In float32 the solver fails where directions have collapsed: the squares of what is left are too small for it.
         covariance = product.double() / max(len(z) - 1, 1)
-        # The host is faster at small ones, and a device would be waited for, too.
-        ascending: Tensor = torch.linalg.eigvalsh(covariance.cpu() if len(product) <= SOLVED_ON_HOST else covariance)
+        ascending: Tensor = torch.linalg.eigvalsh(where_solved(covariance))
         ascending = ascending.to(z.device)
         ascending = F.pad(ascending, (z.shape[1] - len(ascending), 0))
         # Equal embeddings that went through a matrix product differ by rounding, whose spectrum is flat.
         floor = ROUNDING**2 * z.square().sum(1).mean()
         values: Tensor = torch.where(ascending > floor, ascending, 0.0).flip(0).double() * scale.double().square()
         return values.masked_fill(~is_finite, torch.nan)
+
+
+def where_solved(symmetric: Tensor) -> Tensor:
+    """A matrix (…, P, P) on the device that finds its eigenvalues sooner: the host for small ones, since a device would
+    be waited for, too."""
+    return symmetric.cpu() if symmetric.shape[-1] <= SOLVED_ON_HOST else symmetric
 
 
 def effective_rank(z: Tensor) -> Tensor:

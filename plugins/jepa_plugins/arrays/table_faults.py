@@ -253,8 +253,8 @@ class CellFaults:
         """Missing values."""
         if not columns:
             return
-        index, first = min(columns.items(), key=lambda each: (each[1].line, each[0]))
-        total = sum(found.count for found in columns.values())
+        index, first = _first(columns)
+        total = _total(columns)
         has = f"has no value{f' ({clean(first.cell, 20)})' if first.cell else ''}"
         counted = "" if total == 1 else (
             f" {total:,} of {num_rows * self._num_columns:,} values are missing: {self._counted(columns)}."
@@ -270,9 +270,8 @@ class CellFaults:
     def _of_commas(self, columns: Mapping[int, _Found]) -> Iterable[tuple[int, str]]:
         if not columns:
             return
-        index, first = min(columns.items(), key=lambda each: (each[1].line, each[0]))
-        total = sum(found.count for found in columns.values())
-        counted = f" {total:,} values have a comma: {self._counted(columns)}." if total > 1 else ""
+        index, first = _first(columns)
+        counted = self._if_several(columns, "have a comma")
         if "," in self._parting:
             what = ", with its thousands parted by a comma: write them without"
             if self._has_decimal_commas:
@@ -289,9 +288,8 @@ class CellFaults:
     def _of_thousands(self, columns: Mapping[int, _Found]) -> Iterable[tuple[int, str]]:
         if not columns:
             return
-        index, first = min(columns.items(), key=lambda each: (each[1].line, each[0]))
-        total = sum(found.count for found in columns.values())
-        counted = f" {total:,} values are so: {self._counted(columns)}." if total > 1 else ""
+        index, first = _first(columns)
+        counted = self._if_several(columns, "are so")
         how = parted(first.cell)
         assert how is not None
         told = f"{self._column(index)} holds {first.cell!r}, with its thousands parted: write {how.plain(first.cell)}."
@@ -300,22 +298,25 @@ class CellFaults:
     def _of_infinite(self, columns: Mapping[int, _Found]) -> Iterable[tuple[int, str]]:
         if not columns:
             return
-        index, first = min(columns.items(), key=lambda each: (each[1].line, each[0]))
-        total = sum(found.count for found in columns.values())
-        counted = f" {total:,} values are none: {self._counted(columns)}." if total > 1 else ""
+        index, first = _first(columns)
+        counted = self._if_several(columns, "are none")
         yield first.line, f"{self._column(index)} holds {first.cell}, which is no finite number.{counted}"
 
     def _of_large(self, columns: Mapping[int, _Found]) -> Iterable[tuple[int, str]]:
         if not columns:
             return
-        index, first = min(columns.items(), key=lambda each: (each[1].line, each[0]))
-        total = sum(found.count for found in columns.values())
-        counted = f" {total:,} values are larger: {self._counted(columns)}." if total > 1 else ""
+        index, first = _first(columns)
+        counted = self._if_several(columns, "are larger")
         yield (
             first.line,
             f"{self._column(index)} holds {first.cell}, and the largest number that float32 holds is {LARGEST:.2g}. "
             f"Correct it, or divide the column.{counted}",
         )
+
+    def _if_several(self, columns: Mapping[int, _Found], are: str) -> str:
+        """How many values are so, and where, as a sentence behind another; empty of a single one."""
+        total = _total(columns)
+        return f" {total:,} values {are}: {self._counted(columns)}." if total > 1 else ""
 
     def _counted(self, columns: Mapping[int, _Found]) -> str:
         most = sorted(columns.items(), key=lambda each: (-each[1].count, each[0]))
@@ -331,6 +332,15 @@ class CellFaults:
     def _column(self, index: int) -> str:
         name = self._names[index] if self._names else ""
         return f"column {clean(name, 40)!r}" if name else f"column {index + 1}"
+
+
+def _first(columns: Mapping[int, _Found]) -> tuple[int, _Found]:
+    """The column whose first value is the table's first, and what was found in it."""
+    return min(columns.items(), key=lambda each: (each[1].line, each[0]))
+
+
+def _total(columns: Mapping[int, _Found]) -> int:
+    return sum(found.count for found in columns.values())
 
 
 def _written_otherwise(found: _Found) -> str:
