@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import attrs
 from cyclopts import Parameter, Token
 
 from jepa_core.commands.flag import Flag
@@ -91,7 +90,7 @@ def rollback(
     JepaError
         Nothing has fired, no change is known, or the change makes no recipe.
     """
-    from jepa_core.engine.run_state import starts_anew, why_no_child
+    from jepa_core.engine.run_state import try_child
     from jepa_core.presentation.rollback_table import rollback_table
     from jepa_core.presentation.terminal import console_for
     from jepa_core.registry import chosen_plugins
@@ -108,11 +107,8 @@ def rollback(
     check_same_files(parent, registry.files)
     # A demo's run shows what a rollback would be: it has no model that a change could fail to fit.
     made_up = settled(parent) if is_scripted(parent) else None
-    tried = {} if made_up else {"why_not": why_no_child}
+    tried = {} if made_up else {"try_child": try_child}
     rollback = plan_rollback(parent, registry, scenario=scenario, to=to, set=changes, use=use, **tried)
-    if rollback.checkpoint is not None and not made_up:
-        anew = starts_anew(rollback.checkpoint, rollback.recipe.recipe)
-        rollback = attrs.evolve(rollback, plan=attrs.evolve(rollback.plan, notes=(*rollback.plan.notes, *anew)))
     console = console_for()
     if json:
         sys.stdout.write(escaped(rollback.plan.to_json().decode()) + "\n")

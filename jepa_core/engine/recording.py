@@ -13,9 +13,11 @@ import attrs
 from jepa_core.disk_errors import remedy
 from jepa_core.engine.checkpoint import CheckpointFolder
 from jepa_core.engine.starting import LostRows
+from jepa_core.engine.stored_model import why_no_model
 from jepa_core.errors import CheckpointError
 from jepa_core.observing.dispatch import Notice, Observers
-from jepa_core.rollback.lineage import Lineage
+from jepa_core.recipes.tables import Recipe
+from jepa_core.rollback.lineage import Lineage, read_lineage
 from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.run_directory.bad_batches import BadBatch, write_bad_batch
 from jepa_core.run_directory.events import Event
@@ -232,9 +234,10 @@ class RecordedCheckpoints(CheckpointFolder):
     """The checkpoints of an open run directory, wherever it is moved. None is on the disk before the rows and events
     that it stands on."""
 
-    def __init__(self, writer: RunWriter, keep: int) -> None:
-        super().__init__(writer.path / CHECKPOINTS, keep)
+    def __init__(self, writer: RunWriter, recipe: Recipe) -> None:
+        super().__init__(writer.path / CHECKPOINTS, recipe.checkpoint.keep)
         self._writer = writer
+        self._recipe = recipe
 
     def save(self, step: int, states: Mapping[str, Any]) -> Checkpoint:
         """See `CheckpointFolder.save`."""
@@ -255,9 +258,14 @@ class RecordedCheckpoints(CheckpointFolder):
         return super().save(step, states)
 
     def best(self) -> BestCheckpoint | None:
-        """The best of those that are there, by the run's rows."""
-        run = self._writer.path
-        kept = {checkpoint.step: str(checkpoint.path.relative_to(run)) for checkpoint in self.all()}
+        """The best of those that are there and that the run's own recipe can load, by the run's rows."""
+        run, lineage = self._writer.path, read_lineage(self._writer.path)
+        inherited = -1 if lineage is None else lineage.step
+        kept = {
+            checkpoint.step: str(checkpoint.path.relative_to(run))
+            for checkpoint in self.all()
+            if checkpoint.step > inherited or why_no_model(self._recipe, checkpoint) is None
+        }
         return best_checkpoint(kept, RunReader(run).rows())
 
 

@@ -31,6 +31,7 @@ from jepa_core.engine.step import trained_parameters
 from jepa_core.engine.vote import Vote
 from jepa_core.errors import CheckpointError, JepaError
 from jepa_core.recipes.tables import Recipe
+from jepa_core.rollback.planning import Trial
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_core.visible_text import clean
 
@@ -209,49 +210,55 @@ def why_not(checkpoint: Checkpoint, recipe: Recipe, *, inherits: bool) -> str | 
         inherits: the checkpoint may be of another recipe, so that what does not fit starts anew.
     """
     try:
-        states = load_checkpoint(checkpoint)
-        shape = data_shape_in(states, recipe)
-        parts = parts_outline(recipe, shape)
-        state = run_state(
-            shape=shape,
-            parts=parts,
-            optimizer=GatedAdam(recipe.optimizer, trained_parameters(parts)),
-            vote=Vote(recipe.train.non_finite, _CPU),
-            loss_scale=LossScale(enabled=False, device=_CPU),
-            meters=Meters(_CPU),
-            progress=Entry(dict, lambda _: None),
-        )
-        state.check(states, fitting=inherits)
+        _checked(checkpoint, recipe, inherits=inherits)
     except CheckpointError as error:
         return without_advice(error)
     return None
 
 
-def why_no_child(checkpoint: Checkpoint | None, recipe: Recipe, *, shape: DataShape | None = None) -> str | None:
-    """The same of a run with a changed recipe; of one that begins anew where there is no checkpoint.
+def try_child(checkpoint: Checkpoint | None, recipe: Recipe, *, shape: DataShape | None = None) -> Trial:
+    """The same of a run with a changed recipe; of one that begins anew where there is no checkpoint. And what of the
+    checkpoint it has no place for.
 
     Args:
         checkpoint: of the run before.
         recipe: the changed one.
         shape: of the data, which is built where that is not known and there is no checkpoint.
     """
-    if checkpoint is not None:
-        return why_not(checkpoint, recipe, inherits=True)
     try:
+        if checkpoint is not None:
+            return Trial(anew=_starts_anew(*_checked(checkpoint, recipe, inherits=True)))
         parts_outline(recipe, shape or DataShape.of(built_dataset(recipe)))
     except JepaError as error:
-        return str(error)
-    return None
+        is_of_checkpoint = checkpoint is not None and isinstance(error, CheckpointError)
+        return Trial(fault=without_advice(error) if is_of_checkpoint else str(error))
+    return Trial()
 
 
-def starts_anew(checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
-    """What of a run of a recipe would not come from a checkpoint that it can go on from, in words.
+def _checked(checkpoint: Checkpoint, recipe: Recipe, *, inherits: bool) -> tuple[Mapping[str, Any], Parts]:
+    """A checkpoint's state, and the outline of a recipe's model that it was found to fit.
 
     Raises:
-        CheckpointError: it cannot be read, or there can be no such model.
+        CheckpointError: it does not, or cannot be read.
     """
     states = load_checkpoint(checkpoint)
-    parts = parts_outline(recipe, data_shape_in(states, recipe))
+    shape = data_shape_in(states, recipe)
+    parts = parts_outline(recipe, shape)
+    state = run_state(
+        shape=shape,
+        parts=parts,
+        optimizer=GatedAdam(recipe.optimizer, trained_parameters(parts)),
+        vote=Vote(recipe.train.non_finite, _CPU),
+        loss_scale=LossScale(enabled=False, device=_CPU),
+        meters=Meters(_CPU),
+        progress=Entry(dict, lambda _: None),
+    )
+    state.check(states, fitting=inherits)
+    return states, parts
+
+
+def _starts_anew(states: Mapping[str, Any], parts: Parts) -> tuple[str, ...]:
+    """What of a model would not come from a state that was found to fit it, in words."""
     modules = {"online": parts.online, "target": parts.target, "losses": parts.losses}
     with warnings.catch_warnings():
         # Into an outline, which has no numbers, nothing is copied.

@@ -22,7 +22,7 @@ from jepa_core.engine.opening import Conclusion, Opening, OpenScreen
 from jepa_core.engine.parallel import device_of_rank, joined_crew, losses_told, require_equal_shares
 from jepa_core.engine.provenance import kept_provenance, write_provenance
 from jepa_core.engine.recording import RecordedCheckpoints, RunRecord
-from jepa_core.engine.run_state import why_no_child
+from jepa_core.engine.run_state import try_child
 from jepa_core.engine.starting import LostRows, Resumption, awaited_run, failure_recorded, led_off, removed_unless_begun
 from jepa_core.engine.trainer import Trainer
 from jepa_core.errors import CheckpointError
@@ -197,10 +197,10 @@ class _Session:
         at_most = recipe.watch.max_rollbacks if auto_rollback else None
         self.orders = RollbackOrders(
             writer.path, lambda: registry, self.record.event, at_most=at_most,
-            why_not=partial(why_no_child, shape=DataShape.of(dataset)),
+            try_child=partial(try_child, shape=DataShape.of(dataset)),
         )  # fmt: skip
         self.record.orders = self.orders
-        self.checkpoints = RecordedCheckpoints(writer, recipe.checkpoint.keep)
+        self.checkpoints = RecordedCheckpoints(writer, recipe)
         self._describe = partial(
             write_provenance, writer, loaded, dataset, compute, baseline=baseline, num_ranks=crew.size
         )

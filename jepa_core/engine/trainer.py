@@ -136,6 +136,7 @@ class Trainer:
         """Continue from a checkpoint that another recipe's run wrote; what starts anew because it does not fit."""
         anew = self.state.write_fitting(load_checkpoint(checkpoint))
         names = parameters_anew(anew)
+        self.best = {} if anew else self.best  # whose checkpoint is of a model that this run cannot load
         self.step.optimizer.forget(names)
         codebook = parameters_anew(started for started in anew if started.part == "quantizer")
         if codebook:

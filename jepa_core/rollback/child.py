@@ -102,8 +102,10 @@ def _made(rollback: Rollback, clock: Clock) -> Path:
         with prepared_run(runs_dir, rollback.recipe.recipe.name, clock) as prepared:
             (prepared.path / CONTROL).mkdir()
             (prepared.path / CHECKPOINTS).mkdir()
-            progress = _hand_down_checkpoints(checkpoint, prepared.path / CHECKPOINTS) if checkpoint else {}
+            progress: Mapping[str, Any] = {}
             if checkpoint:
+                # A child of which parts start anew has another model: it could not load the best so far.
+                progress = _hand_down_checkpoints(checkpoint, prepared.path / CHECKPOINTS, with_best=not rollback.anew)
                 _hand_down_rows(parent, prepared.path, checkpoint.step)
             _describe(rollback, prepared.path, progress, clock)
             _sync_all(prepared.path)
@@ -112,8 +114,8 @@ def _made(rollback: Rollback, clock: Clock) -> Path:
         raise RunDirectoryError(f"No child of {parent} can be made in {runs_dir}: {error}.") from error
 
 
-def _hand_down_checkpoints(checkpoint: Checkpoint, folder: Path) -> Mapping[str, Any]:
-    """Copy the checkpoint, and the best so far where it is kept; the progress that the first one notes.
+def _hand_down_checkpoints(checkpoint: Checkpoint, folder: Path, *, with_best: bool) -> Mapping[str, Any]:
+    """Copy the checkpoint, and `with_best` the best so far where it is kept; the progress that the first one notes.
 
     Raises:
         CheckpointError: what it notes is none, or a copy does not verify.
@@ -124,7 +126,7 @@ def _hand_down_checkpoints(checkpoint: Checkpoint, folder: Path) -> Mapping[str,
         best = (progress.get("best") or {}).get("step") or 0
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{checkpoint.path} notes no progress in {FILES[1]}: {error}.") from error
-    if isinstance(best, int) and 0 < best < checkpoint.step:
+    if with_best and isinstance(best, int) and 0 < best < checkpoint.step:
         kept = Checkpoint(checkpoint.path.with_name(checkpoint_name(best)), best)
         if kept.verify() is None:
             _copied(kept, folder)

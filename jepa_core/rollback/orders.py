@@ -21,7 +21,7 @@ from jepa_core.rollback.change import changed_recipe, refuse_other_data
 from jepa_core.rollback.child import Child, make_child
 from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.plan import change_in_words, flags_of, rollback_command
-from jepa_core.rollback.planning import Rollback, WhyNot, on_one_line, plan_rollback
+from jepa_core.rollback.planning import Rollback, Trial, Try, on_one_line, plan_rollback
 from jepa_core.rollback.requests import PendingRequest, RequestAnswer, answer_late, close_request, pending_requests
 from jepa_core.rollback.ways_back import after_non_finite, healthy
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
@@ -77,18 +77,18 @@ class RollbackOrders:
         *,
         at_most: int | None,
         clock: Clock = SYSTEM_CLOCK,
-        why_not: WhyNot = lambda _checkpoint, _recipe: None,
+        try_child: Try = lambda _checkpoint, _recipe: Trial(),
     ) -> None:
         """`at_most`: rollbacks that rules may make on the way to a run and on from it; None: rules only flag.
-        `why_not`: as of `plan_rollback`."""
+        `try_child`: as of `plan_rollback`."""
         self._run = run
         self._registry = registry
         self._tell = tell
         self.settle: Callable[[], None] = lambda: None
         """Waits for a checkpoint that is being written; called before the run's checkpoints are looked at."""
         self._clock = clock
-        self._why_not = why_not
-        self._plan = partial(plan_rollback, run, why_not=why_not)
+        self._try_child = try_child
+        self._plan = partial(plan_rollback, run, try_child=try_child)
         lineage = read_lineage(run)
         self._generation = 0 if lineage is None else lineage.generation
         self._inherited = 0 if lineage is None else lineage.step
@@ -170,9 +170,9 @@ class RollbackOrders:
         """
         refuse_other_data(firing.set)
         changed = changed_recipe(self._run, self._registry(), set=firing.set, use=firing.use)
-        fault = self._why_not(None, changed.loaded.recipe)
-        if fault:
-            raise RecipeError(fault)
+        trial = self._try_child(None, changed.loaded.recipe)
+        if trial.fault:
+            raise RecipeError(trial.fault)
         return changed.changes
 
     def next_command(self, decision: Decision, ending: str) -> str:

@@ -35,9 +35,19 @@ from jepa_core.visible_text import clean, visible
 LONGEST_FAULT = 400
 """Characters of why a change cannot be made."""
 
-WhyNot = Callable[[Checkpoint | None, Recipe], str | None]
-"""Says why a run of a recipe cannot go on from a checkpoint that another's run wrote, or with None for the checkpoint
-cannot begin anew; None where it can."""
+
+@attrs.frozen(kw_only=True)
+class Trial:
+    """What was seen when a changed recipe was tried on a checkpoint of the run before."""
+
+    fault: str = ""
+    """Why training cannot go on from there; empty where it can."""
+    anew: tuple[str, ...] = ()
+    """What of the model would not come from the checkpoint, in words."""
+
+
+Try = Callable[[Checkpoint | None, Recipe], Trial]
+"""Tries a recipe on a checkpoint that another's run wrote; with None for the checkpoint, whether it can begin anew."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +61,8 @@ class Rollback:
     """The child's."""
     left_out: tuple[str, ...]
     """What of the parent's rules and flags the child cannot keep."""
+    anew: tuple[str, ...] = ()
+    """What of the child's model does not come from the checkpoint, in words."""
 
 
 def plan_rollback(
@@ -61,7 +73,7 @@ def plan_rollback(
     to: int | None = None,
     set: Mapping[str, Any] | None = None,  # noqa: A002  # as in a recipe's rule
     use: str = "",
-    why_not: WhyNot = lambda _checkpoint, _recipe: None,
+    try_child: Try = lambda _checkpoint, _recipe: Trial(),
 ) -> Rollback:
     """The rollback of a run.
 
@@ -74,7 +86,7 @@ def plan_rollback(
             first sign of what fired.
         set: recipe values to change, on top of the rule's own; alone where that cannot be made, which a note says.
         use: another recipe instead of the rule's own change.
-        why_not: is asked before anything is stopped or made for it.
+        try_child: is asked before anything is stopped or made for it.
 
     Raises:
         RunDirectoryError: there is no run directory, or its recipe cannot be read.
@@ -96,7 +108,7 @@ def plan_rollback(
     if not changes and not used and to is None:
         raise RecipeError(_no_change(run, cause))
     first_sign = cause.first_sign if cause else None
-    prepare = partial(_prepared, run, registry, first_sign=first_sign, to=to, why_not=why_not)
+    prepare = partial(_prepared, run, registry, first_sign=first_sign, to=to, try_child=try_child)
     left_out: tuple[str, ...] = ()
     try:
         prepared = prepare(changes, used)
@@ -127,9 +139,11 @@ def plan_rollback(
         use=used,
         changes=changed.changes,
         command=rollback_command(run, scenario=cause.name if cause else "", to=to, changes=set or {}, use=use),
-        notes=(*notes, *same, *changed.notes),
+        notes=(*notes, *same, *changed.notes, *prepared.anew),
     )
-    return Rollback(parent=run, plan=plan, checkpoint=checkpoint, recipe=changed.loaded, left_out=changed.notes)
+    return Rollback(
+        parent=run, plan=plan, checkpoint=checkpoint, recipe=changed.loaded, left_out=changed.notes, anew=prepared.anew
+    )
 
 
 @attrs.frozen
@@ -138,6 +152,7 @@ class _Prepared:
     checkpoint: Checkpoint | None
     notes: tuple[str, ...]
     """Of the checkpoint."""
+    anew: tuple[str, ...]
 
 
 def _prepared(
@@ -148,7 +163,7 @@ def _prepared(
     *,
     first_sign: float | None,
     to: int | None,
-    why_not: WhyNot,
+    try_child: Try,
 ) -> _Prepared:
     """The recipe with a change, and the checkpoint from which it can be trained.
 
@@ -162,9 +177,10 @@ def _prepared(
     checkpoint, notes = healthy(run, first_sign) if to is None else up_to(run, to)
     if checkpoint is not None and checkpoint.step:
         refuse_trained_out(run, checkpoint.step, recipe.train)
-    if fault := why_not(checkpoint, recipe):
-        raise RecipeError(_untrainable(checkpoint, fault))
-    return _Prepared(changed, checkpoint, notes)
+    trial = try_child(checkpoint, recipe)
+    if trial.fault:
+        raise RecipeError(_untrainable(checkpoint, trial.fault))
+    return _Prepared(changed, checkpoint, notes, trial.anew)
 
 
 def on_one_line(error: JepaError) -> str:

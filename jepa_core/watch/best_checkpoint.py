@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
+from jepa_core.metrics import ANEW
 from jepa_core.watch.verdict import BestCheckpoint
 
 NOISE = 0.01
@@ -49,7 +50,7 @@ def best_checkpoint(kept: Mapping[int, str], rows: Iterable[Mapping[str, float]]
 
     `rows` are the run's rows, in the order of their steps.
     """
-    candidates = list(candidates_of(kept, rows))
+    candidates = candidates_of(kept, rows)
     measured = [c for c in candidates if c.retrieval is not None]
     on_the_spot = [c for c in measured if c.retrieval_step == c.step]
     contenders = on_the_spot or measured or [c for c in candidates if c.rank is not None]
@@ -61,24 +62,27 @@ def best_checkpoint(kept: Mapping[int, str], rows: Iterable[Mapping[str, float]]
     return BestCheckpoint(step=best.step, epoch=best.epoch, why=why, path=kept[best.step])
 
 
-def candidates_of(kept: Iterable[int], rows: Iterable[Mapping[str, float]]) -> Iterator[Candidate]:
+def candidates_of(kept: Iterable[int], rows: Iterable[Mapping[str, float]]) -> list[Candidate]:
     """The checkpoints with their figures, oldest first."""
-    waiting = sorted(kept)
+    steps = sorted(kept)
+    waiting, found = list(steps), list[Candidate]()
     last: dict[str, float] = {}
     measured_at: int | None = None
     ranks: dict[str, list[float]] = {name: [] for name in RANKS}
     for row in rows:
+        if ANEW in row:
+            # Rows so far were of another network: they say nothing of any checkpoint that this one's recipe can load.
+            waiting, found, last, measured_at, ranks = list(steps), [], {}, None, {name: [] for name in RANKS}
         step = row.get("step", math.nan)
         while waiting and step > waiting[0]:
-            yield _candidate(waiting.pop(0), last, measured_at, ranks)
+            found.append(_candidate(waiting.pop(0), last, measured_at, ranks))
         known = {name: value for name, value in row.items() if math.isfinite(value)}
         last |= known
         if RETRIEVAL in known:
             measured_at = int(last.get("step", 0))
         for name in known.keys() & ranks.keys():
             ranks[name] = [*ranks[name][1 - TREND :], known[name]]
-    for step in waiting:
-        yield _candidate(step, last, measured_at, ranks)
+    return [*found, *(_candidate(step, last, measured_at, ranks) for step in waiting)]
 
 
 def _candidate(

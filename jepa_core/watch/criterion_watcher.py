@@ -51,6 +51,14 @@ class CriterionWatcher:
         self._failed_at = scene.history.epoch
         return True
 
+    def begin_anew(self, epoch: float) -> None:
+        """What was seen so far was seen in a network that is there no more, so that it holds nothing up in the one that
+        begins at this epoch; but for what failed for good, and what was decided in epochs that are over."""
+        until = self.criterion.until_epoch
+        if self._failed_at is None and (until is None or epoch <= until):
+            self._newest, self._ever_true, self._evaluations = None, False, 0
+            self._reading, self._worst, self._worst_slack = None, None, math.inf
+
     def may_move(self, names: Collection[str]) -> bool:
         """Whether a row of these names can matter: it concerns the rule, or may lie past the last epoch."""
         return self.criterion.until_epoch is not None or self.rule.concerns(names)

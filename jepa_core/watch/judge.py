@@ -96,9 +96,9 @@ class Judge:
         Values may be numbers or their recorded text ("nan", "inf", "-inf"); others are ignored.
         """
         figures = decode_row(row)
-        self.finals.update(figures)
         if ANEW in figures:
-            self._begin_anew()
+            self._begin_anew(figures.get("epoch", self.history.epoch))
+        self.finals.update(figures)
         self.history.take(figures)
         if RETRIEVAL in figures:
             self.retrieval.take(figures[RETRIEVAL], self.history.epoch)
@@ -122,11 +122,14 @@ class Judge:
         self.decision = self.decision.after(firings)
         return firings
 
-    def _begin_anew(self) -> None:
-        """Rows so far were of a network of which parts are no more: they are no yardstick for what comes. The musts and
-        nices that they decided stay so, and what has fired has."""
+    def _begin_anew(self, epoch: float) -> None:
+        """Rows so far were of a network of which parts are no more: they are no yardstick for what comes, and what they
+        show is not shown by the network that is judged. What has failed for good, or fired, stays told."""
         self.history.begin_anew()
+        self.finals.clear()
         self.retrieval = Rise()
+        for criterion in self._criteria:
+            criterion.begin_anew(epoch)
         for alarm in self._alarms:
             alarm.begin_anew()
         if self._early_stop is not None:

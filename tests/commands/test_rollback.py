@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from jepa_core.cli import main
+from jepa_core.engine import checkpoint
 from jepa_core.facts import DatasetFacts
 from jepa_core.presentation.training_screen import TrainingScreen
 from jepa_core.registry import installed
@@ -532,6 +533,22 @@ def test_the_plan_as_json(finished: Path, runs: Runs, capsys: pytest.CaptureFixt
     assert (plan["scenario"], plan["fired_step"], plan["first_sign"], plan["checkpoint_step"]) == ("R", 4, 4, 3)
     assert plan["changes"] == [{"key": "aggregator.kind", "left": "attention", "right": "mean"}]
     assert plan["command"] == f"jepa rollback {finished} --scenario R --plugin {PARTS}"
+
+
+def test_a_plan_reads_the_checkpoint_that_it_goes_back_to_once(
+    finished: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To see that the changed recipe can go on from it, and what of it would start anew."""
+    reads: list[str] = []
+    load_file = checkpoint.load_file
+
+    def counted(path: Path) -> Any:
+        reads.append(path.parent.name)
+        return load_file(path)
+
+    monkeypatch.setattr(checkpoint, "load_file", counted)
+    assert runs.rollback(finished, "--dry-run", "--set", "projector.dim=8") == 0
+    assert reads == ["step-3"]
 
 
 def test_a_signal_in_the_child_ends_it_with_a_checkpoint(

@@ -6,11 +6,16 @@ import shutil
 from pathlib import Path
 from typing import IO, Any
 
+import attrs
+import orjson
 import pytest
+import torch
 
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
 from jepa_core.engine.opening import Conclusion
+from jepa_core.engine.run_state import try_child
 from jepa_core.engine.session import train_recipe
+from jepa_core.engine.stored_model import choose_checkpoint, load_model
 from jepa_core.errors import CheckpointError, RecipeError, RunDirectoryError
 from jepa_core.recipes.faults import RecipeFaultsError
 from jepa_core.recipes.reading import load_recipe, with_scenarios
@@ -20,9 +25,10 @@ from jepa_core.rollback.lineage import read_lineage
 from jepa_core.rollback.planning import Rollback, plan_rollback
 from jepa_core.run_directory import stored_checkpoints
 from jepa_core.run_directory.baseline_runs import resolve_baseline
+from jepa_core.run_directory.kept_checkpoints import kept_checkpoints
 from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.run_directory.status import Status
+from jepa_core.run_directory.status import Status, write_status
 from jepa_core.watch.rules import Baseline
 from tests.engine.test_session import Watcher
 from tests.engine.training import lasting
@@ -45,7 +51,7 @@ def start(recipe_file: Path, *overrides: str, **more: Any) -> Conclusion:
 
 
 def plan(parent: Path, **asked: Any) -> Rollback:
-    return plan_rollback(parent, installed(), **asked)
+    return plan_rollback(parent, installed(), try_child=try_child, **asked)
 
 
 def child_of(parent: Path, **asked: Any) -> Child:
@@ -103,6 +109,51 @@ def test_what_has_another_shape_starts_anew_and_the_rest_goes_on(parent: Path) -
     assert {int(moment["step"]) for moment in moments.values()} == {12}
     assert not any(name.startswith("aggregator") for name in moments)
     assert any(name.startswith("aggregator") for name in handed_down["optimizer"])
+
+
+@pytest.mark.parametrize(
+    "change", [{"encoder": {"dim": 24}}, {"losses": {"info_nce": {"queue": 8}}}, {"aggregator": {"kind": "mean"}}]
+)
+def test_a_child_of_another_model_has_no_best_but_its_own(parent: Path, change: dict[str, Any]) -> None:
+    """What its parent reached stands in its rows, but the checkpoint of that is none that the child can load."""
+    with_best(parent, step=6, best=3, mrr=0.99)
+    same = child_of(parent, to=6, set={"train": {"clip_norm": 1.0}}).path
+    assert kept_steps(same) == [3, 6], "a child of the same model has its parent's best"
+    train_on(same)
+    assert final_state(same)["progress"]["best"]["step"] == 3
+
+    shutil.rmtree(same)
+    write_status(parent, attrs.evolve(status_of(parent), state="finished", child=""))
+    other = child_of(parent, to=6, set=change).path
+    assert kept_steps(other) == [6]
+    conclusion = train_on(other)
+    best = final_state(other)["progress"]["best"]["step"]
+    assert best > 6
+    assert conclusion.verdict is not None
+    assert conclusion.verdict.best is not None
+    assert conclusion.verdict.best.step > 6
+    listed = kept_checkpoints(other, first_sign=None, best=conclusion.verdict.best.step)
+    assert [each.step for each in listed if each.best] == [conclusion.verdict.best.step]
+    chosen = choose_checkpoint(RunReader(other), "best").checkpoint
+    recipe = load_recipe(other / "recipe.toml", registry=installed()).recipe
+    assert load_model(recipe, chosen, torch.device("cpu")).epoch > 1
+
+
+def kept_steps(run: Path) -> list[int]:
+    return [checkpoint.step for checkpoint in stored_checkpoints.stored_checkpoints(run / "checkpoints")]
+
+
+def with_best(run: Path, *, step: int, best: int, mrr: float) -> None:
+    """A run whose checkpoint says that an earlier one was its best, as its rows do."""
+    folder = CheckpointFolder(run / "checkpoints", keep=100)
+    state = load_checkpoint(stored_checkpoints.Checkpoint(run / "checkpoints" / f"step-{step}", step))
+    epoch = best / 6
+    folder.save(step, {**state, "progress": {**state["progress"], "best": {"step": best, "epoch": epoch, "mrr": mrr}}})
+    lines = [orjson.loads(line) for line in (run / "metrics.jsonl").read_bytes().splitlines()]
+    told = [
+        row | {"val.retrieval.mrr": mrr, "val.retrieval.top1": mrr} if row["step"] == best else row for row in lines
+    ]
+    (run / "metrics.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in told))
 
 
 def test_a_rule_takes_a_run_back_only_as_often_as_the_recipe_allows(tiny_recipe_file: Path) -> None:

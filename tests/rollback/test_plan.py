@@ -17,7 +17,7 @@ from jepa_core.registry import installed
 from jepa_core.rollback.change import changes_of
 from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.rollback.plan import RollbackPlan, flags_of
-from jepa_core.rollback.planning import plan_rollback
+from jepa_core.rollback.planning import Trial, plan_rollback
 from jepa_core.rollback.ways_back import after_non_finite
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
@@ -294,10 +294,10 @@ def test_a_change_that_cannot_be_made_is_no_command_but_one_for_another_change(
     run: Path, rule: dict[str, Any], fault: str
 ) -> None:
 
-    def why_not(_checkpoint: Checkpoint | None, recipe: Recipe) -> str | None:
-        return "no such model" if getattr(recipe.aggregator, "kind", "") == "mean" else None
+    def try_child(_checkpoint: Checkpoint | None, recipe: Recipe) -> Trial:
+        return Trial(fault="no such model" if getattr(recipe.aggregator, "kind", "") == "mean" else "")
 
-    orders = RollbackOrders(run, installed, lambda *_told, **_more: None, at_most=None, why_not=why_not)
+    orders = RollbackOrders(run, installed, lambda *_told, **_more: None, at_most=None, try_child=try_child)
     fire(run, fired := firing(**rule))
     flag = orders.flag(fired)
     assert flag is not None
@@ -308,13 +308,13 @@ def test_a_change_that_cannot_be_made_is_no_command_but_one_for_another_change(
     decision = Decision(rollback=fired)
     assert orders.next_command(decision, "finished").startswith(f"{flag.command}  # the rule's own change cannot be")
     with pytest.raises(JepaError):
-        planned(run, scenario="A", why_not=why_not)
-    other = planned(run, scenario="A", set={"train": {"clip_norm": 1.0}}, why_not=why_not)
+        planned(run, scenario="A", try_child=try_child)
+    other = planned(run, scenario="A", set={"train": {"clip_norm": 1.0}}, try_child=try_child)
     assert (other.checkpoint_step, other.set, other.use) == (6, {"train": {"clip_norm": 1.0}}, "")
     assert other.notes[0].startswith("the change that A names is left out: ")
     assert fault in other.notes[0]
     with pytest.raises(JepaError, match="clip_norm"):
-        planned(run, scenario="A", set={"train": {"clip_norm": "x"}}, why_not=why_not)
+        planned(run, scenario="A", set={"train": {"clip_norm": "x"}}, try_child=try_child)
 
 
 def test_of_a_run_without_a_recipe_nothing_is_said_to_be_typed(run: Path) -> None:

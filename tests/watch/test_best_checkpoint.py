@@ -123,6 +123,16 @@ def test_figures_after_a_checkpoint_say_nothing_of_it() -> None:
     assert best_of(rows, 10, 20).step == 10
 
 
+def test_rows_of_a_network_that_is_no_more_say_nothing_of_any_checkpoint() -> None:
+    before = [row(10, 0.9, 8.0, align=0.1, uniform=-3.0), row(20, 0.8, 7.0)]
+    assert best_of([*before, row(30, 0.2, 2.0)], 10, 25, 30).step == 10
+    after = [row(30, 0.2, 2.0) | {"anew": 4.0}, row(40, 0.3, 2.5)]
+    best = best_of([*before, *after], 10, 25, 30, 40)
+    assert (best.step, best.why) == (40, "highest retrieval, ranks still growing")
+    kept = {step: str(step) for step in (10, 25)}
+    assert best_checkpoint(kept, [*before, *after]) is None, "10 is of the other network, and of 25 no row tells"
+
+
 def test_where_nothing_is_known_none_is_best() -> None:
     assert best_checkpoint({}, [row(10, 0.5)]) is None
     assert best_checkpoint({10: ""}, []) is None

@@ -343,6 +343,34 @@ def test_what_held_for_a_while_before_a_network_starts_anew_does_not_count_after
     assert judge.healthy_before == (30,), "no checkpoint of the network before is asked for"
 
 
+@pytest.mark.parametrize(
+    ("criterion", "held"),
+    [
+        ({"hold": "once"}, "pending"),
+        ({"hold": "end"}, "pending"),
+        ({"hold": "always"}, "failed"),
+        ({"hold": "once", "until_epoch": 2.5}, "holding"),
+    ],
+)
+def test_a_network_that_starts_anew_holds_no_must_by_what_another_has_shown(
+    criterion: dict[str, Any], held: str
+) -> None:
+    """Other than where the must's epochs were over by then; what failed for good stays failed."""
+    high = Criterion(id="high", when="val.retrieval.mrr > 0.5", **criterion)
+    judge = Judge(Watch(must=(high,)))
+    shown = (0.4, 0.6) if criterion["hold"] == "always" else (0.6, 0.6)
+    for epoch, mrr in enumerate(shown, 1):
+        judge.observe({"step": 10 * epoch, "epoch": epoch, "val.retrieval.mrr": mrr})
+    judge.observe({"step": 30, "epoch": 3, "loss.total": 1.0, "anew": 4})
+    (judgement,) = judge.conclude()
+    assert judgement.state == held
+    assert judgement.evaluations == (0 if held == "pending" else 2)
+    assert (judgement.value is None) == (held == "pending")
+    assert "val.retrieval.mrr" not in judge.finals, "it is none of this network's figures"
+    judge.observe({"step": 40, "epoch": 4, "val.retrieval.mrr": 0.7})
+    assert judge.judgements()[0].state == ("failed" if held == "failed" else "holding")
+
+
 def test_early_stop_asks_a_network_that_starts_anew_to_improve_on_itself() -> None:
     stop = EarlyStop(metric="loss.total", patience=2)
     values = (0.8, 4.9, 4.0, 3.5, 3.5, 3.5)
