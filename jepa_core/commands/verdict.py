@@ -13,7 +13,7 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.json_text import print_json
 from jepa_core.presentation.terminal import console_for
 from jepa_core.presentation.verdict_table import verdict_table
-from jepa_core.rollback.successor import successor_of
+from jepa_core.rollback.successor import following, successor_of
 from jepa_core.run_directory.layout import RECIPE
 from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, typed_name
@@ -50,8 +50,8 @@ def verdict(run: str = LATEST, /, *, runs_dir: RunsDir = RUNS_DIR, json: Flag = 
             f"{reader.name} has no verdict: {ended or f'it is {state}'.replace('_', ' ')}.\n{where}"
         )
     child = successor_of(reader.path)
-    following = _next(reader.path, child) or _repointed(found.next, found.run, reader.path)
-    found = attrs.evolve(found, next=with_plugin_flags(following, reader.path))
+    command = _next(reader.path, child) or _repointed(found.next, found.run, reader.path)
+    found = attrs.evolve(found, next=with_plugin_flags(command, reader.path))
     if json:
         print_json(verdict_to_json(found))
     else:
@@ -63,7 +63,7 @@ def verdict(run: str = LATEST, /, *, runs_dir: RunsDir = RUNS_DIR, json: Flag = 
 def _next(run: Path, child: Path | None) -> str:
     """What to type instead of what was recorded; empty where that holds still."""
     if child is not None:
-        return f"jepa autopsy {typed_name(child)}  # the run that goes on in its place"
+        return following(child)
     if is_locked(run):
         return f"jepa monitor {typed_name(run)} --once  # it is training on"
     return ""

@@ -14,13 +14,12 @@ import orjson
 from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import read_plain
 from jepa_core.recorded_numbers import encode
+from jepa_core.run_directory.children import MAX_LINEAGE
 from jepa_core.run_directory.layout import ROLLBACK
 from jepa_core.run_directory.naming import run_beside
 from jepa_core.run_directory.replacing import replace_file
 from jepa_core.watch.rollback_story import PastRollback
 
-MAX_BYTES = 4 << 20
-"""Most that is read of the file."""
 _MOST = 1 << 53
 """More steps or rollbacks no run has: the file was not written by this program."""
 
@@ -70,10 +69,10 @@ def write_lineage(run: Path, lineage: Lineage) -> None:
         RunDirectoryError: it would be larger than what is read of it.
     """
     content = orjson.dumps(encode(attrs.asdict(lineage)), option=orjson.OPT_INDENT_2)
-    if len(content) > MAX_BYTES:
+    if len(content) > MAX_LINEAGE:
         raise RunDirectoryError(
             f"What {lineage.parent} was rolled back for takes {len(content):,} bytes in {ROLLBACK}, more than the "
-            f"{MAX_BYTES:,} that are read of it. Start a new run from its recipe instead."
+            f"{MAX_LINEAGE:,} that are read of it. Start a new run from its recipe instead."
         )
     replace_file(run / ROLLBACK, content, durable=False)
 
@@ -81,7 +80,7 @@ def write_lineage(run: Path, lineage: Lineage) -> None:
 def read_lineage(run: Path) -> Lineage | None:
     """Where a run comes from; None when no rollback made it, or when the file is damaged."""
     try:
-        lineage = cattrs.structure(orjson.loads(read_plain(run / ROLLBACK, MAX_BYTES)), Lineage)
+        lineage = cattrs.structure(orjson.loads(read_plain(run / ROLLBACK, MAX_LINEAGE)), Lineage)
         return lineage if 0 < lineage.generation <= _MOST and 0 <= lineage.step <= _MOST else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, cattrs.BaseValidationError):
         return None

@@ -12,10 +12,11 @@ import attrs
 
 from jepa_core.errors import RunDirectoryError
 from jepa_core.rollback.going_on import going_on, no_recipe
-from jepa_core.rollback.lineage import Lineage, read_lineage
+from jepa_core.rollback.lineage import read_lineage
+from jepa_core.run_directory.children import child_beside
 from jepa_core.run_directory.events import EventsWriter
 from jepa_core.run_directory.lock import RunLock, is_locked
-from jepa_core.run_directory.naming import beside, placed, run_beside, runs_in, typed_name
+from jepa_core.run_directory.naming import placed, run_beside, typed_name
 from jepa_core.run_directory.recorded_files import plugin_flags
 from jepa_core.run_directory.settled import is_scripted, settled
 from jepa_core.run_directory.status import Status, read_status, write_status
@@ -33,13 +34,13 @@ def refuse_rolled_back(run: Path, *, is_ours: bool = False, marks: bool = True) 
         RunDirectoryError: the run was rolled back, and goes on elsewhere.
     """
     refuse_marked(run)
-    found = _unmarked_child(run)
-    if found is None:
+    child = child_beside(run)
+    if child is None:
         return
-    child, lineage = found
-    message = f"Rolled back {lineage.story[-1].describe()}. {child.name} goes on in its place."
-    evidence = {"child": child.name, "to": lineage.step}
-    if marks:
+    lineage = read_lineage(child)
+    if marks and lineage is not None:
+        message = f"Rolled back {lineage.story[-1].describe()}. {child.name} goes on in its place."
+        evidence = {"child": child.name, "to": lineage.step}
         # Where it cannot be marked, it is refused all the same.
         with suppress(RunDirectoryError), nullcontext() if is_ours else RunLock(run):
             mark_rolled_back(run, child, message, lineage.fired_step, evidence)
@@ -52,7 +53,7 @@ def refuse_marked(run: Path) -> None:
     Raises:
         RunDirectoryError: the run was rolled back, and goes on elsewhere.
     """
-    child = successor_of(run)
+    child = _marked_child(run)
     if child is not None:
         raise _goes_on_in(run, child)
 
@@ -86,12 +87,21 @@ def _onward(run: Path) -> list[str]:
 
 
 def successor_of(run: Path) -> Path | None:
-    """The run that goes on in the place of one that was rolled back, by its status; None where there is none, and where
-    it was deleted or taken away, which leaves its parent to go on."""
+    """The run that goes on in the place of one that was rolled back, by its status or by its child's word; None where
+    there is none, and where it was deleted or taken away, which leaves its parent to go on."""
+    return _marked_child(run) or child_beside(run)
+
+
+def _marked_child(run: Path) -> Path | None:
     status = read_status(run)
     if status is None or status.state != "rolled_back":
         return None
     return run_beside(run, status.child) if status.child != placed(run).name else None
+
+
+def following(child: Path) -> str:
+    """What to type of a run that was rolled back, whatever its verdict has recorded."""
+    return f"jepa autopsy {typed_name(child)}  # the run that goes on in its place"
 
 
 def mark_rolled_back(run: Path, child: Path, message: str, step: float | None, evidence: Mapping[str, Any]) -> None:
@@ -104,12 +114,3 @@ def mark_rolled_back(run: Path, child: Path, message: str, step: float | None, e
     events = EventsWriter(run)
     events.write("rolled back", message, severity="warning", step=step, evidence=evidence)
     events.close()
-
-
-def _unmarked_child(run: Path) -> tuple[Path, Lineage] | None:
-    """The run beside it that says that it goes on in its place, with what it says; the newest of several."""
-    for child in reversed(runs_in(beside(run))):
-        lineage = read_lineage(child)
-        if lineage is not None and lineage.parent == placed(run).name != child.name:
-            return child, lineage
-    return None

@@ -15,10 +15,11 @@ from jepa_core.errors import RunDirectoryError
 from jepa_core.plain_files import NotPlainError, open_plain, read_plain
 from jepa_core.recipes.bounded_toml import parsed_toml
 from jepa_core.recorded_numbers import decode_row
+from jepa_core.run_directory.children import told_status
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.events import Event, event_from_json
 from jepa_core.run_directory.layout import ENVIRONMENT, EVENTS, METRICS, RECIPE, VERDICT, is_run
-from jepa_core.run_directory.status import ShownState, Status, read_status, shown_state
+from jepa_core.run_directory.status import ShownState, Status, shown_state
 from jepa_core.run_directory.tail import NewLines, Tail, TailPosition
 from jepa_core.visible_text import own_command
 from jepa_core.watch.nulls import RankedNulls
@@ -133,8 +134,8 @@ class RunReader:
         return tuple(deque(self.events(), maxlen=count))
 
     def status(self) -> Status | None:
-        """What status.json says; None when it is missing or damaged."""
-        return read_status(self.path)
+        """What is to be told of it, see `told_status`; None when that is missing or damaged."""
+        return told_status(self.path)
 
     def state(self, clock: Clock = SYSTEM_CLOCK) -> ShownState:
         """The state as it should be told: also stale, crashed, or unknown."""

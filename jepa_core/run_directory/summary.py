@@ -10,6 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.run_directory.children import with_child
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.layout import ENVIRONMENT, METRICS, STATUS, VERDICT, is_run
 from jepa_core.run_directory.naming import started_at
@@ -127,7 +128,8 @@ class SummaryReader:
         if not is_run(self._reader.path):
             raise RunDirectoryError(f"{self._reader.path} is no run directory any more.")
         self._read_what_changed()
-        status, (outcome, baseline), validation = self._status.content, self._verdict.content, self._validation
+        status = with_child(self._reader.path, self._status.content)
+        (outcome, baseline), validation = self._verdict.content, self._validation
         strongest = self._environment.content.nulls.strongest
         return RunSummary(
             name=self._reader.name,

@@ -7,6 +7,7 @@ import pytest
 
 from jepa_core.commands.verdict import verdict
 from jepa_core.errors import RunDirectoryError
+from jepa_core.rollback.lineage import Lineage, write_lineage
 from jepa_core.run_directory.recorded_files import with_plugin_flags
 from jepa_core.run_directory.status import State
 from jepa_core.run_directory.writing import RunWriter
@@ -32,13 +33,18 @@ def test_the_verdict_is_shown_again(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.startswith("Verdict: no baseline · 1 of 1 musts failed")
 
 
+@pytest.mark.parametrize("marked", [True, False])
 def test_the_verdict_of_a_run_that_was_rolled_back_since_names_the_child(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], marked: bool
 ) -> None:
+    """Also where the child's maker was killed before it could mark the run."""
     path = judged_run(tmp_path / "a-20260101-000000")
     child = record_run(tmp_path / "a-20260101-000001")
-    with RunWriter(path) as run:
-        run.status.update(state="rolled_back", child=child.name)
+    if marked:
+        with RunWriter(path) as run:
+            run.status.update(state="rolled_back", child=child.name)
+    else:
+        write_lineage(child, Lineage(parent=path.name))
     verdict(str(path))
     out = capsys.readouterr().out
     assert out.endswith("rolled back since: a-20260101-000001 goes on in its place.\n")

@@ -14,7 +14,7 @@ from jepa_core.cli import main
 from jepa_core.errors import CheckpointError, RunDirectoryError
 from jepa_core.registry import installed
 from jepa_core.rollback.child import make_child
-from jepa_core.rollback.lineage import Lineage, parent_of
+from jepa_core.rollback.lineage import Lineage, parent_of, write_lineage
 from jepa_core.rollback.planning import plan_rollback
 from jepa_core.rollback.successor import refuse_rolled_back, successor_of
 from jepa_core.run_directory.naming import find_run, runs_in
@@ -137,6 +137,7 @@ def test_a_resume_looks_once_whether_another_run_goes_on_in_its_place(
 ) -> None:
     run, other = record_run(tmp_path / "mine", state="interrupted"), record_run(tmp_path / "other")
     (run / "recipe.toml").write_text(tiny_recipe_file.read_text())
+    write_lineage(other, Lineage(parent="another"))
     looks, opened = [], os.open
 
     def noted(path: Any, *given: Any, **named: Any) -> int:

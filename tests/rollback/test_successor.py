@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 
 import attrs
+import orjson
 import pytest
 
 from jepa_core.errors import RunDirectoryError
@@ -14,7 +16,10 @@ from jepa_core.rollback.child import make_child
 from jepa_core.rollback.planning import plan_rollback
 from jepa_core.rollback.successor import refuse_marked, refuse_rolled_back, successor_of
 from jepa_core.run_directory.lock import RunLock
+from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.status import Status, read_status, write_status
+from jepa_core.run_directory.summary import SummaryReader
+from jepa_monitor.feed.live import LiveFeed
 from tests.commands.reading import called
 from tests.run_directory.runs import record_run
 
@@ -48,6 +53,42 @@ def test_of_runs_that_were_rolled_back_one_after_the_other_the_last_is_named_and
     assert called(resume).code in (0, 4)
     assert typed(refusal(parent)) == [back]  # it has come to its end
     assert called([*back, "--dry-run"]).code == 0
+
+
+def test_a_run_whose_childs_maker_was_killed_before_it_marked_it_counts_as_rolled_back(parent: Path) -> None:
+    """For whoever reads it: nothing offers to go back or on in it once more."""
+    before = {name: (parent / name).read_bytes() for name in ("status.json", "events.jsonl")}
+    verdict = orjson.loads((parent / "verdict.json").read_bytes())
+    offer = f"jepa rollback {parent} --to 3 --set KEY=VALUE"
+    (parent / "verdict.json").write_bytes(orjson.dumps({**verdict, "next": offer}))
+    assert "jepa rollback" in called(["verdict", str(parent)]).out
+    feed, listed = LiveFeed(parent), SummaryReader(parent)
+    assert (feed.poll().state, listed.summary().state, RunReader(parent).state()) == ("finished",) * 3
+
+    child = rolled_back(parent, 1.0)
+    for name, content in before.items():
+        (parent / name).write_bytes(content)
+    status = read_status(parent)
+    assert status is not None
+    assert (status.state, status.child) == ("finished", "")
+
+    now = feed.poll()
+    assert (now.state, listed.summary().state, RunReader(parent).state()) == ("rolled_back",) * 3
+    assert now.surroundings.status is not None
+    assert now.surroundings.status.child == child.name
+    assert feed.poll().surroundings is now.surroundings
+    assert now.surroundings.verdict is not None
+    assert now.surroundings.verdict.next.startswith(f"jepa autopsy {child} ")
+    assert successor_of(parent) == child
+    runs_dir = str(parent.parent)
+    for command in (["verdict"], ["autopsy"], ["monitor", "--once"], ["checkpoints"], ["run", "--resume"]):
+        said = called([*command, str(parent)]).said
+        assert child.name in said
+        assert f"rollback {parent}" not in said
+    assert "rolled back" in called(["runs", "--runs-dir", runs_dir]).out
+    shutil.rmtree(child)
+    write_status(parent, status)
+    assert (feed.poll().state, listed.summary().state, RunReader(parent).state()) == ("finished",) * 3
 
 
 def test_one_that_trains_is_not_said_to_be_resumed(parent: Path) -> None:

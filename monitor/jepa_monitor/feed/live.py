@@ -7,6 +7,8 @@ from pathlib import Path
 import attrs
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.rollback.successor import following
+from jepa_core.run_directory.children import with_child
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.layout import (
     CONSOLE,
@@ -19,6 +21,7 @@ from jepa_core.run_directory.layout import (
     VERDICT,
     is_run,
 )
+from jepa_core.run_directory.naming import run_beside
 from jepa_core.run_directory.reading import RowsPosition, RunReader
 from jepa_core.run_directory.recorded_files import with_plugin_flags
 from jepa_core.run_directory.status import ShownState, Status, read_status, shown_state
@@ -77,6 +80,8 @@ class SurroundingsReader:
         self._files = tuple(run / name for name in (METRICS, EVENTS, DIAGNOSTICS, CONSOLE, STATUS, RECIPE, ENVIRONMENT))
         self._reader = reader
         self._status = WatchedFile(run / STATUS, lambda path: read_status(path.parent))
+        self._told = with_child(run, self._status.content)
+        """The status as it is to be told."""
         self._verdict = WatchedFile(run / VERDICT, lambda _: self._read_verdict())
         self._recipe = WatchedFile(run / RECIPE, lambda _: reader.recipe())
         self._environment = WatchedFile(run / ENVIRONMENT, lambda _: reader.environment())
@@ -95,14 +100,15 @@ class SurroundingsReader:
         passed_over, self._events_passed_over = self._events_passed_over, self._reader.events_passed_over
         files = (self._status, self._verdict, self._recipe, self._environment, self._diagnosis, self._console)
         changed = [file.refresh() for file in (*files, self._ranks)]
-        if any(changed) or not was_there or passed_over != self._events_passed_over:
+        told_before, self._told = self._told, with_child(self._run, self._status.content)
+        if any(changed) or told_before != self._told or not was_there or passed_over != self._events_passed_over:
             self._now = self._gathered()
         return self._now
 
     def _gathered(self) -> Surroundings:
         return Surroundings(
-            status=self._status.content,
-            verdict=self._verdict.content,
+            status=self._told,
+            verdict=self._verdict_now(),
             recipe=self._recipe.content,
             environment=self._environment.content,
             diagnosis=self._diagnosis.content,
@@ -110,6 +116,12 @@ class SurroundingsReader:
             ranks=self._ranks.content,
             problems=tuple(self._problems()),
         )
+
+    def _verdict_now(self) -> Verdict | None:
+        """What it says to type next holds no longer where another run goes on in this one's place."""
+        verdict, status = self._verdict.content, self._told
+        child = run_beside(self._run, status.child) if status is not None and status.state == "rolled_back" else None
+        return attrs.evolve(verdict, next=following(child)) if verdict is not None and child is not None else verdict
 
     def _problems(self) -> list[str]:
         problems = [self._verdict_problem] if self._verdict_problem else []
