@@ -5,7 +5,7 @@ B sequences, T observations of context, N tokens of an observation, D embedding 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,6 +32,8 @@ from jepa_core.contracts import (
 )
 from jepa_core.engine.network import OnlineNetwork, Parts, TargetNetwork, masked_mean
 from jepa_core.errors import RecipeError
+
+_WHOLE = "views of the whole batch"
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,14 @@ class Objective(nn.Module):
     def encode(self, batch: Observations, views: Mapping[str, Observations] | None) -> tuple[Forward, Tensor]:
         """Everything losses may look at, and the encoder's whole output; without any views when they are None."""
         online = self.online
+        # Views of the whole batch in a row, so that one slice holds them all.
+        in_order = dict(sorted((views or {}).items(), key=lambda view: view[0] in self.target_views))
         if views is None or not self.encoder_views:
-            encoded, encoder_output = self._encode_together({"": batch[:, :-1], **(views or {})})
+            embeddings, shapes = self._encode_together({"": batch[:, :-1], **in_order})
         else:
-            encoded, encoder_output = self._embed_together(self._read_with_views(batch, views))
+            embeddings, shapes = self._embed_together(self._read_with_views(batch, in_order))
+        whole = [name for name in shapes if name and name not in self.target_views]
+        encoded = _parted(embeddings, _joined(shapes, whole))
         context_embeddings = encoded.pop("")
 
         quantized = online.quantize(context_embeddings.values, context_embeddings.mask, collect=True)
@@ -129,13 +135,13 @@ class Objective(nn.Module):
             context_embeddings=context_embeddings,
             context_quantized=quantized,
             target_tokens=target_tokens,
-            views={name: self._view(view) for name, view in encoded.items() if name not in self.target_views},
-            target_views={name: self._target_view(encoded[name]) for name in self.target_views if name in encoded},
+            views=self._views(encoded.pop(_WHOLE), whole) if whole else {},
+            target_views={name: self._target_view(view) for name, view in encoded.items()},
             z_observed=z_observed,
             is_target=_equal(batch[:, :-1], batch[:, -1:]),
             crew=self.crew,
         )
-        return forward, encoder_output
+        return forward, embeddings.values
 
     @torch.no_grad()
     def encode_target(self, targets: Observations) -> tuple[Embeddings, Tensor]:
@@ -145,18 +151,17 @@ class Objective(nn.Module):
         tokens = Embeddings(quantized.values, embeddings.mask, embeddings.neighbours)
         return tokens, masked_mean(tokens)
 
-    def _encode_together(self, groups: Mapping[str, Observations]) -> tuple[dict[str, Embeddings], Tensor]:
-        """Encode groups of observations (B, G, …) in one call of the encoder."""
+    def _encode_together(self, groups: Mapping[str, Observations]) -> tuple[Embeddings, dict[str, torch.Size]]:
+        """Encode groups of observations (B, G, …) in one call of the encoder; their shapes (B, G)."""
         embeddings = self.online.encode(Observations.cat([group.flatten() for group in groups.values()]))
-        shapes = {name: _leading(group.tensors) for name, group in groups.items()}
-        return _parted(embeddings, shapes), embeddings.values
+        return embeddings, {name: _leading(group.tensors) for name, group in groups.items()}
 
     def _read_with_views(self, batch: Observations, views: Mapping[str, Observations]) -> dict[str, Reading]:
         """What the encoder reads off the context, off views, and off the batch with its own changes."""
         whole = self._read(batch)
         context = {name: tensor[:, :-1] for name, tensor in whole.items()}
         changed = {name: change(whole) for name, change in self.encoder_views.items()}
-        return {"": context, **{name: self._read(view) for name, view in views.items()}, **changed}
+        return {"": context, **changed, **{name: self._read(view) for name, view in views.items()}}
 
     def _read(self, observations: Observations) -> Reading:
         """The encoder's reading of observations (B, G, …), tensors (B, G, ...)."""
@@ -165,24 +170,26 @@ class Objective(nn.Module):
         reading = encoder.read(observations.flatten())
         return {name: tensor.unflatten(0, _leading(observations.tensors)) for name, tensor in reading.items()}
 
-    def _embed_together(self, readings: Mapping[str, Reading]) -> tuple[dict[str, Embeddings], Tensor]:
-        """Embed readings (B, G, ...) in one call of the encoder."""
+    def _embed_together(self, readings: Mapping[str, Reading]) -> tuple[Embeddings, dict[str, torch.Size]]:
+        """Embed readings (B, G, ...) in one call of the encoder; their shapes (B, G)."""
         encoder, names = self.online.encoder, readings[""].keys()
         assert isinstance(encoder, OffersViews)
         together = {name: torch.cat([reading[name].flatten(0, 1) for reading in readings.values()]) for name in names}
-        embeddings = encoder.embed(together)
-        shapes = {name: _leading(reading) for name, reading in readings.items()}
-        return _parted(embeddings, shapes), embeddings.values
+        return encoder.embed(together), {name: _leading(reading) for name, reading in readings.items()}
 
-    def _view(self, encoded: Embeddings) -> View:
-        """Projections of a view (B, T+1, N, D), all by the online network."""
+    def _views(self, encoded: Embeddings, names: Sequence[str]) -> dict[str, View]:
+        """Projections of V views one behind the other (V·B, T+1, N, D), all by the online network."""
         online = self.online
         quantized: Quantized = online.quantize(encoded.values, encoded.mask, collect=False)
         values, mask = quantized.values, encoded.mask
         state = online.state(values[:, :-1], mask[:, :-1])
         target = masked_mean(Embeddings(values[:, -1], mask[:, -1]))
-        z_context = online.projector(online.predictor(state))
-        return View(z_context=z_context, z_target=online.projector(target), state=state, target=target)
+        of_all = online.projector(target), target, online.projector(online.predictor(state)), state
+        each = zip(*(tensor.chunk(len(names)) for tensor in of_all), strict=True)
+        return {
+            name: View(z_target=z_target, target=target, z_context=z_context, state=state)
+            for name, (z_target, target, z_context, state) in zip(names, each, strict=True)
+        }
 
     def _target_view(self, encoded: Embeddings) -> TargetView:
         """The same of targets alone (B, 1, N, D)."""
@@ -200,6 +207,15 @@ def _equal(observations: Observations, others: Observations) -> Tensor:
 def _leading(tensors: Mapping[str, Tensor]) -> torch.Size:
     """(B, G)."""
     return next(iter(tensors.values())).shape[:2]
+
+
+def _joined(shapes: Mapping[str, torch.Size], whole: Sequence[str]) -> dict[str, torch.Size]:
+    """Shapes (B, G) of groups, where those named `whole`, which are neighbours, are one group."""
+    joined: dict[str, torch.Size] = {}
+    for name, (size, num_places) in shapes.items():
+        group = _WHOLE if name in whole else name
+        joined[group] = torch.Size((joined.get(group, (0,))[0] + size, num_places))
+    return joined
 
 
 def _parted(embeddings: Embeddings, shapes: Mapping[str, torch.Size]) -> dict[str, Embeddings]:

@@ -19,7 +19,7 @@ Shapes: B sequences, T context observations, N tokens, D embedding dimension, Q 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import attrs
 import torch
@@ -35,6 +35,8 @@ QUANTILES = 64
 
 DISTINCT = 1e-8
 """Tokens whose mean squared distance is below this share of their mean square are one point: rounding, not geometry."""
+
+_Index = tuple[slice | None, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -73,14 +75,19 @@ class Relational(nn.Module):
     def forward(self, forward: Forward) -> LossTerm:
         """Quantized context tokens (B, T, N, D) against each other and against target tokens (B, N, D)."""
         with torch.autocast(device_type=forward.z_context.device.type, enabled=False):
-            context, context_mask = self._thinned(forward.context_quantized.values, forward.context_embeddings.mask)
-            target, target_mask = self._thinned(forward.target_tokens.values.detach(), forward.target_tokens.mask)
-            compare = profile_difference if self.config.normalized else paired_difference
-            before, after = (context[:, :-1], context_mask[:, :-1]), (context[:, 1:], context_mask[:, 1:])
-            to_target = compare(context, context_mask, target[:, None], target_mask[:, None], forward.crew)
-            to_next = compare(*before, *after, forward.crew)
+            if self.config.normalized:
+                to_target, to_next = self._differences(Profiles, forward)
+            else:
+                to_target, to_next = self._differences(PairedDistances, forward)
             value = to_target + self.context_share * to_next
         return LossTerm(value=value, figures={"relational.context": to_next.detach()})
+
+    def _differences(self, kind: type[_Geometry], forward: Forward) -> tuple[Tensor, Tensor]:
+        """Of context observations from the target, and of consecutive ones. Each observation is measured once."""
+        context = kind.of(*self._thinned(forward.context_quantized.values, forward.context_embeddings.mask))
+        target = kind.of(*self._thinned(forward.target_tokens.values.detach(), forward.target_tokens.mask))
+        to_target = context.difference(target[:, None], forward.crew)
+        return to_target, context[:, :-1].difference(context[:, 1:], forward.crew)
 
     def _thinned(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """At most `max_tokens` tokens of each observation, float32, zeros where masked."""
@@ -91,35 +98,65 @@ class Relational(nn.Module):
         return torch.where(mask[..., None], values.float(), 0.0), mask
 
 
-def profile_difference(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, crew: Crew = ALONE) -> Tensor:
-    """Mean Wasserstein-1 distance of the relative squared distances within x and y, which broadcast; scalar."""
-    (x_profile, x_counts), (y_profile, y_counts) = distance_profile(x, x_mask), distance_profile(y, y_mask)
-    return _mean_where(x_counts & y_counts, (x_profile - y_profile).abs().mean(-1), crew)
+@attrs.frozen
+class Profiles:
+    """Quantile functions of the relative squared distances within observations (...)."""
+
+    values: Tensor
+    """(..., Q), of d²_ij / mean d²; zeros where there are none."""
+    counts: Tensor
+    """(...) bool: whether there are two distinct tokens."""
+
+    @classmethod
+    def of(cls, values: Tensor, mask: Tensor) -> Profiles:
+        """Of tokens (..., N, D), zeros where masked."""
+        is_pair = _is_pair(mask).flatten(-2)
+        distances = _squared_distances(values, mask).flatten(-2)
+        num_pairs = is_pair.sum(-1)
+        mean = torch.where(is_pair, distances, 0.0).sum(-1) / num_pairs.clamp(min=1)
+        mean_square = values.detach().square().sum((-2, -1)) / mask.sum(-1).clamp(min=1)
+        counts = mean.detach() > DISTINCT * mean_square
+        relative = distances / torch.where(counts, mean, 1.0)[..., None]
+        ascending = torch.where(is_pair, relative, torch.inf).sort(-1).values
+        points = (torch.arange(QUANTILES, device=values.device) + 0.5) / QUANTILES
+        profiles = ascending.gather(-1, (points * num_pairs[..., None]).long())
+        return cls(torch.where(counts[..., None], profiles, 0.0), counts)
+
+    def __getitem__(self, observations: _Index) -> Profiles:
+        return Profiles(self.values[observations], self.counts[observations])
+
+    def difference(self, other: Profiles, crew: Crew = ALONE) -> Tensor:
+        """Mean Wasserstein-1 distance from others, which broadcast; scalar."""
+        return _mean_where(self.counts & other.counts, (self.values - other.values).abs().mean(-1), crew)
 
 
-def paired_difference(x: Tensor, x_mask: Tensor, y: Tensor, y_mask: Tensor, crew: Crew = ALONE) -> Tensor:
-    """Mean squared difference of squared distances, objects paired by index; observations broadcast; scalar."""
-    in_both = x_mask & y_mask
-    is_pair = _is_pair(in_both)
-    difference = (_squared_distances(x, x_mask) - _squared_distances(y, y_mask)).square()
-    num_pairs = is_pair.sum((-2, -1))
-    per_observation = torch.where(is_pair, difference, 0.0).sum((-2, -1)) / num_pairs.clamp(min=1)
-    return _mean_where(num_pairs > 0, per_observation, crew)
+@attrs.frozen
+class PairedDistances:
+    """Squared distances within observations (...), of objects that are known by their index."""
+
+    values: Tensor
+    """(..., N, N)"""
+    mask: Tensor
+    """(..., N) bool: tokens that are real."""
+
+    @classmethod
+    def of(cls, values: Tensor, mask: Tensor) -> PairedDistances:
+        """Of tokens (..., N, D), zeros where masked."""
+        return cls(_squared_distances(values, mask), mask)
+
+    def __getitem__(self, observations: _Index) -> PairedDistances:
+        return PairedDistances(self.values[observations], self.mask[observations])
+
+    def difference(self, other: PairedDistances, crew: Crew = ALONE) -> Tensor:
+        """Mean squared difference from others', which broadcast, over pairs that are real in both; scalar."""
+        is_pair = _is_pair(self.mask & other.mask)
+        difference = (self.values - other.values).square()
+        num_pairs = is_pair.sum((-2, -1))
+        per_observation = torch.where(is_pair, difference, 0.0).sum((-2, -1)) / num_pairs.clamp(min=1)
+        return _mean_where(num_pairs > 0, per_observation, crew)
 
 
-def distance_profile(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Quantile function (..., Q) of d²_ij / mean d² for tokens (..., N, D), and where there is one, (...) bool."""
-    is_pair = _is_pair(mask).flatten(-2)
-    distances = _squared_distances(values, mask).flatten(-2)
-    num_pairs = is_pair.sum(-1)
-    mean = torch.where(is_pair, distances, 0.0).sum(-1) / num_pairs.clamp(min=1)
-    mean_square = values.detach().square().sum((-2, -1)) / mask.sum(-1).clamp(min=1)
-    has_profile = mean.detach() > DISTINCT * mean_square
-    relative = distances / torch.where(has_profile, mean, 1.0)[..., None]
-    ascending = torch.where(is_pair, relative, torch.inf).sort(-1).values
-    points = (torch.arange(QUANTILES, device=values.device) + 0.5) / QUANTILES
-    profile = ascending.gather(-1, (points * num_pairs[..., None]).long())
-    return torch.where(has_profile[..., None], profile, 0.0), has_profile
+_Geometry = TypeVar("_Geometry", Profiles, PairedDistances)
 
 
 def _squared_distances(values: Tensor, mask: Tensor) -> Tensor:
