@@ -123,8 +123,8 @@ def _like_add_norm(
 def _add_norm_backward(
     grad_total: Tensor | None, grad_normed: Tensor, total: Tensor, moments: Tensor, weight: Tensor,
     seed: Tensor | None, p: float, dtype: torch.dtype, branch_dtype: torch.dtype | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Gradients of stream, of the branch (empty without one), of its bias, of weight and of bias."""
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Gradients of stream, of the branch (empty without one), and of weight, bias and the branch's bias (3, D)."""
     from jepa_plugins.residual_kernels import add_norm_backward
 
     num_rows, rows, sizes = _sizes(total)
@@ -137,17 +137,15 @@ def _add_norm_backward(
         seed, p, grad_stream, grad_branch, *partials, num_rows, len(weight), num_blocks,
         HAS_TOTAL=grad_total is not None, HAS_BRANCH=branch_dtype is not None, HAS_DROPOUT=p > 0, **sizes,
     )  # fmt: skip
-    of_weight, of_bias, of_branch_bias = partials.sum(1).to(weight.dtype).unbind()
-    return grad_stream, grad_branch, of_branch_bias.clone(), of_weight.clone(), of_bias.clone()
+    return grad_stream, grad_branch, partials.sum(1).to(weight.dtype)
 
 
 @_add_norm_backward.register_fake
 def _(
     grad_total: Tensor | None, grad_normed: Tensor, total: Tensor, moments: Tensor, weight: Tensor,
     seed: Tensor | None, p: float, dtype: torch.dtype, branch_dtype: torch.dtype | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    of_stream, of_branch = _like_grads(total, dtype, branch_dtype)
-    return of_stream, of_branch, torch.empty_like(weight), torch.empty_like(weight), torch.empty_like(weight)
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    return *_like_grads(total, dtype, branch_dtype), weight.new_empty(3, len(weight))
 
 
 def _like_grads(total: Tensor, dtype: torch.dtype, branch_dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
@@ -165,10 +163,12 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 def _differentiate(ctx: Any, grad_total: Tensor, grad_normed: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
     total, moments, weight, seed = ctx.saved_tensors
     has_branch = ctx.dtypes[1] is not None
-    of_stream, *of_branch, of_weight, of_bias = _add_norm_backward(
+    of_stream, of_branch, of_vectors = _add_norm_backward(
         grad_total if has_branch else None, grad_normed, total.contiguous(), moments, weight, seed, ctx.p, *ctx.dtypes
     )
-    return of_stream, *(of_branch if has_branch else (None, None)), None, None, of_weight, of_bias, None, None
+    of_weight, of_bias, of_branch_bias = of_vectors.unbind()
+    of_layer = (of_branch, of_branch_bias) if has_branch else (None, None)
+    return of_stream, *of_layer, None, None, of_weight, of_bias, None, None
 
 
 _add_norm.register_autograd(_differentiate, setup_context=_keep)
