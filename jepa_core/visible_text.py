@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Collection
 from itertools import pairwise
 
+from jepa_core.shell_words import with_comment, without_comment
+
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _CONTROL_PICTURES = 0x2400
 _RUNS_CODE = "--plugin"
@@ -48,7 +50,7 @@ def own_command(text: str, commands: Collection[str]) -> str:
         text: such as "jepa eval digits-2026 --plugin my_loss.py  # the best checkpoint".
         commands: names of commands that may be said.
     """
-    typed, comment, why = text.partition("  # ")
+    typed, why = without_comment(text)
     try:
         words = shlex.split(visible(typed))
     except ValueError:
@@ -57,7 +59,7 @@ def own_command(text: str, commands: Collection[str]) -> str:
         return ""
     named = [word for before, word in pairwise(["", *words]) if before != _RUNS_CODE]
     kept = [word for word in named if word.partition("=")[0] != _RUNS_CODE]
-    return f"{shlex.join(kept)}{comment}{visible(why)}"
+    return with_comment(shlex.join(kept), visible(why))
 
 
 def escaped(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jepa_core.shell_words import typed_flag, typed_path
+from jepa_core.shell_words import typed_flag, typed_path, with_comment, without_comment
 
 
 @pytest.mark.parametrize("value", ["A", "two words", "--dry-run", "-x", "it's", "$(rm)", "~me", ""])
@@ -22,3 +22,10 @@ def test_a_path_is_neither_a_flag_nor_a_home(path: Path | str) -> None:
     (word,) = shlex.split(typed_path(path))
     assert not word.startswith(("-", "~"))
     assert Path(word) == Path(path)
+
+
+@pytest.mark.parametrize("value", ["A", "a  # b", "it's  # b", '"  # ', "# b", "  # "])
+@pytest.mark.parametrize("why", ["", "from step 3", "it's the best  # of all"])
+def test_a_comment_begins_behind_what_is_quoted(value: str, why: str) -> None:
+    command = f"jepa rollback run {typed_flag('--scenario', value)} --set KEY=VALUE"
+    assert without_comment(with_comment(command, why)) == (command, why)

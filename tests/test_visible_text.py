@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import unicodedata
 
 import orjson
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jepa_core.visible_text import clean, escaped, visible, visible_lines
+from jepa_core.visible_text import clean, escaped, own_command, visible, visible_lines
 
 
 @given(st.text(max_size=30))
@@ -72,3 +73,11 @@ def test_json_with_escapes_says_the_same_and_nothing_in_it_acts(text: str) -> No
     assert json.loads(shown) == {text: [text]}
     acting = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     assert not {unicodedata.category(character) for character in shown.replace("\n", "")} & acting
+
+
+@pytest.mark.parametrize("name", ["a  # b", "it's  # b", "# b"])
+def test_what_is_quoted_in_a_command_is_no_comment_of_it(name: str) -> None:
+    command = f"jepa rollback run --scenario {shlex.quote(name)} --set KEY=VALUE  # from step\x1b 3"
+    said = own_command(command, ["rollback"])
+    assert shlex.split(said, comments=True) == ["jepa", "rollback", "run", "--scenario", name, "--set", "KEY=VALUE"]
+    assert said.endswith("  # from step␛ 3")

@@ -19,6 +19,7 @@ from jepa_core.run_directory.lock import is_locked
 from jepa_core.run_directory.naming import LATEST, RUNS_DIR, find_run, typed_name
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_files import with_plugin_flags
+from jepa_core.shell_words import with_comment, without_comment
 from jepa_core.visible_text import visible
 from jepa_core.watch.verdict import verdict_to_json
 
@@ -71,11 +72,11 @@ def _next(run: Path, child: Path | None) -> str:
 
 def _repointed(command: str, name: str, run: Path) -> str:
     """The recorded command, with where the run is now: it may have been moved, or be looked at from another folder."""
-    typed, comment, why = command.partition("  # ")
+    typed, why = without_comment(command)
     words = shlex.split(typed)
     recipe = f"/{RECIPE}"
     for index, word in enumerate(words):
         if Path(word.removesuffix(recipe)).name == name:
             here = str(run) if word.endswith(recipe) else shlex.split(typed_name(run))[0]
             words[index] = f"{here}{recipe}" if word.endswith(recipe) else here
-    return f"{shlex.join(words)}{comment}{why}"
+    return with_comment(shlex.join(words), why)

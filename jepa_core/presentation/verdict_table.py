@@ -14,6 +14,7 @@ from jepa_core.presentation.finding_text import SEVERITY_MARKS, counted, flags_o
 from jepa_core.presentation.null_lines import failed_null, null_title
 from jepa_core.presentation.wrapping import Command, FirstFitting, Hanging, Parts
 from jepa_core.recorded_numbers import decode_number
+from jepa_core.shell_words import without_comment
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Finding
 from jepa_core.watch.judgement import Judgement, State, too_short
@@ -57,7 +58,7 @@ def verdict_table(verdict: Verdict) -> RenderableType:
         parts += [FirstFitting([*beside, _judgements(verdict, gap=2, are_remarks_below=True)]), Text()]
     parts += [_facts(verdict), *_findings(verdict)]
     if verdict.next:
-        command, _, why = verdict.next.partition("  # ")
+        command, why = without_comment(verdict.next)
         parts += [Text(), Command("Next: ", clean(command, MOST_TYPED), clean(why))]
     return Group(*parts)
 

@@ -20,7 +20,7 @@ from jepa_core.recipes.faults import MOST_HINTS, Problem, did_you_mean
 from jepa_core.recipes.key_path import KeyPath
 from jepa_core.recipes.layers import recipe_names, shipped_recipes
 from jepa_core.recipes.merging import MergedRecipe
-from jepa_core.recipes.scenarios import expand_scenarios, scenario_problems
+from jepa_core.recipes.scenarios import expand_scenarios, id_fault, scenario_problems
 from jepa_core.recipes.structuring import Structured, structure_recipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Registry
@@ -183,7 +183,9 @@ def _rule_problems(watch: Watch, metrics: Metrics, expanded: set[str]) -> Iterat
         ids = [rule.id for rule in rules]
         for index, rule in enumerate(rules):
             path = (_WATCH, kind, index)
-            if rule.id in ids[:index]:
+            if fault := id_fault(rule.id):
+                yield Problem(path=(*path, "id"), message=fault)
+            elif rule.id in ids[:index]:
                 yield Problem(path=(*path, "id"), message=f"another rule of watch.{kind} has this id already")
             yield from _condition_problems(rule.when, (*path, "when"), metrics, can_fire)
             yield from _timing_problems(rule, path)

@@ -24,10 +24,14 @@ from jepa_core.recipes.refusals import TableReader
 from jepa_core.recipes.structuring import recipe_table
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import Component, Registry
+from jepa_core.visible_text import visible
 from jepa_core.watch.language import RuleError, parse_rule
 from jepa_core.watch.rules import Scenario
 
 FAMILY = "scenario"
+
+MOST_OF_ID = 100
+"""Characters of a rule's id."""
 
 RENAMED = {"below_cell_counting": "below_strongest_null"}
 """Names that recipes may still have → what they are called now."""
@@ -94,11 +98,24 @@ def _built(component: Component, config: Any, facts: ScenarioFacts) -> tuple[Sce
 
 def _fault(rule: Scenario, metrics: Iterable[Metric]) -> str:
     """What is wrong with a rule; empty when nothing is."""
+    if fault := id_fault(rule.id):
+        return f"gives a rule whose id {fault}"
     try:
         unknown = undeclared(parse_rule(rule.when).names, metrics)
     except RuleError as error:
         return f"gives a rule that cannot be read: {error}"
     return f"gives the rule {rule.id}, but no metric of this recipe is named {unknown[0]}" if unknown else ""
+
+
+def id_fault(rule_id: str) -> str:
+    """Why events and commands cannot call a rule so; empty where they can."""
+    if not rule_id.strip():
+        return "is empty: events and commands call the rule by it"
+    if len(rule_id) > MOST_OF_ID:
+        return f"has {len(rule_id):,} characters, more than {MOST_OF_ID}: title holds what is longer"
+    if visible(rule_id) != rule_id or rule_id != " ".join(rule_id.split()):
+        return "has a blank at an end, two in a row, or what is not printed as itself: nobody could type it as it reads"
+    return ""
 
 
 def _error(component: Component, problem: str) -> PluginError:

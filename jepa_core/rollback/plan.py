@@ -6,6 +6,7 @@ Knows nothing of components, so that the monitor can have it without torch.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -101,7 +102,10 @@ def flagged_command(run: Path, scenario: str, evidence: Mapping[str, Any]) -> st
     """What to type after a rule has fired, by what the event of it says; empty where nothing can be. Nothing of that
     is in it but a step: it may be a stranger's."""
     recorded = evidence.get("command", "jepa rollback")
-    words = recorded.split() if isinstance(recorded, str) else []
+    try:
+        words = shlex.split(recorded) if isinstance(recorded, str) else []
+    except ValueError:
+        words = []
     to = next((int(word) for before, word in pairwise(words) if before == "--to" and _STEP.fullmatch(word)), None)
     command = rollback_command(run, scenario="" if to is not None else scenario, to=to)
     return f"{command}{' --set KEY=VALUE' if 'KEY=VALUE' in words else ''}" if words else ""

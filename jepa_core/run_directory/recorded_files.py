@@ -14,7 +14,7 @@ from jepa_core.discovery.source import LocalFile, installed_plugins
 from jepa_core.errors import PluginError, RunDirectoryError
 from jepa_core.run_directory.naming import beside
 from jepa_core.run_directory.reading import RunReader
-from jepa_core.shell_words import typed_flag
+from jepa_core.shell_words import typed_flag, with_comment, without_comment
 
 KEY = "plugin_files"
 KEPT_OUT = "kept_out"
@@ -61,14 +61,14 @@ def kept_out_flags(run: Path) -> list[str]:
 
 def with_plugin_flags(command: str, run: Path) -> str:
     """A command on a run, with a comment behind it or not, as it has to be typed with the run's plugins."""
-    typed, comment, why = command.partition("  # ")
+    typed, why = without_comment(command)
     if typed.split()[1:2] not in [[name] for name in _USING]:
         return command
     words = shlex.split(typed)
     if FLAG in words:
         # A verdict's command has those already that run no code.
         typed = shlex.join([word for before, word in pairwise(["", *words]) if FLAG not in (before, word)])
-    return f"{typed}{plugin_flags(run)}{comment}{why}"
+    return with_comment(f"{typed}{plugin_flags(run)}", why)
 
 
 def _environment(run: Path) -> Mapping[str, Any]:

@@ -58,6 +58,25 @@ def test_two_rules_of_one_id_in_one_file_are_a_fault_at_the_second(tmp_path: Pat
     assert fault.message == "another rule of watch.must has this id already"
 
 
+@pytest.mark.parametrize(
+    "name", ["", "  ", " a", "a ", "a  # b", "a\\tb", "a\\nb", "a\\u202eb", "a\\u00a0b", 101 * "a"]
+)
+@pytest.mark.parametrize("kind", ["must", "rollback"])
+def test_an_id_by_which_nobody_could_call_the_rule_is_a_fault(tmp_path: Path, kind: str, name: str) -> None:
+    text = f'\n[[watch.{kind}]]\nid = "{name}"\nwhen = "lr > 0"\n'
+    fault = only_fault(write(tmp_path, "small", MINIMAL + text))
+    assert fault.where.endswith("small.toml:10:6")
+    assert fault.key.startswith(f"watch.{kind}[")
+    assert fault.key.endswith("].id")
+    assert "not printed as itself" in fault.message or "is empty" in fault.message or "more than 100" in fault.message
+
+
+@pytest.mark.parametrize("name", ["a b # c", "it's", "--to 5", "KEY=VALUE", "Rückfall", 100 * "a"])
+def test_an_id_may_be_anything_that_is_typed_as_it_reads(tmp_path: Path, name: str) -> None:
+    text = f'\n[[watch.must]]\nid = "{name}"\nwhen = "lr > 0"\n'
+    assert load(write(tmp_path, "small", MINIMAL + text)).recipe.watch.must[0].id == name
+
+
 @pytest.mark.parametrize(("after", "until"), [(3, 3), (5, 3.5)])
 def test_a_rule_that_ends_before_it_begins_is_a_fault(tmp_path: Path, after: float, until: float) -> None:
     text = MINIMAL + RULE.format("lr > 0") + f"after_epoch = {after}\nuntil_epoch = {until}\n"

@@ -16,7 +16,7 @@ from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
 from jepa_core.rollback.change import changes_of
 from jepa_core.rollback.orders import RollbackOrders
-from jepa_core.rollback.plan import RollbackPlan, flags_of
+from jepa_core.rollback.plan import RollbackPlan, flagged_command, flags_of, rollback_command
 from jepa_core.rollback.planning import Trial, plan_rollback
 from jepa_core.rollback.ways_back import after_non_finite
 from jepa_core.run_directory.reading import RunReader
@@ -315,6 +315,14 @@ def test_a_change_that_cannot_be_made_is_no_command_but_one_for_another_change(
     assert fault in other.notes[0]
     with pytest.raises(JepaError, match="clip_norm"):
         planned(run, scenario="A", set={"train": {"clip_norm": "x"}}, try_child=try_child)
+
+
+@pytest.mark.parametrize("name", ["--to 5", "x --to 5 y", "a KEY=VALUE b", "it's"])
+def test_of_a_recorded_command_no_word_of_a_rules_id_is_taken_for_a_flag(run: Path, name: str) -> None:
+    command = rollback_command(run, scenario=name)
+    assert flagged_command(run, name, {"command": command}) == command
+    assert flagged_command(run, name, {"command": f"{command} --set KEY=VALUE"}) == f"{command} --set KEY=VALUE"
+    assert "--to 7" in flagged_command(run, name, {"command": f"{command} --to 7"})
 
 
 def test_of_a_run_without_a_recipe_nothing_is_said_to_be_typed(run: Path) -> None:

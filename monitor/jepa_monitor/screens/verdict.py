@@ -16,6 +16,7 @@ from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.verdict_table import verdict_table
 from jepa_core.run_directory.naming import typed_name
 from jepa_core.run_directory.status import ShownState
+from jepa_core.shell_words import without_comment
 from jepa_core.watch.judgement import Judgement
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.spec import Tone
@@ -69,7 +70,7 @@ def _why_there_is_none(view: RunView, width: int) -> Iterator[Line]:
 
 def _next_step(words: str, width: int) -> tuple[Line, ...]:
     """The command to go on with, and why, on lines of their own where they do not fit beside each other."""
-    command, _, why = words.partition("  # ")
+    command, why = without_comment(words)
     if not command:
         return ()
     rows, reason = wrapped(f"Next: {command}", width, tone="accent"), Span(f"        {foreign(why)}", "dim")
