@@ -39,20 +39,23 @@ class Vote:
 
         `scaled` says that the gradient was scaled for fp16, where an overflow alone is no fault.
         """
-        loss_finite, grads_finite = torch.isfinite(loss), torch.isfinite(grad_norm)
-        finite = loss_finite & grads_finite
-        overflows = torch.where(loss_finite & ~grads_finite, self.overflows + 1, torch.zeros_like(self.overflows))
-        refused = torch.where(finite, torch.zeros_like(self.refused_in_a_row), self.refused_in_a_row + 1)
+        # Comparisons with infinity are half the kernels of `isfinite`; those with NaN are false.
+        loss_finite = loss.abs() < torch.inf
+        finite = loss_finite & (grad_norm.abs() < torch.inf)
+        refused = torch.where(finite, 0, self.refused_in_a_row + 1)
         # Once the run has given up, the counts stay what they were then: they tell why.
         goes_on = self.bad_step < 0
-        self.overflows.copy_(torch.where(goes_on, overflows, self.overflows))
         self.refused_in_a_row.copy_(torch.where(goes_on, refused, self.refused_in_a_row))
-        bad = ~loss_finite | (self.overflows >= OVERFLOWS_IN_A_ROW) if scaled else ~finite
-        self.refused_step.copy_(torch.where(goes_on & ~finite, step, self.refused_step))
+        bad = ~finite
+        self.refused_step.copy_(torch.where(goes_on & bad, step, self.refused_step))
+        if scaled:
+            overflows = torch.where(loss_finite & bad, self.overflows + 1, 0)
+            self.overflows.copy_(torch.where(goes_on, overflows, self.overflows))
+            bad = ~loss_finite | (self.overflows >= OVERFLOWS_IN_A_ROW)
         give_up = bad if self._policy == "stop" else self.refused_in_a_row >= SKIPPED_IN_A_ROW
         self.bad_step.copy_(torch.where(goes_on & give_up, step, self.bad_step))
         accept = finite & (self.bad_step < 0)
-        self.skipped.add_((~accept).long())
+        self.skipped.add_(~accept)
         return accept
 
     def given_up_at(self, done: int, *, is_last: bool) -> int:

@@ -69,7 +69,10 @@ class Invariance(nn.Module):
     def forward(self, forward: Forward) -> LossTerm:
         """Each view's projections against the batch's own; on the target side against the EMA network's."""
         with torch.autocast(device_type=forward.z_context.device.type, enabled=False):
-            distances = {name: _distance(forward, forward.views[name]) for name in self.weights}
+            unchanged_2BP = unit_length(_sides(forward))
+            changed_V2BP = unit_length(torch.stack([_sides(forward.views[name]) for name in self.weights]))
+            cosines_V = (changed_V2BP * unchanged_2BP).sum(-1).mean((1, 2))
+            distances = dict(zip(self.weights, (1 - cosines_V).unbind(), strict=True))
             value = torch.stack([weight * distances[name] for name, weight in self.weights.items()]).sum()
         return LossTerm(value=value, figures={f"invariance.{name}": d.detach() for name, d in distances.items()})
 
@@ -90,12 +93,6 @@ def _mirror(batch: Observations) -> Observations:
     return Observations({"grid": grids, "size": sizes})
 
 
-def _distance(forward: Forward, view: View) -> Tensor:
-    """Mean of 1 − cos over context and target side; scalar."""
-    return (
-        _one_minus_cosine(view.z_context, forward.z_context) + _one_minus_cosine(view.z_target, forward.z_target)
-    ) / 2
-
-
-def _one_minus_cosine(a: Tensor, b: Tensor) -> Tensor:
-    return 1 - (unit_length(a) * unit_length(b)).sum(-1).mean()
+def _sides(embedded: Forward | View) -> Tensor:
+    """(2, B, P): context and target."""
+    return torch.stack([embedded.z_context, embedded.z_target])

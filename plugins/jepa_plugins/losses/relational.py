@@ -19,6 +19,7 @@ Shapes: B sequences, T context observations, N tokens, D embedding dimension, Q 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 import attrs
@@ -98,7 +99,7 @@ class Relational(nn.Module):
         return torch.where(mask[..., None], values.float(), 0.0), mask
 
 
-@attrs.frozen
+@dataclass(frozen=True)
 class Profiles:
     """Quantile functions of the relative squared distances within observations (...)."""
 
@@ -130,7 +131,7 @@ class Profiles:
         return _mean_where(self.counts & other.counts, (self.values - other.values).abs().mean(-1), crew)
 
 
-@attrs.frozen
+@dataclass(frozen=True)
 class PairedDistances:
     """Squared distances within observations (...), of objects that are known by their index."""
 
