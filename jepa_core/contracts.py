@@ -381,6 +381,19 @@ class InfersSpace(Protocol):
         ...
 
 
+@runtime_checkable
+class SaysSize(Protocol):
+    """A dataset's configuration that knows by itself how much it makes: what no memory holds is refused before."""
+
+    def num_bytes(self) -> int:
+        """Of its observations, at the least; what it reads is not opened for that.
+
+        Raises:
+            JepaError: that depends on data which is not there.
+        """
+        ...
+
+
 def spaces_of(config: Any) -> tuple[type[Space], ...]:
     """The spaces that a component's configuration names in `spaces`; none where it takes any."""
     return tuple(getattr(config, "spaces", ()))

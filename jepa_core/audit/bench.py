@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 NUM_SEQUENCES = 32
 """Sequences in an audited batch."""
 
+_APART = -1
+"""A step that no trial takes."""
+
 INITIAL_SEQUENCES = 64
 """Sequences whose tokens a codebook starts from."""
 
@@ -91,14 +94,10 @@ class Bench:
 
     def record(self) -> None:
         """Take the first steps for real, and remember what the encoders gave."""
-        parts = held_parts(self.start, self.recipe, Change(recipe=self.recipe, own_encoders=True))
-        encoder = parts.online.encoder
+        training, saved = self._weighed()
+        encoder = training.parts.online.encoder
         assert isinstance(encoder, HeldEncoder)
         self.memory.recording = True
-        training = self._training(self.recipe, parts)
-        modules = (parts.online, parts.losses)
-        weights = chain.from_iterable(chain(module.parameters(), module.buffers()) for module in modules)
-        saved = _SavedBytes(weights)
         for step in range(NUM_STEPS):
             self.memory.step = step
             saved.begin_step()
@@ -113,6 +112,24 @@ class Bench:
         with torch.no_grad():
             training.objective(*training.draw(NUM_STEPS, 0))
         self.memory.recording = False
+
+    def weigh(self) -> None:
+        """Count `saved_bytes` without a step, from the forward pass of the first batch."""
+        training, saved = self._weighed()
+        self.memory.recording, self.memory.step = True, _APART
+        saved.begin_step()
+        with torch.autograd.graph.saved_tensors_hooks(saved.note, lambda tensor: tensor):
+            training.objective(*training.draw(0, 0))
+        self.saved_bytes = saved.total
+        self.memory.recording = False
+
+    def _weighed(self) -> tuple[TrainingStep, _SavedBytes]:
+        """The run at its start with encoders that move, and what adds up what autograd keeps of it."""
+        parts = held_parts(self.start, self.recipe, Change(recipe=self.recipe, own_encoders=True))
+        weights = chain.from_iterable(
+            chain(module.parameters(), module.buffers()) for module in (parts.online, parts.losses)
+        )
+        return self._training(self.recipe, parts), _SavedBytes(weights)
 
     def try_change(self, change: Change, *, quiet: bool = False, whole: bool = True) -> Effect:
         """What a change does; without `whole`, at the first step where it clearly does something."""

@@ -24,6 +24,7 @@ from jepa_core.audit.loss_audit import NO_SHARE, audit_losses, loss_findings
 from jepa_core.audit.rebuilding import Change
 from jepa_core.audit.replacements import AverageConfig
 from jepa_core.audit.report import EffectRow
+from jepa_core.audit.step_audit import extrapolated_gib, memory_findings
 from jepa_core.audit.trial import relative_change
 from jepa_core.contracts import SequenceDataset
 from jepa_core.engine.device import Compute
@@ -89,6 +90,9 @@ def _of_first_batch(
     # A codebook at its random start is good enough to see what reaches what, and k-means takes seconds.
     bench = Bench(recipe, dataset, compute, sequences=NUM_SEQUENCES, initial_sequences=0)
     bench.encode(1)
+    if compute.device.type == "cpu":  # which ends a process that takes too much, and says nothing
+        bench.weigh()
+        findings += memory_findings(extrapolated_gib(bench, recipe, dataset), recipe)
     if time.perf_counter() > deadline and not no_effect_reason:
         return findings
     outcome = bench.first_outcome()

@@ -13,6 +13,7 @@ import torch
 from jepa_core.audit.bench import Bench
 from jepa_core.audit.report import StepFigures
 from jepa_core.contracts import SequenceDataset
+from jepa_core.engine.affordable import host_memory
 from jepa_core.engine.augmentation import built_augmentations
 from jepa_core.engine.batches import BatchStream, require_training_batch
 from jepa_core.engine.course import Course
@@ -75,14 +76,19 @@ def _extrapolated_cost(bench: Bench, recipe: Recipe, dataset: SequenceDataset) -
     """From the bench's small batches: on a CPU, time and activations grow with the batch."""
     factor = recipe.train.batch_size / bench.recipe.train.batch_size
     seconds = min(step.seconds for step in bench.steps) * factor * recipe.train.accumulate
+    measured = f"extrapolated from steps of {bench.recipe.train.batch_size} sequences"
+    return _Cost(seconds, extrapolated_gib(bench, recipe, dataset), measured)
+
+
+def extrapolated_gib(bench: Bench, recipe: Recipe, dataset: SequenceDataset) -> float:
+    """Of weights, optimizer state, data and a micro-batch of the recipe's own size."""
     # The bench's parts hold what the encoder gave, and no encoder.
     encoder = [tensor.numel() for tensor in bench.memory.encoder.parameters()]
     online = [tensor.numel() for part in bench.start.trained().values() for tensor in part.parameters()]
     target = [tensor.numel() for tensor in bench.start.target.parameters()]
     data = sum(part.observations.num_bytes for part in (dataset.train, dataset.validation))
-    num_bytes = 4 * (4 * sum(encoder + online) + sum(encoder + target)) + bench.saved_bytes * factor + data
-    measured = f"extrapolated from steps of {bench.recipe.train.batch_size} sequences"
-    return _Cost(seconds, num_bytes / 2**30, measured)
+    saved = bench.saved_bytes * recipe.train.batch_size / bench.recipe.train.batch_size
+    return (4 * (4 * sum(encoder + online) + sum(encoder + target)) + saved + data) / 2**30
 
 
 def _measured_cost(recipe: Recipe, dataset: SequenceDataset, compute: Compute) -> _Cost:
@@ -144,24 +150,36 @@ def step_findings(figures: StepFigures, recipe: Recipe) -> Iterator[Finding]:
             evidence={"share": figures.padding},
             advice="Fewer tokens of an observation would train as well, and faster.",
         )
-    if figures.memory_gib == float("inf"):
-        yield Finding(
-            name="out of memory",
-            severity="critical",
-            message=f"A micro-batch of {recipe.train.batch_size} sequences does not fit the device's memory.",
-            **_smaller_batch(recipe),
-        )
+    yield from memory_findings(figures.memory_gib, recipe)
 
 
-def _smaller_batch(recipe: Recipe) -> dict[str, Any]:
+def memory_findings(gib: float, recipe: Recipe) -> Iterator[Finding]:
+    """`gib` is what a micro-batch takes with all that stays; infinite where the device has refused it."""
+    there = host_memory() / 2**30
+    if gib <= there:
+        return
+    is_refused = math.isinf(gib)
+    yield Finding(
+        name="out of memory",
+        severity="critical",
+        message=f"A micro-batch of {recipe.train.batch_size} sequences "
+        + (
+            "does not fit the device's memory."
+            if is_refused
+            else f"takes about {gib:,.1f} GiB, and this computer has {there:,.1f} GiB."
+        ),
+        **_smaller_batch(recipe, 1 if is_refused else math.ceil(math.log2(gib / there))),
+    )
+
+
+def _smaller_batch(recipe: Recipe, halvings: int) -> dict[str, Any]:
     """Advice and change."""
-    batch_size, accumulate = recipe.train.batch_size, recipe.train.accumulate
-    if batch_size == 1:
+    factor = 2**halvings
+    batch_size, accumulate = recipe.train.batch_size // factor, recipe.train.accumulate * factor
+    if not batch_size:
         return {"advice": "Not even one sequence fits: make the model smaller."}
-    return {
-        "advice": "Halve the micro-batch and double the accumulation: the same step.",
-        "set": {"train": {"batch_size": batch_size // 2, "accumulate": 2 * accumulate}},
-    }
+    advice = "Take fewer sequences at a time and more of them in a step: the same step, in less memory."
+    return {"advice": advice, "set": {"train": {"batch_size": batch_size, "accumulate": accumulate}}}
 
 
 def _non_finite(figures: StepFigures) -> Iterator[Finding]:

@@ -57,8 +57,9 @@ def audit(
 
     from jepa_core.audit.auditing import audit_recipe
     from jepa_core.audit.brief import brief_audit
+    from jepa_core.engine.affordable import trainable_dataset
     from jepa_core.engine.component_faults import component_faults_told
-    from jepa_core.engine.dataset import built_dataset, reading_stage
+    from jepa_core.engine.dataset import reading_stage
     from jepa_core.engine.device import choose_compute
     from jepa_core.json_text import print_json
     from jepa_core.presentation.at_work import at_work
@@ -70,7 +71,7 @@ def audit(
     loaded = load_recipe(find_recipe(recipe), overrides=overrides, registry=registry).recipe
     compute = choose_compute(device, loaded.train.precision)
     with at_work(console_for(sys.stderr), reading_stage(loaded)) as work, component_faults_told(loaded, registry):
-        dataset = built_dataset(loaded)
+        dataset = trainable_dataset(loaded, compute)
         if brief:
             work.say("a brief look at the parts")
             findings = brief_audit(loaded, dataset, compute)

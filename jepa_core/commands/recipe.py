@@ -122,6 +122,8 @@ def check(
 ) -> int:
     """Check recipes: every fault with its file, line and what is allowed. Exits with 2 when there is one.
 
+    Of a recipe without faults it is seen whether this computer could train it at all.
+
     For example: jepa recipe check quickstart
 
     Parameters
@@ -133,6 +135,8 @@ def check(
     json
         Print a JSON array with the faults of each recipe.
     """
+    from jepa_core.engine.affordable import require_affordable
+    from jepa_core.engine.device import choose_compute
     from jepa_core.presentation.terminal import console_for
     from jepa_core.registry import chosen_plugins
 
@@ -142,7 +146,7 @@ def check(
     errors: dict[str, RecipeError | None] = {}
     for recipe in recipes:
         try:
-            _load(recipe, registry, overrides)
+            require_affordable(_load(recipe, registry, overrides).recipe, choose_compute("auto", "fp32"))
             errors[recipe] = None
         except RecipeError as error:
             errors[recipe] = error

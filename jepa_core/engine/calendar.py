@@ -11,6 +11,9 @@ from jepa_core.engine.course import Course
 from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.language import parse_rule
 
+SHORTEST = 1e-9
+"""Epochs between two dates, at the least: no step is shorter, and a smaller number leads to infinitely many."""
+
 PROBES = 10
 """Validations of a long run, at least, that probe embeddings for labels, which takes as long as all else of one."""
 
@@ -43,7 +46,7 @@ class Calendar:
 
     def validations(self, done: int) -> int:
         """How many validations have come due by then, but for one at the very end."""
-        return math.floor((self.epoch(done) + 1e-9) / self.recipe.diagnostics.validate_every_epochs)
+        return math.floor((self.epoch(done) + 1e-9) / max(SHORTEST, self.recipe.diagnostics.validate_every_epochs))
 
     def probe_due(self, done: int) -> bool:
         """Whether a validation probes for labels: first, last, and others evenly; each that a rule needs."""
@@ -71,5 +74,5 @@ class Calendar:
     def _passed(self, done: int, epochs: float) -> bool:
         """Whether the newest step reached the next multiple of `epochs`."""
         # The small share keeps rounding from moving a date that falls exactly on a step.
-        now, before = ((self.epoch(steps) + 1e-9) / epochs for steps in (done, done - 1))
+        now, before = ((self.epoch(steps) + 1e-9) / max(SHORTEST, epochs) for steps in (done, done - 1))
         return math.floor(now) > math.floor(before)

@@ -9,6 +9,7 @@ from jepa_core.contracts import SequenceDataset, Space
 from jepa_core.dataset_checks import check_dataset
 from jepa_core.engine.building import REMEDY, origin_of
 from jepa_core.engine.interruption import StoppedBeforeTraining
+from jepa_core.engine.memory_faults import memory_for
 from jepa_core.errors import DataError, JepaError
 from jepa_core.facts import DatasetFacts
 from jepa_core.home import at_home
@@ -24,11 +25,13 @@ def built_dataset(recipe: Recipe, space: Space | None = None) -> SequenceDataset
     Raises:
         DataError: the dataset fails, or gives sequences that nothing could be trained on; with its name, where it comes
             from and what is wrong. Its own `JepaError` passes.
+        DeviceError: its settings ask for more memory than there is.
         StoppedBeforeTraining: by a signal.
     """
     config = recipe.data
     try:
-        dataset: SequenceDataset = config.build(DatasetFacts(seed=recipe.train.seed, space=space))
+        with memory_for(f"the dataset {origin_of(config)}", config):
+            dataset: SequenceDataset = config.build(DatasetFacts(seed=recipe.train.seed, space=space))
         check_dataset(dataset, config.space)
     except (JepaError, StoppedBeforeTraining):
         raise

@@ -8,7 +8,6 @@ from typing import Any
 
 from jepa_core.contracts import Crew
 from jepa_core.engine.checkpoint import CheckpointFolder
-from jepa_core.engine.dataset import built_dataset
 from jepa_core.engine.device import Compute
 from jepa_core.engine.ending import Ending
 from jepa_core.engine.interruption import Interruption

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 
 from torch import nn
 
@@ -13,7 +13,7 @@ from jepa_core.recipes.tables import Projector
 def build_projector(config: Projector, embedding_dim: int) -> nn.Sequential:
     """(…, D) → (…, P)."""
     hidden = config.hidden_dim or embedding_dim
-    widths = [embedding_dim] + [hidden] * (config.layers - 1) + [config.dim]
+    widths = chain([embedding_dim], repeat(hidden, config.layers - 1), [config.dim])
     modules: OrderedDict[str, nn.Module] = OrderedDict()
     for index, (width_in, width_out) in enumerate(pairwise(widths)):
         if index:

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from jepa_core.contracts import Crew, SequenceDataset
+from jepa_core.engine.affordable import trainable_dataset
 from jepa_core.engine.component_faults import component_faults_told
 from jepa_core.engine.course import changed_course
 from jepa_core.engine.data_shape import DataShape
-from jepa_core.engine.dataset import built_dataset, reading_stage
+from jepa_core.engine.dataset import reading_stage
 from jepa_core.engine.device import Compute, choose_compute, set_numerics
 from jepa_core.engine.ending import Ending, directory_lost
 from jepa_core.engine.fitting_state import StartedAnew
@@ -145,7 +146,7 @@ def _led(
     ):
         observers.build(recipe.observers.values(), path, resume_at)
         tell_stage(reading_stage(recipe))
-        dataset = built_dataset(recipe)
+        dataset = trainable_dataset(recipe, compute)
         baseline = resolve_baseline(recipe.watch.baseline, beside(path), dataset.fingerprint, own=placed(path).name)
         registry = registry or installed()
         session = _Session(
@@ -350,8 +351,7 @@ class _Session:
 
     def _concluded(self, trainer: Trainer, ending: Ending) -> Conclusion:
         writer, step = self.writer, ending.step
-        loss = writer.look()
-        if loss is not None:
+        if (loss := writer.look()) is not None:
             raise directory_lost(loss, step, is_saved=trainer.saving.saved_at == step, fault=self._not_saved)
         writer.look_for_files()
         epoch = trainer.calendar.epoch(step)

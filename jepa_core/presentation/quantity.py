@@ -9,7 +9,7 @@ def count_text(count: int) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """9.13 → "9.1 s", 75.2 → "1 min 15 s", 9000 → "2 h 30 min", 200_000 → "2 d 7 h"."""
+    """9.13 → "9.1 s", 75.2 → "1 min 15 s", 9000 → "2 h 30 min", 200_000 → "2 d 7 h", 1e11 → "3,169 years"."""
     if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -18,7 +18,8 @@ def duration_text(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
         return f"{hours} h {minutes} min"
-    return "{} d {} h".format(*divmod(hours, 24))
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if days < 2 * 365 else f"{days / 365.25:,.0f} years"
 
 
 def bytes_text(count: int) -> str:

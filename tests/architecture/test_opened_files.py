@@ -33,6 +33,7 @@ OTHERWISE = {
     "jepa_core/scaffold/new_plugin.py": "templates that come with the program",
     "jepa_core/benchmarking/whole_run.py": "the log of a process in a temporary folder",
     "jepa_core/ablation/run_process.py": "logs that this process has begun",
+    "jepa_core/engine/affordable.py": "/sys",
     "jepa_core/engine/device.py": "/proc",
     "jepa_core/engine/checkpoint.py": "new files, and folders, of a checkpoint",
     "jepa_core/engine/embedding_files.py": "a new file, under a temporary name",

@@ -46,6 +46,15 @@ def test_copies_and_dead_losses_come_first(tiny_recipe: RecipeMaker) -> None:
     ]
 
 
+def test_a_batch_that_the_system_would_end_the_process_for_is_critical(
+    tiny_recipe: RecipeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tiny_recipe(ENOUGH_TASKS)
+    monkeypatch.setattr("jepa_core.audit.step_audit.host_memory", lambda: 2**10)
+    first = brief_audit(recipe, data_of(recipe), COMPUTE, 60.0)[0]
+    assert (first.name, first.severity) == ("out of memory", "critical")
+
+
 def test_without_time_only_the_data_is_looked_at(tiny_recipe: RecipeMaker) -> None:
     recipe = tiny_recipe(ENOUGH_TASKS)
     started = time.perf_counter()

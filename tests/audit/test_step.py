@@ -16,6 +16,7 @@ from jepa_core.audit.bench import Bench
 from jepa_core.audit.report import StepFigures
 from jepa_core.audit.step_audit import audit_step, step_findings
 from jepa_core.contracts import Observations, Sequences
+from jepa_core.engine.affordable import host_memory
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
@@ -102,6 +103,30 @@ def test_where_memory_does_not_suffice_the_same_step_is_cut_in_smaller_pieces(
     assert finding.severity == "critical"
     assert change["batch_size"] * change["accumulate"] == batch_size * accumulate
     assert change["batch_size"] < batch_size
+
+
+def test_memory_beyond_the_computers_is_told_with_the_batch_that_fits(tiny_recipe: RecipeMaker) -> None:
+    there = host_memory() / 2**30
+    recipe = tiny_recipe("train.batch_size=64", "train.accumulate=2")
+    assert found(recipe, memory_gib=0.99 * there) == []
+    (finding,) = found(recipe, memory_gib=3 * there)
+    assert (finding.name, finding.severity) == ("out of memory", "critical")
+    assert finding.message == (
+        f"A micro-batch of 64 sequences takes about {3 * there:,.1f} GiB, and this computer has {there:,.1f} GiB."
+    )
+    assert finding.set == {"train": {"batch_size": 16, "accumulate": 8}}
+    (hopeless,) = found(recipe, memory_gib=100 * there)
+    assert hopeless.set == {}
+
+
+def test_what_a_forward_pass_keeps_is_what_steps_keep(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe("quantizer.kind=none", "losses.info_nce.queue=0")
+    dataset = data_of(recipe)
+    stepped, weighed = (Bench(recipe, dataset, COMPUTE, sequences=8, initial_sequences=0) for _ in range(2))
+    stepped.record()
+    weighed.encode(1)
+    weighed.weigh()
+    assert weighed.saved_bytes == pytest.approx(stepped.saved_bytes, rel=0.02)
 
 
 def test_a_batch_of_one_that_does_not_fit_is_not_advised_to_be_none(tiny_recipe: RecipeMaker) -> None:

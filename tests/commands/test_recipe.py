@@ -137,3 +137,13 @@ def test_ones_own_recipes_are_listed_first(
     assert listed["broken"].startswith("cannot be read: ")
     assert listed["deep"].startswith("cannot be read: ")
     assert "digits" in listed
+
+
+def test_check_says_what_nothing_here_could_train(jepa: Jepa) -> None:
+    code, out, _ = jepa("recipe", "check", "digits", "--set", "encoder.dim=100000000")
+    assert code == 2
+    assert "encoder.dim = 100000000 takes at least " in " ".join(out.split())
+    code, out, _ = jepa("recipe", "check", "digits", "--set", "train.epochs=100000000000000000", "--json")
+    (checked,) = orjson.loads(out)
+    assert (code, checked["ok"]) == (2, False)
+    assert checked["faults"][0]["message"].startswith("train.epochs = 100000000000000000 takes at least 316,")

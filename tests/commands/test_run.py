@@ -318,3 +318,15 @@ def test_on_a_terminal_a_bar_is_drawn_and_taken_away(
     assert "\x1b[2K" in out
     assert "Verdict: neutral · not above" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out)
     assert "samples/s" not in (only_run(folder) / "console.log").read_text()
+
+
+@pytest.mark.parametrize("command", ["run", "audit"])
+def test_what_nothing_here_could_train_is_refused_and_leaves_nothing(
+    tiny_recipe_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tiny_recipe_file.parent)
+    with pytest.raises(SystemExit) as caught:
+        main([command, str(tiny_recipe_file), "--set", "encoder.layers=100000000"])
+    assert caught.value.code == 2
+    assert "encoder.layers = 100000000 takes at least " in capsys.readouterr().err
+    assert not list(Path("runs").glob("tiny-*"))

@@ -100,3 +100,10 @@ def test_everything_is_due_at_the_last_step(tiny_recipe: RecipeMaker) -> None:
 def test_the_first_step_has_a_row_of_its_own(tiny_recipe: RecipeMaker) -> None:
     calendar = dates(tiny_recipe("diagnostics.log_every_steps=4"), 10)
     assert [done for done in range(1, 11) if calendar.row_due(done)] == [1, 4, 8, 10]
+
+
+def test_an_interval_too_small_for_a_number_is_every_step(tiny_recipe: RecipeMaker) -> None:
+    recipe = tiny_recipe("diagnostics.validate_every_epochs=1e-320", "checkpoint.every_epochs=1e-320")
+    calendar = dates(recipe, batches_per_epoch=4)
+    assert all(calendar.validation_due(done) and calendar.checkpoint_due(done) for done in (1, 2, 3, 4))
+    assert calendar.validations(4) > 0

@@ -18,6 +18,7 @@ from jepa_core.presentation.quantity import count_text, duration_text
         (9000, "2 h 30 min"),
         (116_535, "32 h 22 min"),
         (200_000, "2 d 7 h"),
+        (1e11, "3,169 years"),
     ],
 )
 def test_a_duration_has_the_two_units_that_matter(seconds: float, text: str) -> None:

@@ -96,7 +96,9 @@ class LocalPatterns(nn.Module):
     def _multipliers(self, side: int) -> Tensor:
         """(K, 8): each fact's multiplier in each orientation."""
         generator = torch.Generator().manual_seed(self.radius)
-        drawn = torch.randint(1, 2**_MULTIPLIER_BITS, (len(self.cells) + len(self.pairs),), generator=generator)
+        drawn = torch.randint(
+            1, 2**_MULTIPLIER_BITS, (len(self.cells) + len(self.pairs),), generator=generator, device=generator.device
+        )
         facts = [frozenset([cell]) for cell in self.cells] + [frozenset(pair) for pair in self.pairs]
         place = {fact: index for index, fact in enumerate(facts)}
         orientations = list(product((False, True), repeat=3))

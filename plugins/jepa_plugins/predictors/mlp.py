@@ -6,7 +6,7 @@ It sees the state alone, neither tokens nor actions.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from typing import ClassVar
 
 import attrs
@@ -42,12 +42,12 @@ class Mlp(nn.Module):
 
     def __init__(self, embedding_dim: int, *, hidden_dim: int, layers: int, dropout: float) -> None:
         super().__init__()
-        widths = [embedding_dim] + [hidden_dim] * (layers - 1)
+        widths = chain([embedding_dim], repeat(hidden_dim, layers - 1))
         hidden = [
             nn.Sequential(nn.Linear(width, next_width), nn.GELU(), nn.Dropout(dropout))
             for width, next_width in pairwise(widths)
         ]
-        output = nn.Linear(widths[-1], embedding_dim)
+        output = nn.Linear(hidden_dim if layers > 1 else embedding_dim, embedding_dim)
         with torch.no_grad():
             output.weight.mul_(_INITIAL_STEP)
             output.bias.zero_()

@@ -50,6 +50,11 @@ class SeriesDemoConfig:
                 f"windows must be more than context_length {self.context_length}, for a target (got {self.windows})"
             )
 
+    def num_bytes(self) -> int:
+        """Of all sequences, float32."""
+        windows = (self.windows - self.context_length) * (self.context_length + 1)
+        return 4 * self.num_recordings * windows * self.length * self.channels
+
     def build(self, facts: DatasetFacts) -> SequenceDataset:  # noqa: ARG002  # the same data under every run's seed
         """Sequences (S, T+1, L, C), the same for the same settings; of each recording windows − T of them."""
         generator = torch.Generator().manual_seed(self.seed)

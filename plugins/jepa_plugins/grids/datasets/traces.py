@@ -47,6 +47,10 @@ class TracesConfig:
     )
     validation_share: float = setting("share of tasks that validate", default=0.02, above=0, below=1)
 
+    def num_bytes(self) -> int:
+        """Of all grids, a byte a cell."""
+        return self.num_sequences * (self.context_length + 1) * self.side**2
+
     def build(self, facts: DatasetFacts) -> SequenceDataset:  # noqa: ARG002  # the same data under every run's seed
         """The same grids for the same settings, under one version of torch."""
         generator = torch.Generator().manual_seed(self.seed)

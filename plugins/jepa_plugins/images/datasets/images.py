@@ -91,6 +91,12 @@ class ImageFolderConfig:
                 Image.fromarray(pixels).save(folder / f"recording {number}" / f"{time}.png")
         return cls(path=str(folder), height=8, width=9, context_length=2, validation_share=0.5)
 
+    def num_bytes(self) -> int:
+        """Of what is read of all files, before it becomes float32."""
+        parts = self.context_length + 1 if self.frames == "crops" else 1
+        num_files = sum(1 for _ in _files_in(data_path(self.path)))
+        return num_files * parts * self.channels * self.height * self.width
+
     def build(self, facts: DatasetFacts) -> SequenceDataset:  # noqa: ARG002  # the same data under every run's seed
         """
         Raises:

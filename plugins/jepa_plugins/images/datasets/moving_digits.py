@@ -74,6 +74,10 @@ class MovingDigitsConfig:
     )
     validation_share: float = setting("share of digit images that validate", default=0.1, above=0, below=1)
 
+    def num_bytes(self) -> int:
+        """Of all frames, float32."""
+        return 4 * self.num_sequences * (self.context_length + 1) * self.side**2
+
     def build(self, facts: DatasetFacts) -> SequenceDataset:  # noqa: ARG002  # the same data under every run's seed
         """The same images for the same settings, under one version of torch."""
         generator = torch.Generator().manual_seed(self.seed)
