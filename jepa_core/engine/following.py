@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jepa_core.contracts import Crew
+from jepa_core.engine.affordable import trainable_dataset
 from jepa_core.engine.checkpoint import CheckpointFolder
 from jepa_core.engine.device import Compute
 from jepa_core.engine.ending import Ending
@@ -52,7 +53,9 @@ def follow(recipe: Recipe, compute: Compute, crew: Crew, run: Path, *, resumes: 
         rows = rank_rows(run, crew, resume_at=resumption.step if resumption else None)
         try:
             folder = CheckpointFolder(run / CHECKPOINTS, recipe.checkpoint.keep)
-            trainer = Trainer(recipe, built_dataset(recipe), compute, folder, _Following(rows, run), crew=crew)
+            trainer = Trainer(
+                recipe, trainable_dataset(recipe, compute), compute, folder, _Following(rows, run), crew=crew
+            )
             trainer.initialise()
             with trainer.step.whole():
                 pass  # rank 0 ranks what learns nothing, with all parameters
