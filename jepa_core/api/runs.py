@@ -189,6 +189,7 @@ def train(
 def resume(
     run: RunLike = LATEST,
     *,
+    set: Mapping[str, Any] | None = None,  # noqa: A002  # as on the command line
     device: str | torch.device | None = "auto",
     runs_dir: str | Path | None = RUNS_DIR,
     show: bool = False,
@@ -197,14 +198,30 @@ def resume(
 ) -> Run:
     """Go on with a run that was interrupted or has crashed, from its newest checkpoint and with its own recipe.
 
+    Args:
+        run: a run, its directory, the start of its name, or "latest".
+        set: `data.path` alone, where the data that the run began with lies elsewhere now.
+        device: auto, cpu, cuda or cuda:N.
+        runs_dir: the folder with the run directories.
+        show: print what `jepa run` prints.
+        auto_rollback: as of `train`.
+        plugins: local Python files with plugins that the run was made with.
+
     Raises:
-        JepaError: the run is finished or was rolled back, or has no checkpoint that can be used.
+        JepaError: the run is finished or was rolled back, has no checkpoint that can be used, or began with other data.
     """
+    from jepa_core.api.recipes import flags_of
     from jepa_core.engine.opened_run import recipe_of
     from jepa_core.recipes.reading import load_recipe
     from jepa_core.run_directory.recorded_files import check_same_files
 
-    path = directory_of(run, runs_dir)
+    path, moved = directory_of(run, runs_dir), flags_of(set)
+    others = [flag for flag in moved if not flag.startswith("data.path=")]
+    if others:
+        raise RecipeError(
+            f"{path.name} goes on with its own recipe, so {others[0]} cannot be set, and nothing but data.path, where "
+            "its data lies elsewhere now. To train with a change: jepa.train."
+        )
     reader = RunReader(path)
     if reader.state() == "finished":
         raise RunDirectoryError(f"{path.name} is finished: there is nothing left to train.")
@@ -212,7 +229,7 @@ def resume(
     registry = registry_with(plugins)
     check_same_files(path, registry.files)
     return _trained(
-        load_recipe(recipe, registry=registry),
+        load_recipe(recipe, overrides=moved, registry=registry),
         registry,
         runs_dir=beside(path),
         resumed=path,

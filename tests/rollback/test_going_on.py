@@ -14,6 +14,7 @@ import attrs
 import numpy as np
 import pytest
 
+import jepa_core as jepa
 from jepa_core.rollback.going_on import going_on
 from jepa_core.rollback.lineage import Lineage, write_lineage
 from jepa_core.run_directory.reading import RunReader
@@ -185,6 +186,25 @@ def test_a_run_whose_data_was_moved_goes_on_where_it_lies_now_and_everything_aft
     monkeypatch.chdir("/")
     assert called(["eval", str(interrupted), "--device", "cpu"]).code == 0
     assert called(["recipe", "check", f"{interrupted}/recipe.toml"]).code == 0
+
+
+def test_from_python_too_a_run_goes_on_where_its_data_lies_now_and_with_no_other_change(
+    interrupted: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "x.npy").rename(tmp_path / "moved.npy")
+    before = stands_at(interrupted)
+    with pytest.raises(jepa.JepaError, match=r'Give another with set=\{"data.path": '):
+        jepa.resume(interrupted, device="cpu")
+    with pytest.raises(jepa.JepaError, match=r"data\.stride=2 cannot be set, and nothing but data.path"):
+        jepa.resume(interrupted, set={"data": {"path": str(tmp_path / "moved.npy"), "stride": 2}}, device="cpu")
+    np.save(tmp_path / "other.npy", np.zeros((160, 2), np.float32))
+    with pytest.raises(jepa.JepaError, match="its data has changed since it began"):
+        jepa.resume(interrupted, set={"data.path": tmp_path / "other.npy"}, device="cpu")
+    assert stands_at(interrupted) == before
+    run = jepa.resume(interrupted, set={"data.path": tmp_path / "moved.npy"}, device="cpu")
+    assert run.state == "finished"
+    assert run.recipe["data"]["path"] == str(tmp_path / "moved.npy")
+    assert [event.name for event in run.events].count("data moved") == 1
 
 
 def test_a_rollback_of_a_run_whose_data_was_moved_says_where_to_say_so(interrupted: Path, tmp_path: Path) -> None:
