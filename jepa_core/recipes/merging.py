@@ -1,7 +1,7 @@
 """Layers of a recipe merged into one table that remembers where every value came from.
 
 Merging is key by key, with two exceptions: a new `kind` drops the old kind's fields, and watch rules merge by `id`; an
-empty list of them drops those there are. An empty table changes nothing: as a flag's value it is refused.
+empty list of them drops those there are. An empty table changes nothing, so it is refused where something is there.
 Whether the result makes sense is for `structuring` to say.
 """
 
@@ -35,7 +35,7 @@ class MergedRecipe:
         self.table: dict[str, Any] = {}
         self._origins: dict[KeyPath, Origin] = {}
         self.without_effect: list[Fault] = []
-        """Flags with an empty table where it drops nothing of what is there."""
+        """Empty tables, of flags and of files that extend others, where they drop nothing of what is there."""
         for layer in layers:
             self.add(layer)
 
@@ -67,8 +67,8 @@ class MergedRecipe:
         for key, value in child.items():
             here = (*path, key)
             old = table.get(key)
-            if layer.is_flag and value == {} and (isinstance(old, dict) or _is_left_out_by_name(here)):
-                problem = Problem(path=here, message=_nothing_dropped(here, old))
+            if value == {} and (isinstance(old, dict) or (layer.is_flag and _is_left_out_by_name(here))):
+                problem = Problem(path=here, message=_nothing_dropped(here, old, layer), at_key=True)
                 self.without_effect.append(layer.fault(problem, here, dotted(here, self.table)))
             if isinstance(value, dict) and isinstance(old, dict):
                 self._merge_table(old, value, here, layer)
@@ -119,20 +119,24 @@ def _is_left_out_by_name(path: KeyPath) -> bool:
     return len(path) == 1 and path[0] in NAMED_TABLES and path[0] != LOSSES
 
 
-def _nothing_dropped(path: KeyPath, old: Any) -> str:
+def _nothing_dropped(path: KeyPath, old: Any, layer: Layer) -> str:
     """What is wrong with an empty table, and what does as was meant."""
     family, key = path[0], ".".join(map(str, path))
     entry = key if len(path) == 2 else f"{key}.{next(iter(old or ()), 'NAME')}"
+
+    def set_to(table: str, name: str, value: str) -> str:
+        return f"--set {table}.{name}={value}" if layer.is_flag else f"[{table}] {name} = {value}"
+
     said = "an empty table changes nothing: what is there stays"
     if family in COMPONENT_TABLES and len(path) == 1:
-        return f"{said}. Another component: --set {key}.kind=KIND"
+        return f"{said}. Another component: {set_to(key, 'kind', 'KIND')}"
     if family not in NAMED_TABLES or len(path) > 2:
-        return f"{said}. Set its values one by one: --set {key}.KEY=VALUE"
+        return f"{said}. Set its values one by one: {set_to(key, 'KEY', 'VALUE')}"
     if family == LOSSES:
-        return f"{said}. To take a loss out: --set {entry}.weight=0; a recipe needs at least one loss"
+        return f"{said}. To take a loss out: {set_to(entry, 'weight', '0')}; a recipe needs at least one loss"
     if family == OBSERVERS:
-        return f"{said}. Observers are taken out in the recipe's file"
-    return f"{said}. To take one out: --set {entry}.enabled=false"
+        return f"{said}. Observers are taken out in the recipe's file that has them"
+    return f"{said}. To take one out: {set_to(entry, 'enabled', 'false')}"
 
 
 def _id(rule: Any) -> str | None:

@@ -173,7 +173,7 @@ def test_a_flag_with_a_new_kind_drops_the_old_kinds_fields_whatever_the_order_of
         ("losses={contrast={}}", "losses.contrast", "--set losses.contrast.weight=0; a recipe needs at least one loss"),
         ("nulls={}", "nulls", "--set nulls.NAME.enabled=false"),
         ("augmentation={}", "augmentation", "--set augmentation.NAME.enabled=false"),
-        ("observers={}", "observers", "taken out in the recipe's file"),
+        ("observers={}", "observers", "taken out in the recipe's file that has them"),
         ("encoder={}", "encoder", "--set encoder.kind=KIND"),
         ("train={}", "train", "--set train.KEY=VALUE"),
     ],
@@ -185,6 +185,31 @@ def test_an_empty_table_in_a_flag_is_refused_where_it_would_change_nothing(
     assert (fault.key, fault.from_flag, fault.notes) == (key, True, ())
     assert fault.message.startswith("an empty table changes nothing: what is there stays. ")
     assert fault.message.endswith(instead)
+
+
+@pytest.mark.parametrize(
+    ("header", "key", "instead"),
+    [
+        ("losses", "losses", "[losses.contrast] weight = 0; a recipe needs at least one loss"),
+        ("losses.contrast", "losses.contrast", "[losses.contrast] weight = 0; a recipe needs at least one loss"),
+        ("encoder", "encoder", "[encoder] kind = KIND"),
+        ("train", "train", "[train] KEY = VALUE"),
+    ],
+)
+def test_an_empty_table_in_a_file_that_extends_another_is_refused_where_it_would_change_nothing(
+    tmp_path: Path, header: str, key: str, instead: str
+) -> None:
+    write(tmp_path, "parent", MINIMAL + "[train]\nepochs = 3\n")
+    (fault,) = faults_of(write(tmp_path, "child", f'extends = "parent.toml"\n\n[{header}]\n'))
+    assert (fault.key, fault.where) == (key, f"{tmp_path / 'child.toml'}:3:2")
+    assert fault.message == f"an empty table changes nothing: what is there stays. {fault.message.partition('. ')[2]}"
+    assert fault.message.endswith(instead)
+
+
+def test_an_empty_table_in_a_file_is_well_where_nothing_is_there(tmp_path: Path) -> None:
+    write(tmp_path, "parent", MINIMAL)
+    loaded = load(write(tmp_path, "child", 'extends = "parent.toml"\n[train]\n[losses.relational]\n'))
+    assert list(loaded.recipe.losses) == ["contrast", "relational"]
 
 
 def test_an_empty_table_in_a_flag_adds_a_loss(tmp_path: Path) -> None:
