@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import attrs
@@ -96,6 +97,31 @@ def numerics_kept() -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
         torch.backends.cudnn.benchmark = benchmark
         set_deterministic(is_deterministic, warn_only=warn_only)
+
+
+@contextmanager
+def warming_up(device: torch.device) -> Iterator[None]:
+    """Within it a thread does what a first kernel on CUDA waits for, about 1 s in all: the device's context, the
+    libraries of matrix products and Triton's key to its cache, for which it reads itself. Python is held up for little
+    of it."""
+    thread = threading.Thread(target=_warm_up, args=(device,), name="warm-up", daemon=True)
+    if device.type == "cuda":
+        thread.start()
+    try:
+        yield
+    finally:
+        if thread.ident is not None:
+            thread.join()
+
+
+def _warm_up(device: torch.device) -> None:
+    # What fails here fails again where it is needed, and is told there.
+    with suppress(Exception):
+        square = torch.zeros(16, 16, device=device)
+        square @ square
+        from triton.runtime.cache import triton_key
+
+        triton_key()
 
 
 def device_name(device: torch.device) -> str:

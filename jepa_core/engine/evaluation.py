@@ -345,7 +345,8 @@ class Validation:
     def _encoded(self, objective: Objective, candidates: Observations) -> Tensor:
         """Candidates (V, C, ...) by the target network: (V, C, P) float32."""
         num_candidates = next(iter(candidates.tensors.values())).shape[1]
-        at_once = max(1, self._chunk // num_candidates)
+        # As many observations at a time as there are in a chunk of sequences.
+        at_once = max(1, self._chunk * self._num_places // num_candidates)
         parts = []
         with evaluation_mode(objective), self._compute.autocast():
             for part in candidates.split(at_once):

@@ -13,7 +13,7 @@ from jepa_core.engine.component_faults import component_faults_told
 from jepa_core.engine.course import changed_course
 from jepa_core.engine.data_shape import DataShape
 from jepa_core.engine.dataset import reading_stage
-from jepa_core.engine.device import Compute, choose_compute, set_numerics
+from jepa_core.engine.device import Compute, choose_compute, set_numerics, warming_up
 from jepa_core.engine.ending import Ending, directory_lost
 from jepa_core.engine.fitting_state import StartedAnew
 from jepa_core.engine.following import follow, rank_rows, restored, set_aside
@@ -88,13 +88,13 @@ def train_recipe(
         JepaError: before training begins, for what is wrong with device, data, checkpoint or directory.
         StoppedBeforeTraining: by a signal.
     """
-    recipe = loaded.recipe
+    recipe, registry = loaded.recipe, registry or installed()
     compute = choose_compute(device_of_rank(device), recipe.train.precision)
     set_numerics(deterministic=recipe.train.deterministic, tf32=recipe.train.tf32)
     crew = joined_crew(compute.device)
     require_equal_shares(recipe.train, crew)
     if not crew.leads:
-        return _followed(loaded, compute, crew, registry or installed())
+        return _followed(loaded, compute, crew, registry)
     path, resumption = led_off(crew, resume, runs_dir, recipe)
     return _led(
         loaded, compute, crew, path, resumption, open_screen=open_screen, audit=audit, tell_stage=tell_stage,
@@ -123,7 +123,7 @@ def _led(
     audit: OpeningAudit | None,
     tell_stage: Callable[[str], None],
     auto_rollback: bool,
-    registry: Registry | None,
+    registry: Registry,
     owns_process: bool,
 ) -> Conclusion:
     """What rank 0 does, and a process of its own."""
@@ -141,14 +141,14 @@ def _led(
         ) as writer,
         Observers() as observers,
         failure_recorded(writer),
-        component_faults_told(recipe, registry or installed(), path, rank=0 if crew.size > 1 else None),
+        component_faults_told(recipe, registry, path, rank=0 if crew.size > 1 else None),
         losses_told(crew, typed_name(path)),
     ):
         observers.build(recipe.observers.values(), path, resume_at)
         tell_stage(reading_stage(recipe))
-        dataset = trainable_dataset(recipe, compute)
+        with warming_up(compute.device):
+            dataset = trainable_dataset(recipe, compute)
         baseline = resolve_baseline(recipe.watch.baseline, beside(path), dataset.fingerprint, own=placed(path).name)
-        registry = registry or installed()
         session = _Session(
             loaded, dataset, compute, writer, crew, baseline=baseline, registry=registry, observers=observers,
             auto_rollback=auto_rollback,

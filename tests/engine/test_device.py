@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from jepa_core.engine.device import Compute, choose_compute, device_name, processor_model, set_numerics
+from jepa_core.engine.device import Compute, choose_compute, device_name, processor_model, set_numerics, warming_up
 from jepa_core.errors import DeviceError
 
 CPU = torch.device("cpu")
@@ -25,6 +25,23 @@ def test_auto_is_the_cpu_in_fp32_where_there_is_no_cuda() -> None:
 @pytest.mark.cuda
 def test_auto_is_cuda_in_bf16_where_there_is_cuda() -> None:
     assert choose_compute("auto", "auto") == Compute(torch.device("cuda"), "bf16")
+
+
+@without_cuda
+@pytest.mark.parametrize("device", [CPU, torch.device("cuda")])
+def test_warming_up_leaves_what_fails_to_where_it_is_needed(device: torch.device) -> None:
+    with warming_up(device):
+        pass
+
+
+@pytest.mark.cuda
+def test_warming_up_ends_with_a_context_on_the_device() -> None:
+    script = (
+        "import torch; from jepa_core.engine.device import warming_up\n"
+        "with warming_up(torch.device('cuda')): pass\n"
+        "assert torch.cuda.is_initialized() and torch.cuda.memory_reserved()"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_what_is_asked_for_is_taken() -> None:
