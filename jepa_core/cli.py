@@ -8,7 +8,7 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BufferedWriter, FileIO, TextIOWrapper, UnsupportedOperation
 from types import FrameType, TracebackType
@@ -52,6 +52,9 @@ COMMANDS = {
 _ANSWERED_AT_ONCE: tuple[list[str], ...] = ([], ["--help"], ["-h"], ["--version"])
 _ASKED_AT_TAB = "__complete"
 """What the scripts of `jepa completion` call; no command of a person's."""
+
+_TRAINING = frozenset({"run", "rollback", "ablate"})
+"""Commands whose work is in files, whatever is printed of it."""
 
 _FAILED, _USAGE = 1, 2
 """Exit codes, of a program that fails and of arguments that are at fault."""
@@ -128,24 +131,31 @@ def _open_closed_streams() -> None:
 
 
 class _Outliving(FileIO):
-    """A pipe that is as /dev/null once its reader has left, as `head` does."""
+    """A standard stream that ends nothing. Once its reader has left, as `head` does, or its disk is full, it is as
+    /dev/null."""
 
     stands_for: TextIOWrapper
     """Kept: with its end its descriptor would be closed."""
+    lost: OSError | None = None
+    """Why something of it has nowhere been written, though somebody may miss it."""
+    when_lost: Callable[[OSError], None] = staticmethod(lambda _: None)
 
     def write(self, content: Any) -> int:
         try:
             return super().write(content)
-        except BrokenPipeError:
+        except OSError as error:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
+            if not isinstance(error, BrokenPipeError):
+                self.lost = error
+                self.when_lost(error)
             return len(content)
 
 
 def _outlive_readers() -> None:
-    """What nobody reads any more is dropped: every command then ends with the code that it has anyway, in silence. A
-    terminal has no reader that leaves without a signal."""
+    """What nobody reads any more is dropped: every command then ends with the code that it has anyway, in silence. What
+    cannot be written is dropped, too, and said. A terminal has no reader that leaves without a signal."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         with suppress(UnsupportedOperation):  # it is in memory
@@ -237,18 +247,36 @@ def prepare_torch() -> None:
 
 
 def _exit_code(arguments: Sequence[str]) -> int:
-    """What the process exits with; one that is not 0 has been explained."""
+    """What the process exits with; one that is not 0 has been explained.
+
+    What a command was to print and could not is a failure of it, but of one that trains: what that comes to stands in
+    files, so it goes on, says so at once, and keeps its code.
+    """
+    raw = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer) if isinstance(sys.stdout, TextIOWrapper) else None
+    out = raw if isinstance(raw, _Outliving) else None
+    trains = next(iter(arguments), "") in _TRAINING
+    if out and trains:
+        out.when_lost = lambda error: _say(
+            f"The output cannot be written: {error.strerror}. {remedy(error)}. The training goes on, and its files have "
+            "it all."
+        )
     try:
         code = _code_of(arguments)
         sys.stdout.flush()
-        return code
+        if code or trains or out is None or out.lost is None:
+            return code
+        return _unwritten(out.lost)
     except OSError as error:
         if error.filename is not None:  # some file of which nobody here knows
             raise
         # The output, or what a plugin writes. Keep Python from complaining again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _say(f"Exit code {_FAILED}: the output cannot be written: {error.strerror}. {remedy(error)}.")
-        return _FAILED
+        return _unwritten(error)
+
+
+def _unwritten(error: OSError) -> int:
+    _say(f"Exit code {_FAILED}: the output cannot be written: {error.strerror}. {remedy(error)}.")
+    return _FAILED
 
 
 def _say(words: str) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 
 from docs.reference_pages.program import command_help, command_paths, commands_page
@@ -87,13 +88,31 @@ def test_a_faulty_recipe_is_told_of_with_the_code(tmp_path: Path) -> None:
     assert (ended.code, ended.error) == (2, f"{explained(['recipe', 'check'], 2)}\n")
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["run", "--help"], ["recipe", "list"]])
+@pytest.mark.parametrize("arguments", [["--version"], ["audit", "--help"], ["recipe", "list"]])
 def test_an_output_that_cannot_be_written_is_said_in_a_line(arguments: list[str]) -> None:
     command = ["env", "PYTHONUNBUFFERED=", sys.executable, "-m", "jepa_core", *arguments]
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     said = "Exit code 1: the output cannot be written: No space left on device. Make room on the disk.\n"
     assert (ended.returncode, ended.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("more", [["run"], ["ablate", "--seeds", "1", "--vary", "train.batch_size=16,32"]], ids=["run", "ablate"])
+def test_training_goes_on_without_an_output_that_cannot_be_written_and_says_so(
+    tiny_recipe_file: Path, tmp_path: Path, more: list[str]
+) -> None:
+    runs = tmp_path / "runs"
+    command, *flags = more
+    arguments = [command, str(tiny_recipe_file), *flags, "--runs-dir", str(runs), "--device", "cpu"]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "jepa_core", *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    said = "The output cannot be written: No space left on device. Make room on the disk. The training goes on, "
+    assert ended.stderr.count(said) == 1
+    verdict, log = (next(runs.rglob(name)) for name in ("verdict.json", "console.log"))
+    assert ended.returncode == (orjson.loads(verdict.read_bytes())["exit_code"] if command == "run" else 0)
+    assert "Verdict: " in log.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
