@@ -47,7 +47,7 @@ def own_command(text: str, commands: Collection[str]) -> str:
     comment behind it; empty where it is no such command. Files whose code it would run are left out.
 
     Args:
-        text: such as "jepa eval digits-2026 --plugin my_loss.py  # the best checkpoint".
+        text: such as "jepa eval latest --plugin my_loss.py  # the best checkpoint".
         commands: names of commands that may be said.
     """
     typed, why = without_comment(text)

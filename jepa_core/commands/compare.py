@@ -30,7 +30,7 @@ def compare(
 ) -> None:
     """Compare runs: recipes, where they part, figures at equal steps, and whether a gain is real.
 
-    For example: jepa compare gentle_vq-2026 optimized-2026 --plot curves.svg
+    For example: jepa compare gentle_vq-20261123-101500 latest --plot curves.svg
 
     Runs that differ in nothing but `train.seed` are shown as one recipe with mean and 95 % interval, and recipes are
     tested against each other over the seeds that both have.

@@ -86,7 +86,7 @@ def _same_data(runs: Sequence[RecordedRun]) -> bool | None:
 def _refuse(runs: Sequence[RecordedRun]) -> None:
     if len(runs) < 2:
         raise RecipeError(
-            "A comparison takes two runs or more. For example: jepa compare gentle_vq-2026 optimized-2026"
+            "A comparison takes two runs or more. For example: jepa compare gentle_vq-20261123-101500 latest"
         )
     paths = [Path(run.path).resolve() for run in runs]
     for path in paths:

@@ -99,7 +99,7 @@ TYPED = {
     "jepa eval": ["eval", "dots-2", "--device", "cpu", "--set", "data.validation_share=0.05"],
     "jepa audit RECIPE": ["audit", "dots.toml"],
     "jepa monitor": ["monitor", "--once"],
-    "jepa eval dots-2026": ["eval", "dots-2", "--device", "cpu", "--set", "data.validation_share=0.05"],
+    "jepa eval latest": ["eval", "latest", "--device", "cpu", "--set", "data.validation_share=0.05"],
     "jepa plugins show arrays": ["plugins", "show", "arrays"],
     "jepa run RECIPE --set train.seed=1": [
         "run", "dots.toml", *flags(*SMALL, "train.seed=1"), "--runs-dir", "others", "--device", "cpu", "--no-audit",

@@ -63,6 +63,15 @@ def test_no_text_has_a_word_that_the_glossary_refuses(pages: dict[str, str]) -> 
     assert found == []
 
 
+def test_no_command_names_a_run_by_a_start_that_others_share() -> None:
+    """The year in a run's name is that of every run of its recipe."""
+    files = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", *(ROOT / "jepa_core").rglob("*.py")]
+    files += (ROOT / "monitor").rglob("*.py")
+    shared = re.compile(r"jepa [a-z]+ [^\n`]*\b[a-z_]+-20\d\d(?![\d-])")
+    found = {path.name: shared.findall(path.read_text(encoding="utf-8")) for path in files}
+    assert {name: commands for name, commands in found.items() if commands} == {}
+
+
 def test_a_word_is_explained_once() -> None:
     words = [word for word, *_ in ROWS if word not in ("word", "---")]
     assert len(words) == len(set(words)) > 50
