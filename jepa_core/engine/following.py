@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from jepa_core.engine.checkpoint import CheckpointFolder
 from jepa_core.engine.device import Compute
 from jepa_core.engine.ending import Ending
 from jepa_core.engine.interruption import Interruption
+from jepa_core.engine.meters import Meters
 from jepa_core.engine.starting import Resumption
 from jepa_core.engine.trainer import Trainer
 from jepa_core.errors import CheckpointError
@@ -19,6 +22,7 @@ from jepa_core.recipes.tables import Recipe
 from jepa_core.run_directory.bad_batches import BadBatch, write_bad_batch
 from jepa_core.run_directory.layout import CHECKPOINTS, rank_metrics, recorded_ranks
 from jepa_core.run_directory.line_appender import LineAppender
+from jepa_core.run_directory.reading import RecordedRows
 from jepa_core.watch.decision import Decision
 
 
@@ -39,7 +43,26 @@ def set_aside(run: Path, crew: Crew, *, resume_at: int) -> None:
     for rank in recorded_ranks(run):
         if rank >= crew.size or crew.size == 1:
             rows = run / rank_metrics(rank)
-            rows.replace(rows.with_suffix(f".until-step-{resume_at}.jsonl"))
+            names = (f".until-step-{resume_at}{f'-{number}' if number else ''}.jsonl" for number in count())
+            rows.rename(next(path for path in map(rows.with_suffix, names) if not os.path.lexists(path)))
+
+
+def lost_rank_rows(run: Path, crew: Crew, meters: Meters, step: int) -> dict[int, tuple[int, int]]:
+    """Rank → how many of its own rows up to a checkpoint are missing, and of how many. Those that are there count from
+    now on.
+
+    Raises:
+        RunDirectoryError: a file of them is no plain one.
+    """
+    lost = {}
+    for rank, noted in enumerate(meters.rank_rows if crew.size > 1 else []):
+        # Where there were fewer ranks in between, what was there before was set aside.
+        files = [run / rank_metrics(rank), *run.glob(f"metrics.rank{rank}.until-step-*.jsonl")]
+        there = sum(row.get("step", 0.0) <= step for rows in map(RecordedRows, files) for row in rows)
+        if rank < crew.size and there < noted:
+            lost[rank] = noted - there, noted
+        meters.rank_rows[rank] = there
+    return lost
 
 
 def follow(recipe: Recipe, compute: Compute, crew: Crew, run: Path, *, resumes: bool) -> Ending:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Literal
 
 from jepa_core.visible_text import visible_lines
 
@@ -20,12 +21,20 @@ SAVE = signal.SIGUSR1
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def stopping(*, compiles: bool) -> str:
-    """What is said once a signal has asked for the end; `compiles`: the step under way is being compiled."""
-    if compiles:
-        what = "Stopping once the step is compiled, which cannot be broken off: it may take a minute, and a checkpoint"
-        return f"{what} is written then. Ctrl-C again ends at once, without one."
-    return "Stopping: the step under way is given up and a checkpoint written. Ctrl-C again ends at once, without one."
+UnderWay = Literal["step", "compiling", "diagnosis", "validation"]
+"""What goes on while a run trains."""
+
+
+def stopping(under_way: UnderWay) -> str:
+    """What is said once a signal has asked for the end."""
+    what = {
+        "step": "Stopping: the step under way is given up and a checkpoint written.",
+        "compiling": "Stopping once the step is compiled, which cannot be broken off: it may take a minute, and a "
+        "checkpoint is written then.",
+        "diagnosis": "Stopping once the diagnosis is done, which is not broken off: a checkpoint is written then.",
+        "validation": "Stopping once the validation is done, which is not broken off: a checkpoint is written then.",
+    }
+    return f"{what[under_way]} Ctrl-C again ends at once, without one."
 
 
 class StoppedBeforeTraining(SystemExit):

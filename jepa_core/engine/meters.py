@@ -28,6 +28,8 @@ class Meters:
         """This rank's own part of the newest row, where there are several."""
         self.rows = 0
         """Rows so far."""
+        self.rank_rows: list[int] = []
+        """Rows so far that each rank has of its own, where there are several."""
         self.anew = 0
         """Trained tensors that start anew with the next row."""
 
@@ -69,6 +71,8 @@ class Meters:
         A figure that no step counted is not in it.
         """
         self.rows += 1
+        counts = [*self.rank_rows, *[0] * crew.size]
+        self.rank_rows = [count + 1 for count in counts[: crew.size]] if crew.size > 1 else []
         told = self._notes | ({ANEW: self.anew} if self.anew else {})
         self.anew = 0
         if not self._steps:
@@ -94,6 +98,7 @@ class Meters:
             "sums": self._sums[:, : None if self._steps else 0],
             "steps": self._steps,
             "rows": self.rows,
+            **({"rank_rows": self.rank_rows} if self.rank_rows else {}),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -106,6 +111,7 @@ class Meters:
             sums = torch.stack([sums, torch.full_like(sums, self._steps)])
         self._sums = sums.to(self._device)
         self.rows = state["rows"]
+        self.rank_rows = list(state.get("rank_rows", []))
 
 
 def together(

@@ -150,12 +150,21 @@ class RunRecord:
             told.append(flag.describe())
         self._tell(firing.severity, firing.message, "  ".join(filter(None, told)))
 
-    def tell_of_losses(self, rows: LostRows | None, num_events: int, step: int) -> None:
-        """Say which rows, and how many events, are not there any more though the run had written them."""
+    def tell_of_losses(
+        self, rows: LostRows | None, ranks: Mapping[int, tuple[int, int]], num_events: int, step: int
+    ) -> None:
+        """Say which rows, how many of each rank's own, and how many events, are not there any more though the run had
+        written them."""
         if rows is not None:
             evidence = {"missing": rows.count, "gaps": rows.gaps}
             advice = "Training is not concerned. Charts have a gap, and rules go on without these rows."
             self.event("rows missing", "warning", rows.describe(), step=step, evidence=evidence, advice=advice)
+        if ranks:
+            each = ", ".join(f"{missing} of {noted} of rank {rank}" for rank, (missing, noted) in ranks.items())
+            message = f"Rows of single ranks up to step {step} are missing: {each}."
+            evidence = {"ranks": {str(rank): missing for rank, (missing, _) in ranks.items()}}
+            advice = "Training is not concerned. The charts of these ranks have a gap."
+            self.event("rows missing", "warning", message, step=step, evidence=evidence, advice=advice)
         if num_events:
             message = f"{num_events} event{'s are' if num_events > 1 else ' is'} missing that the run had written."
             self.event("events missing", "warning", message, step=step, evidence={"missing": num_events})

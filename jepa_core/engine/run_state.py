@@ -185,7 +185,7 @@ def _expected_scale(loss_scale: LossScale) -> Mapping[str, Check]:
 def _meters_fault(found: Any) -> str:
     if isinstance(found, Mapping):
         # Once kept, though every step wrote them anew.
-        found = {name: value for name, value in found.items() if name != "notes"}
+        found = {"rank_rows": [], **{name: value for name, value in found.items() if name != "notes"}}
     names = found.get("names") if isinstance(found, Mapping) else None
     size = len(names) if isinstance(names, list) else 0
     like = torch.zeros(2, size)
@@ -196,7 +196,11 @@ def _meters_fault(found: Any) -> str:
         alike = isinstance(value, Tensor) and value.dtype == like.dtype and value.shape in {like.shape, like[0].shape}
         return "" if alike else f"is {described(value)} instead of {described(like)}"
 
-    expected = {"names": texts, "sums": sums, "steps": whole(), "rows": whole()}
+    def rank_rows(value: Any) -> str:
+        counts = value if isinstance(value, list) else [None]
+        return next((said for count in counts if (said := misfit(count, whole()))), "")
+
+    expected = {"names": texts, "sums": sums, "steps": whole(), "rows": whole(), "rank_rows": rank_rows}
     return misfit(found, expected)
 
 

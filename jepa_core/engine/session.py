@@ -16,7 +16,7 @@ from jepa_core.engine.dataset import reading_stage
 from jepa_core.engine.device import Compute, choose_compute, set_numerics, warming_up
 from jepa_core.engine.ending import Ending, directory_lost
 from jepa_core.engine.fitting_state import StartedAnew
-from jepa_core.engine.following import follow, rank_rows, restored, set_aside
+from jepa_core.engine.following import follow, lost_rank_rows, rank_rows, restored, set_aside
 from jepa_core.engine.interruption import Interruption, stopping
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.opening import Conclusion, Opening, OpenScreen
@@ -206,6 +206,7 @@ class _Session:
             write_provenance, writer, loaded, dataset, compute, baseline=baseline, num_ranks=crew.size
         )
         self.lost_rows: LostRows | None = None  # of a run that goes on
+        self.lost_rank_rows: dict[int, tuple[int, int]] = {}
         self.moved = ""
         self._not_saved = ""  # why a run whose directory is lost has no last checkpoint
 
@@ -254,9 +255,7 @@ class _Session:
             )
             self.crew.meet()
             self.writer.watch(map(rank_metrics, range(1, self.crew.size)))
-            with interruption.acknowledged(
-                lambda: screen.event("warning", stopping(compiles=trainer.is_compiling), "")
-            ):
+            with interruption.acknowledged(lambda: screen.event("warning", stopping(trainer.under_way), "")):
                 ending = self._train(trainer, interruption)
             if ending.kind == "rolled back":
                 return self._conclude_rolled_back(trainer, ending)
@@ -284,6 +283,7 @@ class _Session:
         steps, meters = self.record.replay(run.rows()), trainer.step.meters
         self.lost_rows = LostRows.of(meters.rows, steps, trainer.steps_done, trainer.calendar)
         meters.rows = len(steps)
+        self.lost_rank_rows = lost_rank_rows(run.path, self.crew, meters, trainer.steps_done)
         self.writer.drop_verdict()
         return anew
 
@@ -300,7 +300,7 @@ class _Session:
         if trainer.course_before is not None:
             told = changed_course(trainer.course_before, trainer.step.course, self.loaded.recipe.schedule)
             self.record.event("course changed", "info", told, step=step, notice=True)
-        self.record.tell_of_losses(self.lost_rows, self.writer.lost_events, step)
+        self.record.tell_of_losses(self.lost_rows, self.lost_rank_rows, self.writer.lost_events, step)
         for fault in resumption.damaged:
             self.record.event("checkpoint damaged", "warning", f"A newer checkpoint was not used: {fault}.", step=step)
 

@@ -30,7 +30,7 @@ from jepa_core.engine.diagnostics import Diagnostics
 from jepa_core.engine.ending import Ending
 from jepa_core.engine.evaluation import Validation, evaluation_mode, sequences_at_once
 from jepa_core.engine.fitting_state import StartedAnew, parameters_anew
-from jepa_core.engine.interruption import Interruption
+from jepa_core.engine.interruption import Interruption, UnderWay
 from jepa_core.engine.network import build_parts
 from jepa_core.engine.non_finite import cause_on_ranks, keep_skipped
 from jepa_core.engine.nulls import ChosenNulls
@@ -91,6 +91,7 @@ class Trainer:
         self.course_before: Course | None = None
         """The way through the data before the run went on with batches of another size; None where it did not."""
         self._is_initialised = self._ends = False
+        self._look: UnderWay | None = None
         self._compiled_at = -1
         progress = Entry(self._progress, self._restore_progress)
         step = self.step
@@ -102,9 +103,9 @@ class Trainer:
         self._row_started = time.perf_counter()
 
     @property
-    def is_compiling(self) -> bool:
-        """Whether the step under way is compiled first, which nothing breaks off. Any thread may ask."""
-        return self._compiled_at == self.steps_done
+    def under_way(self) -> UnderWay:
+        """What goes on now: nothing but a step is broken off. Any thread may ask."""
+        return self._look or ("compiling" if self._compiled_at == self.steps_done else "step")
 
     @property
     def calendar(self) -> Calendar:
@@ -281,7 +282,8 @@ class Trainer:
             self.record.rank_row(moment | self.step.meters.own | {"time.step": seconds} | self._peak_memory())
             if diagnosis_due:
                 require_same(self.crew, self.step.common_memory(), done)
-        row |= {"time.step": seconds, "throughput.samples_per_second": self._samples_per_step() / seconds}
+        train = self.recipe.train
+        row |= {"time.step": seconds, "throughput.samples_per_second": train.batch_size * train.accumulate / seconds}
         is_sound = self._bad_step() < 0
         if is_sound and (diagnosis_due or validation_due):
             moved = self.diagnostics.moved() if diagnosis_due else None
@@ -297,8 +299,8 @@ class Trainer:
 
     def _looked_at(self, done: int, moved: dict[str, Tensor] | None, *, validation_due: bool) -> dict[str, float]:
         """What diagnostics and validation have found, where they are due."""
-        row: dict[str, float] = {}
-        calendar = self.calendar
+        row, calendar = dict[str, float](), self.calendar
+        self._look = "validation" if validation_due else "diagnosis"
         if moved is not None:
             diagnosis = self.diagnostics(done, moved)
             row |= diagnosis.figures
@@ -311,15 +313,13 @@ class Trainer:
                 row |= self.validation.first_row()
             if row["val.retrieval.mrr"] > self.best.get("mrr", -1.0):
                 self.best = {"step": done, "epoch": calendar.epoch(done), "mrr": row["val.retrieval.mrr"]}
+        self._look = None
         return row
 
     def _peak_memory(self) -> dict[str, float]:
         if self.compute.device.type != "cuda":
             return {}
         return {"memory.device_gib": torch.cuda.max_memory_allocated(self.compute.device) / 2**30}
-
-    def _samples_per_step(self) -> int:
-        return self.recipe.train.batch_size * self.recipe.train.accumulate
 
     def _bad_step(self) -> int:
         return self.step.vote.given_up_at(self.steps_done, is_last=self.calendar.is_last(self.steps_done))

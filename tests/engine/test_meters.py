@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
+import attrs
 import pytest
 import torch
+from torch import Tensor
 
+from jepa_core.contracts import Crew
 from jepa_core.engine.checkpoint import join_tree, split_tree
 from jepa_core.engine.meters import Meters, together
 
@@ -124,3 +128,27 @@ def test_rows_are_counted_over_a_resume() -> None:
     resumed.restore(join_tree(*split_tree(before.state())))
     resumed.take()
     assert resumed.rows == 4
+
+
+@attrs.frozen
+class Ranks:
+    size: int
+
+    def mean(self, value: Tensor) -> Tensor:
+        return value
+
+
+def test_each_ranks_own_rows_are_counted_from_when_there_was_that_rank() -> None:
+    meters, resumed = Meters(CPU), Meters(CPU)
+    for size, counts in ((1, []), (2, [1, 1]), (2, [2, 2]), (3, [3, 3, 1]), (2, [4, 4])):
+        add(meters, 1.0)
+        meters.take(cast(Crew, Ranks(size)))
+        assert meters.rank_rows == counts
+    state = join_tree(*split_tree(meters.state()))
+    resumed.restore(state)
+    assert resumed.rank_rows == [4, 4]
+    add(meters, 1.0)
+    meters.take()
+    assert meters.rank_rows == [], "one process has no file of its own beside the run's"
+    resumed.restore(meters.state())
+    assert resumed.rank_rows == []

@@ -358,6 +358,7 @@ def session(
     *overrides: str,
     rude: Any = None,
     interfere: Callable[[int], None] = lambda _: None,
+    screen: type[Watcher] = Watcher,
 ) -> dict[str, Any]:
     """What a rank's whole run comes to."""
     folder = runs.parent / f"of rank {crew.rank}"
@@ -370,7 +371,7 @@ def session(
     if rude is not None:
         rude(crew)
     conclusion = train_recipe(
-        loaded, device="cpu", runs_dir=runs, resume=resume, open_screen=lambda opening: Watcher(opening, interfere)
+        loaded, device="cpu", runs_dir=runs, resume=resume, open_screen=lambda opening: screen(opening, interfere)
     )
     return {
         "path": str(conclusion.path),
@@ -413,6 +414,42 @@ def test_rows_of_another_rank_that_are_deleted_are_told_of_after_its_last_line_t
     (run,) = runs.iterdir()
     assert len([event for event in RunReader(run).events() if event.name == "lines lost"]) == 1
     assert recorded_ranks(run) == ((0, 1) if after == 3 else (0,))
+
+
+def test_rows_of_ranks_that_are_deleted_between_two_sessions_are_noticed_on_resume_and_only_once(
+    tmp_path: Path,
+) -> None:
+    """Those that were set aside while there were fewer ranks are not lost."""
+    runs = tmp_path / "runs"
+
+    def stop(step: int) -> None:
+        if step == 4:
+            signal.raise_signal(signal.SIGTERM)
+
+    def told() -> list[str]:
+        return [event.message for event in RunReader(run).events() if event.name == "rows missing"]
+
+    first = in_ranks(2, lambda crew: session(crew, runs, interfere=stop))
+    assert [each["step"] for each in first] == [4, 4]
+    (run,) = runs.iterdir()
+    alone = in_ranks(1, lambda crew: session(crew, runs, run, screen=StoppedAtOnce))
+    assert alone[0]["step"] == 4
+    assert recorded_ranks(run) == ()
+
+    (run / rank_metrics(1)).with_suffix(".until-step-4.jsonl").unlink()
+    in_ranks(2, lambda crew: session(crew, runs, run, screen=StoppedAtOnce))
+    assert told() == ["Rows of single ranks up to step 4 are missing: 4 of 4 of rank 1."]
+    led, _ = in_ranks(2, lambda crew: session(crew, runs, run))
+    assert led["step"] == 6
+    assert len(told()) == 1
+
+
+class StoppedAtOnce(Watcher):
+    """Stops its run before a step is done."""
+
+    def __enter__(self) -> Watcher:
+        signal.raise_signal(signal.SIGTERM)
+        return self
 
 
 def test_what_rank_0_cannot_begin_ends_all_with_its_sentence(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from jepa_core.engine.batches import BatchStream
 from jepa_core.engine.calendar import Calendar
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
 from jepa_core.engine.course import Course, Position
+from jepa_core.engine.diagnostics import Diagnostics
+from jepa_core.engine.evaluation import Validation
 from jepa_core.engine.interruption import StoppedBeforeTraining
 from jepa_core.engine.opening import Conclusion, Opening
 from jepa_core.engine.session import train_recipe
@@ -259,6 +261,37 @@ def test_a_stop_while_the_step_is_compiled_says_at_once_that_it_waits_for_that(
     assert conclusion.exit_code == 143
     assert len(stopping()) == 1
     assert stopping()[0].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("look", "at", "said"),
+    [(Validation, 6, "Stopping once the validation is done"), (Diagnostics, 4, "Stopping once the diagnosis is done")],
+)
+def test_a_stop_while_the_model_is_looked_at_says_that_it_waits_for_that_and_gives_no_step_up(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, look: type, at: int, said: str
+) -> None:
+    def stopped(*asked: Any, **more: Any) -> Any:
+        if not stopping():
+            signal.raise_signal(signal.SIGINT)
+            deadline = time.monotonic() + 2
+            while not stopping() and time.monotonic() < deadline:
+                time.sleep(0.001)
+        return look_once(*asked, **more)
+
+    def stopping() -> list[str]:
+        messages = sessions.screen.messages if sessions.screen is not None else []
+        return [message for message in messages if message.startswith("Stopping")]
+
+    look_once: Callable[..., Any] = look.__call__
+    monkeypatch.setattr(look, "__call__", stopped)
+    conclusion = sessions.start("train.epochs=2", "diagnostics.every_steps=4")
+    (message,) = stopping()
+    assert message.startswith(said)
+    assert "given up" not in message
+    assert (conclusion.exit_code, conclusion.ending.step) == (130, at)
+    (checkpoint,) = CheckpointFolder(conclusion.path / "checkpoints", keep=2).all()
+    assert checkpoint.step == at, "nothing is given up of the step whose model was looked at"
+    assert [*RunReader(conclusion.path).rows()][-1]["step"] == at
 
 
 def test_a_run_that_is_stopped_in_its_first_step_goes_on_as_any(
