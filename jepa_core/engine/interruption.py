@@ -21,7 +21,7 @@ SAVE = signal.SIGUSR1
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-UnderWay = Literal["step", "compiling", "diagnosis", "validation"]
+UnderWay = Literal["step", "compiling", "diagnosis", "validation", "ending"]
 """What goes on while a run trains."""
 
 
@@ -33,8 +33,16 @@ def stopping(under_way: UnderWay) -> str:
         "checkpoint is written then.",
         "diagnosis": "Stopping once the diagnosis is done, which is not broken off: a checkpoint is written then.",
         "validation": "Stopping once the validation is done, which is not broken off: a checkpoint is written then.",
+        "ending": "The run is at its end: its last checkpoint is being written, and its verdict follows.",
     }
-    return f"{what[under_way]} Ctrl-C again ends at once, without one."
+    without = "them" if under_way == "ending" else "one"
+    return f"{what[under_way]} Ctrl-C again ends at once, without {without}."
+
+
+def ended_at_once(under_way: UnderWay) -> str:
+    """What is said once a second signal has ended the process."""
+    without = "maybe without" if under_way == "ending" else "without"
+    return f"Ended at once, {without} a checkpoint of the last steps."
 
 
 class StoppedBeforeTraining(SystemExit):

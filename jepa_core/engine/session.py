@@ -17,7 +17,7 @@ from jepa_core.engine.device import Compute, choose_compute, set_numerics, warmi
 from jepa_core.engine.ending import Ending, directory_lost
 from jepa_core.engine.fitting_state import StartedAnew
 from jepa_core.engine.following import follow, lost_rank_rows, rank_rows, restored, set_aside
-from jepa_core.engine.interruption import Interruption, stopping
+from jepa_core.engine.interruption import Interruption, ended_at_once, stopping
 from jepa_core.engine.nulls import ChosenNulls
 from jepa_core.engine.opening import Conclusion, Opening, OpenScreen
 from jepa_core.engine.parallel import device_of_rank, joined_crew, losses_told, require_equal_shares
@@ -250,9 +250,7 @@ class _Session:
             self.record.audience = screen
             self._note_beginning(trainer, resumption, anew)
             self.record.audited(audited)
-            interruption.last_words = lambda: (
-                f"\nEnded at once, without a checkpoint of the last steps. {going_on(self.writer.path)}\n"
-            )
+            interruption.last_words = lambda: f"\n{ended_at_once(trainer.under_way)} {going_on(self.writer.path)}\n"
             self.crew.meet()
             self.writer.watch(map(rank_metrics, range(1, self.crew.size)))
             with interruption.acknowledged(lambda: screen.event("warning", stopping(trainer.under_way), "")):

@@ -91,8 +91,8 @@ class Trainer:
         self.course_before: Course | None = None
         """The way through the data before the run went on with batches of another size; None where it did not."""
         self._is_initialised = self._ends = False
-        self._look: UnderWay | None = None
-        self._compiled_at = -1
+        self.under_way: UnderWay = "step"
+        """What goes on now: nothing but a step is broken off. Any thread may ask."""
         progress = Entry(self._progress, self._restore_progress)
         step = self.step
         self.state = run_state(
@@ -101,11 +101,6 @@ class Trainer:
         )  # fmt: skip
         self.saving = Saving(compute.device, record, built=self.state.read())
         self._row_started = time.perf_counter()
-
-    @property
-    def under_way(self) -> UnderWay:
-        """What goes on now: nothing but a step is broken off. Any thread may ask."""
-        return self._look or ("compiling" if self._compiled_at == self.steps_done else "step")
 
     @property
     def calendar(self) -> Calendar:
@@ -210,6 +205,7 @@ class Trainer:
             if not self.step(self.steps_done, partial(self._goes_on, interruption)):
                 return self._stopped_within_step(interruption)
             self.steps_done += 1
+            self.under_way = "step"
             self._tell_of_slower_steps()
             ending = self._after_step(interruption)
             if ending is not None:
@@ -300,7 +296,7 @@ class Trainer:
     def _looked_at(self, done: int, moved: dict[str, Tensor] | None, *, validation_due: bool) -> dict[str, float]:
         """What diagnostics and validation have found, where they are due."""
         row, calendar = dict[str, float](), self.calendar
-        self._look = "validation" if validation_due else "diagnosis"
+        self.under_way = "validation" if validation_due else "diagnosis"
         if moved is not None:
             diagnosis = self.diagnostics(done, moved)
             row |= diagnosis.figures
@@ -313,7 +309,7 @@ class Trainer:
                 row |= self.validation.first_row()
             if row["val.retrieval.mrr"] > self.best.get("mrr", -1.0):
                 self.best = {"step": done, "epoch": calendar.epoch(done), "mrr": row["val.retrieval.mrr"]}
-        self._look = None
+        self.under_way = "step"
         return row
 
     def _peak_memory(self) -> dict[str, float]:
@@ -335,7 +331,7 @@ class Trainer:
         self.step.compile()
 
     def _tell_of_compiling(self, message: str) -> None:
-        self._compiled_at = self.steps_done
+        self.under_way = "compiling"
         self.record.event("compiling", "info", message, step=self.steps_done, notice=True)
 
     def _tell_of_slower_steps(self) -> None:
@@ -381,6 +377,7 @@ class Trainer:
             CheckpointError: the last one could not be written, or too many in a row; of any other that is an event.
         """
         best = int(self.best["step"]) if "step" in self.best else None
+        self.under_way = "ending" if final else "step"
         with self._apart_from_steps():
             states = self.state.read() if self.step.shards is None else whole_tree(self.state.read())
             if self.crew.leads:

@@ -294,6 +294,29 @@ def test_a_stop_while_the_model_is_looked_at_says_that_it_waits_for_that_and_giv
     assert [*RunReader(conclusion.path).rows()][-1]["step"] == at
 
 
+def test_a_stop_while_the_last_checkpoint_is_written_says_that_the_run_comes_to_its_end(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(folder: CheckpointFolder, step: int, states: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        deadline = time.monotonic() + 2
+        while not said() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return save(folder, step, states)
+
+    def said() -> list[str]:
+        messages = sessions.screen.messages if sessions.screen is not None else []
+        return [message for message in messages if "Ctrl-C" in message]
+
+    save = CheckpointFolder.save
+    monkeypatch.setattr(CheckpointFolder, "save", stopped)
+    conclusion = sessions.start()
+    (message,) = said()
+    assert message.startswith("The run is at its end: its last checkpoint is being written, and its verdict follows.")
+    assert (conclusion.exit_code, conclusion.ending.state) == (0, "finished")
+    assert conclusion.verdict is not None
+
+
 def test_a_run_that_is_stopped_in_its_first_step_goes_on_as_any(
     sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
