@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -117,7 +117,7 @@ class RunReader:
         Raises:
             RunDirectoryError: the file is no plain one.
         """
-        for record in _Records(self.path / METRICS, containing.encode()).all():
+        for record in _Records(self.path / METRICS, [containing] if containing else ()).all():
             yield decode_row(record)
 
     def events(self) -> Iterator[Event]:
@@ -207,9 +207,9 @@ class NewRows:
 class RowsReader:
     """One metrics file, polled."""
 
-    def __init__(self, path: Path, *, containing: str = "") -> None:
-        """With `containing`, only rows whose line has that text are read."""
-        self._records = _Records(path, containing.encode())
+    def __init__(self, path: Path, *, containing: Collection[str] = ()) -> None:
+        """With `containing`, only rows whose line has one of these texts are read."""
+        self._records = _Records(path, containing)
 
     def poll(self) -> NewRows:
         """Rows since the last poll."""
@@ -254,14 +254,14 @@ class _Records:
     def __init__(
         self,
         path: Path,
-        containing: bytes = b"",
+        containing: Collection[str] = (),
         *,
         newest_bytes: int | None = None,
         follow_links: bool = False,
     ) -> None:
         self._tail = Tail(path, newest_bytes=newest_bytes, follow_links=follow_links)
         self._follow_links = follow_links
-        self._containing = containing
+        self._containing = [text.encode() for text in containing]
         self._unreadable = 0
 
     @property
@@ -306,7 +306,7 @@ class _Records:
             self._unreadable = 0
         records = []
         for line in new.lines:
-            if self._containing not in line:
+            if self._containing and not any(text in line for text in self._containing):
                 continue
             record = _parse(line)
             if record is None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.metrics import ANEW
 from jepa_core.run_directory.children import with_child
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.layout import ENVIRONMENT, METRICS, STATUS, VERDICT, is_run
@@ -112,7 +113,7 @@ class SummaryReader:
         """
         self._reader = RunReader(path)
         self._clock = clock
-        self._rows = RowsReader(path / METRICS, containing="val.retrieval.mrr")
+        self._rows = RowsReader(path / METRICS, containing=("val.retrieval.mrr", f'"{ANEW}"'))
         self._status = WatchedFile(path / STATUS, lambda _: read_status(path))
         self._verdict = WatchedFile(path / VERDICT, lambda _: _verdict(self._reader))
         self._environment = WatchedFile(path / ENVIRONMENT, lambda _: _Environment.of(self._reader))
@@ -172,6 +173,8 @@ class _Validation:
     def after(self, new: NewRows) -> _Validation:
         best, null_mrr, null, epoch = self.best, self.null_mrr, self.null, self.epoch
         for row in new.rows:
+            if ANEW in row:
+                best = None  # what was reached before was reached by another model
             mrr = row.get("val.retrieval.mrr", math.nan)
             if not math.isnan(mrr):
                 best = mrr if best is None else max(best, mrr)

@@ -35,3 +35,11 @@ def test_the_rows_of_ranks_are_neither_a_run_nor_rows_of_one(tmp_path: Path) -> 
     (path / rank_metrics(1)).write_text('{"step": 20, "epoch": 2, "val.retrieval.mrr": 0.9}\n')
     assert [row["step"] for row in RunReader(path).rows()] == [10]
     assert summarise(path).best_mrr == 0.4
+
+
+def test_the_best_of_a_run_is_of_the_model_that_it_has(tmp_path: Path) -> None:
+    """Rows before a rollback that made weights start anew are of another one."""
+    rows = [validation(10, 1.0, 0.9), {"step": 20, "epoch": 2.0, "anew": 4.0}]
+    assert summarise(record_run(tmp_path / "before", rows[:1])).best_mrr == 0.9
+    assert summarise(record_run(tmp_path / "between", rows)).best_mrr is None
+    assert summarise(record_run(tmp_path / "after", [*rows, validation(30, 3.0, 0.3)])).best_mrr == 0.3
