@@ -192,16 +192,27 @@ def restarted_run(runs_dir: Path) -> Path | None:
     # A machine counts the crashes that it noticed itself: of several, some count none when all start again.
     if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0" and agent != _agent():
         return None
-    from jepa_core.run_directory.status import read_status
-
     run = runs_dir / Path(name).name
     passed = {run}
-    while (status := read_status(run)) is not None and status.state == "rolled_back" and status.child:
-        run = runs_dir / Path(status.child).name
+    while child := _child_of(run):
+        run = runs_dir / Path(child).name
         if run in passed:
             return None
         passed.add(run)
     return run if is_run(run) else None
+
+
+def _child_of(run: Path) -> str:
+    """Name of the run that goes on in its place; empty where there is none. All ranks find the same, on any machine: it
+    is not asked who still lives."""
+    from jepa_core.run_directory.children import child_beside
+    from jepa_core.run_directory.status import read_status
+
+    status = read_status(run)
+    if status is not None and status.state == "rolled_back":
+        return status.child
+    child = child_beside(run)
+    return "" if child is None else child.name
 
 
 def _agent() -> str:

@@ -14,6 +14,7 @@ import pytest
 from jepa_core import launching
 from jepa_core.commands.run import run
 from jepa_core.errors import RecipeError
+from jepa_core.rollback.lineage import Lineage, write_lineage
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.status import StatusWriter
 from tests.engine.test_ranks import RECIPE
@@ -177,15 +178,21 @@ def test_what_is_wrong_is_said_once_before_any_rank_is_started(tmp_path: Path) -
         assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("marked", [True, False])
 def test_ranks_that_start_again_go_on_with_what_their_run_was_rolled_back_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marked: bool
 ) -> None:
+    """Also where they died between making it and marking their run."""
     # One rank alone is torchrun's, too.
     for name, value in {"RANK": "0", "WORLD_SIZE": "1", "TORCHELASTIC_RUN_ID": "a"}.items():
         monkeypatch.setenv(name, value)
     first, second = record_run(tmp_path / "first"), record_run(tmp_path / "second")
     launching.note_run(first)
-    StatusWriter(first, state="rolled_back", child="second")
+    if marked:
+        StatusWriter(first, state="rolled_back", child="second")
+    else:
+        StatusWriter(first, state="running")
+        write_lineage(second, Lineage(parent="first"))
     assert launching.restarted_run(tmp_path) == second
     launching.forget_run(second)
     assert launching.restarted_run(tmp_path) is None

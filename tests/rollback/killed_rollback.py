@@ -8,6 +8,7 @@ Every `STRIDE`th operation gets a folder of runs in FOLDER, named by the operati
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -35,6 +36,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR
 
 def make_children(source: Path, folder: Path, stride: int) -> None:
     registry = installed()
+    importlib.import_module("torch._dynamo")  # takes long, and each fork would load it for itself
     for number in count(1, stride):
         runs_dir = folder / f"{number:04}"
         if source.is_file():
