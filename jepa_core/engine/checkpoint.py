@@ -288,10 +288,9 @@ def _write(path: Path, content: bytes | memoryview) -> None:
 
 
 def split_tree(tree: Any, path: str = "") -> tuple[dict[str, Tensor], Any]:
-    """A state tree as a checkpoint holds it: tensors by path, on the CPU and contiguous, and a JSON value with their
-    paths in their place."""
+    """A state tree as a checkpoint holds it: its tensors by path, and a JSON value with their paths in their place."""
     if isinstance(tree, Tensor):
-        return {path: tree.detach().to("cpu", copy=True).contiguous()}, {TENSOR: path}
+        return {path: tree.detach()}, {TENSOR: path}
     if isinstance(tree, Mapping):
         parts = {str(key): split_tree(value, f"{path}/{key}" if path else str(key)) for key, value in tree.items()}
         tensors = {name: tensor for found, _ in parts.values() for name, tensor in found.items()}
