@@ -257,8 +257,8 @@ def _exit_code(arguments: Sequence[str]) -> int:
     trains = next(iter(arguments), "") in _TRAINING
     if out and trains:
         out.when_lost = lambda error: _say(
-            f"The output cannot be written: {error.strerror}. {remedy(error)}. The training goes on, and its files have "
-            "it all."
+            f"The output cannot be written: {error.strerror}. {remedy(error)}. The training goes on, "
+            "and its files have it all."
         )
     try:
         code = _code_of(arguments)

@@ -85,7 +85,7 @@ def export(
 
 
 def _lines(exported: Exported) -> Iterator[str]:
-    from jepa_core.presentation.figures import figure_text
+    from jepa_core.figures import figure_text
     from jepa_core.visible_text import clean
 
     contents, parity = exported.contents, exported.parity

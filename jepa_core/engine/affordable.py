@@ -182,7 +182,7 @@ class _Need:
         try:
             spaces = recipe.data.space.examples()
             return [DataShape(context_length=length, space=space, roles=roles) for space in spaces]
-        except JepaError:  # which kind it is depends on data that cannot be read
+        except Exception:  # whatever is wrong is said where the data are read
             return []
 
     def _of_model(self, recipe: Recipe, shape: DataShape) -> float | None:

@@ -15,8 +15,8 @@ from jepa_core.ablation.grid import cell_label
 from jepa_core.ablation.plan import Outcome, PlannedRun
 from jepa_core.ablation.scheduling import Job
 from jepa_core.comparison.recorded_run import read_run
+from jepa_core.figures import figure_text
 from jepa_core.metrics import Metric
-from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.quantity import duration_text
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.visible_text import clean

@@ -14,8 +14,8 @@ from jepa_core.ablation.effects import AblationResult, CellResult, LevelResult, 
 from jepa_core.comparison.paired_test import LEVEL, Answer, PairedTest
 from jepa_core.comparison.sign_flip import pairs_needed
 from jepa_core.comparison.student_t import MeanInterval
+from jepa_core.figures import figure_text
 from jepa_core.metrics import Metric
-from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.wrapping import Hanging
 from jepa_core.visible_text import clean

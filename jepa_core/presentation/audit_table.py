@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jepa_core.audit.report import Audit, EffectRow, StepFigures
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text, rank_text
 from jepa_core.presentation.finding_text import flags_of
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.quantity import duration_text
@@ -119,7 +119,8 @@ def _data_facts(audit: Audit) -> Iterator[tuple[str, str]]:
         "strongest null",
         "none fits"
         if null is None
-        else f"{null_title(null.name)}: MRR {null.mrr:.3f} · top-1 {figure_text(null.top1, '%')}, learns nothing",
+        else f"{null_title(null.name)}: MRR {rank_text(null.mrr)} · top-1 {figure_text(null.top1, '%')}, "
+        "learns nothing",
     )
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jepa_core.autopsy.examining import Autopsy
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.presentation.finding_text import SEVERITY_MARKS
 from jepa_core.presentation.quantity import duration_text
 from jepa_core.presentation.runs_table import state_text

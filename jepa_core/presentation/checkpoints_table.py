@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.presentation.quantity import bytes_text
 from jepa_core.presentation.wrapping import Command, Hanging
 from jepa_core.run_directory.clock import local_time

@@ -9,6 +9,7 @@ from jepa_core.comparison.alignment import align
 from jepa_core.comparison.comparing import Comparison
 from jepa_core.comparison.seed_groups import SeedGroup
 from jepa_core.errors import JepaError, RecipeError
+from jepa_core.figures import rank_text
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.visible_text import clean
 
@@ -92,7 +93,7 @@ def _draw_nulls(axes: Axes, name: str, groups: tuple[SeedGroup, ...]) -> dict[st
         null = group.runs[0].nulls.to_beat(name)
         value = null.measured(name) if null else None
         if null is not None and value is not None:
-            label = f"strongest null ({null_title(null.name)}) {value:.3f}"
+            label = f"strongest null ({null_title(null.name)}) {rank_text(value)}"
             if label not in lines:
                 lines[label] = axes.axhline(value, color="0.45", linestyle=_NULL_STYLES[len(lines) % 3], linewidth=1.2)
     return lines

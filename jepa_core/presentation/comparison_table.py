@@ -17,8 +17,8 @@ from jepa_core.comparison.paired_test import Answer
 from jepa_core.comparison.parting import Parting
 from jepa_core.comparison.recorded_run import RecordedRun
 from jepa_core.comparison.student_t import MeanInterval, mean_interval
+from jepa_core.figures import change_text, figure_text, rank_text
 from jepa_core.metrics import Metric
-from jepa_core.presentation.figures import change_text, figure_text
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.wrapping import Hanging
 from jepa_core.recipes.writing import value_to_toml
@@ -205,7 +205,7 @@ def _candidates(column: _Column) -> str:
 def _strongest_null(column: _Column) -> str:
     """Name and MRR; seeds may have trained from other starts, so that an untrained network is not one figure."""
     strongest = [null for run in column.runs if (null := run.nulls.strongest) is not None]
-    shown = dict.fromkeys(f"{null_title(null.name)} {null.mrr:.3f}" for null in strongest)
+    shown = dict.fromkeys(f"{null_title(null.name)} {rank_text(null.mrr)}" for null in strongest)
     return " or ".join(shown) or "no null fits"
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from jepa_core.dataset_checks import TASK
 from jepa_core.engine.checkpoint_evaluation import EvaluatedData, Evaluation
 from jepa_core.engine.probe import Probe, Scores
-from jepa_core.presentation.figures import change_text, figure_text
+from jepa_core.figures import change_text, difference_text, figure_text, rank_text
 from jepa_core.presentation.null_lines import null_lines, null_title
 from jepa_core.presentation.wrapping import Hanging
 from jepa_core.visible_text import clean
@@ -70,8 +70,8 @@ def _retrieval(evaluation: Evaluation) -> Table:
     model, null = evaluation.model, evaluation.nulls.strongest
     table = _table("retrieval", "model", null_title(null.name) if null else "no null fits")
     table.add_column(justify="right")
-    beside = (f"{null.mrr:.3f}", _change(model.mrr, null.mrr)) if null else ("", "")
-    table.add_row("  MRR", f"{model.mrr:.3f}", *beside)
+    beside = (rank_text(null.mrr), _change(model.mrr, null.mrr)) if null else ("", "")
+    table.add_row("  MRR", rank_text(model.mrr), *beside)
     beside = (figure_text(null.top1, "%"), _change(model.top1, null.top1)) if null else ("", "")
     table.add_row("  top-1", figure_text(model.top1, "%"), *beside)
     table.add_row("  top-10", figure_text(model.top10, "%"), "", "")
@@ -85,8 +85,8 @@ def _add_near_copies(table: Table, evaluation: Evaluation) -> None:
     if mrr is None:
         return
     name, null_mrr = (null_title(hardest.name), hardest.hard_mrr) if hardest else ("", None)
-    beside = (f"{name} {null_mrr:.3f}", _change(mrr, null_mrr)) if null_mrr is not None else ("", "")
-    table.add_row("  MRR, near copies", f"{mrr:.3f}", *beside)
+    beside = (f"{name} {rank_text(null_mrr)}", _change(mrr, null_mrr)) if null_mrr is not None else ("", "")
+    table.add_row("  MRR, near copies", rank_text(mrr), *beside)
 
 
 @attrs.frozen
@@ -110,10 +110,10 @@ def _beside_nulls(evaluation: Evaluation) -> Iterator[RenderableType]:
     mean, low, high = (figures.get(f"val.retrieval.{name}") for name in names)
     if mean is not None and low is not None and high is not None:
         style = "green" if low > 0 else "red" if high < 0 else "yellow"
-        words = f"  less the strongest null's: {mean:+.3f} [{low:.3f}, {high:.3f}], MRR paired by target"
-        yield Hanging(Text(words.replace("-", "−"), style=style), indent=4)
+        words = f"  less the strongest null's: {difference_text(mean, low, high)}, MRR paired by target"
+        yield Hanging(Text(words, style=style), indent=4)
     controls = [(name, figures.get(f"val.hard.{name}_mrr")) for name in _CONTROLS]
-    parts = [f"{name} {value:.3f}" for name, value in controls if value is not None]
+    parts = [f"{name} {rank_text(value)}" for name, value in controls if value is not None]
     if parts:
         yield Hanging(Text("  controls of near copies: " + " · ".join(parts), style="dim"), indent=4)
     yield _Nulls(evaluation.nulls)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.rollback import plan
 from jepa_core.watch.findings import Finding, Severity
 

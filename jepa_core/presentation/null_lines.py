@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text, rank_text
 from jepa_core.presentation.wrapping import part_lines
 from jepa_core.visible_text import clean
 from jepa_core.watch.nulls import NullFigures, RankedNulls, title_of
@@ -34,7 +34,7 @@ def null_lines(nulls: RankedNulls, width: int) -> Iterator[Text]:
         yield Text("nulls   ", style="dim").append(NONE_ON if nulls.disabled or nulls.failed else NO_NULL, style="none")
     else:
         yield from _wrapped("nulls   ", [_figures(null, index == 0) for index, null in enumerate(nulls.figures)], width)
-        near_copies = [f"{null_title(null.name)} {null.hard_mrr:.3f}" for null in _hardest_first(nulls)]
+        near_copies = [f"{null_title(null.name)} {rank_text(null.hard_mrr or 0.0)}" for null in _hardest_first(nulls)]
         yield from _wrapped("        among near copies: ", near_copies, width) if near_copies else ()
     if nulls.disabled:
         yield from _wrapped("        switched off: ", [null_title(name) for name in nulls.disabled], width)
@@ -55,7 +55,7 @@ def _hardest_first(nulls: RankedNulls) -> list[NullFigures]:
 
 def _figures(null: NullFigures, is_strongest: bool) -> str:
     top1 = f" ({figure_text(null.top1, '%')})" if is_strongest else ""
-    return f"{null_title(null.name)} {null.mrr:.3f}{top1}"
+    return f"{null_title(null.name)} {rank_text(null.mrr)}{top1}"
 
 
 def _wrapped(label: str, parts: Sequence[str], width: int) -> Iterator[Text]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, flags_of, moment_of
 from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.wrapping import Hanging, Parts

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.rollback.plan import RollbackPlan
 from jepa_core.visible_text import clean

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
+from jepa_core.figures import change_text, figure_text, limit_text, value_beside_limit
 from jepa_core.presentation.verdict_table import MARKS
 from jepa_core.presentation.wrapping import FirstFitting, Hanging
 from jepa_core.visible_text import clean
@@ -57,7 +57,7 @@ def _rule(judgement: Judgement, at_risk: str) -> tuple[Hanging, Text, Text, Text
         lack = f"needs {judgement.steps_needed} steps" if judgement.steps_needed else "not enough data"
         condition.append(clean(judgement.when, 60) if judgement.evaluations else lack)
     else:
-        value.append(value_beside_limit(number, judgement.limit, judgement.unit))
+        value.append(value_beside_limit(number, judgement.limit, judgement.unit, of=judgement.when))
         limit.append(limit_text(judgement.operator, judgement.limit, judgement.unit))
     remark = Text(at_risk or _since(judgement), style="yellow")
     return title, value, limit, Text(change_text(margin) if margin else ""), condition, remark

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text, rank_text
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.status import ShownState
@@ -164,7 +164,7 @@ def cut_in_the_middle(name: str, width: int) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+    return "" if value is None else rank_text(value)
 
 
 def _verdict(run: RunSummary) -> str:

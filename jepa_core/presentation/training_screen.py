@@ -18,8 +18,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from jepa_core.figures import figure_text
 from jepa_core.presentation.at_work import AtWork
-from jepa_core.presentation.figures import figure_text
 from jepa_core.presentation.long_run import LongRun
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.pace import Pace

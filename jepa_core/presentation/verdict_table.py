@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
+from jepa_core.figures import change_text, difference_text, figure_text, limit_text, rank_text, value_beside_limit
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, counted, flags_of
 from jepa_core.presentation.null_lines import failed_null, null_title
 from jepa_core.presentation.wrapping import Command, FirstFitting, Hanging, Parts
@@ -129,7 +129,10 @@ def _judgement_row(judgement: Judgement, *, is_remark_below: bool) -> Iterable[R
     yield Group(title, Hanging(Text("    ") + remark, indent=4)) if is_remark_below and remark.plain else title
     value, margin = judgement.decisive_value, judgement.decisive_margin
     end = Text("lower end " if value is not None and _LOWER_END.fullmatch(judgement.when) else "", style="dim")
-    yield end.append("" if value is None else value_beside_limit(value, judgement.limit, judgement.unit), style="none")
+    yield end.append(
+        "" if value is None else value_beside_limit(value, judgement.limit, judgement.unit, of=judgement.when),
+        style="none",
+    )
     yield Text("" if judgement.limit is None else limit_text(judgement.operator, judgement.limit, judgement.unit))
     yield Text(change_text(margin) if margin else "", style=style if judgement.state == "failed" else "")
     if not is_remark_below:
@@ -145,7 +148,7 @@ def _remark(judgement: Judgement) -> str:
     if worst is None:
         return "" if judgement.value is not None or judgement.state == "holding" else clean(judgement.when, 60)
     word = "lowest" if judgement.operator in ">≥" else "highest"
-    return f"{word} {figure_text(worst.value, judgement.unit)} at epoch {figure_text(worst.epoch)}"
+    return f"{word} {figure_text(worst.value, judgement.unit, of=judgement.when)} at epoch {figure_text(worst.epoch)}"
 
 
 def _facts(verdict: Verdict) -> Table:
@@ -180,7 +183,7 @@ def _labelled_facts(verdict: Verdict) -> Iterator[tuple[str, RenderableType]]:
 def _compared(figure: ComparedFigure) -> str:
     better = "" if not figure.change else " better" if figure.change > 0 else " worse"
     change = "" if figure.change is None else f" ({change_text(abs(figure.change)).lstrip('+')}{better})"
-    value, baseline = (figure_text(number, figure.unit) for number in (figure.value, figure.baseline))
+    value, baseline = (figure_text(number, figure.unit, of=figure.name) for number in (figure.value, figure.baseline))
     return f"{clean(figure.name, 60)} {value} beside {baseline}{change}"
 
 
@@ -213,12 +216,7 @@ def _beside_null(retrieval: Retrieval) -> Text:
     if retrieval.above is None or retrieval.above_low is None or retrieval.above_high is None:
         return line
     style = "green" if retrieval.is_above else "red" if retrieval.above_high < 0 else "yellow"
-    low, high = _signed(retrieval.above_low, ""), _signed(retrieval.above_high, "")
-    return line.append(f"   {_signed(retrieval.above)} [{low}, {high}]", style=style)
-
-
-def _signed(difference: float, plus: str = "+") -> str:
-    return f"{plus if difference > 0 else '−' if difference < 0 else ''}{abs(difference):.3f}"
+    return line.append(f"   {difference_text(retrieval.above, retrieval.above_low, retrieval.above_high)}", style=style)
 
 
 def _null_only(retrieval: Retrieval) -> RenderableType:
@@ -232,11 +230,13 @@ def _null_only(retrieval: Retrieval) -> RenderableType:
 def _near_copies(hard: HardRetrieval) -> Text:
     """Such as "MRR 0.660 · pair analogy 0.614 · blind 0.170 · medoid 0.210"."""
     beside = [
-        f"{name} {value:.3f}"
+        f"{name} {rank_text(value)}"
         for name, value in ((null_title(hard.null), hard.null_mrr), *_controls(hard))
         if name and value is not None
     ]
-    line = Text(f"MRR {hard.mrr:.3f}", style="bold").append("".join(f" · {part}" for part in beside), style="none")
+    line = Text(f"MRR {rank_text(hard.mrr)}", style="bold").append(
+        "".join(f" · {part}" for part in beside), style="none"
+    )
     return line.append(f"   void: {clean(hard.void)}", style="yellow") if hard.void else line
 
 
@@ -245,7 +245,9 @@ def _controls(hard: HardRetrieval) -> tuple[tuple[str, float | None], ...]:
 
 
 def _retrieval(mrr: float, top1: float | None, label: str = "") -> str:
-    return f"{label}{mrr:.3f}" + ("" if top1 is None else f" · {'top-1 ' if label else ''}{figure_text(top1, '%')}")
+    return f"{label}{rank_text(mrr)}" + (
+        "" if top1 is None else f" · {'top-1 ' if label else ''}{figure_text(top1, '%')}"
+    )
 
 
 def _findings(verdict: Verdict) -> Iterator[RenderableType]:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
+from jepa_core.figures import figure_text
 from jepa_core.metrics import ANEW
 from jepa_core.watch.verdict import BestCheckpoint
 
@@ -135,7 +136,8 @@ def _against(best: Candidate, others: Sequence[Candidate]) -> str:
     if not higher or best.retrieval is None:
         return "" if evenest is None else f"step {evenest.step} has {even}"
     highest = max(higher, key=lambda c: c.rank or 0.0)
-    rank = f"step {highest.step} has a higher rank ({highest.rank:.3g} beside {best.rank:.3g})"
+    ranks = [figure_text(candidate.rank or 0.0) for candidate in (highest, best)]
+    rank = f"step {highest.step} has a higher rank ({' beside '.join(ranks)})"
     if evenest is None:
         return rank
     return f"{rank} and {even}" if evenest is highest else f"{rank}, and step {evenest.step} {even}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from jepa_core.figures import figure_text
 from jepa_core.metrics import Metric
 from jepa_core.watch.findings import Firing
 from jepa_core.watch.history import History
@@ -54,7 +55,8 @@ class EarlyStopWatcher:
         message = (
             f"{config.metric} was never finite {period}"
             if self._best is None
-            else f"{config.metric} did not improve on {self._best:.4g} by {config.min_delta:g} {period}"
+            else f"{config.metric} did not improve on {figure_text(self._best, of=config.metric)} "
+            f"by {config.min_delta:g} {period}"
         )
         return Firing(
             name=config.metric,

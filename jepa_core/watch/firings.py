@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from jepa_core.figures import figure_text, limit_text, value_beside_limit
 from jepa_core.watch.closures import Scene
 from jepa_core.watch.findings import Firing, Severity
 from jepa_core.watch.judgement import Judgement
@@ -57,9 +58,12 @@ def _severity(alarm: Alarm) -> Severity:
 def _figures(judgement: Judgement, rule: Rule, scene: Scene) -> str:
     """The rule with the value that decided it where it is one comparison, else the values that occur in it."""
     if judgement.value is not None and judgement.limit is not None:
-        return f"{judgement.when}, value {judgement.value:.4g}, limit {judgement.limit:.4g}"
+        return (
+            f"{judgement.when}, value {value_beside_limit(judgement.value, judgement.limit, of=rule.text)}, "
+            f"limit {limit_text('', judgement.limit)}"
+        )
     values = rule.figures(scene)[:MOST_FIGURES]
-    return ", ".join(f"{written} {value:.4g}" for written, value in values) or judgement.when
+    return ", ".join(f"{written} {figure_text(value, of=written)}" for written, value in values) or judgement.when
 
 
 def _evidence(rule: Rule, scene: Scene) -> dict[str, Any]:

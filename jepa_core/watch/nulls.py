@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from jepa_core.figures import rank_text
 from jepa_core.recorded_numbers import decode_number
 
 FEWEST_CANDIDATES = 20
@@ -74,11 +75,10 @@ class NullFigures:
         if self.room is None or self.room > 0:
             return ""
         if self.top1 == 1:
-            return (
-                f"{self.title}, which learns nothing, finds every target (MRR {self.mrr:.3f}): no model can be above it"
-            )
+            found = f"finds every target (MRR {rank_text(self.mrr)}): no model can be above it"
+            return f"{self.title}, which learns nothing, {found}"
         return (
-            f"{self.title}, which learns nothing, has MRR {self.mrr:.3f}: "
+            f"{self.title}, which learns nothing, has MRR {rank_text(self.mrr)}: "
             "a model that finds every target would not be above it beyond chance"
         )
 

@@ -21,6 +21,7 @@ import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+from jepa_core.figures import difference_text, rank_text
 from jepa_core.metrics import Metric
 from jepa_core.watch.baseline import BaselineValues
 from jepa_core.watch.findings import Finding
@@ -232,9 +233,8 @@ def _above(retrieval: Retrieval) -> str:
 def _difference(retrieval: Retrieval) -> str:
     """Such as "MRR +0.048 [0.031, 0.066]", or "MRR −0.110 [−0.192, −0.030]"."""
     if retrieval.above is None or retrieval.above_low is None or retrieval.above_high is None:
-        return f"MRR {retrieval.mrr:.3f} beside {retrieval.null_mrr or 0:.3f}"
-    difference = f"MRR {retrieval.above:+.3f} [{retrieval.above_low:.3f}, {retrieval.above_high:.3f}]"
-    return difference.replace("-", "−")
+        return f"MRR {rank_text(retrieval.mrr)} beside {rank_text(retrieval.null_mrr or 0)}"
+    return f"MRR {difference_text(retrieval.above, retrieval.above_low, retrieval.above_high)}"
 
 
 def _of_comparison(compared: Sequence[ComparedFigure], musts_held: bool, baseline: str) -> tuple[Outcome, str]:
@@ -310,7 +310,8 @@ def _among_copies(finals: Mapping[str, float], nulls: RankedNulls) -> HardRetrie
     controls = {name: finals.get(f"val.hard.{name}_mrr") for name in ("blind", "medoid")}
     chance = finals.get("val.hard.chance_mrr", math.nan)
     void = [
-        f"the {name} control, which cannot know the target, reaches {value:.3f} where chance is {chance:.3f}"
+        f"the {name} control, which cannot know the target, reaches {rank_text(value)} "
+        f"where chance is {rank_text(chance)}"
         for name, value in controls.items()
         if value is not None and value > chance + VOID_ABOVE_CHANCE
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.presentation.quantity import duration_text
 from jepa_monitor.model.run_view import RunView
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.presentation.quantity import duration_text
 from jepa_monitor.model.ranks import Lane, LossSpread, Ranks
 

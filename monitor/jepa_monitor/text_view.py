@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text, rank_text
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, flags_of, moment_of
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.rollback_table import LONGEST_COMMAND
@@ -87,14 +87,14 @@ def _retrieval(view: RunView) -> Iterator[Text]:
     if mrr is None:
         return
     top1 = view.finals.get("val.retrieval.top1")
-    line = Text("retrieval on validation   ").append(f"MRR {mrr:.3f}", style="bold")
+    line = Text("retrieval on validation   ").append(f"MRR {rank_text(mrr)}", style="bold")
     line.append("" if top1 is None else f" · top-1 {figure_text(top1, '%')}", style="bold")
     null = view.nulls.strongest
     if null is not None:
-        line.append(f"      strongest null ({null_title(null.name)}) {null.mrr:.3f}", style="dim")
+        line.append(f"      strongest null ({null_title(null.name)}) {rank_text(null.mrr)}", style="dim")
     elif "val.retrieval.null_mrr" in view.finals:
         # Without environment.json its name is not known.
-        line.append(f"      strongest null {view.finals['val.retrieval.null_mrr']:.3f}", style="dim")
+        line.append(f"      strongest null {rank_text(view.finals['val.retrieval.null_mrr'])}", style="dim")
     elif "val.retrieval.candidates" in view.finals:
         line.append("      no null fits this data", style="dim")
     yield line
@@ -102,7 +102,9 @@ def _retrieval(view: RunView) -> Iterator[Text]:
     hard = view.finals.get("val.hard.mrr")
     if hard is not None:
         yield (
-            Text("near copies               ").append(f"MRR {hard:.3f}", style="bold").append(_beside_hard(view), "dim")
+            Text("near copies               ")
+            .append(f"MRR {rank_text(hard)}", style="bold")
+            .append(_beside_hard(view), "dim")
         )
 
 
@@ -125,7 +127,7 @@ def _beside_hard(view: RunView) -> str:
     hardest = view.nulls.hardest
     null = [(null_title(hardest.name), hardest.hard_mrr)] if hardest else []
     beside = [*null, *controls(view).items()]
-    return "".join(f" · {name} {value:.3f}" for name, value in beside if value is not None)
+    return "".join(f" · {name} {rank_text(value)}" for name, value in beside if value is not None)
 
 
 def _verdict(view: RunView) -> Iterator[RenderableType]:
@@ -144,7 +146,7 @@ def _rules(view: RunView) -> Iterator[RenderableType]:
 
 def _figures(view: RunView) -> Iterator[RenderableType]:
     cells = [
-        (Text(clean(name, 48)), Text(figure_text(value, _unit(view, name))))
+        (Text(clean(name, 48)), Text(figure_text(value, _unit(view, name), of=name)))
         for name, value in sorted(view.finals.items())
         if name not in ("step", "epoch") and not name.startswith(_EVERY_NULL)
     ]
@@ -252,4 +254,4 @@ def _figure(name: str, value: Any) -> str:
     number = decode_number(value)
     if number is None:
         return str(value)
-    return f"{number:g}" if name in _CLOCKS else figure_text(number)
+    return f"{number:g}" if name in _CLOCKS else figure_text(number, of=name)

@@ -17,6 +17,7 @@ import orjson
 from rich.text import Text
 
 from jepa_core.errors import RunDirectoryError
+from jepa_core.figures import rank_text
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, moment_of
 from jepa_core.presentation.terminal import console_for
 from jepa_core.recorded_numbers import encode
@@ -209,7 +210,7 @@ def _progress_line(view: RunView) -> Text:
     if view.epoch:
         parts.append(f"epoch {whole_epoch(view.epoch, status.total_epochs if status else 0)}")
     parts += [] if left is None else [f"{age_text(left)} left"]
-    parts += [] if mrr is None else [f"val MRR {mrr:.3f}"]
+    parts += [] if mrr is None else [f"val MRR {rank_text(mrr)}"]
     return Text(local_time(time.time(), "%H:%M:%S"), style="dim").append(f"  {'   '.join(parts)}", style="none")
 
 

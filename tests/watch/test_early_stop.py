@@ -35,7 +35,7 @@ def test_it_fires_once_after_so_many_validations_without_improvement() -> None:
     assert [len(row) for row in found] == [0, 0, 0, 0, 0, 1, 0]
     (firing,) = found[5]
     assert (firing.kind, firing.name, firing.severity, firing.step) == ("early stop", "val.retrieval.mrr", "info", 60)
-    assert firing.message == "val.retrieval.mrr did not improve on 0.3 by 0.01 in 2 validations"
+    assert firing.message == "val.retrieval.mrr did not improve on 0.300 by 0.01 in 2 validations"
     assert firing.evidence == {"best": 0.3, "best_step": 40, "patience": 2}
 
 

@@ -289,9 +289,9 @@ def test_a_rule_without_data_says_the_steps_that_it_needs_too() -> None:
     [
         (
             "(rank.context < 2 or rank.context < 0.25 * highest(rank.context, 3) or std.context < 0.001) and step >= 2",
-            "rank.context 1.25, highest(rank.context, 3) 7.5, std.context 0.0004",
+            "rank.context 1.25, highest(rank.context, 3) 7.50, std.context 4e−4",
         ),
-        ("std.context < 1 and std.target < 1 or rank.context < 2", "std.context 0.0004, rank.context 1.25"),
+        ("std.context < 1 and std.target < 1 or rank.context < 2", "std.context 4e−4, rank.context 1.25"),
         ("rank.context < 2 and step >= 2", "rank.context < 2 and step >= 2, value 1.25, limit 2"),
         ("fired('other')", "fired('other')"),
     ],

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from jepa_core.presentation.figures import limit_text
+from jepa_core.figures import limit_text
 from jepa_core.watch.findings import Firing
 from jepa_core.watch.rules import Abort, Criterion, Rollback, Scenario
 from jepa_monitor.board.axis import Axis

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 import numpy as np
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_monitor.board.axis import Axis, axis_of, steady_end
 from jepa_monitor.board.chart_annotations import mark_of_non_finite, marks_of_firings, marks_of_run, thresholds_of
 from jepa_monitor.board.chart_groups import MOST_CURVES, ChartGroup, Line
@@ -99,6 +99,7 @@ def _without_curves(
         alert=trouble.tone,
         integer_x=display.axis == "step",
         percent=unit == "%",
+        of=group.lines[0].name,
     )
 
 
@@ -114,7 +115,7 @@ def _figures(group: ChartGroup, runs: ShownRuns, unit: str) -> Iterator[tuple[st
             value = view.finals.get(line.name)
             if line.tone != "dim" and value is not None:
                 tone = CURVE_TONES[number % MOST_CURVES] if runs.are_several else line.tone
-                yield figure_text(value, unit), tone
+                yield figure_text(value, unit, of=line.name), tone
 
 
 def _fingerprint(group: ChartGroup, runs: ShownRuns) -> tuple[object, ...]:

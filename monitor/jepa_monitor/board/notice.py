@@ -12,7 +12,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.run_directory.naming import typed_name
 from jepa_monitor.history.series import Series
 from jepa_monitor.model.run_view import HistoryView, RunView
@@ -106,7 +106,7 @@ def non_finite_line(found: NonFinite, view: RunView, width: int) -> Line:
     rank = f" on rank {min(map(str, ranks))}" if ranks else ""
     is_so_still = not math.isfinite(view.finals.get(found.name, math.nan))
     since = f"is {figure_text(found.value)} since" if is_so_still else f"was {figure_text(found.value)} first at"
-    told = (f"{foreign(name, 30)} {figure_text(value)}" for name, value in found.finite)
+    told = (f"{foreign(name, 30)} {figure_text(value, of=name)}" for name, value in found.finite)
     return line(
         Span(" ✘ ", "bad", is_bold=True),
         Span(f"{foreign(found.name, 60)} {since} step {found.step:,.0f}{rank}", "bad"),

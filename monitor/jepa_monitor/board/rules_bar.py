@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from jepa_core.presentation.figures import limit_text, value_beside_limit
+from jepa_core.figures import limit_text, value_beside_limit
 from jepa_monitor.charts.spec import Tone
 from jepa_monitor.model.run_view import Outlook, Prospect, RunView
 from jepa_monitor.panels.line import Line, Span, foreign, line
@@ -128,7 +128,7 @@ def _value_now(outlook: Outlook) -> Iterable[Span]:
     if value is None or limit is None:
         return
     unit = judgement.unit
-    number = value_beside_limit(value, limit, unit).removesuffix(f" {unit}" if unit else "")
+    number = value_beside_limit(value, limit, unit, of=judgement.when).removesuffix(f" {unit}" if unit else "")
     tone: Tone = PROSPECT_MARKS[outlook.prospect][1] if outlook.prospect in _TROUBLED else "plain"
     yield Span(f" {number} ", tone)
     yield Span(limit_text(judgement.operator, limit, unit), "dim")

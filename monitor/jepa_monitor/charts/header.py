@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from rich.cells import cell_len
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_monitor.charts.canvas import Canvas, fitted
 from jepa_monitor.charts.curves import letter
 from jepa_monitor.charts.look import Look
@@ -111,11 +111,11 @@ def readings_at(x: float, spec: ChartSpec, look: Look) -> list[Piece]:
         if not pieces:
             shown_x = f"{curve.xs[index]:.0f}" if spec.integer_x else f"{curve.xs[index]:.4g}"
             pieces.append(Piece(f"{look.text(shown_x)}:", "dim"))
-        value = figure_text(float(curve.ys[index]), "%" if spec.percent else "")
+        value = figure_text(float(curve.ys[index]), "%" if spec.percent else "", of=spec.of)
         pieces.append(Piece(f" {look.text(value)}", curve.tone))
         if spec.anchor is not None:
             change = float(curve.ys[index]) - float(curve.ys[_nearest(curve, spec.anchor)])
-            signed = f"{'+' if change >= 0 else ''}{figure_text(change, '%' if spec.percent else '')}"
+            signed = f"{'+' if change >= 0 else ''}{figure_text(change, '%' if spec.percent else '', of=spec.of)}"
             pieces.append(Piece(look.text(f" ({'delta' if look.ascii else 'Δ'} {signed})"), "dim"))
     return pieces
 

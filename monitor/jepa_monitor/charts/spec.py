@@ -91,5 +91,7 @@ class ChartSpec:
     """x counts something: ticks only at whole numbers."""
     percent: bool = False
     """y is a share: ticks and values as percent."""
+    of: str = ""
+    """The metric that is drawn, whose values are written as everywhere else."""
     note: str = ""
     """Shown in the middle while there is nothing to draw, such as "no value yet"."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text, rank_text
 from jepa_core.presentation.runs_table import STATE_MARKS
 from jepa_core.run_directory.status import ShownState
 from jepa_monitor.charts.spec import CURVE_TONES, Tone
@@ -129,7 +129,7 @@ def _shortened(name: str, room: int) -> str:
 def _entry(view: RunView, number: int, has_figure: bool, has_words: bool) -> tuple[Line, str, Line]:
     """What stands before a run's name, its name in full, and what stands after it."""
     best = view.finals.get("val.retrieval.mrr")
-    figure = "" if best is None or not has_figure else f" MRR {figure_text(best)}"
+    figure = "" if best is None or not has_figure else f" MRR {rank_text(best)}"
     state = state_line(view.state) if has_words else line(Span(STATE_MARKS[view.state][0], STATE_TONES[view.state]))
     before = line(Span(f"{number + 1} ━━ ", CURVE_TONES[number % len(CURVE_TONES)], is_bold=True))
     return before, foreign(view.name, 100), line(Span(figure, "dim"), " ", state, "  ")

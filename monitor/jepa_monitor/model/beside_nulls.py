@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from jepa_core import figures
 from jepa_core.watch.nulls import says_little
 from jepa_core.watch.outcome import VOID_ABOVE_CHANCE
 from jepa_monitor.model.run_view import RunView
@@ -19,7 +20,7 @@ def difference_text(view: RunView) -> str:
     mean, low, high = (view.finals.get(f"val.retrieval.above_null{end}") for end in ("", "_low", "_high"))
     if mean is None or low is None or high is None:
         return ""
-    return f"{mean:+.3f} [{low:.3f}, {high:.3f}]".replace("-", "−")
+    return figures.difference_text(mean, low, high)
 
 
 def is_above(view: RunView) -> bool | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_monitor.charts.heat_strip import draw_heat_strip
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.recorded_numbers import decode_number
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.spec import Tone

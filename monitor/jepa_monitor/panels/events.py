@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.events import Event
@@ -101,7 +101,9 @@ def _details(event: Event, width: int) -> Iterator[Line]:
     if event.advice:
         yield from wrapped(event.advice, width, tone="accent", indent=_INDENT)
     figures = [(name, decode_number(value)) for name, value in event.evidence.items()]
-    told = "   ".join(f"{foreign(name, 40)} {figure_text(value)}" for name, value in figures if value is not None)
+    told = "   ".join(
+        f"{foreign(name, 40)} {figure_text(value, of=name)}" for name, value in figures if value is not None
+    )
     if told:
         yield from wrapped(told, width, tone="dim", indent=_INDENT)
 

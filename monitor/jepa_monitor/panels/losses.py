@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import attrs
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.cells import Cell, Stretch, columns

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.spec import Tone
 from jepa_monitor.model.ranks import Lane, LossSpread, Ranks

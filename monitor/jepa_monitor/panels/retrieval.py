@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import attrs
 
-from jepa_core.presentation.figures import change_text, figure_text
+from jepa_core.figures import change_text, figure_text, rank_text
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.watch.nulls import RankedNulls
 from jepa_monitor.charts.look import Look
@@ -39,6 +39,8 @@ _FIGURES = (
 class Comparison:
     """One retrieval figure."""
 
+    name: str
+    """The metric's."""
     words: str
     unit: str
     value: float
@@ -62,6 +64,7 @@ def comparisons(view: RunView) -> tuple[Comparison, ...]:
 def _beside_null(words: str, unit: str, name: str, view: RunView, nulls: RankedNulls) -> Comparison:
     null = nulls.to_beat(name)
     return Comparison(
+        name=name,
         words=words,
         unit=unit,
         value=view.finals[name],
@@ -79,7 +82,7 @@ def retrieval_content(view: RunView, width: int, look: Look) -> Content:
     lines += tuple(line(Span(words, "dim")) for words in _remarks(view))
     batch = view.finals.get("retrieval.mrr")
     if batch is not None:
-        lines += (line(Span(f"within the batch  MRR {figure_text(batch)}", "dim")),)
+        lines += (line(Span(f"within the batch  MRR {rank_text(batch)}", "dim")),)
     if not lines:
         return Content(lines=(line(Span("no validation yet", "dim")),))
     return Content(lines=lines, figure=_judged(figures, view, look))
@@ -90,12 +93,12 @@ def _rows(comparison: Comparison, look: Look) -> Iterator[list[Cell]]:
     words = "" if change is None or not math.isfinite(change) else change_text(change)
     yield [
         line(comparison.words),
-        line(Span(figure_text(comparison.value, comparison.unit), is_bold=True)),
+        line(Span(figure_text(comparison.value, comparison.unit, of=comparison.name), is_bold=True)),
         Stretch(lambda room: bar(comparison.value, room, look)),
         line(Span(words, "good" if change is not None and change > 0 else "bad")),
     ]
     if null is not None:
-        figure = line(Span(figure_text(null, comparison.unit), "dim"))
+        figure = line(Span(figure_text(null, comparison.unit, of=comparison.name), "dim"))
         yield [line(Span(f"  {comparison.title}", "dim")), figure, Stretch(lambda room: bar(null, room, look, "dim"))]
 
 
@@ -111,7 +114,7 @@ def _beside_chance(view: RunView, look: Look) -> Iterator[Line]:
 
 
 def _remarks(view: RunView) -> Iterator[str]:
-    found = [f"{name} {value:.3f}" for name, value in controls(view).items()]
+    found = [f"{name} {rank_text(value)}" for name, value in controls(view).items()]
     for start in range(0, len(found), 2):  # two fit the panel beside others
         yield f"  {' · '.join(found[start : start + 2])}"
     candidates = num_candidates(view)

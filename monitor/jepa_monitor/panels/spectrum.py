@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_monitor.charts.bars import draw_bars, log_range
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.spec import Tone

@@ -11,7 +11,7 @@ from typing import ClassVar
 import attrs
 from textual.message import Message
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.run_directory.status import ALIVE
 from jepa_monitor.charts.look import Look
 from jepa_monitor.model.run_view import RunView

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import attrs
 import numpy as np
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.presentation.quantity import duration_text
 from jepa_monitor.charts.drawing import draw_chart
 from jepa_monitor.charts.look import Look

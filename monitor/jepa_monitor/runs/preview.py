@@ -11,6 +11,7 @@ from pathlib import Path
 
 from textual.message import Message
 
+from jepa_core.figures import rank_text
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.status import ALIVE
@@ -66,11 +67,11 @@ def _words(run: RunSummary, view: RunView | None, width: int, look: Look) -> Ite
     whole = line(state, took)
     yield from (whole,) if whole.width <= width else (state, line(took))
     if run.best_mrr is not None:
-        yield line(Span("best MRR ", "dim"), Span(f"{run.best_mrr:.3f}", is_bold=True), "  ", gain_line(run))
+        yield line(Span("best MRR ", "dim"), Span(rank_text(run.best_mrr), is_bold=True), "  ", gain_line(run))
     else:
         yield line(Span("no validation yet", "dim"))
     if run.null_mrr is not None:
-        yield line(Span(f"null     {run.null_mrr:.3f}  {null_title(run.null)}", "dim"))
+        yield line(Span(f"null     {rank_text(run.null_mrr)}  {null_title(run.null)}", "dim"))
     if run.outcome:
         against = f" against {foreign(run.baseline, 40)}" if run.baseline else ""
         verdict = line(Span("verdict  ", "dim"), outcome_line(run))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import attrs
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text, rank_text
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.presentation.runs_table import cut_in_the_middle
 from jepa_core.run_directory.clock import local_time
@@ -77,7 +77,7 @@ def _against(run: RunSummary) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+    return "" if value is None else rank_text(value)
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.presentation.quantity import duration_text
 from jepa_core.run_directory.clock import local_time
 from jepa_monitor.alerts import Alert, AlertBook, HistoryEntry, Moment

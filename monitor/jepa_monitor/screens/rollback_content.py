@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jepa_core.presentation.figures import figure_text
+from jepa_core.figures import figure_text
 from jepa_core.recorded_numbers import decode_number
 from jepa_core.rollback.plan import rollback_command
 from jepa_core.rollback.requests import PendingRequest, RequestAnswer

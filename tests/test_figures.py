@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jepa_core.presentation.figures import change_text, figure_text, limit_text, value_beside_limit
+from jepa_core.figures import change_text, difference_text, figure_text, limit_text, value_beside_limit
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,29 @@ from jepa_core.presentation.figures import change_text, figure_text, limit_text,
 )
 def test_figures_show_the_digits_that_carry_information(value: float, unit: str, text: str) -> None:
     assert figure_text(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("of", "text"),
+    [
+        ("val.retrieval.above_null_low", "0.006"),
+        ("val.retrieval.above_null_low > 0", "0.006"),
+        ("val.hard.mrr > val.hard.null_mrr", "0.006"),
+        ("val.retrieval.null.motion.mrr", "0.006"),
+        ("grad.norm", "0.0058"),
+        ("val.retrieval.mrr > lr", "0.006"),
+        ("loss.mrr_like > 0", "0.0058"),
+        ("", "0.0058"),
+    ],
+)
+def test_reciprocal_ranks_have_three_decimals_wherever_they_stand(of: str, text: str) -> None:
+    assert figure_text(0.0058, of=of) == value_beside_limit(0.0058, 0, of=of) == text
+
+
+def test_the_end_of_an_interval_is_told_from_zero() -> None:
+    assert difference_text(0.0234, 0.0058, 0.0412) == "+0.023 [0.006, 0.041]"
+    assert difference_text(-0.11, -0.192, -0.0002) == "−0.110 [−0.192, −2e−4]"
+    assert difference_text(0.0, 0.0, 0.0) == "0.000 [0.000, 0.000]"
 
 
 @pytest.mark.parametrize(

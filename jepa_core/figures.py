@@ -6,20 +6,29 @@ Units and operators may come from a run directory, so they are cleaned here.
 from __future__ import annotations
 
 import math
+import re
 
 from jepa_core.visible_text import clean
 
+RANK_DECIMALS = 3
+"""Of reciprocal ranks, their means and differences, wherever they stand: side by side they would differ otherwise."""
+
+_OF_RANKS = re.compile(r"\.(?:(?:null|blind|medoid|chance)_)?mrr$|\.above_null(?:_low|_high)?$")
+_NAME = re.compile(r"[a-z_][\w]*(?:\.\w+)+")
 _MOST_DECIMALS = 6
 _LONGEST_UNIT = 24
 _SMALLEST_PLAIN = 1e-3
 """Smaller figures are told with a power of ten."""
 
 
-def figure_text(value: float, unit: str = "", *, decimals: int | None = None) -> str:
+def figure_text(value: float, unit: str = "", *, decimals: int | None = None, of: str = "") -> str:
     """0.412 → "0.412", 0.141 in % → "14.1 %", 12.43 → "12.4", 30.0 → "30"; non-finite as nan, inf, −inf.
 
-    Two digits at least, so that a small learning rate is not told as another: 0.0005 → "5e−4".
+    Two digits at least, so that a small learning rate is not told as another: 0.0005 → "5e−4"; but three decimals of
+    reciprocal ranks, where `of`, a metric's name or a rule, is of such: 0.0058 → "0.006".
     """
+    if decimals is None and math.isfinite(value) and _is_of_ranks(of):
+        return rank_text(value)
     scaled = value * 100 if unit == "%" else value
     if decimals is None and 0 < abs(scaled) < _SMALLEST_PLAIN:
         return _power(scaled) + _suffix(unit)
@@ -38,10 +47,21 @@ def limit_text(operator: str, limit: float, unit: str = "") -> str:
     return f"{clean(operator, 2)} {shown}{_suffix(unit)}".strip()
 
 
-def value_beside_limit(value: float, limit: float | None, unit: str = "") -> str:
-    """A value with enough digits to be told from its limit, unless they are equal."""
+def rank_text(value: float) -> str:
+    """A reciprocal rank, or a mean or difference of such: 0.9466 → "0.947", 1.0 → "1.000"."""
+    return f"{value:.{RANK_DECIMALS}f}".replace("-", "−")
+
+
+def difference_text(mean: float, low: float, high: float) -> str:
+    """A difference of reciprocal ranks with its interval, such as "+0.048 [0.031, 0.066]"."""
+    low_text, high_text = (value_beside_limit(end, 0.0, of=".mrr") for end in (low, high))
+    return f"{'+' if mean > 0 else ''}{rank_text(mean)} [{low_text}, {high_text}]"
+
+
+def value_beside_limit(value: float, limit: float | None, unit: str = "", *, of: str = "") -> str:
+    """A value with enough digits to be told from its limit, unless they are equal; `of` as of `figure_text`."""
     scale = 100 if unit == "%" else 1
-    decimals = _decimals(value * scale, unit)
+    decimals = RANK_DECIMALS if _is_of_ranks(of) else _decimals(value * scale, unit)
     shown = figure_text(value, unit, decimals=decimals)
     if limit is None or not math.isfinite(value) or not math.isfinite(limit):
         return shown
@@ -58,6 +78,11 @@ def change_text(change: float) -> str:
     percent = abs(change) * 100
     digits = 0 if percent >= 1 or percent == 0 else 1 if percent >= 0.095 else 2
     return f"{'−' if change < 0 else '+'}{_number(percent, digits)} %"
+
+
+def _is_of_ranks(what: str) -> bool:
+    names = _NAME.findall(what) or [what]
+    return all(map(_OF_RANKS.search, names))
 
 
 def _suffix(unit: str) -> str:
