@@ -119,6 +119,14 @@ class DamagedDistribution:
         return f"install {self.distribution} again or tell its author"
 
 
+def _not_of_a_name(stem: str) -> str:
+    """What keeps a file's name from being a module's: letters of any alphabet, digits and _ may be in it."""
+    wrong = dict.fromkeys(sign for sign in stem if not f"_{sign}".isidentifier())
+    if any("\ud800" <= sign <= "\udfff" for sign in wrong):
+        return "it holds bytes that are no text in this terminal's encoding"
+    return f"it holds {', '.join(map(repr, wrong))}" if wrong else f"it begins with {stem[0]!r}"
+
+
 @attrs.frozen
 class LocalFile:
     """A file given by `--plugin`; it is hashed and run as read once, so that the sum is that of what ran."""
@@ -136,8 +144,8 @@ class LocalFile:
             raise PluginError(f"--plugin {path}: expected a Python file, such as my_loss.py")
         if not path.stem.isidentifier():
             raise PluginError(
-                f"--plugin {path}: {path.stem!r} can be no module's name, which has letters, digits and _ alone and "
-                "begins with no digit. Rename the file, such as to my_loss.py."
+                f"--plugin {path}: {path.stem!r} can be no module's name in Python: {_not_of_a_name(path.stem)}. "
+                "Rename the file, such as to my_loss.py."
             )
         try:
             with open_plain(path, follow_links=True) as file:

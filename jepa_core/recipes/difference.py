@@ -10,6 +10,9 @@ import attrs
 from jepa_core.recipes.recorded_extras import IGNORED_KEYS
 from jepa_core.recipes.writing import toml_key
 
+_VALUE = ""
+"""In place of a name, where a key has a value on some side; as a name it would stand in quotes."""
+
 
 @attrs.frozen
 class Change:
@@ -23,11 +26,29 @@ class Change:
 
 
 def recipe_difference(left: Mapping[str, Any], right: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Every key whose value differs, in the order of `left`, then what only `right` has."""
-    left_values, right_values = (dict(_leaves("", _read(side))) for side in (left, right))
-    keys = [*left_values, *(key for key in right_values if key not in left_values)]
-    changes = (Change(key, left_values.get(key), right_values.get(key)) for key in keys)
+    """Every key whose value differs, in the order of `left`; what only `right` has at the end of the table that it is
+    in, so that each table is in one place."""
+    left_values, right_values = (dict(_leaves((), _read(side))) for side in (left, right))
+    tables: dict[str, Any] = {}
+    for path in (*left_values, *right_values):
+        node = tables
+        for name in (*path, _VALUE):
+            node = node.setdefault(name, {})
+    changes = (Change(_dotted(path), left_values.get(path), right_values.get(path)) for path in _paths(tables))
     return tuple(change for change in changes if not _equal(change.left, change.right))
+
+
+def _paths(tables: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for name, node in tables.items():
+        if name == _VALUE:
+            yield ()
+        else:
+            yield from ((name, *rest) for rest in _paths(node))
+
+
+def _dotted(path: tuple[str, ...]) -> str:
+    """Names in the order of a key; those of rules, in brackets, follow their list."""
+    return "".join(name if not place or name.startswith("[") else f".{name}" for place, name in enumerate(path))
 
 
 def _read(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,16 +56,16 @@ def _read(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in table.items() if key not in IGNORED_KEYS}
 
 
-def _leaves(key: str, node: Any) -> Iterator[tuple[str, Any]]:
+def _leaves(path: tuple[str, ...], node: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
     if isinstance(node, Mapping) and node:
         for name, entry in node.items():
-            yield from _leaves(f"{key}.{toml_key(name)}" if key else toml_key(name), entry)
+            yield from _leaves((*path, toml_key(name)), entry)
     elif _has_ids(node):
         for entry in node:
-            yield from _leaves(f"{key}[{entry['id']}]", {name: v for name, v in entry.items() if name != "id"})
+            yield from _leaves((*path, f"[{entry['id']}]"), {name: v for name, v in entry.items() if name != "id"})
     elif not (isinstance(node, Mapping | list) and not node):
         # What is empty on one side is told by what the other side has.
-        yield key, node
+        yield path, node
 
 
 def _has_ids(node: Any) -> bool:

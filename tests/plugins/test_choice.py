@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -124,11 +125,26 @@ def test_a_local_file_that_cannot_be_one_is_an_error(tmp_path: Path, name: str) 
         discover(choice=PluginChoice(files=(tmp_path / name,)))
 
 
-@pytest.mark.parametrize("name", ["my-loss.py", "2nd.py", "my loss.py"])
-def test_a_python_file_whose_name_is_no_modules_is_told_so(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("my-loss.py", "it holds '-'"),
+        ("2nd.py", "it begins with '2'"),
+        ("my loss.v2.py", "it holds ' ', '.'"),
+        ("Ã¼.py", "it holds '¼'"),  # ü.py, read as Latin-1
+        (os.fsdecode(b"\xfc.py"), "it holds bytes that are no text in this terminal's encoding"),
+    ],
+)
+def test_a_python_file_whose_name_is_no_modules_is_told_so(tmp_path: Path, name: str, why: str) -> None:
     (path := tmp_path / name).write_text("")
-    with pytest.raises(PluginError, match=f"'{path.stem}' can be no module's name.*Rename the file"):
+    with pytest.raises(PluginError) as caught:
         discover(choice=PluginChoice(files=(path,)))
+    assert f"can be no module's name in Python: {why}. Rename the file" in str(caught.value)
+
+
+def test_a_module_may_have_letters_of_any_alphabet(tmp_path: Path) -> None:
+    (path := tmp_path / "fröhlich.py").write_text(COMPONENT.format(kind="mine"))
+    assert discover(choice=PluginChoice(files=(path,))).get("aggregator", "mine") is not None
 
 
 def test_an_exception_without_a_text_is_named_alone(
