@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -702,6 +702,7 @@ class SlowData:
 class ReplacesTheRun:
     """Fails to load, once another folder has the run directory's name."""
 
+    kind: ClassVar[str] = "replaces_the_run"
     runs_dir: Path
 
     def build(self, facts: Any) -> SequenceDataset:
