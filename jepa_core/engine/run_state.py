@@ -229,13 +229,15 @@ def try_child(checkpoint: Checkpoint | None, recipe: Recipe, *, shape: DataShape
         recipe: the changed one.
         shape: of the data, which is built where that is not known and there is no checkpoint.
     """
-    try:
-        if checkpoint is not None:
+    if checkpoint is not None:
+        try:
             return Trial(anew=_starts_anew(*_checked(checkpoint, recipe, inherits=True)))
+        except CheckpointError as error:
+            return Trial(fault=without_advice(error))
+    try:
         parts_outline(recipe, shape or DataShape.of(built_dataset(recipe)))
     except JepaError as error:
-        is_of_checkpoint = checkpoint is not None and isinstance(error, CheckpointError)
-        return Trial(fault=without_advice(error) if is_of_checkpoint else str(error))
+        return Trial(fault=str(error))
     return Trial()
 
 

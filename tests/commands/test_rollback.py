@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 from jepa_core.cli import main
-from jepa_core.engine import checkpoint
 from jepa_core.facts import DatasetFacts
 from jepa_core.presentation.training_screen import TrainingScreen
 from jepa_core.registry import installed
@@ -540,13 +540,12 @@ def test_a_plan_reads_the_checkpoint_that_it_goes_back_to_once(
 ) -> None:
     """To see that the changed recipe can go on from it, and what of it would start anew."""
     reads: list[str] = []
-    load_file = checkpoint.load_file
 
     def counted(path: Path) -> Any:
         reads.append(path.parent.name)
         return load_file(path)
 
-    monkeypatch.setattr(checkpoint, "load_file", counted)
+    monkeypatch.setattr("jepa_core.engine.checkpoint.load_file", counted)
     assert runs.rollback(finished, "--dry-run", "--set", "projector.dim=8") == 0
     assert reads == ["step-3"]
 
