@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -50,9 +50,16 @@ def plain_descriptor(
             raise NotPlainError(path, "it is a symbolic link, which could lead anywhere") from error
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
+        let_go(descriptor)
         raise NotPlainError(path)
     return descriptor
+
+
+def let_go(descriptor: int) -> None:
+    """Close what was read, or what is on disk already. It is closed whatever is said, so that a disk which refuses
+    this too takes nothing with it."""
+    with suppress(OSError):
+        os.close(descriptor)
 
 
 def own_descriptor(path: Path, flags: int, *, folder: int | None = None) -> int:
@@ -66,7 +73,7 @@ def own_descriptor(path: Path, flags: int, *, folder: int | None = None) -> int:
     descriptor = plain_descriptor(path, flags, folder=folder)
     names = os.fstat(descriptor).st_nlink
     if names > 1:
-        os.close(descriptor)
+        let_go(descriptor)
         raise NotPlainError(path, f"it has {names} names (hard links), and would change under all; put a copy there")
     return descriptor
 

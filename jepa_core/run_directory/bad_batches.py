@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 import orjson
 
-from jepa_core.plain_files import folder_descriptor, opened_folder, read_plain
+from jepa_core.plain_files import folder_descriptor, let_go, opened_folder, read_plain
 from jepa_core.run_directory.layout import BAD_BATCHES
 from jepa_core.run_directory.replacing import put_aside, replace_in
 
@@ -105,7 +105,7 @@ def write_bad_batch(run: Path, batch: BadBatch, tensors: bytes = b"") -> str | N
         content = attrs.asdict(batch, filter=lambda attribute, _: attribute.name != "path")
         replace_in(inner, f"{batch.name}.json", orjson.dumps(content))
     finally:
-        os.close(inner)
+        let_go(inner)
     return f"{BAD_BATCHES}/{batch.name}.json"
 
 

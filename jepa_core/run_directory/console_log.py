@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from jepa_core.disk_errors import remedy
-from jepa_core.plain_files import opened_folder, own_descriptor
+from jepa_core.plain_files import let_go, opened_folder, own_descriptor
 from jepa_core.run_directory.layout import CONSOLE
 from jepa_core.run_directory.replacing import not_opened, put_aside
 
@@ -65,7 +65,7 @@ class ConsoleLog(io.RawIOBase):
                 pass
             put_aside(self._folder, CONSOLE)
             anew = self._opened()
-            os.close(self._descriptor)
+            let_go(self._descriptor)
             self._descriptor = anew
             return True
         return False
@@ -97,5 +97,4 @@ class ConsoleLog(io.RawIOBase):
         if not self.closed:
             super().close()
             for descriptor in (self._descriptor, self._folder):
-                with contextlib.suppress(OSError):
-                    os.close(descriptor)
+                let_go(descriptor)

@@ -17,7 +17,7 @@ import orjson
 
 from jepa_core.disk_errors import remedy
 from jepa_core.errors import RunDirectoryError
-from jepa_core.plain_files import open_plain, opened_folder, own_descriptor
+from jepa_core.plain_files import let_go, open_plain, opened_folder, own_descriptor
 from jepa_core.recorded_numbers import encode
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock
 from jepa_core.run_directory.naming import typed_name
@@ -156,7 +156,7 @@ class LineAppender:
         else:
             # Under the number that it had: another thread may be about to sync it.
             os.dup2(descriptor, self._descriptor, inheritable=False)
-            os.close(descriptor)
+            let_go(descriptor)
         self._stump_at = None
         end = end_of_last_line(self._descriptor)
         if end < os.fstat(self._descriptor).st_size:
@@ -164,8 +164,7 @@ class LineAppender:
 
     def _close_all(self) -> None:
         if self._descriptor >= 0:
-            with contextlib.suppress(OSError):  # the lines are written, and it is closed whatever it says
-                os.close(self._descriptor)
+            let_go(self._descriptor)
             self._descriptor = -1
         self._held.close()
 

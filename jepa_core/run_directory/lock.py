@@ -20,7 +20,7 @@ import attrs
 import orjson
 
 from jepa_core.errors import RunDirectoryError
-from jepa_core.plain_files import own_descriptor, plain_descriptor
+from jepa_core.plain_files import let_go, own_descriptor, plain_descriptor
 from jepa_core.run_directory.clock import SYSTEM_CLOCK, Clock, local_time
 from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL, LOCK, linked
 from jepa_core.run_directory.replacing import is_put_aside, not_opened
@@ -45,7 +45,7 @@ def _is_held(opened: Callable[[], int]) -> bool:
     except OSError:
         return False
     finally:
-        os.close(descriptor)
+        let_go(descriptor)
     return False
 
 
@@ -126,7 +126,7 @@ class RunLock:
         """Let go; a second call does nothing."""
         for descriptor in (self._descriptor, self.folder):
             if descriptor >= 0:
-                os.close(descriptor)
+                let_go(descriptor)
         self._descriptor = self.folder = -1
 
     def __enter__(self) -> RunLock:
@@ -152,7 +152,7 @@ class RunLock:
             _lock_patiently(anew)
         except OSError as error:
             holder = _holder(anew)
-            os.close(anew)
+            let_go(anew)
             if not isinstance(error, BlockingIOError):
                 return None
             return Loss(
@@ -160,7 +160,7 @@ class RunLock:
                 path=None,
                 remedy="Leave it to that process.",
             )
-        os.close(self._descriptor)
+        let_go(self._descriptor)
         self._descriptor = anew
         with contextlib.suppress(OSError):
             self._sign()

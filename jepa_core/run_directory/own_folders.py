@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from jepa_core.plain_files import folder_descriptor
+from jepa_core.plain_files import folder_descriptor, let_go
 from jepa_core.run_directory.layout import CHECKPOINTS, CONTROL
 from jepa_core.run_directory.replacing import put_aside
 
@@ -52,7 +52,7 @@ class OwnFolders:
             with contextlib.suppress(FileNotFoundError):  # it never was: whoever needs it makes it
                 self._held[name] = self._opened(name)
                 if before is not None:
-                    os.close(before)
+                    let_go(before)
 
     def lost(self) -> Iterator[tuple[str, str]]:
         """Look at all of them; those that were deleted or replaced since the last call: the name, and what there is to
@@ -71,7 +71,7 @@ class OwnFolders:
     def close(self) -> None:
         """Let them go."""
         while self._held:
-            os.close(self._held.popitem()[1])
+            let_go(self._held.popitem()[1])
 
     def _opened(self, name: str) -> int:
         return folder_descriptor(Path(name), folder=self._run)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -218,3 +219,18 @@ def test_a_directory_that_was_removed_is_nowhere(tmp_path: Path) -> None:
     assert loss.path is None
     assert "removed" in loss.what
     assert not run.exists()
+
+
+def test_a_disk_that_refuses_to_close_files_ends_no_run_and_keeps_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, close = RunLock(tmp_path), os.close
+
+    def refused(descriptor: int) -> None:
+        close(descriptor)
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "close", refused)
+        lock.release()
+    RunLock(tmp_path).release()
