@@ -11,7 +11,7 @@ from jepa_core.audit.bench import Bench
 from jepa_core.audit.fields import Field, fields_of, with_value
 from jepa_core.audit.rebuilding import Change, take_over_state
 from jepa_core.audit.replacements import AverageConfig, UnquantizedConfig
-from jepa_core.audit.report import ORDER_UNSEEN, EffectRow, Kind
+from jepa_core.audit.report import ONE_OBSERVATION, ORDER_UNSEEN, EffectRow, Kind
 from jepa_core.audit.trial import CLEAR, NO_EFFECT, Effect, relative_change
 from jepa_core.engine.seeds import seed_phase
 from jepa_core.facts import EncoderFacts
@@ -72,7 +72,7 @@ def _is_rounding(bench: Bench, effect: Effect) -> bool:
 def no_time_reason(context_length: int, identical: float) -> str:
     """Why nothing can depend on which observation of context is which; empty when something can."""
     if context_length == 1:
-        return "there is only one observation of context"
+        return ONE_OBSERVATION
     same = identical_reason(context_length, identical)
     return f"{same}: any weights that sum to one give their mean" if same else ""
 

@@ -8,12 +8,16 @@ from typing import Any
 import attrs
 
 from jepa_core.audit.fields import with_value
-from jepa_core.audit.report import ORDER_UNSEEN, EffectRow
+from jepa_core.audit.report import ONE_OBSERVATION, ORDER_UNSEEN, EffectRow
 from jepa_core.audit.trial import NUM_STEPS
 from jepa_core.recipes.tables import Recipe
 from jepa_core.watch.findings import Finding
 
-_LONGER_CONTEXT = 'Use data with more than one observation before the target (data.kind = "traces" or "arc")'
+_WHERE_IT_MATTERS = {
+    True: "with more than one observation before the target",
+    False: "whose context changes from one observation to the next",
+}
+"""By whether there is one alone now: sequences in which an aggregator has something to do."""
 
 
 def effect_findings(rows: Iterable[EffectRow], recipe: Recipe, losses_found: set[str]) -> Iterator[Finding]:
@@ -38,8 +42,9 @@ def effect_findings(rows: Iterable[EffectRow], recipe: Recipe, losses_found: set
 def aggregator_finding(row: EffectRow, recipe: Recipe) -> Finding:
     """The aggregator cannot matter."""
     because = f": {row.reason}" if row.reason else " in the first three steps: it gives the mean over time"
-    change = _one_grid(recipe)
     on_purpose = getattr(recipe.data, "context_length", None) == 1
+    change = _one_observation(recipe) if row.reason and not on_purpose else {"aggregator": {"kind": "mean"}}
+    instead = "data.context_length = 1" if "data" in change else "aggregator.kind = mean"
     return Finding(
         name="aggregator without effect",
         # With one observation there is no time to make something of, and the recipe asks for one.
@@ -48,9 +53,9 @@ def aggregator_finding(row: EffectRow, recipe: Recipe) -> Finding:
         if row.reason
         else f"The {row.name} has no effect on this data{because}.",
         evidence=_evidence(row),
-        advice="aggregator.kind = mean would give the same."
-        if on_purpose
-        else f"{_LONGER_CONTEXT}, or {'data.context_length = 1' if 'data' in change else 'aggregator.kind = mean'}.",
+        advice=f"Give sequences {_WHERE_IT_MATTERS[row.reason == ONE_OBSERVATION]}, or {instead}."
+        if row.reason and not on_purpose
+        else "aggregator.kind = mean would give the same.",
         set=change,
     )
 
@@ -82,10 +87,8 @@ def order_finding(row: EffectRow) -> Finding:
     )
 
 
-def _one_grid(recipe: Recipe) -> Mapping[str, Any]:
-    """The smallest recipe change that is honest about it."""
-    if getattr(recipe.data, "context_length", None) == 1:
-        return {"aggregator": {"kind": "mean"}}
+def _one_observation(recipe: Recipe) -> Mapping[str, Any]:
+    """The smallest recipe change that is honest about a context with nothing to tell apart."""
     try:
         with_value(recipe, "data", "context_length", 1)
     except (ValueError, TypeError, attrs.exceptions.AttrsAttributeNotFoundError):

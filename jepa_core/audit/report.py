@@ -21,6 +21,9 @@ def largest_of(changes: Sequence[float]) -> float:
     return math.nan if any(map(math.isnan, changes)) else max(changes)
 
 
+ONE_OBSERVATION = "there is only one observation of context"
+"""Why an aggregator has nothing to do, as far as the data is to blame."""
+
 ORDER_UNSEEN = "the aggregator does not see the order"
 """Why the order of the context has no effect, where the context changes."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from jepa_core.audit.effect_audit import identical_reason, no_time_reason
 from jepa_core.audit.effect_findings import effect_findings
-from jepa_core.audit.report import ORDER_UNSEEN, EffectRow, Kind
+from jepa_core.audit.report import ONE_OBSERVATION, ORDER_UNSEEN, EffectRow, Kind
 from jepa_core.contracts import Space
 from jepa_core.metrics import Metric
 from jepa_core.recipes.tables import Recipe
@@ -20,6 +20,7 @@ from jepa_plugins.grids.space import GridSpace
 
 RecipeMaker = Callable[..., Recipe]
 AGGREGATOR, ORDER = "aggregator attention", "context order"
+COPIES = "all 3 observations of context identical in 100 % of sequences"
 
 
 @attrs.frozen(kw_only=True)
@@ -112,8 +113,21 @@ def test_an_idle_aggregator_is_answered_by_the_smallest_change_that_the_data_all
     tiny_recipe: RecipeMaker, data: Shortened | None, severity: str, change: dict[str, Any]
 ) -> None:
     recipe = tiny_recipe() if data is None else attrs.evolve(tiny_recipe(), data=data)
-    finding = found(recipe, row(AGGREGATOR))["aggregator without effect"]
+    finding = found(recipe, row(AGGREGATOR, reason=COPIES))["aggregator without effect"]
     assert (finding.severity, finding.set) == (severity, change)
+
+
+def test_what_is_advised_is_of_the_data_that_are_there(tiny_recipe: RecipeMaker) -> None:
+    recipe = attrs.evolve(tiny_recipe(), data=Shortened())
+    copies, mean = (
+        found(recipe, row(AGGREGATOR, reason=reason))["aggregator without effect"] for reason in (COPIES, "")
+    )
+    assert copies.advice == (
+        "Give sequences whose context changes from one observation to the next, or data.context_length = 1."
+    )
+    short = found(tiny_recipe(), row(AGGREGATOR, reason=ONE_OBSERVATION))["aggregator without effect"]
+    assert short.advice == "Give sequences with more than one observation before the target, or aggregator.kind = mean."
+    assert (mean.advice, mean.set) == ("aggregator.kind = mean would give the same.", {"aggregator": {"kind": "mean"}})
 
 
 @pytest.mark.parametrize(
