@@ -72,6 +72,28 @@ def test_files_of_a_folder_are_frames_in_the_order_of_their_numbers(recordings: 
     assert dataset.train.labels == {}
 
 
+@pytest.mark.parametrize(("stride", "share"), [(1, 0.1), (1, 0.5), (2, 0.2), (5, 0.3)])
+def test_a_single_recording_is_split_in_time_and_no_frame_is_on_both_sides(
+    tmp_path: Path, stride: int, share: float
+) -> None:
+    for number in range(60):
+        write(tmp_path / f"{number}.png", number)
+    dataset = built(tmp_path, context_length=2, stride=stride, validation_share=share)
+    train, validation = (
+        (split.observations["pixels"].mean((2, 3, 4)) * 255).round().int().tolist()
+        for split in (dataset.train, dataset.validation)
+    )
+    assert all(window == [window[0], window[0] + 1, window[0] + 2] for window in train + validation)
+    assert train[0] == [0, 1, 2]
+    first = validation[0][0]
+    assert max(map(max, train)) < first <= max(map(max, train)) + stride + 3, "only what shares frames is left out"
+    assert len(validation) == pytest.approx(share * (len(train) + len(validation)), abs=3)
+    assert set(dataset.train.tasks.tolist()).isdisjoint(dataset.validation.tasks.tolist())
+    assert len(dataset.validation.tasks.unique()) >= min(10, len(validation)), "an interval needs tasks"
+    assert dataset.description.startswith("1 recording, ")
+    assert dataset.notes == (f"a single recording is split in time: from frame {first + 1} of 60 on it validates",)
+
+
 def test_windows_start_a_stride_apart(recordings: Path) -> None:
     pixels, _ = whole(built(recordings, context_length=2, stride=3))
     assert (pixels[:, 0].mean((1, 2, 3)) * 255).round().tolist() == [0, 100, 103]
@@ -183,7 +205,8 @@ def test_what_cannot_be_used_is_refused_with_what_to_do(recordings: Path, tmp_pa
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "holds no image: files ending in .jpeg, .jpg, .png" in refusal(empty)
-    assert "holds one recording, and at least 2" in refusal(recordings / "a")
+    message = refusal(recordings / "a")
+    assert "holds one recording, of 5 images: its last part would validate, and each part needs 4, 3 of" in message
     message = refusal(recordings, context_length=5)
     assert f"{recordings / 'a'} holds 5 images, and a sequence needs 6" in message
     assert "lower data.context_length" in message

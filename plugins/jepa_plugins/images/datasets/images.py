@@ -1,9 +1,9 @@
 """A folder of PNG and JPEG files as sequences: the frames of recordings, or crops of each image.
 
 `frames = "files"`: the files of one folder, in the order of their names with numbers counted ("2" before "10"), are
-the frames of a recording, and sequences are windows over it. A recording is a task. `frames = "crops"`: each image is a
-task and gives one sequence, of T random crops and one more as the target, in the manner of multi-crop training (Caron
-et al., arXiv 2006.09882).
+the frames of a recording, and sequences are windows over it. A recording is a task; a single one is split in time.
+`frames = "crops"`: each image is a task and gives one sequence, of T random crops and one more as the target, in the
+manner of multi-crop training (Caron et al., arXiv 2006.09882).
 
 Files and folders whose names begin with a dot, symbolic links to folders, and links to files elsewhere are left out.
 
@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Observations, SequenceDataset, Space
+from jepa_core.contracts import Observations, SequenceDataset, Sequences, Space
 from jepa_core.errors import DataError, PluginError
 from jepa_core.facts import DatasetFacts
 from jepa_core.metrics import Metric
@@ -34,6 +34,7 @@ from jepa_core.plain_files import obstacle, open_plain
 from jepa_core.settings import setting
 from jepa_core.spaces import shape_text
 from jepa_core.task_split import TaskSplit, fingerprint
+from jepa_plugins.arrays.windows import Cut, stretches
 from jepa_plugins.data_path import data_path, reason, require_there
 from jepa_plugins.images.space import ImageSpace
 
@@ -72,7 +73,12 @@ class ImageFolderConfig:
         "sides of the smallest crop, as a share of the image's", default=0.5, above=0, at_most=1
     )
     seed: int = setting("decides crops and the split; the run's seed does not", default=0, at_least=0)
-    validation_share: float = setting("share of recordings, or of images, that validate", default=0.1, above=0, below=1)
+    validation_share: float = setting(
+        "share of recordings, or of images, that validate; of a single recording the last part",
+        default=0.1,
+        above=0,
+        below=1,
+    )
 
     @classmethod
     def example(cls, folder: Path) -> ImageFolderConfig:
@@ -109,20 +115,18 @@ class ImageFolderConfig:
         sizes: set[tuple[int, int]] = set()
         split = self._crops if self.frames == "crops" else self._windows
         sequences = split(root, images, sizes)
-        train, validation = TaskSplit(share=self.validation_share, seed=self.seed).apply(
-            Observations({"pixels": sequences.pixels}), tasks=sequences.tasks, labels=sequences.labels
-        )
-        what = "images" if self.frames == "crops" else "recordings"
+        train, validation = sequences.split(TaskSplit(share=self.validation_share, seed=self.seed))
+        what = "image" if self.frames == "crops" else "recording"
         lead = "symbolic link leads out of {} and was" if num_links == 1 else "symbolic links lead out of {} and were"
         notes: tuple[str, ...] = (f"{num_links:,} {lead.format(root)} left out",) if num_links else ()
         if self.frames == "files":
-            notes += self._resized(sizes)
+            notes += (*self._resized(sizes), *sequences.notes)
         return SequenceDataset(
             space=ImageSpace(channels=self.channels, height=self.height, width=self.width),
             train=train,
             validation=validation,
             task_names=sequences.task_names,
-            description=f"{len(sequences.task_names):,} {what}, {sequences.summary()}",
+            description=f"{sequences.num_read:,} {what}{'' if sequences.num_read == 1 else 's'}, {sequences.summary()}",
             fingerprint=fingerprint(train, validation),
             notes=notes,
         )
@@ -142,12 +146,8 @@ class ImageFolderConfig:
         """Windows over the files of each folder."""
         num_places = self.context_length + 1
         recordings = {folder: list(files) for folder, files in groupby(images, key=lambda image: image.parent)}
-        if len(recordings) < 2:
-            raise DataError(
-                f"{root} holds one recording, and at least 2 are needed, 1 to train and 1 to validate: put the frames "
-                "of each into a folder of its own. Of a single one the end validates where its frames are saved as an "
-                "array (time, H, W, C), for data.kind = \"arrays\". For still images there is data.frames = 'crops'."
-            )
+        if len(recordings) == 1:
+            return self._single(root, images, sizes)
         for folder, files in recordings.items():
             if len(files) < num_places:
                 raise DataError(
@@ -165,6 +165,36 @@ class ImageFolderConfig:
         # A recording's own folder is no label: no other recording would share it.
         kinds = [folder.parts[0] if len(folder.parts) > 1 else "" for folder in recordings]
         return _Sequences.of(torch.stack(windows), tasks, [str(folder) for folder in recordings], kinds)
+
+    def _single(self, root: Path, images: list[Path], sizes: set[tuple[int, int]]) -> _Sequences:
+        """Windows over the one recording that there is: its last part validates, and none shares a frame with that."""
+        cut = Cut(num_places=self.context_length + 1, length=1, is_windowed=False, stride=self.stride)
+        if cut.shortage(len(images), to_split=True):
+            raise DataError(
+                f"{root} holds one recording, of {len(images)} image{'' if len(images) == 1 else 's'}: its last part "
+                f"would validate, and each part needs {cut.span}, {self.context_length} of context and the target. Add "
+                "frames, put those of other recordings into folders of their own, or lower data.context_length; for "
+                "still images there is data.frames = 'crops'."
+            )
+        pixels = _in_threads(lambda image: self._read(root / image, [_WHOLE], sizes), images)
+        windows = cut.windows(pixels.movedim(1, 0))[0]
+        end, first = cut.split_in_time(len(windows), self.validation_share)
+        trained, judged = (
+            stretches(end, 1 - self.validation_share),
+            stretches(len(windows) - first, self.validation_share),
+        )
+        num_trained, num_judged = int(trained[-1]) + 1, int(judged[-1]) + 1
+        names = [f"training stretch {number}" for number in range(num_trained)]
+        names += [f"validation stretch {number}" for number in range(num_judged)]
+        sequences = _Sequences.of(
+            torch.cat([windows[:end], windows[first:]]),
+            [*trained.tolist(), *(judged + num_trained).tolist()],
+            names,
+            [],
+        )
+        start = f"frame {first * self.stride + 1:,} of {len(images):,}"
+        told = f"a single recording is split in time: from {start} on it validates"
+        return attrs.evolve(sequences, num_read=1, num_trained=end, notes=(told,))
 
     def _crops(self, root: Path, images: list[Path], sizes: set[tuple[int, int]]) -> _Sequences:
         """A sequence of crops of each image."""
@@ -208,6 +238,20 @@ class _Sequences:
     """(S,) int64."""
     task_names: tuple[str, ...]
     labels: dict[str, Tensor]
+    num_read: int
+    """Recordings or images."""
+    num_trained: int | None = None
+    """Where the first so many train, and the rest validates, whatever share of tasks would."""
+    notes: tuple[str, ...] = ()
+
+    def split(self, by_task: TaskSplit) -> tuple[Sequences, Sequences]:
+        """What trains, and what validates."""
+        observations = Observations({"pixels": self.pixels})
+        if self.num_trained is None:
+            return by_task.apply(observations, tasks=self.tasks, labels=self.labels)
+        sequences = Sequences(observations=observations, tasks=self.tasks, labels=self.labels)
+        trains = torch.arange(len(self.tasks)) < self.num_trained
+        return sequences.rows(trains), sequences.rows(~trains)
 
     def summary(self) -> str:
         """What the files were read as."""
@@ -224,6 +268,7 @@ class _Sequences:
             pixels=pixels.float() / 255,
             tasks=torch.tensor(tasks),
             task_names=tuple(names),
+            num_read=len(names),
             labels={"class": of_tasks[torch.tensor(tasks)]} if len(classes) > 1 else {},
         )
 
