@@ -12,6 +12,8 @@ from jepa_monitor.board.trouble import NO_TROUBLE, KeptOrder, Trouble, trouble_b
 from jepa_monitor.display import filter_pattern
 from jepa_monitor.model.run_view import RunView
 
+_OF_THE_MACHINE = ("throughput.", "time.", "memory.")
+
 
 @attrs.frozen(kw_only=True)
 class ChosenCharts:
@@ -24,7 +26,7 @@ class ChosenCharts:
     @property
     def are_sorted(self) -> bool:
         """Whether none stands behind one that is further from trouble, by more than its margin."""
-        levels = [self.troubles[group.key].level for group in self.groups]
+        levels = [self.troubles[group.key].level for group in self.groups if not _is_of_the_machine(group)]
         return levels == sorted(levels)
 
     def index(self, key: str | None) -> int:
@@ -63,7 +65,8 @@ class ChartChoice:
         troubles = {group.key: trouble_of(group.names, by_name) for group in shown}
         by_key = {group.key: group for group in shown}
         is_settled = all(view.judged_rows is None and view.history.num_rows for view in runs)
-        order = self._order.arrange(tuple(by_key), troubles, is_settled=is_settled, is_held=is_held)
+        moving = {key: NO_TROUBLE if _is_of_the_machine(by_key[key]) else trouble for key, trouble in troubles.items()}
+        order = self._order.arrange(tuple(by_key), moving, is_settled=is_settled, is_held=is_held)
         self._was_in_trouble.update(key for key, trouble in troubles.items() if trouble < NO_TROUBLE)
         return ChosenCharts(groups=tuple(by_key[key] for key in order), troubles=troubles)
 
@@ -86,6 +89,12 @@ class ChartChoice:
         if group.key not in self._varied and any(_has_variety(group.names, view) for view in runs):
             self._varied.add(group.key)
         return group.key in self._varied or any(_has_begun(group.names, view) for view in runs)
+
+
+def _is_of_the_machine(group: ChartGroup) -> bool:
+    """Whether it shows how fast a run is, not how good. What else the machine does moves such figures up and down; the
+    frame of their chart says so, and it stays in its place."""
+    return all(name.startswith(_OF_THE_MACHINE) for name in group.names)
 
 
 def groups_of(runs: Sequence[RunView]) -> tuple[ChartGroup, ...]:

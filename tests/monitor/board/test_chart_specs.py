@@ -186,3 +186,22 @@ def test_a_sole_loss_beside_a_quantizer_that_is_none_has_validation_in_its_chart
     assert "loss.total" not in groups
     several = ChartChoice().choose([view_of(tmp_path / "b")], "").groups
     assert "loss.total" in [group.key for group in several]
+
+
+def test_a_slow_machine_marks_its_charts_and_moves_none(tmp_path: Path) -> None:
+    speed, rank = "throughput.samples_per_second", "rank.target"
+    view = view_of(tmp_path / "a", change=lambda row: row | {speed: 20.0 + row["step"]})
+    usual, slow, collapsed = (
+        ChartChoice().choose([with_outlooks(view, *outlooks)], "")
+        for outlooks in (
+            (),
+            (outlook("scenario", "fired", speed, when=f"{speed} < 10"),),
+            (outlook("scenario", "fired", rank, when=f"{rank} < 2"),),
+        )
+    )
+    order = [group.key for group in usual.groups]
+    assert speed in order[1:]
+    assert [group.key for group in slow.groups] == order
+    assert slow.troubles[speed].tone == "warning"
+    assert slow.are_sorted
+    assert collapsed.groups[0].key == "rank"
