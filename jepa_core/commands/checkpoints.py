@@ -146,12 +146,18 @@ def _read(path: Path, progress: Any) -> RunCheckpoints:
     except RunDirectoryError as error:
         cause = None
         notes.append(str(error))
-    successor = successor_of(path)
+    successor, lineage = successor_of(path), read_lineage(path)
     first_sign = None if cause is None else cause.first_sign
     return RunCheckpoints(
         run=reader.name,
         typed=f"{typed_name(path)}{plugin_flags(path)}",
-        checkpoints=kept_checkpoints(path, first_sign=first_sign, best=None if best is None else best.step, read=read),
+        checkpoints=kept_checkpoints(
+            path,
+            first_sign=first_sign,
+            best=None if best is None else best.step,
+            inherited=-1 if lineage is None else lineage.step,
+            read=read,
+        ),
         first_sign=first_sign,
         fired="" if cause is None else cause.title,
         best="" if best is None else f"step {best.step:,}, {best.why}",

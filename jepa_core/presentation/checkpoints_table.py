@@ -76,6 +76,8 @@ def _marks(checkpoint: KeptCheckpoint) -> Iterator[str]:
         yield "resume"
     if checkpoint.best:
         yield "best"
+    if checkpoint.best_so_far:
+        yield "best so far"
     if checkpoint.healthy:
         yield "healthy"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 
 from jepa_core.errors import RunDirectoryError
-from jepa_core.run_directory.checkpoint_contents import ContentsError, stored_progress
+from jepa_core.run_directory.checkpoint_contents import ContentsError, StoredProgress, stored_progress
 from jepa_core.run_directory.layout import CHECKPOINTS
 from jepa_core.run_directory.lock import RunLock
 from jepa_core.run_directory.stored_checkpoints import MANIFEST, Checkpoint, deleted, stored_checkpoints
@@ -38,6 +38,8 @@ class KeptCheckpoint:
     """Whether it is the newest that verifies, which a resume goes on from."""
     best: bool
     """Whether the verdict names it."""
+    best_so_far: bool
+    """Whether it is of the best validation, by the newest that verifies, of a run whose verdict names none."""
     healthy: bool | None
     """Whether it verifies and is from before the first sign of what fired; None where nothing did."""
 
@@ -48,7 +50,12 @@ def num_bytes(run: Path) -> int:
 
 
 def kept_checkpoints(
-    run: Path, *, first_sign: float | None, best: int | None, read: Callable[[int], object] = lambda _: None
+    run: Path,
+    *,
+    first_sign: float | None,
+    best: int | None,
+    inherited: int = -1,
+    read: Callable[[int], object] = lambda _: None,
 ) -> tuple[KeptCheckpoint, ...]:
     """Read and check all of them, oldest first.
 
@@ -56,6 +63,7 @@ def kept_checkpoints(
         run: the run directory.
         first_sign: the first step at which something that fired can be seen; None where nothing fired.
         best: step of the best.
+        inherited: step of the checkpoint that a rollback handed down; what was the best before may be of another model.
         read: is called with the number of bytes that were read since.
     """
     there = stored_checkpoints(run / CHECKPOINTS)
@@ -63,16 +71,19 @@ def kept_checkpoints(
     # A run that trains may have deleted one meanwhile.
     found = [checkpoint for checkpoint in there if checkpoint.path.exists()]
     newest = max((step for step, fault in faults.items() if fault is None), default=None)
+    progress = {checkpoint.step: _progress(checkpoint) for checkpoint in found}
+    last = progress.get(newest) if newest is not None and newest > inherited and best is None else None
     return tuple(
         KeptCheckpoint(
             step=checkpoint.step,
-            epoch=_epoch(checkpoint),
+            epoch=None if (noted := progress[checkpoint.step]) is None else noted.epoch,
             saved=_saved(checkpoint),
             bytes=checkpoint.size(),
             path=str(checkpoint.path.relative_to(run)),
             fault=faults[checkpoint.step],
             resumes=checkpoint.step == newest,
             best=checkpoint.step == best,
+            best_so_far=last is not None and checkpoint.step == last.best_step,
             healthy=None if first_sign is None else faults[checkpoint.step] is None and checkpoint.step < first_sign,
         )
         for checkpoint in found
@@ -95,7 +106,7 @@ def superfluous(
     """
     verified = [checkpoint for checkpoint in checkpoints if checkpoint.fault is None]
     kept = {checkpoint.step for checkpoint in verified[-max(keep, FEWEST) :]}
-    kept |= {checkpoint.step for checkpoint in verified if checkpoint.best}
+    kept |= {checkpoint.step for checkpoint in verified if checkpoint.best or checkpoint.best_so_far}
     kept |= {checkpoint.step for checkpoint in [each for each in verified if each.healthy][-1:]}
     for step in handed_down:
         kept |= {checkpoint.step for checkpoint in [each for each in verified if each.step <= step][-1:]}
@@ -117,12 +128,11 @@ def delete(run: Path, checkpoints: Iterable[KeptCheckpoint]) -> None:
                 )
 
 
-def _epoch(checkpoint: Checkpoint) -> float | None:
+def _progress(checkpoint: Checkpoint) -> StoredProgress | None:
     try:
-        progress = stored_progress(checkpoint.path)
+        return stored_progress(checkpoint.path)
     except (OSError, ContentsError):
         return None
-    return None if progress is None else progress.epoch
 
 
 def _saved(checkpoint: Checkpoint) -> float | None:

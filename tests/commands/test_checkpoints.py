@@ -139,6 +139,22 @@ def test_prune_counts_only_those_that_verify_and_leaves_the_others_alone(
     assert steps(run) == [20, 30, 40, 50]
 
 
+def test_prune_keeps_the_best_so_far_of_a_run_that_has_no_verdict_yet(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "verdict.json").unlink()
+    (run / "events.jsonl").unlink()
+    best = {"step": 20, "epoch": 1.0, "mrr": 0.5}
+    CheckpointFolder(run / "checkpoints", keep=9).save(60, {"progress": {"step": 60, "epoch": 3.0, "best": best}})
+    assert call(run) == 0
+    assert [line.split()[-3:] for line in capsys.readouterr().out.splitlines() if "so far" in line] == [
+        ["best", "so", "far"]
+    ]
+    assert told(capsys, run, "prune", "--keep", "2", "--dry-run")["deleted"] == [10, 30, 40]
+    write_lineage(run, Lineage(parent="another", step=60))
+    assert told(capsys, run, "prune", "--keep", "2", "--dry-run")["deleted"] == [10, 20, 30, 40], "another run's best"
+
+
 def test_prune_keeps_what_a_child_may_go_back_to(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run / "verdict.json").unlink()
     (run / "events.jsonl").unlink()
