@@ -22,8 +22,10 @@ from jepa_core.recorded_numbers import decode_number
 from jepa_core.rollback.plan import flagged_command
 from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.events import Event
+from jepa_core.run_directory.status import ALIVE
 from jepa_core.visible_text import clean
 from jepa_core.watch.findings import Firing, by_severity
+from jepa_monitor.model.awaited import nothing_yet, sentence
 from jepa_monitor.model.beside_nulls import (
     controls,
     difference_text,
@@ -79,6 +81,8 @@ def _head(view: RunView) -> Iterator[RenderableType]:
         line.append(f"   went on as {clean(status.child)}" if status.child else "")
     line.append(f"   replay {view.replay_position}" if view.replay_position else "", style="dim")
     yield Hanging(line, indent=2)
+    if not view.history.num_rows and view.state in ALIVE:
+        yield Hanging(Text(sentence(nothing_yet("row of metrics", view)), style="dim"), indent=2)
     yield from (Hanging(told, indent=_LABEL) for told in _retrieval(view))
 
 

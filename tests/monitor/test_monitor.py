@@ -167,7 +167,7 @@ def test_a_firing_is_shown_with_the_rows_that_show_it_its_advice_and_what_to_typ
     with (path / "recipe.toml").open("a") as file:
         file.write(f"\n[[watch.rollback]]\n{rule}\n[[watch.scenario]]\n{rule.replace('B', 'slide')}\n")
     text = shown(capsys, str(path))
-    assert "▲ rollback B   step 20   epoch 2   B: vq.usage < 0.05, value 0.04, limit 0.05" in text
+    assert "▲ rollback B   step 20   epoch 2   B: vq.usage < 0.05, value 0.040, limit 0.05" in text
     assert "    step 10   epoch 1   vq.usage 0.200\n    step 20   epoch 2   vq.usage 0.040" in text
     assert "    Weaker." in text
     assert f"    jepa rollback {path}" in text

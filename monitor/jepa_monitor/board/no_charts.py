@@ -9,6 +9,7 @@ from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.status import ALIVE
 from jepa_monitor.charts.look import Look
 from jepa_monitor.chrome.head_line import state_line
+from jepa_monitor.model.awaited import nothing_yet, sentence
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.events import event_line
 from jepa_monitor.panels.framed_lines import Content, FramedLines
@@ -52,7 +53,7 @@ def _no_rows(view: RunView, width: int, look: Look, now: float) -> Iterator[Line
     since = f" since {local_time(started, '%H:%M:%S')}, {age_text(max(now - started, 0.0))}" if started else ""
     yield line(state_line(view.state), Span(since if is_alive else "", "dim"))
     if is_alive:
-        yield from wrapped("No row of metrics yet: the first comes with the first steps.", width)
+        yield from wrapped(sentence(nothing_yet("row of metrics", view)), width)
     else:
         yield from wrapped("The run has not recorded a single row of metrics.", width)
     if is_alive and status and status.heartbeat:

@@ -8,11 +8,12 @@ from typing import ClassVar
 from jepa_core.figures import figure_text
 from jepa_monitor.charts.heat_strip import draw_heat_strip
 from jepa_monitor.charts.look import Look
+from jepa_monitor.model.awaited import no_diagnosis
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.line import Line, Span, drawn, line, wrapped
 from jepa_monitor.panels.panel import Panel
-from jepa_monitor.panels.recorded import NO_DIAGNOSIS, counts, perplexity, table
+from jepa_monitor.panels.recorded import counts, perplexity, table
 
 
 def codes_content(view: RunView, width: int, height: int, look: Look) -> Content:
@@ -45,7 +46,7 @@ def _figures(uses: tuple[int, ...], width: int, a_cell: int) -> Line:
 def _absence(view: RunView) -> str:
     if table(view.recipe.get("quantizer")).get("kind") == "none":
         return "No codebook: the quantizer is none."
-    return NO_DIAGNOSIS if not view.diagnosis else "The diagnosis has no counts of codes."
+    return no_diagnosis(view) if not view.diagnosis else "The diagnosis has no counts of codes."
 
 
 class CodesPanel(Panel):

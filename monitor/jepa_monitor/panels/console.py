@@ -6,9 +6,10 @@ from functools import lru_cache
 from typing import ClassVar
 
 from jepa_monitor.charts.look import Look
+from jepa_monitor.model.awaited import nothing_yet
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content
-from jepa_monitor.panels.line import Line, Span, foreign, line, wrapped
+from jepa_monitor.panels.line import Line, foreign, line, wrapped
 from jepa_monitor.panels.panel import Panel
 
 TAB = " " * 4
@@ -21,7 +22,7 @@ _CACHED = 4096
 def console_content(view: RunView, width: int, look: Look) -> Content:  # noqa: ARG001  # as every panel's
     """The recorded lines; one that is too long goes on below, a little further in."""
     if not view.console:
-        return Content(lines=(line(Span("nothing printed yet", "dim")),))
+        return Content(lines=wrapped(nothing_yet("output", view), width, tone="dim"))
     return Content(lines=tuple(row for text in view.console for row in _rows(text, width)))
 
 

@@ -12,13 +12,14 @@ from jepa_core.figures import figure_text
 from jepa_core.recorded_numbers import decode_number
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.spec import Tone
+from jepa_monitor.model.awaited import no_diagnosis
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.cells import Cell, Stretch, columns
 from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.level import bar, position
 from jepa_monitor.panels.line import NOTHING, Span, beside, line, wrapped
 from jepa_monitor.panels.panel import Panel
-from jepa_monitor.panels.recorded import NO_DIAGNOSIS, numbers, table
+from jepa_monitor.panels.recorded import numbers, table
 
 NEAR_BOUND = 0.01
 """Distance from a bound, relative to the distance of the two, below which the temperature lies at it."""
@@ -55,7 +56,7 @@ def context_use_content(view: RunView, width: int, look: Look) -> Content:
         *_weights(view, look),
     ]
     if not rows:
-        return Content(lines=wrapped(NO_DIAGNOSIS, width, tone="dim"))
+        return Content(lines=wrapped(no_diagnosis(view), width, tone="dim"))
     return Content(lines=columns(rows, width, right=(1,)))
 
 

@@ -16,6 +16,7 @@ from jepa_core.run_directory.clock import local_time
 from jepa_core.run_directory.events import Event
 from jepa_monitor.alerts import AlertBook, event_key
 from jepa_monitor.charts.look import Look
+from jepa_monitor.model.awaited import nothing_yet
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.lazy_lines import LazyLines
@@ -44,7 +45,7 @@ def events_content(
     """A line an event, or with `is_whole` all that it says; what `acknowledged` has the key of is dim. Where lines
     of `height` are left, messages that would be cut go on below: the most severe first, then the newest."""
     if not view.events:
-        return Content(lines=(line(Span("no event yet", "dim")),))
+        return Content(lines=wrapped(nothing_yet("event", view), width, tone="dim"))
     is_wide = width >= _WIDE
     events = sifted(view.events, sieve)
     hidden = len(view.events) - len(events)

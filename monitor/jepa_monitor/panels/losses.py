@@ -10,11 +10,12 @@ import attrs
 
 from jepa_core.figures import figure_text
 from jepa_monitor.charts.look import Look
+from jepa_monitor.model.awaited import nothing_yet
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.cells import Cell, Stretch, columns
 from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.level import bar
-from jepa_monitor.panels.line import NOTHING, Span, foreign, line
+from jepa_monitor.panels.line import NOTHING, Span, foreign, line, wrapped
 from jepa_monitor.panels.panel import Panel
 
 NAME_WIDTH = 24
@@ -57,13 +58,16 @@ def loss_shares(finals: Mapping[str, float]) -> tuple[LossShare, ...]:
 
 
 def losses_content(view: RunView, width: int, look: Look) -> Content:
-    """A row a loss: value, share of the total, share of the gradient."""
+    """A row a loss: value, share of the total, and of the gradient once a diagnosis has measured that."""
     shares = loss_shares(view.finals)
     if not shares:
-        return Content(lines=(line(Span("no loss recorded yet", "dim")),))
+        return Content(lines=wrapped(nothing_yet("loss", view), width, tone="dim"))
     total = view.finals.get(_TOTAL)
-    header = [NOTHING, NOTHING, line(Span("total", "dim")), NOTHING, line(Span("gradient", "dim")), NOTHING]
-    lines = columns([header, *(_row(share, look) for share in shares)], width, right=(1, 2, 4))
+    has_gradient = any(share.of_gradient is not None for share in shares)
+    header: list[Cell] = [NOTHING, NOTHING, line(Span("total", "dim")), NOTHING]
+    header += [line(Span("gradient", "dim")), NOTHING] if has_gradient else []
+    rows = [header, *(_row(share, look)[: len(header)] for share in shares)]
+    lines = columns(rows, width, right=(1, 2, 4) if has_gradient else (1, 2))
     return Content(
         lines=lines,
         figure=line() if total is None else line(figure_text(total)),

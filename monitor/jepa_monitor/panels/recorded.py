@@ -12,9 +12,6 @@ MOST_NUMBERS = 1 << 16
 """Of one recorded list that are looked at."""
 
 
-NO_DIAGNOSIS = "No diagnosis yet: the recipe's diagnostics.every_steps says after how many steps there is one."
-
-
 def numbers(recorded: Any) -> tuple[float, ...]:
     """A recorded list of figures; empty when it is none. What is no figure in it is not-a-number."""
     if not isinstance(recorded, list):

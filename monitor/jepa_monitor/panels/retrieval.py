@@ -12,6 +12,7 @@ from jepa_core.figures import change_text, figure_text, rank_text
 from jepa_core.presentation.null_lines import null_title
 from jepa_core.watch.nulls import RankedNulls
 from jepa_monitor.charts.look import Look
+from jepa_monitor.model.awaited import every, nothing_yet
 from jepa_monitor.model.beside_nulls import (
     controls,
     difference_text,
@@ -24,7 +25,7 @@ from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.cells import Cell, Stretch, columns
 from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.level import bar
-from jepa_monitor.panels.line import Line, Span, line
+from jepa_monitor.panels.line import Line, Span, line, wrapped
 from jepa_monitor.panels.panel import Panel
 
 _FIGURES = (
@@ -84,7 +85,8 @@ def retrieval_content(view: RunView, width: int, look: Look) -> Content:
     if batch is not None:
         lines += (line(Span(f"within the batch  MRR {rank_text(batch)}", "dim")),)
     if not lines:
-        return Content(lines=(line(Span("no validation yet", "dim")),))
+        told = nothing_yet("validation", view, every(view, "validate_every_epochs", "epoch"))
+        return Content(lines=wrapped(told, width, tone="dim"))
     return Content(lines=lines, figure=_judged(figures, view, look))
 
 

@@ -12,11 +12,12 @@ from jepa_core.figures import figure_text
 from jepa_monitor.charts.bars import draw_bars, log_range
 from jepa_monitor.charts.look import Look
 from jepa_monitor.charts.spec import Tone
+from jepa_monitor.model.awaited import no_diagnosis
 from jepa_monitor.model.run_view import RunView
 from jepa_monitor.panels.framed_lines import Content
 from jepa_monitor.panels.line import Line, Span, drawn, line, wrapped
 from jepa_monitor.panels.panel import Panel
-from jepa_monitor.panels.recorded import NO_DIAGNOSIS, numbers, perplexity, table
+from jepa_monitor.panels.recorded import numbers, perplexity, table
 
 _LEAST_SHARE = 1e6
 """Of the greatest eigenvalue: below it there is no bar."""
@@ -32,7 +33,7 @@ def spectrum_content(view: RunView, width: int, height: int, look: Look) -> Cont
     context, target = numbers(spectra.get("context")), numbers(spectra.get("target"))
     num_dimensions = max(len(context), len(target))
     if not num_dimensions:
-        return Content(lines=wrapped(NO_DIAGNOSIS, width, tone="dim"))
+        return Content(lines=wrapped(no_diagnosis(view), width, tone="dim"))
     ranks = [perplexity(each) for each in (context, target)]
     is_finite = not any(map(math.isnan, (*context, *target)))
     context, target = _above_noise(context, target)

@@ -56,7 +56,7 @@ def test_a_large_codebook_fills_the_rows_that_there_are() -> None:
 def test_a_run_without_a_codebook_says_so() -> None:
     view = a_view(diagnosis={"spectrum": {}}, recipe={"quantizer": {"kind": "none"}})
     assert text_of(codes_content(view, 40, 4, LOOK)) == "No codebook: the quantizer is none."
-    assert text_of(codes_content(a_view(diagnosis={}), 40, 4, LOOK)).startswith("No diagnosis yet: the recipe")
+    assert text_of(codes_content(a_view(diagnosis={}), 40, 4, LOOK)).startswith("no diagnosis yet: the run is starting")
 
 
 def test_the_spectrum_has_both_effective_ranks() -> None:
@@ -101,9 +101,10 @@ def test_a_loss_that_is_zero_and_moves_nothing_is_left_out() -> None:
     assert [share.name for share in loss_shares({"loss.a": 1.0, "loss.quantizer": 0.0})] == ["a"]
 
 
-def test_before_the_first_diagnosis_the_gradient_is_a_dash() -> None:
-    row = losses_content(a_view(finals={"loss.a": 1.0}), 60, LOOK).lines[1].text
-    assert row.split() == ["a", "1", "100.0", "%", "█" * 16, "–"]
+def test_before_the_first_diagnosis_there_is_no_column_of_gradients() -> None:
+    header, row = losses_content(a_view(finals={"loss.a": 1.0}), 60, LOOK).lines
+    assert header.text.split() == ["total"]
+    assert row.text.split() == ["a", "1", "100.0", "%", "█" * 45]
 
 
 def test_use_of_the_context_as_a_text_grid() -> None:
