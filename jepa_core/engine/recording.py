@@ -21,9 +21,9 @@ from jepa_core.rollback.lineage import Lineage, read_lineage
 from jepa_core.rollback.orders import RollbackOrders
 from jepa_core.run_directory.bad_batches import BadBatch, write_bad_batch
 from jepa_core.run_directory.events import Event
-from jepa_core.run_directory.layout import CHECKPOINTS
+from jepa_core.run_directory.layout import CHECKPOINTS, DIAGNOSTICS
 from jepa_core.run_directory.line_appender import LineAppender
-from jepa_core.run_directory.reading import RunReader
+from jepa_core.run_directory.reading import RecordedRows, RunReader
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.best_checkpoint import best_checkpoint
@@ -33,6 +33,8 @@ from jepa_core.watch.judge import Judge
 from jepa_core.watch.run_findings import RunFindings, finding_of
 from jepa_core.watch.verdict import BestCheckpoint
 
+DIAGNOSED = "target.distance"
+"""A figure of every diagnosis, and of nothing else."""
 AUDIT = "audit "
 """What the names of the audit's events begin with."""
 
@@ -70,6 +72,10 @@ class RunRecord:
         """Who takes the run back; nobody when not set."""
         self.rank_rows: LineAppender | None = None
         """Where rank 0's own time and loss go, where several ranks share the batches."""
+        self._diagnosed: list[float] = []
+        """Steps of the diagnoses that recorded rows tell of."""
+        self._known_to_miss = 0
+        """Of these, how many an earlier resume has said are missing."""
         self.stop: Callable[[], None] = lambda: None
         """Is called once the run directory is lost: the run is to end at the next micro-batch."""
 
@@ -82,13 +88,17 @@ class RunRecord:
         steps = []
         for row in rows:
             steps.append(row.get("step", 0.0))
+            if DIAGNOSED in row:
+                self._diagnosed.append(steps[-1])
             for firing in self._judge.observe(row):
                 self.findings.add(finding_of(firing))
         return steps
 
     def recall(self, events: Iterable[Event]) -> None:
-        """Keep in mind what the audit of a resumed run found; it has been told."""
+        """Keep in mind what the audit of a resumed run found, and what was missing; it has been told."""
         for event in events:
+            missing = event.evidence.get("diagnoses") if event.name == "rows missing" else None
+            self._known_to_miss = max(self._known_to_miss, missing if isinstance(missing, int) else 0)
             if event.name.startswith(AUDIT):
                 self.findings.add(
                     Finding(
@@ -153,8 +163,8 @@ class RunRecord:
     def tell_of_losses(
         self, rows: LostRows | None, ranks: Mapping[int, tuple[int, int]], num_events: int, step: int
     ) -> None:
-        """Say which rows, how many of each rank's own, and how many events, are not there any more though the run had
-        written them."""
+        """Say which rows, how many of each rank's own, how many diagnoses and how many events are not there any more
+        though the run had written them."""
         if rows is not None:
             evidence = {"missing": rows.count, "gaps": rows.gaps}
             advice = "Training is not concerned. Charts have a gap, and rules go on without these rows."
@@ -165,6 +175,13 @@ class RunRecord:
             evidence = {"ranks": {str(rank): missing for rank, (missing, _) in ranks.items()}}
             advice = "Training is not concerned. The charts of these ranks have a gap."
             self.event("rows missing", "warning", message, step=step, evidence=evidence, advice=advice)
+        there = {row.get("step") for row in RecordedRows(self._writer.path / DIAGNOSTICS)}
+        gone = sum(each not in there for each in self._diagnosed)
+        if gone > self._known_to_miss:
+            are = "is" if gone == 1 else "are"
+            message = f"{gone} of {len(self._diagnosed)} diagnoses up to step {step} {are} missing."
+            advice = "Training is not concerned. The monitor's spectrum has a gap."
+            self.event("rows missing", "warning", message, step=step, evidence={"diagnoses": gone}, advice=advice)
         if num_events:
             message = f"{num_events} event{'s are' if num_events > 1 else ' is'} missing that the run had written."
             self.event("events missing", "warning", message, step=step, evidence={"missing": num_events})

@@ -379,6 +379,19 @@ def test_rows_that_were_lost_before_the_checkpoint_are_told_of_on_resume_and_onl
     assert [name for name, _ in events_of(run)].count("rows missing") == 1
 
 
+def test_diagnoses_that_are_gone_on_resume_are_told_of_and_only_once(sessions: Sessions) -> None:
+    run = sessions.stop("diagnostics.every_steps=1", after=4)
+    diagnostics = run / "diagnostics.jsonl"
+    lines = diagnostics.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 4
+    diagnostics.write_bytes(lines[2])
+    sessions.resume(run)
+    (run / "verdict.json").unlink()
+    sessions.resume(run)
+    told = [event.message for event in RunReader(run).events() if event.name == "rows missing"]
+    assert told == ["3 of 4 diagnoses up to step 4 are missing."]
+
+
 def test_where_rows_were_due_at_other_steps_it_is_told_how_many_are_lost(sessions: Sessions) -> None:
     run = sessions.stop("diagnostics.every_steps=4", after=5)
     without_rows(run, 2, 3)
