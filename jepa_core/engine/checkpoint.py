@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from jepa_core.disk_errors import remedy
-from jepa_core.engine.safetensors_bytes import safetensors_bytes
+from jepa_core.engine.safetensors_bytes import SafetensorsFile, flat_bytes
 from jepa_core.errors import CheckpointError
 from jepa_core.run_directory.checkpoint_contents import TENSOR, ContentsError, stored_values
 from jepa_core.run_directory.replacing import sync
@@ -111,11 +111,17 @@ class CheckpointFolder:
             # Not its parents: of a run directory that was moved none is made anew.
             self.folder.mkdir(exist_ok=True)
             self.clear()
-            contents = _contents(step, states)
-            num_bytes = sum(map(len, contents.values()))
+            tensors, values = split_tree(states)
+            files = SafetensorsFile(tensors), json.dumps(values, indent=1).encode()
+            num_bytes = files[0].num_bytes + len(files[1])
             partial = self._made_partial(step)
-            for name, content in contents.items():
-                _write(partial / name, content)
+            # Sums are of what is to be written: they tell where a disk has kept something else.
+            tensors_file, values_file = FILES
+            sums = {
+                tensors_file: _write(partial / tensors_file, files[0].chunks()),
+                values_file: _write(partial / values_file, [memoryview(files[1])]),
+            }
+            _write(partial / MANIFEST, [memoryview(_manifest(step, sums))])
             sync(partial)
             fault = Checkpoint(partial, step).verify()
             if fault is not None:
@@ -249,42 +255,33 @@ def _discard(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _contents(step: int, states: Mapping[str, Any]) -> dict[str, bytes | memoryview]:
-    """A checkpoint's files, the manifest last. Its sums are those of what is to be written: they tell where a disk
-    has kept something else."""
-    tensors, values = split_tree(states)
-    tensors_file, values_file = FILES
-    contents: dict[str, bytes | memoryview] = {
-        tensors_file: safetensors_bytes(tensors),
-        values_file: json.dumps(values, indent=1).encode(),
-    }
-    manifest: dict[str, Any] = {
-        "format": FORMAT,
-        "step": step,
-        "files": {
-            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-            for name, content in contents.items()
-        },
-    }
+def _manifest(step: int, files: Mapping[str, Any]) -> bytes:
+    manifest: dict[str, Any] = {"format": FORMAT, "step": step, "files": files}
     manifest["sum"] = manifest_sum(manifest)
-    return {**contents, MANIFEST: json.dumps(manifest, indent=1).encode()}
+    return json.dumps(manifest, indent=1).encode()
 
 
-def _write(path: Path, content: bytes | memoryview) -> None:
+def _write(path: Path, chunks: Iterable[memoryview]) -> dict[str, Any]:
+    """Write a file that is not there yet, and sync it; its sum and size, for the manifest."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    digest, num_bytes = hashlib.sha256(), 0
     try:
-        left = memoryview(content)
-        while left:
-            written = os.write(descriptor, left)
-            if not written:
-                raise OSError(errno.EIO, "the disk takes no more, and does not say why", str(path))
-            left = left[written:]
+        for chunk in chunks:
+            digest.update(chunk)
+            num_bytes += len(chunk)
+            left = chunk
+            while left:
+                written = os.write(descriptor, left)
+                if not written:
+                    raise OSError(errno.EIO, "the disk takes no more, and does not say why", str(path))
+                left = left[written:]
         os.fsync(descriptor)
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
     finally:
         os.close(descriptor)
+    return {"sha256": digest.hexdigest(), "bytes": num_bytes}
 
 
 def split_tree(tree: Any, path: str = "") -> tuple[dict[str, Tensor], Any]:
@@ -326,8 +323,4 @@ def same_tree(a: Any, b: Any) -> bool:
 
 def _same_bits(a: Tensor, b: Tensor) -> bool:
     alike = a.dtype == b.dtype and a.shape == b.shape
-    return alike and (a.numel() == 0 or torch.equal(_bytes(a), _bytes(b)))
-
-
-def _bytes(tensor: Tensor) -> Tensor:
-    return tensor.contiguous().reshape(-1).view(torch.uint8)
+    return alike and (a.numel() == 0 or torch.equal(flat_bytes(a).cpu(), flat_bytes(b).cpu()))

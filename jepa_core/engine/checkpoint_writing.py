@@ -6,7 +6,7 @@ Knows nothing of what the state means, nor of what is told of a write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -14,8 +14,12 @@ import attrs
 import torch
 from torch import Tensor
 
-from jepa_core.engine.checkpoint import in_words
+from jepa_core.engine.checkpoint import in_words, join_tree, split_tree
+from jepa_core.engine.safetensors_bytes import flat_bytes, in_order
 from jepa_core.errors import CheckpointError
+
+_TOGETHER = 1 << 30
+"""Bytes of a state that are copied in one piece."""
 
 Write = Callable[[Mapping[str, Any]], object]
 """Takes a state, and returns once it is on disk; raises where it cannot be written."""
@@ -96,18 +100,35 @@ class CheckpointWriting:
             write(copied)
 
 
-def _copied(tree: Any) -> Any:
-    """A tree of state that nobody else holds."""
-    if isinstance(tree, Tensor):
-        return _copied_tensor(tree.detach())
-    if isinstance(tree, Mapping):
-        return {key: _copied(value) for key, value in tree.items()}
-    return [_copied(value) for value in tree] if isinstance(tree, list | tuple) else tree
+def _copied(states: Mapping[str, Any]) -> Any:
+    """A tree of state that nobody else holds. Its tensors lie one behind the other as in a checkpoint's file, which so
+    is a few long reads, and to copy them a few launches."""
+    tensors, values = split_tree(states)
+    copies: dict[str, Tensor] = {}
+    for part in _parts(in_order(tensors)):
+        try:
+            whole = torch.cat([flat_bytes(tensor) for tensor in part.values()])
+        except torch.OutOfMemoryError:
+            # The device has no room for it twice: to the host at once, though that waits for the device.
+            copies |= {name: tensor.to("cpu", copy=True) for name, tensor in part.items()}
+            continue
+        each = whole.split([tensor.nbytes for tensor in part.values()])
+        copies |= {
+            name: flat.view(tensor.dtype).view(tensor.shape)
+            for (name, tensor), flat in zip(part.items(), each, strict=True)
+        }
+    return join_tree(copies, values)
 
 
-def _copied_tensor(tensor: Tensor) -> Tensor:
-    try:
-        return tensor.clone()
-    except torch.OutOfMemoryError:
-        # The device has no room for it twice: to the host at once, though that waits for the device.
-        return tensor.to("cpu", copy=True)
+def _parts(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """Neighbours on one device, of up to `_TOGETHER` bytes."""
+    part: dict[str, Tensor] = {}
+    device, num_bytes = None, 0
+    for name, tensor in tensors.items():
+        if part and (tensor.device != device or num_bytes + tensor.nbytes > _TOGETHER):
+            yield part
+            part, num_bytes = {}, 0
+        part[name], device = tensor, tensor.device
+        num_bytes += tensor.nbytes
+    if part:
+        yield part

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -167,8 +167,12 @@ class Saving:
 
 def first_not_finite(states: Mapping[str, Any], exempt: set[str]) -> str | None:
     """The first tensor or number that a run goes on from and that is not finite, in words."""
-    for name, leaf in _leaves({entry: state for entry, state in states.items() if entry not in _FIGURES}):
-        if name not in exempt and not _is_finite(leaf):
+    gone_on_from = {entry: state for entry, state in states.items() if entry not in _FIGURES}
+    leaves = [(name, leaf) for name, leaf in _leaves(gone_on_from) if name not in exempt]
+    if _are_surely_finite([leaf for _, leaf in leaves]):
+        return None
+    for name, leaf in leaves:
+        if not _is_finite(leaf):
             if not isinstance(leaf, Tensor):
                 return f"{name} is {leaf}"
             return f"first {BadTensor(name, int((~torch.isfinite(_reals(leaf))).sum()), tuple(leaf.shape)).describe()}"
@@ -182,6 +186,19 @@ def _leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Tensor | float]]:
     elif isinstance(tree, Mapping | list | tuple):
         for key, part in tree.items() if isinstance(tree, Mapping) else enumerate(tree):
             yield from _leaves(part, f"{name}.{key}" if name else str(key))
+
+
+def _are_surely_finite(leaves: Iterable[Tensor | float]) -> bool:
+    """Whether all are, by few launches and one wait for each kind of tensor; of very large numbers it is not sure."""
+    kinds: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
+    for leaf in leaves:
+        if isinstance(leaf, Tensor):
+            tensor = _reals(local(leaf))
+            kinds.setdefault((tensor.device, tensor.dtype), []).append(tensor)
+        elif not math.isfinite(leaf):
+            return False
+    # A sum of squares is finite only where each of them is.
+    return all(bool(torch.stack(torch._foreach_norm(tensors)).isfinite().all()) for tensors in kinds.values())
 
 
 def _is_finite(leaf: Tensor | float) -> bool:

@@ -190,11 +190,11 @@ def test_later_changes_do_not_reach_a_copy(tmp_path: Path) -> None:
 def test_without_room_for_a_copy_on_the_device_it_is_made_on_the_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: torch.Tensor) -> torch.Tensor:
+    def refuse(_: list[torch.Tensor]) -> torch.Tensor:
         raise torch.OutOfMemoryError
 
     folder, state = CheckpointFolder(tmp_path, keep=2), {"weights": torch.arange(3.0)}
-    monkeypatch.setattr(torch.Tensor, "clone", refuse)
+    monkeypatch.setattr(torch, "cat", refuse)
     writing = CheckpointWriting(CPU)
     writing.begin(1, state, lambda states: folder.save(1, states))
     assert writing.outcome(waits=True) is not None

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint
 from jepa_core.engine.checkpoint_writing import CheckpointWriting
-from jepa_core.engine.saving import Saving
+from jepa_core.engine.saving import Saving, first_not_finite
 from jepa_core.engine.trainer import Trainer
 from jepa_core.errors import CheckpointError
 from jepa_core.run_directory.clock import Clock
@@ -234,9 +234,20 @@ def test_a_state_of_which_no_copy_can_be_made_is_a_write_that_failed(monkeypatch
         raise RuntimeError("cannot allocate memory")
 
     writing = CheckpointWriting(CPU)
-    monkeypatch.setattr(torch.Tensor, "clone", refuse)
+    monkeypatch.setattr(torch, "cat", refuse)
     writing.begin(3, {"w": torch.zeros(2)}, lambda _: None)
     written = writing.outcome(waits=True)
     assert written is not None
     assert "step 3 could not be written: RuntimeError: cannot allocate memory" in str(written.error)
     assert writing.outcome(waits=True) is None
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_what_is_not_finite_is_found_among_numbers_whose_squares_have_no_room(bad: float, dtype: torch.dtype) -> None:
+    large, plain = torch.full((9,), 1e30, dtype=dtype), torch.zeros(0)
+    state: dict[str, Any] = {"online": {"a": large, "b": torch.arange(3), "none": plain}, "progress": {"mrr": 0.5}}
+    assert first_not_finite(state, set()) is None
+    state["online"]["c"] = torch.tensor([0.0, bad, 0.0], dtype=dtype)
+    assert first_not_finite(state, set()) == "first online.c (1 of 3 elements, shape 3)"
+    assert first_not_finite(state, {"online.c"}) is None
