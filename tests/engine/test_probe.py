@@ -85,7 +85,9 @@ def test_numbers_are_the_weighted_mean_of_neighbours_as_in_a_loop(seed: int, num
         expected.append(sum(weight * float(numbers[j]) for j, weight in weights.items()) / sum(weights.values()))
     told = predicted_by_neighbours(embeddings, numbers, groups)
     torch.testing.assert_close(told, torch.tensor(expected, dtype=torch.float64), rtol=1e-4, atol=1e-5)
-    assert asked(numbers, groups).scores(embeddings).knn == pytest.approx(r2_score(numbers, expected), rel=1e-3, abs=1e-6)
+    assert asked(numbers, groups).scores(embeddings).knn == pytest.approx(
+        r2_score(numbers, expected), rel=1e-3, abs=1e-6
+    )
 
 
 def test_taking_rows_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
