@@ -101,9 +101,9 @@ def numerics_kept() -> Iterator[None]:
 
 @contextmanager
 def warming_up(device: torch.device) -> Iterator[None]:
-    """Within it a thread does what a first kernel on CUDA waits for, about 1 s in all: the device's context, the
-    libraries of matrix products and Triton's key to its cache, for which it reads itself. Python is held up for little
-    of it."""
+    """Within it a thread does what first kernels on CUDA wait for, about 1 s in all: the device's context, the libraries
+    of matrix products and of eigenvalues, and Triton's key to its cache, for which it reads itself. Python is held up
+    for little of it."""
     thread = threading.Thread(target=_warm_up, args=(device,), name="warm-up", daemon=True)
     if device.type == "cuda":
         thread.start()
@@ -117,8 +117,8 @@ def warming_up(device: torch.device) -> Iterator[None]:
 def _warm_up(device: torch.device) -> None:
     # What fails here fails again where it is needed, and is told there.
     with suppress(Exception):
-        square = torch.zeros(16, 16, device=device)
-        square @ square
+        square = torch.eye(16, dtype=torch.float64, device=device)
+        torch.linalg.eigvalsh(square @ square)
         from triton.runtime.cache import triton_key
 
         triton_key()
