@@ -101,9 +101,9 @@ def numerics_kept() -> Iterator[None]:
 
 @contextmanager
 def warming_up(device: torch.device) -> Iterator[None]:
-    """Within it a thread does what first kernels on CUDA wait for, about 1 s in all: the device's context, the libraries
-    of matrix products and of eigenvalues, and Triton's key to its cache, for which it reads itself. Python is held up
-    for little of it."""
+    """Within it a thread does what first kernels on CUDA wait for, about 1 s in all: the device's context, libraries of
+    matrix products and eigenvalues, and Triton's key to its cache, for which it reads itself. Python is held up for
+    little of it."""
     thread = threading.Thread(target=_warm_up, args=(device,), name="warm-up", daemon=True)
     if device.type == "cuda":
         thread.start()

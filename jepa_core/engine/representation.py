@@ -80,8 +80,8 @@ def eigenvalues(z: Tensor) -> Tensor:
 
 
 def where_solved(symmetric: Tensor) -> Tensor:
-    """A matrix (…, P, P) where its eigenvalues are found sooner: small ones on the host, since a device is waited for in
-    both cases."""
+    """A matrix (…, P, P) where its eigenvalues are found sooner: small ones on the host, since a device would be waited
+    for, too."""
     return symmetric.cpu() if symmetric.shape[-1] <= SOLVED_ON_HOST else symmetric
 
 
