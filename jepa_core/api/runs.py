@@ -208,12 +208,14 @@ def resume(
         plugins: local Python files with plugins that the run was made with.
 
     Raises:
-        JepaError: the run is finished or was rolled back, has no checkpoint that can be used, or began with other data.
+        JepaError: the run is finished, was ended by a rule or was rolled back, has no checkpoint that can be used, or
+            began with other data.
     """
     from jepa_core.api.recipes import flags_of
     from jepa_core.engine.opened_run import recipe_of
     from jepa_core.recipes.reading import load_recipe
     from jepa_core.run_directory.recorded_files import check_same_files
+    from jepa_core.run_directory.settled import settled
 
     path, moved = directory_of(run, runs_dir), flags_of(set)
     others = [flag for flag in moved if not flag.startswith("data.path=")]
@@ -222,10 +224,10 @@ def resume(
             f"{path.name} goes on with its own recipe, so {others[0]} cannot be set, and nothing but data.path, where "
             "its data lies elsewhere now. To train with a change: jepa.train."
         )
-    reader = RunReader(path)
-    if reader.state() == "finished":
-        raise RunDirectoryError(f"{path.name} is finished: there is nothing left to train.")
-    recipe = recipe_of(reader)
+    ended = settled(path)
+    if ended is not None:
+        raise RunDirectoryError(f"{path.name} {ended.why}. {ended.remedy}")
+    recipe = recipe_of(RunReader(path))
     registry = registry_with(plugins)
     check_same_files(path, registry.files)
     return _trained(

@@ -19,7 +19,7 @@ def test_no_folder_is_the_usual_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert jepa.open_run(runs_dir=None).name == "mine"
     with pytest.raises(RunDirectoryError, match=r"verdict\.json is not there"):
         jepa.verdict(runs_dir=None)
-    with pytest.raises(RunDirectoryError, match="finished"):
+    with pytest.raises(jepa.JepaError, match=r"runs/mine/recipe\.toml has 2 faults"):
         jepa.resume(runs_dir=None)
 
 

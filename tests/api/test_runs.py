@@ -290,6 +290,16 @@ def test_an_interrupted_run_is_gone_on_with_and_a_finished_one_is_not(
         jepa.resume(run)
 
 
+def test_a_run_that_a_rule_has_ended_is_refused_with_what_to_do_as_by_the_command(
+    tiny_recipe_file: Path, tmp_path: Path
+) -> None:
+    rule = {"watch": {"abort": [{"id": "late", "when": "step > 2.5"}]}}
+    aborted = jepa.train(tiny_recipe_file, set=rule, device="cpu", runs_dir=tmp_path / "aborted")
+    assert (aborted.state, aborted.exit_code) == ("aborted", 3)
+    with pytest.raises(RunDirectoryError, match=r"was ended by an abort rule, .*\. To go back .* --scenario late "):
+        jepa.resume(aborted)
+
+
 def test_a_run_is_found_by_its_name_and_reads_well(run: jepa.Run) -> None:
     assert jepa.open_run("latest", runs_dir=run.path.parent) == run
     assert jepa.open_run(run.path) == jepa.open_run("tiny", runs_dir=run.path.parent) == run
