@@ -22,7 +22,8 @@ _STAMP_CELLS = (2 * _REACH + 1) ** 2
 @cache
 def stamps() -> Tensor:
     """(shapes + 1, growths, turns, mirrorings, 5, 5) bool: the cells of each shape; the last shape has none."""
-    patterns = torch.stack([*filter(_is_usable, _all_patterns()), torch.zeros(3, 3, dtype=torch.bool)])
+    patterns = _all_patterns()
+    patterns = torch.cat([patterns[_is_usable(patterns)], patterns.new_zeros(1, 3, 3)])
     oriented = torch.stack(
         [torch.stack(orientations, dim=1) for orientations in _orientations(F.pad(patterns, (1, 1, 1, 1)))], dim=1
     )
@@ -50,22 +51,27 @@ def draw(scenes: Scenes, side: int) -> Tensor:
     return canvas[..., :beyond].reshape(*batch, side, side)
 
 
-def _all_patterns() -> list[Tensor]:
+def _all_patterns() -> Tensor:
+    """(512, 3, 3) bool."""
     bits = torch.arange(2**9)[:, None] >> torch.arange(9) & 1
-    return list(bits.bool().view(-1, 3, 3))
+    return bits.bool().view(-1, 3, 3)
 
 
-def _is_usable(pattern: Tensor) -> bool:
-    turned = [image for pair in _orientations(pattern[None]) for image in pair]
-    return bool(pattern.any()) and _is_connected(pattern) and len({tuple(o.flatten().tolist()) for o in turned}) == 8
+def _is_usable(patterns: Tensor) -> Tensor:
+    """(P, 3, 3) to (P,) bool: of one piece, and different in each turn and mirroring."""
+    images = torch.stack([image for pair in _orientations(patterns) for image in pair], dim=1)
+    numbers = (images.flatten(2) << torch.arange(9)).sum(-1).sort(-1).values
+    differs = (numbers[:, 1:] != numbers[:, :-1]).all(1)
+    return patterns.flatten(1).any(1) & _is_connected(patterns) & differs
 
 
-def _is_connected(pattern: Tensor) -> bool:
-    reached = torch.zeros_like(pattern)
-    reached.view(-1)[pattern.flatten().int().argmax()] = True
-    for _ in range(pattern.numel()):
-        reached = _with_neighbours(reached) & pattern
-    return reached.equal(pattern)
+def _is_connected(patterns: Tensor) -> Tensor:
+    """(P, 3, 3) to (P,) bool."""
+    first = patterns.flatten(1).int().argmax(1)
+    reached = F.one_hot(first, patterns[0].numel()).bool().view_as(patterns)
+    for _ in range(patterns[0].numel()):
+        reached = _with_neighbours(reached) & patterns
+    return (reached == patterns).flatten(1).all(1)
 
 
 def _orientations(patterns: Tensor) -> list[list[Tensor]]:
