@@ -38,9 +38,14 @@ LONGEST = 10.0
 """Years that a run may take, by a bound that no computer reaches."""
 QUICKEST = 1e-4
 """Seconds of a micro-batch: of the smallest network no computer takes one in less."""
+MANY = 16
+"""Times the usual number: sizes that are all below it are not looked at, since counting takes a second the first time,
+for libraries that torch loads for it."""
 PATIENCE = 0.5
 """Seconds that counting a model may take: of one with more parts than that it is told from smaller ones."""
 
+_INSTEAD_OF_NONE = 1024
+"""What a number is compared with that is 0 by default, such as that of a queue."""
 _LONGEST_CONTEXT = 10_000
 """Places of a sequence that are listed one by one."""
 _FLOAT, _CODE = 4, 4
@@ -71,18 +76,21 @@ def require_affordable(recipe: Recipe, compute: Compute, dataset: SequenceDatase
         RecipeError: it takes too long, or more memory than there is; with the value that is at fault.
     """
     _require_time(recipe, None if dataset is None else len(dataset.train))
+    sizes = _sizes(recipe)
+    if not sizes or sizes[0].times_usual < MANY:
+        return
     need = _Need(on_host=compute.device.type != "cuda", dataset=dataset)
     there, what = _memory(compute)
     with torch.random.fork_rng(devices=()):
         taken = need.of(recipe)
         if taken <= there:
             return
-        sizes = _sizes(recipe)
-        size = next((size for size in sizes if need.with_value(size, size.usual) <= there), sizes[0] if sizes else None)
-    named = "This model" if size is None else f"{size.key} = {size.value}"
+        size = next((size for size in sizes if need.with_value(size, size.usual) <= there), sizes[0])
     amount = "more memory than can be counted" if math.isinf(taken) else f"at least {taken / _GIB:,.1f} GiB of memory"
-    advice = "Make it smaller" + ("" if size is None else f": {size.usual} is usual")
-    raise RecipeError(f"{named} takes {amount} to train, and {what} has {there / _GIB:,.1f} GiB. {advice}.")
+    raise RecipeError(
+        f"{size.key} = {size.value} takes {amount} to train, and {what} has {there / _GIB:,.1f} GiB. Make it smaller: "
+        f"{size.usual} is usual."
+    )
 
 
 def host_memory() -> float:
@@ -244,6 +252,10 @@ class _Size:
     with_value: Callable[[int], Recipe]
     """The recipe with another number in its place; of a part's own class, which may refuse it."""
 
+    @property
+    def times_usual(self) -> float:
+        return self.value / (self.usual or _INSTEAD_OF_NONE)
+
 
 def _sizes(recipe: Recipe) -> list[_Size]:
     """Those of a recipe's parts, the most unusual first."""
@@ -252,7 +264,7 @@ def _sizes(recipe: Recipe) -> list[_Size]:
         found += _sizes_of(part, getattr(recipe, part), partial(_with_part, recipe, part))
     for name, entry in recipe.losses.items():
         found += _sizes_of(f"losses.{name}", entry.config, partial(_with_loss, recipe, name))
-    return sorted(found, key=lambda size: size.value / max(size.usual, 1), reverse=True)
+    return sorted(found, key=lambda size: size.times_usual, reverse=True)
 
 
 def _sizes_of(name: str, config: Any, with_config: Callable[[Any], Recipe]) -> Iterator[_Size]:
@@ -262,7 +274,8 @@ def _sizes_of(name: str, config: Any, with_config: Callable[[Any], Recipe]) -> I
     for field in attrs.fields(type(config)):
         value = getattr(config, field.name)
         usual = field.default if type(field.default) is int else setting_of(field).at_least
-        if type(value) is int and usual is not None and value > usual:
+        is_size = type(value) is int and "seed" not in field.name
+        if is_size and usual is not None and value > usual:
             yield _Size(f"{name}.{field.name}", value, int(usual), partial(with_value, field.name))
 
 

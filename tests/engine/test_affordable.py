@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -112,7 +112,7 @@ def test_with_more_layers_than_are_counted_the_amount_grows_by_layers(
 def test_nothing_is_left_behind(tiny_recipe: RecipeMaker) -> None:
     torch.manual_seed(7)
     before = torch.get_rng_state()
-    require_affordable(tiny_recipe(), CPU)
+    require_affordable(tiny_recipe("projector.dim=4096"), CPU)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.zeros(1).device == CPU.device
     torch.nn.Linear(2, 2)  # no hook is left to object
@@ -125,14 +125,30 @@ def test_every_shipped_recipe_can_be_counted_and_trained(name: str) -> None:
     assert affordable._Need(on_host=True, dataset=None).counted(recipe) > 2**20, "nothing was counted"
 
 
+def test_usual_sizes_are_not_looked_at(tiny_recipe: RecipeMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting loads libraries, which a run of usual size is spared."""
+    counted: list[Recipe] = []
+
+    def looked_at(recipe: Recipe, *_: Any) -> None:
+        counted.append(recipe)
+        raise ValueError
+
+    monkeypatch.setattr(affordable, "build_parts", looked_at)
+    require_affordable(tiny_recipe("projector.dim=2048", "train.seed=123456", "losses.info_nce.queue=1024"), CPU)
+    assert counted == []
+    require_affordable(tiny_recipe("projector.dim=4096"), CPU)
+    assert counted
+
+
 def test_a_part_that_cannot_be_counted_is_let_through(tiny_recipe: RecipeMaker) -> None:
     """What is wrong with it is said where it is built."""
 
     @attrs.frozen(kw_only=True)
     class Odd:
-        kind = "odd"
+        kind: ClassVar[str] = "odd"
+        metrics: ClassVar[tuple[()]] = ()
 
         def build(self, _facts: Any) -> Any:
             return torch.zeros(3).sum().item()
 
-    require_affordable(attrs.evolve(tiny_recipe(), predictor=Odd()), CPU)
+    require_affordable(attrs.evolve(tiny_recipe("projector.dim=4096"), predictor=Odd()), CPU)
