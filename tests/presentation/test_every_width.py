@@ -49,10 +49,12 @@ def checkpoints(text: str, _figure: float) -> RenderableType:
         fault=None,
         resumes=False,
         best=False,
+        best_so_far=False,
         healthy=None,
     )
     kept = (
         plain,
+        attrs.evolve(plain, step=250, best_so_far=True, healthy=True, path="step-250"),
         attrs.evolve(plain, step=500, epoch=None, saved=None, fault=f"model.safetensors: {text}", path="step-500"),
         attrs.evolve(plain, step=1_000, epoch=1.25, healthy=True),
         attrs.evolve(plain, step=12_345, epoch=20.0, resumes=True, best=True, bytes=1_812_345_678),
