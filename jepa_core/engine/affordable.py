@@ -32,20 +32,19 @@ from jepa_core.engine.network import build_parts
 from jepa_core.errors import DeviceError, JepaError, RecipeError
 from jepa_core.facts import frames
 from jepa_core.recipes.tables import Recipe
-from jepa_core.settings import setting_of
 
 LONGEST = 10.0
 """Years that a run may take, by a bound that no computer reaches."""
 QUICKEST = 1e-4
 """Seconds of a micro-batch: of the smallest network no computer takes one in less."""
-MANY = 16
+MANY = 32
 """Times the usual number: sizes that are all below it are not looked at, since counting takes a second the first time,
 for libraries that torch loads for it."""
 PATIENCE = 0.5
-"""Seconds that counting a model may take: of one with more parts than that it is told from smaller ones."""
+"""Seconds of the processor that counting a model may take: one with more parts than that is told from smaller ones."""
 
-_INSTEAD_OF_NONE = 1024
-"""What a number is compared with that is 0 by default, such as that of a queue."""
+_USUAL = 1024
+"""What a number counts as usual that is 0 by default, such as that of a queue, or follows another."""
 _LONGEST_CONTEXT = 10_000
 """Places of a sequence that are listed one by one."""
 _FLOAT, _CODE = 4, 4
@@ -146,6 +145,8 @@ class _Need:
     def of(self, recipe: Recipe) -> float:
         """What training takes."""
         found = self.counted(recipe)
+        if math.isnan(found):  # the first time torch loads libraries for it, which may have been what took long
+            found = self.counted(recipe)
         return self._extrapolated(recipe) if math.isnan(found) else found
 
     def counted(self, recipe: Recipe) -> float:
@@ -229,10 +230,10 @@ def _patient() -> Iterator[None]:
     Raises:
         _ImpatientError: a parameter is made after `PATIENCE` seconds, in this thread.
     """
-    deadline, thread = time.perf_counter() + PATIENCE, threading.get_ident()
+    deadline, thread = time.thread_time() + PATIENCE, threading.get_ident()
 
     def look(_module: nn.Module, _name: str, _parameter: nn.Parameter | None) -> None:
-        if time.perf_counter() > deadline and threading.get_ident() == thread:
+        if time.thread_time() > deadline and threading.get_ident() == thread:
             raise _ImpatientError
 
     hook = register_module_parameter_registration_hook(look)
@@ -254,7 +255,7 @@ class _Size:
 
     @property
     def times_usual(self) -> float:
-        return self.value / (self.usual or _INSTEAD_OF_NONE)
+        return self.value / self.usual
 
 
 def _sizes(recipe: Recipe) -> list[_Size]:
@@ -273,10 +274,9 @@ def _sizes_of(name: str, config: Any, with_config: Callable[[Any], Recipe]) -> I
 
     for field in attrs.fields(type(config)):
         value = getattr(config, field.name)
-        usual = field.default if type(field.default) is int else setting_of(field).at_least
-        is_size = type(value) is int and "seed" not in field.name
-        if is_size and usual is not None and value > usual:
-            yield _Size(f"{name}.{field.name}", value, int(usual), partial(with_value, field.name))
+        usual = field.default if type(field.default) is int and field.default > 0 else _USUAL
+        if type(value) is int and value > usual and "seed" not in field.name:
+            yield _Size(f"{name}.{field.name}", value, usual, partial(with_value, field.name))
 
 
 def _with_part(recipe: Recipe, part: str, config: Any) -> Recipe:
