@@ -64,12 +64,12 @@ class CheckpointWriting:
         self._under_way = _UnderWay(step, ended)
 
     def _begun(self, states: Mapping[str, Any], write: Write) -> Future[None]:
-        copied = _copied(states)
+        put_together = _copied(states)
         on_cuda = self._device.type == "cuda"
         ready = torch.cuda.current_stream(self._device).record_event() if on_cuda else None
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jepa-checkpoint")
         try:
-            return thread.submit(self._written, copied, ready, write)
+            return thread.submit(self._written, put_together, ready, write)
         finally:
             thread.shutdown(wait=False)  # it ends with its only write
 
@@ -88,36 +88,48 @@ class CheckpointWriting:
         told.__cause__ = error
         return Written(write.step, told)
 
-    def _written(self, copied: Mapping[str, Any], ready: torch.cuda.Event | None, write: Write) -> None:
+    def _written(self, put_together: Callable[[], Any], ready: torch.cuda.Event | None, write: Write) -> None:
         """On the thread. Its copies to the host wait for those on the device, and for nothing that training does."""
         if ready is None:
-            write(copied)
+            write(put_together())
             return
         stream = torch.cuda.Stream(self._device)
         stream.wait_event(ready)
         # A copy to the host returns when it is done: the device's memory is not given back before.
         with torch.cuda.stream(stream):
-            write(copied)
+            write(put_together())
 
 
-def _copied(states: Mapping[str, Any]) -> Any:
-    """A tree of state that nobody else holds. Its tensors lie one behind the other as in a checkpoint's file, which so
-    is a few long reads, and to copy them a few launches."""
+def _copied(states: Mapping[str, Any]) -> Callable[[], Any]:
+    """Copy a tree of state. What is returned puts the copy together, which takes longer, on whichever thread.
+
+    The copy's tensors lie one behind the other as in a checkpoint's file, which so is a few long reads, and to make it
+    takes a few launches.
+    """
     tensors, values = split_tree(states)
-    copies: dict[str, Tensor] = {}
-    for part in _parts(in_order(tensors)):
-        try:
-            whole = torch.cat([flat_bytes(tensor) for tensor in part.values()])
-        except torch.OutOfMemoryError:
-            # The device has no room for it twice: to the host at once, though that waits for the device.
-            copies |= {name: tensor.to("cpu", copy=True) for name, tensor in part.items()}
-            continue
-        each = whole.split([tensor.nbytes for tensor in part.values()])
-        copies |= {
-            name: flat.view(tensor.dtype).view(tensor.shape)
-            for (name, tensor), flat in zip(part.items(), each, strict=True)
-        }
-    return join_tree(copies, values)
+    parts = [(part, _copied_part(part)) for part in _parts(in_order(tensors))]
+
+    def put_together() -> Any:
+        copies: dict[str, Tensor] = {}
+        for part, copied in parts:
+            copies |= zip(part, copied if isinstance(copied, list) else _like(part, copied), strict=True)
+        return join_tree(copies, values)
+
+    return put_together
+
+
+def _copied_part(part: Mapping[str, Tensor]) -> Tensor | list[Tensor]:
+    """The bytes of tensors one behind the other; the tensors where that takes more than the device has."""
+    try:
+        return torch.cat([flat_bytes(tensor) for tensor in part.values()])
+    except torch.OutOfMemoryError:
+        # To the host at once, though that waits for the device.
+        return [tensor.to("cpu", copy=True) for tensor in part.values()]
+
+
+def _like(part: Mapping[str, Tensor], whole: Tensor) -> list[Tensor]:
+    each = whole.split([tensor.nbytes for tensor in part.values()])
+    return [flat.view(tensor.dtype).view(tensor.shape) for tensor, flat in zip(part.values(), each, strict=True)]
 
 
 def _parts(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:

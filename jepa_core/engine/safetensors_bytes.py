@@ -72,7 +72,7 @@ def in_order(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def flat_bytes(tensor: Tensor) -> Tensor:
     """uint8, a copy only where the tensor is not contiguous."""
-    return tensor.detach().contiguous().reshape(-1).view(torch.uint8)
+    return tensor.detach().contiguous().view(-1).view(torch.uint8)
 
 
 def _runs(tensors: Iterable[Tensor]) -> Iterator[Tensor]:
