@@ -43,7 +43,7 @@ COMMANDS = {
     "ablate": ("jepa_core.commands.ablate:ablate", "Vary a recipe's values over seeds: what does each do?"),
     "bench": ("jepa_core.commands.bench:bench", "Time parts of a run on this computer."),
     "recipe": ("jepa_core.commands.recipe:app", "List, begin, show, check and compare recipes."),
-    "plugins": ("jepa_core.commands.plugins:app", "List, check and begin components."),
+    "plugins": ("jepa_core.commands.plugins:app", "List, show, check and begin components."),
     "completion": ("jepa_core.commands.completion:completion", "Let TAB complete commands, recipes and runs."),
     "demo": ("jepa_monitor.demo.command:demo", "Watch a scripted run go wrong and be mended."),
 }
@@ -84,7 +84,7 @@ def program(called: str = "") -> App:
     app = App(
         name="jepa",
         help=_WHAT_IT_IS,
-        help_epilogue=_FIRST_STEPS,
+        help_epilogue=None if called else _FIRST_STEPS,
         version=__version__,
         version_flags=["--version"],
         result_action="return_value",

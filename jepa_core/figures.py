@@ -35,10 +35,13 @@ def figure_text(value: float, unit: str = "", *, decimals: int | None = None, of
     return _number(scaled, _decimals(scaled, unit) if decimals is None else decimals) + _suffix(unit)
 
 
-def limit_text(operator: str, limit: float, unit: str = "") -> str:
-    """A limit with its sign, without digits that say nothing: "> 10 %"."""
+def limit_text(operator: str, limit: float, unit: str = "", *, of: str = "", value: float | None = None) -> str:
+    """A limit with its sign, without digits that say nothing: "> 10 %"; `of` as of `figure_text`. One of reciprocal
+    ranks has more decimals than these only where it would read as the `value` beside it does."""
     scaled = limit * 100 if unit == "%" else limit
-    if 0 < abs(scaled) < _SMALLEST_PLAIN:
+    if math.isfinite(limit) and _is_of_ranks(of):
+        number = _number(limit, _decimals_apart(limit, limit if value is None else value))
+    elif 0 < abs(scaled) < _SMALLEST_PLAIN:
         number = _power(scaled)
     else:
         number = _number(scaled, _limit_decimals(scaled) if 0 < abs(scaled) < 1e4 else _decimals(scaled, unit))
@@ -78,6 +81,12 @@ def change_text(change: float) -> str:
     percent = abs(change) * 100
     digits = 0 if percent >= 1 or percent == 0 else 1 if percent >= 0.095 else 2
     return f"{'−' if change < 0 else '+'}{_number(percent, digits)} %"
+
+
+def _decimals_apart(limit: float, value: float) -> int:
+    """Those of reciprocal ranks by which two that differ read otherwise."""
+    apart = range(RANK_DECIMALS, _MOST_DECIMALS + 1)
+    return next((n for n in apart if f"{limit:.{n}f}" != f"{value:.{n}f}"), RANK_DECIMALS)
 
 
 def _is_of_ranks(what: str) -> bool:

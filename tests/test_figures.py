@@ -51,6 +51,23 @@ def test_reciprocal_ranks_have_three_decimals_wherever_they_stand(of: str, text:
     assert figure_text(0.0058, of=of) == value_beside_limit(0.0058, 0, of=of) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "limit", "shown"),
+    [
+        (0.627, 0.551783, "0.627 > 0.552"),
+        (0.2931, 0.293494, "0.293 > 0.2935"),
+        (0.2926, 0.2934, "0.293 > 0.2934"),
+        (0.5, 0.5, "0.500 > 0.5"),
+        (0.6, 0.3, "0.600 > 0.3"),
+        (0.00001, 0.0, "1e−5 > 0"),
+    ],
+)
+def test_a_computed_limit_of_ranks_is_as_short_as_the_value_beside_it(value: float, limit: float, shown: str) -> None:
+    rule = "val.hard.mrr > val.hard.null_mrr"
+    written = limit_text(">", limit, of=rule, value=value)
+    assert f"{value_beside_limit(value, limit, of=rule)} {written}" == shown
+
+
 def test_the_end_of_an_interval_is_told_from_zero() -> None:
     assert difference_text(0.0234, 0.0058, 0.0412) == "+0.023 [0.006, 0.041]"
     assert difference_text(-0.11, -0.192, -0.0002) == "−0.110 [−0.192, −2e−4]"

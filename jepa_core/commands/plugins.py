@@ -12,7 +12,7 @@ from jepa_core.commands.options import NoPlugins, PluginFiles
 if TYPE_CHECKING:
     from jepa_core.registry import Registry
 
-app = App(name="plugins", help="List components and their fields.")
+app = App(name="plugins", help="List, show, check and begin components.")
 # What is not imported for a list cannot say there what it is.
 app.command(
     "jepa_core.commands.plugins_new:new",

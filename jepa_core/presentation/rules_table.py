@@ -58,7 +58,7 @@ def _rule(judgement: Judgement, at_risk: str) -> tuple[Hanging, Text, Text, Text
         condition.append(clean(judgement.when, 60) if judgement.evaluations else lack)
     else:
         value.append(value_beside_limit(number, judgement.limit, judgement.unit, of=judgement.when))
-        limit.append(limit_text(judgement.operator, judgement.limit, judgement.unit))
+        limit.append(limit_text(judgement.operator, judgement.limit, judgement.unit, of=judgement.when, value=number))
     remark = Text(at_risk or _since(judgement), style="yellow")
     return title, value, limit, Text(change_text(margin) if margin else ""), condition, remark
 

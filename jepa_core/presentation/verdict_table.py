@@ -133,10 +133,16 @@ def _judgement_row(judgement: Judgement, *, is_remark_below: bool) -> Iterable[R
         "" if value is None else value_beside_limit(value, judgement.limit, judgement.unit, of=judgement.when),
         style="none",
     )
-    yield Text("" if judgement.limit is None else limit_text(judgement.operator, judgement.limit, judgement.unit))
+    yield Text("" if judgement.limit is None else _limit(judgement))
     yield Text(change_text(margin) if margin else "", style=style if judgement.state == "failed" else "")
     if not is_remark_below:
         yield remark
+
+
+def _limit(judgement: Judgement) -> str:
+    assert judgement.limit is not None
+    value = judgement.decisive_value
+    return limit_text(judgement.operator, judgement.limit, judgement.unit, of=judgement.when, value=value)
 
 
 def _remark(judgement: Judgement) -> str:

@@ -60,7 +60,7 @@ def _figures(judgement: Judgement, rule: Rule, scene: Scene) -> str:
     if judgement.value is not None and judgement.limit is not None:
         return (
             f"{judgement.when}, value {value_beside_limit(judgement.value, judgement.limit, of=rule.text)}, "
-            f"limit {limit_text('', judgement.limit)}"
+            f"limit {limit_text('', judgement.limit, of=rule.text, value=judgement.value)}"
         )
     values = rule.figures(scene)[:MOST_FIGURES]
     return ", ".join(f"{written} {figure_text(value, of=written)}" for written, value in values) or judgement.when

@@ -37,10 +37,11 @@ def monitor(
 ) -> int:
     """Watch a run, live or after its end: charts, rules, representation, events. Press ? for the keys.
 
+    For example: jepa monitor latest --replay 20
+
     In a terminal, a run that is not there yet is awaited, and shown as soon as it begins. The newest run gives
     way to one that begins after its end.
     Where the output is no terminal, the state now is printed as text. It reads files alone, so a copied run will do.
-    For example: jepa monitor latest --replay 20
 
     Parameters
     ----------

@@ -85,6 +85,8 @@ def test_what_does_not_fit_is_said_with_what_to_type_instead(
 def test_the_first_steps_need_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     program()(["--help"])
     assert "First steps: jepa run quickstart," in capsys.readouterr().out
+    program("verdict")(["verdict", "--help"])  # whoever asks for that has taken them
+    assert "First steps" not in capsys.readouterr().out
 
 
 class Terminal(io.StringIO):

@@ -84,9 +84,10 @@ def _threshold(view: RunView, outlook: Outlook, shown: frozenset[str], axis: Axi
     if limit is None or is_drawn_as_curve or is_silent:
         return None
     start, end = _window(_rule_of(view, judgement.kind, judgement.id), axis)
+    unit = judgement.unit or _unit(view, outlook.metric)
     return Threshold(
         y=limit,
-        label=f"{judgement.kind} {limit_text('', limit, judgement.unit or _unit(view, outlook.metric))}",
+        label=f"{judgement.kind} {limit_text('', limit, unit, of=outlook.metric)}",
         tone=_LIMIT_TONES.get(outlook.prospect, "dim"),
         dashed=judgement.kind != "abort",
         start=start,

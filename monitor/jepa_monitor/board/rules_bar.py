@@ -131,7 +131,7 @@ def _value_now(outlook: Outlook) -> Iterable[Span]:
     number = value_beside_limit(value, limit, unit, of=judgement.when).removesuffix(f" {unit}" if unit else "")
     tone: Tone = PROSPECT_MARKS[outlook.prospect][1] if outlook.prospect in _TROUBLED else "plain"
     yield Span(f" {number} ", tone)
-    yield Span(limit_text(judgement.operator, limit, unit), "dim")
+    yield Span(limit_text(judgement.operator, limit, unit, of=judgement.when, value=value), "dim")
 
 
 def _margin(outlook: Outlook) -> Iterable[Span]:
