@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from jepa_core.engine.objective import Objective, declared_views
 from jepa_core.engine.trainer import Trainer
 from tests.engine.training import RecipeMaker, a_trainer, snapshot, take_steps
 
+CONTRAST = ("augmentation.turns.kind=dihedral", "losses.view_contrast.augmentations=['turns']")
 VIEWS = ("losses.invariance.weight=0.1", "encoder.dropout=0.2")
 
 
@@ -55,6 +57,25 @@ def test_views_encoded_in_the_same_batch_equal_views_encoded_alone(
         torch.testing.assert_close(
             together.views[name].z_target, online.projector(masked_mean(Embeddings(quantized.values, target.mask)))
         )
+
+
+def test_views_may_come_in_any_order_and_those_of_targets_between_them(
+    tiny_recipe: RecipeMaker, tmp_path: Path
+) -> None:
+    trainer = a_trainer(tiny_recipe("losses.invariance.weight=0.1", *CONTRAST), tmp_path)
+    trainer.initialise()
+    batch, views = trainer.step.draw(0, 0)
+    objective = trainer.step.objective.eval()
+    expected = objective.encode(batch, views)[0]
+    assert len(expected.views) >= 2
+    assert len(expected.target_views) == 1
+    for order in permutations(views):
+        found = objective.encode(batch, {name: views[name] for name in order})[0]
+        for name, view in expected.views.items():
+            torch.testing.assert_close(found.views[name].z_context, view.z_context)
+            torch.testing.assert_close(found.views[name].z_target, view.z_target)
+        for name, target_view in expected.target_views.items():
+            torch.testing.assert_close(found.target_views[name].z_target, target_view.z_target)
 
 
 def test_a_context_observation_equal_to_the_target_is_known_whatever_dropout_does(
