@@ -20,6 +20,8 @@ from jepa_monitor.panels.panel import Panel
 
 NAME_WIDTH = 24
 """Most columns of a loss's name."""
+_WIDE = 44
+"""Columns from which on a heading is written out: below, it would cut off the figures under it."""
 _PREFIX, _GRADIENT, _TOTAL = "loss.", "grad.share.", "loss.total"
 
 
@@ -65,7 +67,7 @@ def losses_content(view: RunView, width: int, look: Look) -> Content:
     total = view.finals.get(_TOTAL)
     has_gradient = any(share.of_gradient is not None for share in shares)
     header: list[Cell] = [NOTHING, NOTHING, line(Span("total", "dim")), NOTHING]
-    header += [line(Span("gradient", "dim")), NOTHING] if has_gradient else []
+    header += [line(Span("gradient" if width >= _WIDE else "grad", "dim")), NOTHING] if has_gradient else []
     rows = [header, *(_row(share, look)[: len(header)] for share in shares)]
     lines = columns(rows, width, right=(1, 2, 4) if has_gradient else (1, 2))
     return Content(

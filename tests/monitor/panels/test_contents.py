@@ -107,6 +107,18 @@ def test_before_the_first_diagnosis_there_is_no_column_of_gradients() -> None:
     assert row.text.split() == ["a", "1", "100.0", "%", "█" * 45]
 
 
+def test_shares_of_the_gradient_are_whole_in_the_narrowest_panel() -> None:
+    finals = {"loss.view_contrast": 3.91, "loss.info_nce": 3.41}
+    finals |= {"grad.share.view_contrast": 0.308, "grad.share.info_nce": 0.692}
+    lines = losses_content(a_view(finals=finals), 36, LOOK).lines
+    assert [each.text.split() for each in lines] == [
+        ["total", "grad"],
+        ["view_contrast", "3.91", "53.4", "%", "30.8", "%"],
+        ["info_nce", "3.41", "46.6", "%", "69.2", "%"],
+    ]
+    assert max(each.width for each in lines) <= 36
+
+
 def test_use_of_the_context_as_a_text_grid() -> None:
     assert text_of(context_use_content(a_view(), 50, PLAIN)).splitlines() == [
         "temperature        0.068  [--*-------------------]",
