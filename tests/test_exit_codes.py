@@ -97,7 +97,9 @@ def test_an_output_that_cannot_be_written_is_said_in_a_line(arguments: list[str]
     assert (ended.returncode, ended.stderr) == (1, said)
 
 
-@pytest.mark.parametrize("more", [["run"], ["ablate", "--seeds", "1", "--vary", "train.batch_size=16,32"]], ids=["run", "ablate"])
+@pytest.mark.parametrize(
+    "more", [["run"], ["ablate", "--seeds", "1", "--vary", "train.batch_size=16,32"]], ids=["run", "ablate"]
+)
 def test_training_goes_on_without_an_output_that_cannot_be_written_and_says_so(
     tiny_recipe_file: Path, tmp_path: Path, more: list[str]
 ) -> None:
