@@ -77,8 +77,8 @@ class BatchStream:
 
 
 def require_training_batch(recipe: Recipe, dataset: SequenceDataset) -> None:
-    """Refuse a recipe whose batches are larger than what its data leave to train; where a share of them validates that
-    could be smaller, it is named.
+    """Refuse a recipe whose batches are larger than what its data leave to train, or whose first step would not end
+    within its epochs; where a share of the data validates that could be smaller, it is named.
 
     Raises:
         RecipeError: they are.
@@ -91,6 +91,13 @@ def require_training_batch(recipe: Recipe, dataset: SequenceDataset) -> None:
         is_cause = 0 < smaller < share
         raise _too_large(batch_size, num, taken, f"data.validation_share={smaller:g}" if is_cause else "")
     require_batch(dataset.train, batch_size)
+    per_epoch, train = num // batch_size, recipe.train
+    if train.accumulate > train.epochs * per_epoch:
+        raise RecipeError(
+            f"train.accumulate = {train.accumulate:,}: a step takes that many batches of {batch_size:,}, and "
+            f"train.epochs = {train.epochs:,} has {train.epochs * per_epoch:,} of them in all. An epoch is at most one "
+            f"step with --set train.accumulate={per_epoch}, and more with less."
+        )
 
 
 def require_batch(sequences: Sequences, batch_size: int) -> None:

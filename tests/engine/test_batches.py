@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from jepa_core.contracts import Observations, Sequences
 from jepa_core.engine.batches import MOST_OF_THE_DEVICE, BatchStream, chosen_place
 from jepa_core.engine.course import Position
-from jepa_core.errors import JepaError
+from jepa_core.engine.dataset import built_dataset
+from jepa_core.errors import JepaError, RecipeError
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
+from tests.engine.training import RecipeMaker, a_trainer
 from tests.recipes.writing_recipes import write
 
 CUDA = torch.device("cuda")
@@ -54,3 +58,14 @@ def test_auto_keeps_on_the_host_what_would_take_much_of_the_device() -> None:
     assert chosen_place("auto", int(free * MOST_OF_THE_DEVICE / 2), CUDA) == "device"
     assert chosen_place("auto", int(free * MOST_OF_THE_DEVICE * 2), CUDA) == "host"
     assert chosen_place("device", int(free * 10), CUDA) == "device"
+
+
+@pytest.mark.parametrize(("accumulate", "epochs"), [(3, 1), (5, 2), (10**9, 4)])
+def test_a_step_that_would_not_end_within_the_epochs_is_refused(
+    tiny_recipe: RecipeMaker, tmp_path: Path, accumulate: int, epochs: int
+) -> None:
+    batch = len(built_dataset(tiny_recipe()).train) // 2
+    sizes = f"train.batch_size={batch}", f"train.epochs={epochs}"
+    with pytest.raises(RecipeError, match=rf"train.accumulate = {accumulate:,}: .* has {2 * epochs} of them in all"):
+        a_trainer(tiny_recipe(*sizes, f"train.accumulate={accumulate}"), tmp_path)
+    a_trainer(tiny_recipe(*sizes, f"train.accumulate={2 * epochs}"), tmp_path)

@@ -159,6 +159,7 @@ ODD_FILES: Mapping[str, Mapping[str, Callable[[Path], Data]]] = {
         "two channels": _pictures(lambda: _bytes(6, 2, 5, 4, 2)),
         "a line": _pictures(lambda: _bytes(6, 2, 1, 30, 1)),
         "sizes apart": lambda folder: images(folder, [[(3, 9), (1, 1), (9, 2)]] * 3, height=4, width=4, channels=1),
+        "one recording": lambda folder: images(folder, [[(3, 3)] * 4], height=4, width=4),
         "to a pixel": lambda folder: images(folder, [[(3, 3)] * 2] * 3, height=1, width=1, channels=1),
         "from a pixel": lambda folder: images(folder, [[(1, 1)] * 2] * 3, "1", height=8, width=8),
         "crops of a pixel": lambda folder: images(folder, [[(1, 1)]] * 4, height=4, width=4, frames="crops"),
@@ -214,8 +215,8 @@ REFUSED_FILES: Mapping[str, Mapping[str, Callable[[Path], Data]]] = {
         "too bright": _pictures(lambda: _normal(6, 2, 1, 5, 4) * 9),
         "no pixel": _pictures(lambda: _bytes(6, 2, 0, 4, 1)),
         "whole numbers": _pictures(lambda: np.ones((6, 2, 5, 4, 1), np.int32)),
-        "one recording": lambda folder: images(folder, [[(3, 3)] * 4], height=4, width=4),
         "one frame": lambda folder: images(folder, [[(3, 3)]] * 3, height=4, width=4),
+        "one recording of two frames": lambda folder: images(folder, [[(3, 3)] * 2], height=4, width=4),
         "no image": lambda folder: images(folder, []),
     },
 }
