@@ -172,12 +172,14 @@ def _check_devices(request: GridRequest, loaded: Sequence[LoadedRecipe]) -> None
     """
     Raises:
         DeviceError: a device is not there, or a cell cannot compute on it in its precision.
+        RecipeError: a cell could not be trained on it, by its sizes alone.
     """
+    from jepa_core.engine.affordable import require_affordable
     from jepa_core.engine.device import choose_compute
 
-    for precision in dict.fromkeys(one.recipe.train.precision for one in loaded):
+    for one in loaded:
         for device in request.devices:
-            choose_compute(device, precision)
+            require_affordable(one.recipe, choose_compute(device, one.recipe.train.precision))
 
 
 def _refuse_equal_cells(request: GridRequest, loaded: Sequence[LoadedRecipe]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from jepa_core.ablation.recipe_check import GridRequest, load_grid
 from jepa_core.ablation.variation import parse_variations
-from jepa_core.errors import DeviceError
+from jepa_core.errors import DeviceError, RecipeError
 from jepa_core.recipes.faults import Fault, RecipeFaultsError
 from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
@@ -109,3 +109,8 @@ def test_a_device_that_is_not_there_is_found_before_anything_runs(tiny_recipe_fi
     request = attrs.evolve(a_request(tiny_recipe_file, "aggregator.kind=mean,attention"), devices=("cuda:99",))
     with pytest.raises(DeviceError):
         load_grid(request)
+
+
+def test_a_value_by_which_nothing_could_be_trained_is_found_before_anything_runs(tiny_recipe_file: Path) -> None:
+    with pytest.raises(RecipeError, match=r"projector.dim = 100000000000 takes .* Make it smaller"):
+        load_grid(a_request(tiny_recipe_file, "projector.dim=8,100000000000"))

@@ -102,3 +102,10 @@ def test_of_settings_that_count_nothing_is_said(tmp_path: Path) -> None:
 )
 def test_what_the_numbers_of_a_shape_count_is_said(shape: tuple[int, ...], dtype: str, expected: str) -> None:
     assert understand("x", Header(shape, dtype), None, None).notes()[1] == f"that is {expected}"
+
+
+def test_a_recording_of_several_tasks_is_said_to_be_parted(tmp_path: Path) -> None:
+    told, series = "of 3 tasks, by tasks: no sequence goes from one into the next", RANDOM.normal(size=(600, 2))
+    np.savez(tmp_path / "parted.npz", observations=series, tasks=np.arange(600) // 200)
+    assert told in ArraysConfig(path=str(tmp_path / "parted.npz")).build(DatasetFacts(seed=0)).notes
+    assert told not in built(tmp_path, series).notes

@@ -29,6 +29,7 @@ from jepa_core.metrics import Metric
 from jepa_core.settings import setting
 from jepa_core.task_split import TaskSplit
 from jepa_plugins.arrays.files import Header
+from jepa_plugins.arrays.names import TASKS
 from jepa_plugins.arrays.readings import Holds, ObservedAs, Reading, likeliest
 from jepa_plugins.arrays.rows import Rows
 from jepa_plugins.arrays.source import Source
@@ -145,6 +146,7 @@ class ArraysConfig:
             fingerprint=self._fingerprint(digest, source.reading, rows, (train, validation), scales),
             notes=(
                 *source.notes,
+                *_parted(source.reading, rows, len(split.task_names)),
                 *self._left_out(source.understood),
                 *self._without_effect(source.reading, rows),
                 *rows.notes,
@@ -324,6 +326,13 @@ def _space_of(reading: Reading, observed: Tensor, length: int, scales: Scales) -
         return VectorSpace(dim=shape[0], standardised=scales)
     steps = shape[0] if reading.holds == "sequences" else length
     return SeriesSpace(length=steps, channels=shape[-1], standardised=scales)
+
+
+def _parted(reading: Reading, rows: Rows, num_tasks: int) -> tuple[str, ...]:
+    """That one recording is several by what it says of its steps."""
+    if reading.holds != "recording" or not rows.has_tasks:
+        return ()
+    return (f"of {num_tasks:,} tasks, by {TASKS}: no sequence goes from one into the next",)
 
 
 def _of_sequences(observed: Tensor, rows: Rows) -> _Split:

@@ -176,8 +176,9 @@ def _drawn(path: str, tasks: Tensor, noun: str, split: TaskSplit, doubt: str) ->
     """(rows,) bool: which validate, drawn by task."""
     num_tasks = int(tasks.max()) + 1
     if num_tasks < 2:
+        remedy = f", leave {TASKS} out" if noun == "task" else ""
         raise DataError(
             f"{path}: all observations are of one {noun}, and at least 2 are needed, 1 to train and 1 to validate. "
-            f"Give more, or the array {SPLIT}: 0 trains, 1 validates.{doubt}"
+            f"Give more{remedy}, or the array {SPLIT}: 0 trains, 1 validates.{doubt}"
         )
     return split.validates(num_tasks)[tasks]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -98,10 +99,15 @@ class ImageFolderConfig:
         return cls(path=str(folder), height=8, width=9, context_length=2, validation_share=0.5)
 
     def num_bytes(self) -> int:
-        """Of what is read of all files, before it becomes float32."""
-        parts = self.context_length + 1 if self.frames == "crops" else 1
-        num_files = sum(1 for _ in _files_in(data_path(self.path)))
-        return num_files * parts * self.channels * self.height * self.width
+        """Of all sequences, float32; of a single recording, whose end is split off, of each frame once."""
+        num_places, context = self.context_length + 1, self.context_length
+        frames = Counter(file.parent for file in _files_in(data_path(self.path)))
+        num_images = frames.total()
+        if self.frames == "crops":
+            num_images *= num_places
+        elif len(frames) > 1:
+            num_images = num_places * sum(len(range(0, num - context, self.stride)) for num in frames.values())
+        return 4 * num_images * self.channels * self.height * self.width
 
     def build(self, facts: DatasetFacts) -> SequenceDataset:  # noqa: ARG002  # the same data under every run's seed
         """
