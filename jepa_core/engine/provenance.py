@@ -13,43 +13,45 @@ from jepa_core.errors import DataError
 from jepa_core.home import at_home
 from jepa_core.recipes.reading import LoadedRecipe
 from jepa_core.recipes.writing import recipe_to_toml
-from jepa_core.run_directory.baseline_runs import ResolvedBaseline
 from jepa_core.run_directory.environment import describe_environment
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.recorded_files import KEPT_OUT, recorded_plugins
 from jepa_core.run_directory.writing import RunWriter
 from jepa_core.watch.nulls import RankedNulls
+from jepa_core.watch.rules import Baseline
 
 
 def write_provenance(
     writer: RunWriter,
     loaded: LoadedRecipe,
-    dataset: SequenceDataset,
     compute: Compute,
     *,
-    baseline: ResolvedBaseline,
-    nulls: RankedNulls,
     num_ranks: int = 1,
+    dataset: SequenceDataset | None = None,
+    baseline: Baseline | None = None,
+    nulls: RankedNulls | None = None,
 ) -> None:
-    """The environment, with what the nulls reach; then the resolved recipe, with all metric declarations and the
-    baseline found."""
-    writer.write_environment(
-        describe_environment(
-            sys.argv,
-            device=device_name(compute.device),
-            processor=processor_model(),
-            precision=compute.precision,
-            ranks=num_ranks,
-            data=dataset.description,
-            data_fingerprint=dataset.fingerprint,
-            train_sequences=len(dataset.train),
-            **recorded_plugins(loaded.plugin_files, loaded.kept_out),
-            overrides=list(loaded.overrides),
-            tags=list(loaded.tags),
-            **nulls.to_environment(),
-        )
+    """The environment, then the resolved recipe with all metric declarations. What is not known yet is left out: the
+    data, what the recipe's baseline was found to be, and what the nulls reach."""
+    environment = describe_environment(
+        sys.argv,
+        device=device_name(compute.device),
+        processor=processor_model(),
+        precision=compute.precision,
+        ranks=num_ranks,
+        **recorded_plugins(loaded.plugin_files, loaded.kept_out),
+        overrides=list(loaded.overrides),
+        tags=list(loaded.tags),
+        **(nulls or RankedNulls()).to_environment(),
     )
-    writer.write_recipe(loaded.resolved(baseline.baseline))
+    if dataset is not None:
+        environment |= {
+            "data": dataset.description,
+            "data_fingerprint": dataset.fingerprint,
+            "train_sequences": len(dataset.train),
+        }
+    writer.write_environment(environment)
+    writer.write_recipe(loaded.resolved(baseline))
 
 
 @attrs.frozen

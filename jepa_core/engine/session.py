@@ -69,8 +69,8 @@ def train_recipe(
 ) -> Conclusion:
     """Train, and conclude with a verdict.
 
-    A run directory is made before data is loaded, so that a disk which refuses is found at once, and removed again when
-    training never begins.
+    A run directory is made before data is loaded, with the recipe in it: a disk which refuses is found at once, and a
+    run that is killed meanwhile can be begun anew. It is removed again when training never begins.
 
     Args:
         loaded: the recipe; of a run that is continued its own.
@@ -144,6 +144,9 @@ def _led(
         component_faults_told(recipe, registry, path, rank=0 if crew.size > 1 else None),
         losses_told(crew, typed_name(path)),
     ):
+        describe = partial(write_provenance, writer, loaded, compute, num_ranks=crew.size)
+        if resumption is None:
+            describe()
         observers.build(recipe.observers.values(), path, resume_at)
         tell_stage(reading_stage(recipe))
         with warming_up(compute.device):
@@ -151,7 +154,7 @@ def _led(
         baseline = resolve_baseline(recipe.watch.baseline, beside(path), dataset.fingerprint, own=placed(path).name)
         session = _Session(
             loaded, dataset, compute, writer, crew, baseline=baseline, registry=registry, observers=observers,
-            auto_rollback=auto_rollback,
+            auto_rollback=auto_rollback, describe=partial(describe, dataset=dataset, baseline=baseline.baseline),
         )  # fmt: skip
         if resume_at is not None:
             set_aside(path, crew, resume_at=resume_at)
@@ -183,6 +186,7 @@ class _Session:
         registry: Registry,
         observers: Observers,
         auto_rollback: bool,
+        describe: Callable[..., None],
     ) -> None:
         self.loaded = loaded
         self.dataset = dataset
@@ -202,9 +206,7 @@ class _Session:
         )  # fmt: skip
         self.record.orders = self.orders
         self.checkpoints = RecordedCheckpoints(writer, recipe)
-        self._describe = partial(
-            write_provenance, writer, loaded, dataset, compute, baseline=baseline, num_ranks=crew.size
-        )
+        self._describe = describe
         self.lost_rows: LostRows | None = None  # of a run that goes on
         self.lost_rank_rows: dict[int, tuple[int, int]] = {}
         self.moved = ""
@@ -223,7 +225,7 @@ class _Session:
         """Train from the start or from a checkpoint, and conclude. `begin` is called once there is a run to keep."""
         if resumption is None:
             # Before a component is used: of a run that one of them ends it is known what it was, too.
-            self._describe(nulls=RankedNulls())
+            self._describe()
         tell_stage("building the model")
         trainer = Trainer(self.loaded.recipe, self.dataset, self.compute, self.checkpoints, self.record, crew=self.crew)
         self.orders.settle = trainer.settle

@@ -24,18 +24,23 @@ _MOST_ANCESTORS = 50
 
 _GENTLER = 0.5
 """Factor of the learning rate after something was not finite."""
+_HIGHEST = 1.0
+"""The highest learning rate of which half may do: a higher one is a slip, and half of it is another."""
+_USUAL = 3e-4
+"""The learning rate of a recipe that gives none. The class that has it as its default would load torch."""
 
 Found = tuple[Checkpoint | None, tuple[str, ...]]
 """A checkpoint, or None to begin anew, and what is to be said of it."""
 
 
 def gentler(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """What may mend a value that is not finite: half the learning rate; empty where the recipe has none."""
+    """What may mend a value that is not finite: half the learning rate, or the usual one where it is far above
+    that; empty where the recipe has none."""
     optimizer = recipe.get("optimizer")
     rate = optimizer.get("lr") if isinstance(optimizer, dict) else None
     if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < math.inf:
         return {}
-    return {"optimizer": {"lr": rate * _GENTLER}}
+    return {"optimizer": {"lr": rate * _GENTLER if rate <= _HIGHEST else _USUAL}}
 
 
 def after_non_finite(run: Path) -> dict[str, str]:
@@ -57,7 +62,8 @@ def after_non_finite(run: Path) -> dict[str, str]:
         scenario, to = (NON_FINITE, None) if cause else ("", step)
         start = f"goes on from step {step}" if checkpoint else "begins anew"
         command = rollback_command(run, scenario=scenario, to=to, changes=changes)
-        commands[command] = f"{start} with half the learning rate"
+        rate = "the usual" if recipe["optimizer"]["lr"] > _HIGHEST else "half the"
+        commands[command] = f"{start} with {rate} learning rate"
     plugin = str(fired.evidence.get("plugin", "")) if fired else ""
     is_name = bool(plugin) and "\0" not in plugin
     # A file that lies with the runs may be a stranger's, and would be run.

@@ -207,7 +207,7 @@ def test_a_value_that_is_not_finite_is_exit_code_3_and_is_explained(
     assert re.search(r"✘ Step \d was not finite: first .*  Start again with a lower optimizer.lr", out)
     assert "train.precision" not in out
     assert "Verdict: no baseline · stopped: step" in out
-    advised = re.search(r"Next: jepa (rollback .*) begins anew with half the learning rate", " ".join(out.split()))
+    advised = re.search(r"Next: jepa (rollback .*) begins anew with the usual learning rate", " ".join(out.split()))
     assert advised
     assert jepa(*advised[1].split(), "--dry-run") == 0
 

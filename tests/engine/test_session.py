@@ -31,6 +31,7 @@ from jepa_core.engine.opening import Conclusion, Opening
 from jepa_core.engine.session import train_recipe
 from jepa_core.engine.starting import LostRows
 from jepa_core.errors import CheckpointError, DataError, DeviceError, PluginError, RecipeError, RunDirectoryError
+from jepa_core.metrics import Metric
 from jepa_core.recipes.reading import LoadedRecipe, load_recipe
 from jepa_core.recipes.tables import Recipe
 from jepa_core.registry import installed
@@ -598,8 +599,8 @@ def test_a_non_finite_run_is_aborted_with_a_verdict(sessions: Sessions) -> None:
     verdict = RunReader(conclusion.path).verdict()
     assert verdict is not None
     assert verdict.ending == "non-finite"
-    command = f"jepa rollback {conclusion.path} --scenario non-finite --set optimizer.lr=5e+29"
-    assert verdict.next == f"{command}  # begins anew with half the learning rate"
+    command = f"jepa rollback {conclusion.path} --scenario non-finite --set optimizer.lr=0.0003"
+    assert verdict.next == f"{command}  # begins anew with the usual learning rate"
     assert "was not finite: first" in verdict.cause
     assert [(finding.name, finding.severity) for finding in verdict.findings] == [("non-finite", "critical")]
     assert "lower optimizer.lr" in verdict.findings[0].advice
@@ -663,6 +664,7 @@ class UnreadableData:
     """Data that is not there."""
 
     kind = "unreadable"
+    metrics = ()
     error: BaseException
 
     def build(self, facts: object) -> SequenceDataset:
@@ -705,6 +707,7 @@ class SlowData:
     """Data during whose loading a signal comes."""
 
     kind = "slow"
+    metrics = ()
 
     def build(self, facts: object) -> SequenceDataset:
         signal.raise_signal(signal.SIGTERM)
@@ -716,6 +719,7 @@ class ReplacesTheRun:
     """Fails to load, once another folder has the run directory's name."""
 
     kind: ClassVar[str] = "replaces_the_run"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
     runs_dir: Path
 
     def build(self, facts: Any) -> SequenceDataset:

@@ -1,4 +1,5 @@
-"""A stop in the phases of a run that last long or come last: imports, validation, the last checkpoint, the verdict."""
+"""A stop in the phases of a run that last long or come last: imports, what comes before the first step, validation, the
+last checkpoint, the verdict."""
 
 from __future__ import annotations
 
@@ -13,8 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import pytest
 
+from jepa_core.cli import main
 from jepa_core.engine.checkpoint import CheckpointFolder, load_checkpoint, same_tree
 from jepa_core.engine.evaluation import Validation
 from jepa_core.engine.interruption import Interruption
@@ -25,7 +28,7 @@ from jepa_core.recipes.reading import load_recipe
 from jepa_core.registry import installed
 from jepa_core.run_directory.reading import RunReader
 from jepa_core.run_directory.stored_checkpoints import Checkpoint
-from tests.conftest import TINY
+from tests.conftest import TINY, VECTORS
 from tests.engine.test_session import Watcher
 from tests.engine.training import KeptRecord, RecipeMaker, a_trainer, take_steps
 
@@ -65,6 +68,56 @@ def test_a_stop_while_the_program_is_imported_ends_it_at_once_and_leaves_nothing
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (code, "sent\n", f"{explained((), 128 + number)}\n")
     assert [path.name for path in tmp_path.iterdir()] == [tiny_recipe_file.name]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from jepa_core.cli import main
+
+event, name, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
+met = 0
+
+def look(happened, given):
+    global met
+    names = [Path(str(part)).name for part in given[:2]] if happened == event else []
+    if name in names and any(Path("runs").glob("*/status.json")):
+        met += 1
+        if met == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(look)
+main(["run", "vectors.toml", "--device", "cpu", "--set", "train.epochs=2"])
+"""
+
+
+@pytest.mark.parametrize(
+    "killed_at",
+    [("open", "data.npy", "1"), ("os.rename", "environment.json", "2"), ("os.rename", "environment.json", "3")],
+    ids=["reading data", "data are read", "nulls are ranked"],
+)
+def test_a_run_that_was_killed_before_its_first_step_is_begun_anew_by_what_each_command_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], killed_at: tuple[str, ...]
+) -> None:
+    """By an audit event of Python, a name among its arguments, and which of them."""
+    monkeypatch.chdir(tmp_path)
+    np.save("data.npy", np.random.default_rng(0).normal(size=(80, 3, 4)).astype(np.float32))
+    Path("vectors.toml").write_text(VECTORS.format(path="data.npy"))
+    killed = subprocess.run([sys.executable, "-c", KILLED, *killed_at], capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (run,) = Path("runs").iterdir()
+    anew = f"jepa run {run}/recipe.toml"
+    for typed, code in ((["run", "--resume", "latest"], 1), (["autopsy", "latest"], 0)):
+        with pytest.raises(SystemExit, match=str(code)):
+            main(typed)
+        printed = capsys.readouterr()
+        assert anew in " ".join((printed.out + printed.err).split())
+    with pytest.raises(SystemExit, match="0"):
+        main([*anew.split()[1:], "--device", "cpu"])
+    (again,) = set(Path("runs").iterdir()) - {run}
+    assert RunReader(again).state() == "finished"
+    recipe = load_recipe(again / "recipe.toml", registry=installed())
+    assert (recipe.recipe.train.epochs, recipe.data_path) == (2, str(tmp_path / "data.npy"))
 
 
 @pytest.mark.parametrize(("number", "code"), STOPS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from jepa_core.errors import CheckpointError, JepaError, RecipeError
 from jepa_core.recipes.difference import Change
 from jepa_core.recipes.reading import load_recipe
-from jepa_core.recipes.tables import Recipe
+from jepa_core.recipes.tables import Optimizer, Recipe
 from jepa_core.registry import installed
 from jepa_core.rollback.change import changes_of
 from jepa_core.rollback.orders import RollbackOrders
@@ -151,6 +152,27 @@ def test_a_non_finite_stop_goes_back_before_its_bad_step(run: Path) -> None:
     assert known.changes
     (command,) = after_non_finite(run)
     assert command.startswith(f"jepa rollback {run} --scenario non-finite --set optimizer.lr=")
+
+
+@pytest.mark.parametrize(
+    ("rate", "advised", "told"),
+    [
+        (1e300, Optimizer().lr, "with the usual learning rate"),
+        (1.5, Optimizer().lr, "with the usual learning rate"),
+        (1.0, 0.5, "with half the learning rate"),
+        (6e-4, 3e-4, "with half the learning rate"),
+    ],
+)
+def test_of_a_learning_rate_far_above_the_usual_not_half_is_advised_but_the_usual(
+    run: Path, rate: float, advised: float, told: str
+) -> None:
+    recipe = (run / "recipe.toml").read_text()
+    (run / "recipe.toml").write_text(re.sub(r"(?m)^lr = .*$", f"lr = {rate!r}", recipe))
+    non_finite(run, 11)
+    ((command, effect),) = after_non_finite(run).items()
+    assert command.endswith(f" --set optimizer.lr={advised!r}")
+    assert effect == f"goes on from step 10 {told}"
+    assert planned(run).set == {"optimizer": {"lr": advised}}
 
 
 @pytest.mark.parametrize(("plugin", "first"), [("my_loss", "jepa plugins check my_loss"), ("", "jepa audit ")])
