@@ -137,8 +137,8 @@ class _Outliving(FileIO):
     stands_for: TextIOWrapper
     """Kept: with its end its descriptor would be closed."""
     lost: OSError | None = None
-    """Why something of it has nowhere been written, though somebody may miss it."""
-    when_lost: Callable[[OSError], None] = staticmethod(lambda _: None)
+    """Why something of it has nowhere been written, though somebody may miss it and has not been told."""
+    when_lost: Callable[[OSError], OSError | None] = staticmethod(lambda error: error)
 
     def write(self, content: Any) -> int:
         try:
@@ -148,8 +148,7 @@ class _Outliving(FileIO):
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
             if not isinstance(error, BrokenPipeError):
-                self.lost = error
-                self.when_lost(error)
+                self.lost = self.when_lost(error)
             return len(content)
 
 
@@ -252,31 +251,36 @@ def _exit_code(arguments: Sequence[str]) -> int:
     What a command was to print and could not is a failure of it, but of one that trains: what that comes to stands in
     files, so it goes on, says so at once, and keeps its code.
     """
-    raw = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer) if isinstance(sys.stdout, TextIOWrapper) else None
-    out = raw if isinstance(raw, _Outliving) else None
-    trains = next(iter(arguments), "") in _TRAINING
-    if out and trains:
+    out = _outliving_output()
+    if out and next(iter(arguments), "") in _TRAINING:
         out.when_lost = lambda error: _say(
             f"The output cannot be written: {error.strerror}. {remedy(error)}. The training goes on, "
             "and its files have it all."
         )
     try:
-        code = _code_of(arguments)
-        sys.stdout.flush()
-        if code or trains or out is None or out.lost is None:
-            return code
-        return _unwritten(out.lost)
+        return _code_of(arguments) or _written_out()
     except OSError as error:
         if error.filename is not None:  # some file of which nobody here knows
             raise
         # The output, or what a plugin writes. Keep Python from complaining again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _unwritten(error)
+        _say(f"Exit code {_FAILED}: the output cannot be written: {error.strerror}. {remedy(error)}.")
+        return _FAILED
 
 
-def _unwritten(error: OSError) -> int:
-    _say(f"Exit code {_FAILED}: the output cannot be written: {error.strerror}. {remedy(error)}.")
-    return _FAILED
+def _outliving_output() -> _Outliving | None:
+    raw = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer) if isinstance(sys.stdout, TextIOWrapper) else None
+    return raw if isinstance(raw, _Outliving) else None
+
+
+def _written_out() -> int:
+    """0 once all output is written; an OSError where some of it was lost. A command's own code explains nothing then:
+    what it stands for was to be read there."""
+    sys.stdout.flush()
+    out = _outliving_output()
+    if out and out.lost:
+        raise out.lost
+    return 0
 
 
 def _say(words: str) -> None:
@@ -303,6 +307,7 @@ def _code_of(arguments: Sequence[str]) -> int:
     try:
         meant = [argument_at_home(argument) for argument in arguments]
         result = program(called)(meant)
+        _written_out()
         code = result if isinstance(result, int) else 0
     except JepaError as error:
         from jepa_core.launching import fail_with, says

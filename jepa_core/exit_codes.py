@@ -39,8 +39,9 @@ OF_COMMANDS: dict[str, dict[int, Meaning]] = {
         **{code: (TRAINING[code][0], "Go on with jepa run --resume RUN.") for code in SIGNALS},
     },
     "check": {
+        1: ("what was recorded cannot be read, or not all of it", "What is said above names the file and what to do."),
         3: ("an abort rule or a critical scenario fires on these rows", "It is named above, with its figures."),
-        4: ("a must does not hold on these rows", "It is named above, with its figures."),
+        4: ("a must does not hold on these rows, or could not be judged by them", "It is named above."),
     },
     "audit": {4: ("the audit has a critical finding", "It is named above, with what to change.")},
     "checkpoints": {1: ("a checkpoint does not verify", "What to do with it is said above.")},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -81,6 +82,14 @@ def test_of_a_run_whose_must_failed_each_command_says_what_its_code_means(failin
     )
 
 
+def test_a_run_whose_end_cannot_be_read_is_judged_by_what_is_said_to_type(failing_run: Path) -> None:
+    (failing_run / "status.json").write_bytes(bytes(range(256)))
+    ended = called(["check", str(failing_run)])
+    assert (ended.code, ended.error) == (1, f"{explained(['check'], 1)}\n")
+    command = " ".join(ended.out.split()).partition("as those of a whole run: jepa ")[2]
+    assert called(shlex.split(command)).code == 4
+
+
 def test_a_faulty_recipe_is_told_of_with_the_code(tmp_path: Path) -> None:
     faulty = tmp_path / "faulty.toml"
     faulty.write_text("name = 3\n")
@@ -93,6 +102,18 @@ def test_an_output_that_cannot_be_written_is_said_in_a_line(arguments: list[str]
     command = ["env", "PYTHONUNBUFFERED=", sys.executable, "-m", "jepa_core", *arguments]
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "Exit code 1: the output cannot be written: No space left on device. Make room on the disk.\n"
+    assert (ended.returncode, ended.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("command", [["check"], ["check", "--json"], ["watch"], ["verdict"]], ids=" ".join)
+def test_of_a_run_whose_must_failed_an_output_that_cannot_be_written_is_said_and_no_code_points_into_it(
+    failing_run: Path, command: list[str]
+) -> None:
+    name, *flags = command
+    arguments = [sys.executable, "-m", "jepa_core", name, str(failing_run), *flags]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     said = "Exit code 1: the output cannot be written: No space left on device. Make room on the disk.\n"
     assert (ended.returncode, ended.stderr) == (1, said)
 

@@ -42,7 +42,14 @@ def verdict(run: str = LATEST, /, *, runs_dir: RunsDir = RUNS_DIR, json: Flag = 
         There is no such run, or it has no verdict.
     """
     reader = RunReader(find_run(run, runs_dir))
-    found = reader.verdict()
+    try:
+        found = reader.verdict()
+    except RunDirectoryError as error:
+        typed = typed_name(reader.path)
+        raise RunDirectoryError(
+            f"{error}\nWhat its rows come to, judged again: jepa check {typed}\n"
+            f"What else it recorded, and how to go on: jepa autopsy {typed}"
+        ) from error
     if found is None:
         state, typed = reader.state(), typed_name(reader.path)
         ended = {"failed": "it failed", "crashed": "its process died"}.get(state)

@@ -11,15 +11,15 @@ from jepa_core.figures import figure_text
 from jepa_core.presentation.finding_text import SEVERITY_MARKS, flags_of, moment_of
 from jepa_core.presentation.rules_table import rules_table
 from jepa_core.presentation.wrapping import Hanging, Parts
-from jepa_core.visible_text import clean
+from jepa_core.visible_text import clean, visible
 from jepa_core.watch.findings import Finding, Firing
 from jepa_core.watch.judgement import Judgement, too_short
 from jepa_core.watch.language import MAX_LENGTH
 from jepa_core.watch.replay import Replay
 
 
-def replay_table(title: str, num_rows: int, found: Replay) -> RenderableType:
-    """The whole check."""
+def replay_table(title: str, num_rows: int, found: Replay, unread: Sequence[str] = ()) -> RenderableType:
+    """The whole check; `unread` are sentences of what could not be read."""
     upto = "" if found.epoch is None else f", up to epoch {figure_text(found.epoch)}"
     rows = f"{num_rows} {'row' if num_rows == 1 else 'rows'}"
     parts: list[RenderableType] = [Hanging(Text(f"{clean(title)}   {rows}{upto}", style="bold"), 4), Text()]
@@ -27,13 +27,15 @@ def replay_table(title: str, num_rows: int, found: Replay) -> RenderableType:
     for finding in findings:
         parts += _finding(finding)
     if not findings:
-        parts.append(Text("Nothing was found.", style="green"))
+        calm = Text("Nothing was found.", style="green")
+        parts.append(Text("Nothing was found in what could be read.", style="yellow") if unread else calm)
     own = [judgement for judgement in found.judgements if judgement.kind != "scenario"]
     scenarios = [judgement for judgement in found.judgements if judgement.kind == "scenario"]
     if own:
         parts += [Text(), rules_table(own)]
     if scenarios:
         parts += [Text(), *_scenarios(scenarios)]
+    parts += [Text(), *(Hanging(Text(f"! {visible(each)}"), 2, "ignore") for each in unread)] if unread else []
     return Group(*parts)
 
 

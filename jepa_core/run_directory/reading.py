@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -168,7 +169,8 @@ class RunReader:
         except OSError as error:
             raise RunDirectoryError(f"{path} cannot be read: {error.strerror}.") from error
         except ValueError as error:
-            raise RunDirectoryError(f"{path} is damaged: {error}") from error
+            # The decoder's words are of bytes and fields, which nobody mends by hand.
+            raise RunDirectoryError(f"{path} is damaged: it holds no verdict that can be read.") from error
 
     def recipe(self) -> dict[str, Any]:
         """The resolved recipe as plain tables; empty when it is missing or damaged."""
@@ -226,6 +228,8 @@ class RecordedRows:
         self.num_rows = 0
         """So far, of the last time; and lines that could not be read."""
         self.damaged = 0
+        self.is_cut_off = False
+        """Its last line has no end."""
 
     def __iter__(self) -> Iterator[dict[str, float]]:
         """
@@ -233,12 +237,15 @@ class RecordedRows:
             RunDirectoryError: it is no plain file.
         """
         self.num_rows = self.damaged = 0
+        self.is_cut_off = False
         records = _Records(self._path, follow_links=self._follow_links)
         for record in records.all():
             self.num_rows += 1
             self.damaged = records.damaged
             yield decode_row(record)
         self.damaged = records.damaged
+        with suppress(OSError):
+            self.is_cut_off = self._path.stat().st_size > records.position.tail.offset
 
 
 @attrs.frozen(kw_only=True)

@@ -31,7 +31,7 @@ class RecordedWatch:
 def recorded_watch(recipe: Mapping[str, Any]) -> RecordedWatch:
     """The `watch` table of a recorded recipe; a rule that cannot be read is left out."""
     table = _table(recipe.get("watch"))
-    problems: list[str] = []
+    problems = [] if isinstance(recipe.get("watch", {}), dict) else ["watch: it is no table, so that it has no rules"]
     watch = Watch(
         baseline=_part(Baseline, table.get("baseline"), "baseline", problems),
         judge=recorded_judge(recipe),
@@ -80,10 +80,10 @@ def _early_stop(recipe: Mapping[str, Any], problems: list[str]) -> EarlyStop | N
 
 def _rules(kind: type[AnyRule], table: Mapping[str, Any], name: str, problems: list[str]) -> tuple[AnyRule, ...]:
     entries = table.get(name, [])
-    found = (
-        _part(kind, entry, f"{name} {index + 1}", problems)
-        for index, entry in enumerate(entries if isinstance(entries, list) else [])
-    )
+    if not isinstance(entries, list):
+        problems.append(f"{name}: it is no list of rules")
+        return ()
+    found = (_part(kind, entry, f"{name} {index + 1}", problems) for index, entry in enumerate(entries))
     return tuple(_parsable(found, name, problems))
 
 
@@ -111,8 +111,8 @@ def _part(kind: type[_Part], entry: Any, where: str, problems: list[str]) -> _Pa
     )
     try:
         return cattrs.structure(fields, kind)
-    except (cattrs.BaseValidationError, TypeError, ValueError, KeyError, AttributeError) as error:
-        problems.append(f"{where}: {type(error).__name__}")
+    except (cattrs.BaseValidationError, TypeError, ValueError, KeyError, AttributeError):
+        problems.append(f"{where}: a field is missing, or is not what belongs there")
         return None
 
 

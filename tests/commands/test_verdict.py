@@ -62,6 +62,19 @@ def test_what_to_type_names_the_run_where_it_is_now(
     assert f"\nNext: jepa monitor '{moved}' --once  " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("content", [b"\x9d\xff\x00", b"[]", b'{"outcome": 3}', b""])
+def test_a_damaged_verdict_is_said_plainly_with_what_to_type(tmp_path: Path, content: bytes) -> None:
+    path = judged_run(tmp_path / "a-20260101-000000")
+    (path / "verdict.json").write_bytes(content)
+    with pytest.raises(RunDirectoryError) as caught:
+        verdict(str(path))
+    assert str(caught.value) == (
+        f"{path}/verdict.json is damaged: it holds no verdict that can be read.\n"
+        f"What its rows come to, judged again: jepa check {path}\n"
+        f"What else it recorded, and how to go on: jepa autopsy {path}"
+    )
+
+
 def test_json_has_outcome_and_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verdict(str(judged_run(tmp_path / "a-20260101-000000")), json=True)
     printed = orjson.loads(capsys.readouterr().out)

@@ -48,9 +48,22 @@ def test_an_abort_and_a_critical_scenario_weigh_more_than_a_must() -> None:
     assert replayed(must=(MUST,), scenario=(critical,)).exit_code == 3
 
 
-def test_a_rule_without_data_is_pending_and_no_finding() -> None:
-    found = replayed(must=(Criterion(id="m", when="vq.usage > 0.1"),))
+def test_a_must_without_data_is_pending_and_a_finding_only_of_the_end() -> None:
+    """As in a verdict: what was not judged by the end has not held."""
+    must = Criterion(id="m", when="vq.usage > 0.1")
+    found = replayed(must=(must,))
     assert [judgement.state for judgement in found.judgements] == ["pending"]
+    ((name, message),) = [(finding.name, finding.message) for finding in found.findings]
+    assert (name, found.exit_code) == ("m", 4)
+    assert "could not be judged, the rows lack what it asks for: vq.usage > 0.1" in message
+    open_still = replayed(must=(must,), finished=False)
+    assert (open_still.findings, open_still.exit_code) == ((), 0)
+
+
+def test_other_rules_without_data_are_no_findings() -> None:
+    scenario = Scenario(id="s", when="vq.usage < 0.1", severity="critical")
+    found = replayed(nice=(Criterion(id="n", when="vq.usage > 0.1"),), scenario=(scenario,))
+    assert [judgement.state for judgement in found.judgements] == ["pending", "pending"]
     assert (found.findings, found.exit_code) == ((), 0)
 
 
