@@ -261,7 +261,8 @@ def test_a_run_ends_with_code_1_few_lines_and_an_event(
     assert RunReader(run).recipe()["name"] == "tiny"
     assert RunReader(run).environment()["data_fingerprint"]
     assert commanded("rollback", run, "--to", "0", "--dry-run") == 0
-    assert commanded("check", run) == 0
+    assert commanded("check", run) == 1
+    assert "holds no row" in "".join(capsys.readouterr())
     assert commanded("run", "--resume", run) == 1
     told = "".join(capsys.readouterr())
     assert "no checkpoint in it can be used" in told
