@@ -14,7 +14,7 @@ RANK_DECIMALS = 3
 """Of reciprocal ranks, their means and differences, wherever they stand: side by side they would differ otherwise."""
 
 _OF_RANKS = re.compile(r"\.(?:(?:null|blind|medoid|chance)_)?mrr$|\.above_null(?:_low|_high)?$")
-_NAME = re.compile(r"[a-z_][\w]*(?:\.\w+)+")
+_NAME = re.compile(r"\b[a-z_]\w*(?:\.\w+)+")  # from the beginning of a word: else long ones take long
 _MOST_DECIMALS = 6
 _LONGEST_UNIT = 24
 _SMALLEST_PLAIN = 1e-3

@@ -159,7 +159,8 @@ def test_the_name_of_a_folder_on_a_screen(
          ["run", recipe, "--runs-dir", folder, "--no-audit"],
     ):  # fmt: skip
         code, said = printed(*arguments)
-        assert code == 0, (arguments, said)
+        # The musts of a finished run of so few rows cannot be judged.
+        assert code == (4 if arguments[0] == "check" else 0), (arguments, said)
         assert said, arguments
         assert not acting(said), arguments
 
@@ -177,7 +178,7 @@ def test_json_says_the_name_of_a_folder_in_escapes(
         "compare": [run, record_run(tmp_path / "other", [validation(1, 1.0, 0.4)])],
     }
     code, said = printed(command, *places[command], "--json")
-    assert code == 0
+    assert code == (4 if command == "check" else 0)
     assert not acting(said)
     assert any(NAME in text for text in texts(json.loads(said)))
 
