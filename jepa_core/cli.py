@@ -137,7 +137,7 @@ class _Outliving(FileIO):
     stands_for: TextIOWrapper
     """Kept: with its end its descriptor would be closed."""
     lost: OSError | None = None
-    """Why something of it has nowhere been written, though somebody may miss it and has not been told."""
+    """Why some of it could not be written; None while all was, or where that has been reported."""
     when_lost: Callable[[OSError], OSError | None] = staticmethod(lambda error: error)
 
     def write(self, content: Any) -> int:

@@ -55,7 +55,7 @@ class PluginSource(Protocol):
 
     @property
     def own_source(self) -> Path | None:
-        """The file or folder that the user writes it in; None where somebody else does."""
+        """The file or folder that the user writes it in; None where it was installed."""
         ...
 
     def repair(self, place: str) -> str:

@@ -41,7 +41,7 @@ MANY = 32
 """Times the usual number: sizes that are all below it are not looked at, since counting takes a second the first time,
 for libraries that torch loads for it."""
 PATIENCE = 0.5
-"""Seconds of the processor that counting a model may take: one with more parts than that is told from smaller ones."""
+"""Seconds of the processor that counting a model may take: what larger ones need is extrapolated from smaller ones."""
 
 _USUAL = 1024
 """What a number counts as usual that is 0 by default, such as that of a queue, or follows another."""
@@ -166,10 +166,9 @@ class _Need:
         """Of a model with too many parts to count: it grows by as much as from one to twice the usual number of them,
         at the least, with each further time that number."""
         for size in _sizes(recipe):
-            usual = max(size.usual, 1)
-            once, twice = (self.with_value(size, number) for number in (usual, 2 * usual))
+            once, twice = (self.with_value(size, number) for number in (size.usual, 2 * size.usual))
             if math.isfinite(once) and math.isfinite(twice):
-                return once + (size.value / usual - 1) * (twice - once)
+                return once + (size.times_usual - 1) * (twice - once)
         return 0.0
 
     def _of_data(self, recipe: Recipe) -> float:

@@ -112,15 +112,12 @@ class CheckpointFolder:
             self.folder.mkdir(exist_ok=True)
             self.clear()
             tensors, values = split_tree(states)
-            files = SafetensorsFile(tensors), json.dumps(values, indent=1).encode()
-            num_bytes = files[0].num_bytes + len(files[1])
+            file, described = SafetensorsFile(tensors), json.dumps(values, indent=1).encode()
+            num_bytes = file.num_bytes + len(described)
             partial = self._made_partial(step)
             # Sums are of what is to be written: they tell where a disk has kept something else.
-            tensors_file, values_file = FILES
-            sums = {
-                tensors_file: _write(partial / tensors_file, files[0].chunks()),
-                values_file: _write(partial / values_file, [memoryview(files[1])]),
-            }
+            contents = zip(FILES, (file.chunks(), [memoryview(described)]), strict=True)
+            sums = {name: _write(partial / name, chunks) for name, chunks in contents}
             _write(partial / MANIFEST, [memoryview(_manifest(step, sums))])
             sync(partial)
             fault = Checkpoint(partial, step).verify()

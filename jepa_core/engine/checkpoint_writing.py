@@ -1,7 +1,7 @@
 """Checkpoints are written beside training: the state is copied where it lies, and a thread does the rest.
 
 The rest is what takes long: the copy to the host, sums, files, fsync, deleting old checkpoints. One write at a time.
-Knows nothing of what the state means, nor of what is told of a write.
+Knows nothing of what the state means, nor of what a run records of a write.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def warming_up(device: torch.device) -> Iterator[None]:
 
 
 def _warm_up(device: torch.device) -> None:
-    # What fails here fails again where it is needed, and is told there.
+    # What fails here fails again where it is needed, and is reported there.
     with suppress(Exception):
         square = torch.eye(16, dtype=torch.float64, device=device)
         torch.linalg.eigvalsh(square @ square)

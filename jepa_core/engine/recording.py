@@ -129,14 +129,14 @@ class RunRecord:
         return self.orders.taken_back(step, self.decision.rollback, after_row=after_row)
 
     def taken_over(self, lineage: Lineage, anew: Sequence[str], step: int) -> None:
-        """Say where a run that a rollback made comes from, and what could not be handed down to it."""
+        """Record which run a rollback took this one from, and which weights it could not take over."""
         story = lineage.story[-1].describe()
         message = ". ".join([f"Rolled back {story}", *(text[:1].upper() + text[1:] for text in anew)]) + "."
         evidence = {"parent": lineage.parent, "to": lineage.step, "changes": list(lineage.changes), "anew": list(anew)}
         self._writer.event("rolled back from", "info", message, step=step, evidence=evidence)
 
     def handed_over(self, reason: str, child: Path) -> None:
-        """Tell that the run was taken back; its events say so already."""
+        """Show that the run was rolled back; its events say so already."""
         self._tell("warning", f"Rolled back: {reason}. {child} goes on in its place.", "")
 
     def row(self, row: Mapping[str, float]) -> None:
@@ -243,7 +243,7 @@ class RunRecord:
         self.event(notice.name, "warning", notice.message, step=step, evidence=notice.evidence, advice=notice.advice)
 
     def lost(self, found: Finding) -> None:
-        """Tell of what somebody has deleted, in the verdict too; its event is written."""
+        """Show that a file was deleted, in the verdict too; its event is written."""
         self.findings.add(found)
         self._tell(found.severity, found.message, found.advice)
 

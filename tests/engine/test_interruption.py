@@ -352,14 +352,15 @@ def test_save_stop_and_resume_of_a_whole_program(
 
 def test_sigterm_of_a_whole_program_is_answered_though_no_row_is_due(tiny_recipe_file: Path) -> None:
     folder = tiny_recipe_file.parent
-    with started(
-        tiny_recipe_file, "--set", "diagnostics.log_every_steps=1000", "--set", "train.epochs=1000"
-    ) as process:
+    # Nothing but steps is under way, which alone are given up.
+    rare = ("log_every_steps=1000", "every_steps=100000", "validate_every_epochs=1000")
+    sets = [word for each in rare for word in ("--set", f"diagnostics.{each}")]
+    with started(tiny_recipe_file, *sets, "--set", "train.epochs=1000") as process:
         wait_until(lambda: any('"running"' in path.read_text() for path in folder.glob("runs/*/status.json")), process)
         process.send_signal(signal.SIGTERM)
         out = process.communicate(timeout=60)[0]
     assert process.returncode == 143, out
-    assert "Stopping: " in out
+    assert "Stopping: the step under way is given up and a checkpoint written" in out
     run = only_run(folder)
     status = json.loads((run / "status.json").read_text())
     assert [path.name for path in (run / "checkpoints").iterdir()] == [f"step-{status['step']}"]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from jepa_core.contracts import Embeddings, Forward
 from jepa_core.facts import LossFacts
-from jepa_plugins.losses.relational import Profiles, Relational, RelationalConfig
+from jepa_plugins.losses.relational import Relational, RelationalConfig, distance_profiles, profile_difference
 from tests.losses.forwards import NUM_TOKENS, random_forward
 
 
@@ -115,8 +115,8 @@ def test_a_moved_and_turned_copy_of_a_grid_does_not_differ_from_it() -> None:
     torch.manual_seed(0)
     grid, mask = torch.randn(1, NUM_TOKENS, 4), torch.tensor([[True] * 4 + [False]])
     turned = grid @ torch.linalg.qr(torch.randn(4, 4)).Q + 2
-    moved = Profiles.of(turned * mask[..., None], mask)
-    assert Profiles.of(grid * mask[..., None], mask).difference(moved) < 1e-4
+    profiles, of_turned = (distance_profiles(tokens * mask[..., None], mask) for tokens in (grid, turned))
+    assert profile_difference(profiles, of_turned) < 1e-4
 
 
 @pytest.mark.parametrize("normalized", [True, False])

@@ -19,8 +19,7 @@ Shapes: B sequences, T context observations, N tokens, D embedding dimension, Q 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import attrs
 import torch
@@ -37,7 +36,8 @@ QUANTILES = 64
 DISTINCT = 1e-8
 """Tokens whose mean squared distance is below this share of their mean square are one point: rounding, not geometry."""
 
-_Index = tuple[slice | None, ...]
+Measured = tuple[Tensor, Tensor]
+"""What observations are compared by, and where there is any."""
 
 
 @attrs.frozen(kw_only=True)
@@ -76,19 +76,16 @@ class Relational(nn.Module):
     def forward(self, forward: Forward) -> LossTerm:
         """Quantized context tokens (B, T, N, D) against each other and against target tokens (B, N, D)."""
         with torch.autocast(device_type=forward.z_context.device.type, enabled=False):
-            if self.config.normalized:
-                to_target, to_next = self._differences(Profiles, forward)
-            else:
-                to_target, to_next = self._differences(PairedDistances, forward)
+            measured, difference = (
+                (distance_profiles, profile_difference) if self.config.normalized else (distances, paired_difference)
+            )
+            # Each observation is measured once, whatever it is compared with.
+            context = measured(*self._thinned(forward.context_quantized.values, forward.context_embeddings.mask))
+            target = measured(*self._thinned(forward.target_tokens.values.detach(), forward.target_tokens.mask))
+            to_target = difference(context, _at(target, None), forward.crew)
+            to_next = difference(_at(context, slice(None, -1)), _at(context, slice(1, None)), forward.crew)
             value = to_target + self.context_share * to_next
         return LossTerm(value=value, figures={"relational.context": to_next.detach()})
-
-    def _differences(self, kind: type[_Geometry], forward: Forward) -> tuple[Tensor, Tensor]:
-        """Of context observations from the target, and of consecutive ones. Each observation is measured once."""
-        context = kind.of(*self._thinned(forward.context_quantized.values, forward.context_embeddings.mask))
-        target = kind.of(*self._thinned(forward.target_tokens.values.detach(), forward.target_tokens.mask))
-        to_target = context.difference(target[:, None], forward.crew)
-        return to_target, context[:, :-1].difference(context[:, 1:], forward.crew)
 
     def _thinned(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """At most `max_tokens` tokens of each observation, float32, zeros where masked."""
@@ -99,65 +96,47 @@ class Relational(nn.Module):
         return torch.where(mask[..., None], values.float(), 0.0), mask
 
 
-@dataclass(frozen=True)
-class Profiles:
-    """Quantile functions of the relative squared distances within observations (...)."""
-
-    values: Tensor
-    """(..., Q), of d²_ij / mean d²; zeros where there are none."""
-    counts: Tensor
-    """(...) bool: whether there are two distinct tokens."""
-
-    @classmethod
-    def of(cls, values: Tensor, mask: Tensor) -> Profiles:
-        """Of tokens (..., N, D), zeros where masked."""
-        is_pair = _is_pair(mask).flatten(-2)
-        distances = _squared_distances(values, mask).flatten(-2)
-        num_pairs = is_pair.sum(-1)
-        mean = torch.where(is_pair, distances, 0.0).sum(-1) / num_pairs.clamp(min=1)
-        mean_square = values.detach().square().sum((-2, -1)) / mask.sum(-1).clamp(min=1)
-        counts = mean.detach() > DISTINCT * mean_square
-        relative = distances / torch.where(counts, mean, 1.0)[..., None]
-        ascending = torch.where(is_pair, relative, torch.inf).sort(-1).values
-        points = (torch.arange(QUANTILES, device=values.device) + 0.5) / QUANTILES
-        profiles = ascending.gather(-1, (points * num_pairs[..., None]).long())
-        return cls(torch.where(counts[..., None], profiles, 0.0), counts)
-
-    def __getitem__(self, observations: _Index) -> Profiles:
-        return Profiles(self.values[observations], self.counts[observations])
-
-    def difference(self, other: Profiles, crew: Crew = ALONE) -> Tensor:
-        """Mean Wasserstein-1 distance from others, which broadcast; scalar."""
-        return _mean_where(self.counts & other.counts, (self.values - other.values).abs().mean(-1), crew)
+def distance_profiles(values: Tensor, mask: Tensor) -> Measured:
+    """Quantile functions (..., Q) of d²_ij / mean d² for tokens (..., N, D), zeros where masked; and (...) bool: where
+    there is one, of two distinct tokens or more."""
+    is_pair = _is_pair(mask).flatten(-2)
+    squared = _squared_distances(values, mask).flatten(-2)
+    num_pairs = is_pair.sum(-1)
+    mean = torch.where(is_pair, squared, 0.0).sum(-1) / num_pairs.clamp(min=1)
+    mean_square = values.detach().square().sum((-2, -1)) / mask.sum(-1).clamp(min=1)
+    has_profile = mean.detach() > DISTINCT * mean_square
+    relative = squared / torch.where(has_profile, mean, 1.0)[..., None]
+    ascending = torch.where(is_pair, relative, torch.inf).sort(-1).values
+    points = (torch.arange(QUANTILES, device=values.device) + 0.5) / QUANTILES
+    profiles = ascending.gather(-1, (points * num_pairs[..., None]).long())
+    return torch.where(has_profile[..., None], profiles, 0.0), has_profile
 
 
-@dataclass(frozen=True)
-class PairedDistances:
-    """Squared distances within observations (...), of objects that are known by their index."""
-
-    values: Tensor
-    """(..., N, N)"""
-    mask: Tensor
-    """(..., N) bool: tokens that are real."""
-
-    @classmethod
-    def of(cls, values: Tensor, mask: Tensor) -> PairedDistances:
-        """Of tokens (..., N, D), zeros where masked."""
-        return cls(_squared_distances(values, mask), mask)
-
-    def __getitem__(self, observations: _Index) -> PairedDistances:
-        return PairedDistances(self.values[observations], self.mask[observations])
-
-    def difference(self, other: PairedDistances, crew: Crew = ALONE) -> Tensor:
-        """Mean squared difference from others', which broadcast, over pairs that are real in both; scalar."""
-        is_pair = _is_pair(self.mask & other.mask)
-        difference = (self.values - other.values).square()
-        num_pairs = is_pair.sum((-2, -1))
-        per_observation = torch.where(is_pair, difference, 0.0).sum((-2, -1)) / num_pairs.clamp(min=1)
-        return _mean_where(num_pairs > 0, per_observation, crew)
+def profile_difference(x: Measured, y: Measured, crew: Crew = ALONE) -> Tensor:
+    """Mean Wasserstein-1 distance of profiles, which broadcast; scalar."""
+    (x_profiles, x_counts), (y_profiles, y_counts) = x, y
+    return _mean_where(x_counts & y_counts, (x_profiles - y_profiles).abs().mean(-1), crew)
 
 
-_Geometry = TypeVar("_Geometry", Profiles, PairedDistances)
+def distances(values: Tensor, mask: Tensor) -> Measured:
+    """Squared distances (..., N, N) of tokens (..., N, D), zeros where masked; and their mask (..., N)."""
+    return _squared_distances(values, mask), mask
+
+
+def paired_difference(x: Measured, y: Measured, crew: Crew = ALONE) -> Tensor:
+    """Mean squared difference of squared distances, objects paired by index; observations broadcast; scalar."""
+    (x_distances, x_mask), (y_distances, y_mask) = x, y
+    is_pair = _is_pair(x_mask & y_mask)
+    difference = (x_distances - y_distances).square()
+    num_pairs = is_pair.sum((-2, -1))
+    per_observation = torch.where(is_pair, difference, 0.0).sum((-2, -1)) / num_pairs.clamp(min=1)
+    return _mean_where(num_pairs > 0, per_observation, crew)
+
+
+def _at(measured: Measured, times: slice | None) -> Measured:
+    """Some of the observations (B, T, ...); None puts a dimension of time where there is none."""
+    values, where = measured
+    return values[:, times], where[:, times]
 
 
 def _squared_distances(values: Tensor, mask: Tensor) -> Tensor:
